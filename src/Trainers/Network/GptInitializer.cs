@@ -1,0 +1,39 @@
+using static TorchSharp.torch;
+
+namespace MLNet.Gpt;
+
+/// <summary>The initial weights of the GPT papers.</summary>
+internal static class GptInitializer
+{
+    /// <summary>
+    /// Weights from N(0, σ), σ = <see cref="GptConfig.InitializerRange"/> (Radford et al. 2018, section 4.1); in a pre-norm model the
+    /// projections into the residual stream from N(0, σ/√(2L)), since each of the L layers adds two of them (Radford et al. 2019,
+    /// section 2.3: 1/√N for N residual layers); LayerNorm gains 1; biases 0. Drawn on the CPU, so that a seed gives the same model on
+    /// every device.
+    /// </summary>
+    /// <param name="parameters">Receives the weights.</param>
+    /// <param name="config">The shape.</param>
+    /// <param name="seed">Seeds the draw; the global generator is not touched.</param>
+    public static void Initialize(FlatParameters parameters, GptConfig config, long seed)
+    {
+        using var noGradient = no_grad();
+        using var generator = new Generator((ulong)seed);
+        double residualScale = config.BlockForm == GptBlockForm.PreNorm ? 1 / Math.Sqrt(2.0 * config.LayerCount) : 1;
+        foreach (GptParameterInfo info in parameters.Layout)
+        {
+            using var scope = NewDisposeScope();
+            Tensor view = parameters.ViewOf(parameters.Master, info.Name);
+            if (info.Shape.Count >= 2)
+            {
+                double deviation = config.InitializerRange * (info.Name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? residualScale : 1);
+                view.copy_(empty([.. info.Shape], ScalarType.Float32).normal_(0, deviation, generator));
+            }
+            else
+            {
+                view.fill_(info.Name.EndsWith("weight", StringComparison.Ordinal) ? 1f : 0f);
+            }
+        }
+
+        parameters.RefreshWorkingCopy();
+    }
+}

@@ -1,0 +1,254 @@
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// A GPT on TorchSharp: GPT-2's and GPT-3's form (pre-norm; Radford et al. 2019, section 2.3; Brown et al. 2020, section 2.1) and
+/// GPT-1's (post-norm; Radford et al. 2018, section 4.1), with learned positions, GELU and a tied output head.
+/// </summary>
+/// <remarks>
+/// Symbols: B batch, T time, C channels, H heads, D head size, F feed-forward width, V vocabulary. Not thread-safe while training;
+/// several threads may run <see cref="Hidden"/> under <c>no_grad</c> when <see cref="Training"/> is off. Dispose it to free the weights.
+/// </remarks>
+public sealed class GptNetwork : IGptWeights, IDisposable
+{
+    private readonly GptLayer[] layers;
+    private readonly Dictionary<(long Queries, long Keys, int? Band), Tensor> masks = [];
+    private readonly Lock maskGate = new();
+
+    /// <summary>Creates a network with the papers' initial weights.</summary>
+    /// <param name="config">The shape.</param>
+    /// <param name="device">Where it computes.</param>
+    /// <param name="seed">Seeds the initial weights.</param>
+    /// <param name="precision">The number format; Auto chooses by device.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The configuration is not valid.</exception>
+    /// <exception cref="DeviceUnavailableException">The device isn't there.</exception>
+    /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
+    public GptNetwork(GptConfig config, GptDevice device, long seed = 0, GptPrecision precision = GptPrecision.Float32)
+        : this(config, device, precision) => GptInitializer.Initialize(Parameters, config, seed);
+
+    private GptNetwork(GptConfig config, GptDevice device, GptPrecision precision)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        Config = config.Validate();
+        Device = device;
+        TorchDevice = TorchRuntime.Open(device);
+        WorkingType = PrecisionPolicy.Resolve(precision, device) == GptPrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
+        Parameters = new FlatParameters(GptParameterLayout.Of(config), TorchDevice, WorkingType);
+        layers = [.. Enumerable.Range(0, config.LayerCount).Select(index => new GptLayer(Parameters, index))];
+    }
+
+    /// <inheritdoc/>
+    public GptConfig Config { get; }
+
+    /// <summary>Where the network computes.</summary>
+    public GptDevice Device { get; }
+
+    /// <summary>Whether dropout is on. Off at first.</summary>
+    public bool Training { get; set; }
+
+    /// <summary>The number format that the network computes in.</summary>
+    public GptPrecision Precision => WorkingType == ScalarType.BFloat16 ? GptPrecision.BFloat16 : GptPrecision.Float32;
+
+    internal Device TorchDevice { get; }
+
+    internal ScalarType WorkingType { get; }
+
+    internal FlatParameters Parameters { get; }
+
+    /// <summary>(V, C): the token embedding, which is the output head too.</summary>
+    internal Tensor TokenEmbedding => Parameters[GptParameterLayout.TokenEmbedding];
+
+    /// <summary>Creates a network with the given weights.</summary>
+    /// <param name="weights">Where the weights come from.</param>
+    /// <param name="device">Where the network computes.</param>
+    /// <param name="precision">The number format; Auto chooses by device.</param>
+    /// <exception cref="DeviceUnavailableException">The device isn't there.</exception>
+    /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
+    public static GptNetwork FromWeights(IGptWeights weights, GptDevice device, GptPrecision precision = GptPrecision.Float32)
+    {
+        ArgumentNullException.ThrowIfNull(weights);
+        var network = new GptNetwork(weights.Config, device, precision);
+        try
+        {
+            foreach (GptParameterInfo info in network.Parameters.Layout)
+            {
+                var values = new float[info.ElementCount];
+                weights.Read(info.Name, values);
+                network.Parameters.Write(info.Name, values);
+            }
+
+            network.Parameters.RefreshWorkingCopy();
+            return network;
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Read(string name, Span<float> destination) => Parameters.Read(name, destination);
+
+    /// <summary>The last hidden states of a batch, final LayerNorm included.</summary>
+    /// <param name="tokenIds">(B, T) int64 on the network's device; T at most the context length.</param>
+    /// <returns>(B·T, C), of the working type.</returns>
+    /// <exception cref="PromptTooLongException">T exceeds the context length.</exception>
+    public Tensor Hidden(Tensor tokenIds)
+    {
+        ArgumentNullException.ThrowIfNull(tokenIds);
+        using var scope = NewDisposeScope();
+        long b = tokenIds.size(0), t = tokenIds.size(1);
+        CheckLength(t);
+        Tensor position = Parameters[GptParameterLayout.PositionEmbedding].narrow(0, 0, t);              // (T, C)
+        Tensor x = TokenEmbedding.index_select(0, tokenIds.reshape(-1)).view(b, t, Config.EmbeddingSize); // (B, T, C)
+        x = Dropout(x + position, Config.EmbeddingDropout).view(b * t, Config.EmbeddingSize);             // (B·T, C)
+        for (int index = 0; index < layers.Length; index++) x = Block(x, b, t, index, cache: null, mask: null);
+        return FinalNorm(x).MoveToOuterDisposeScope();                                                    // (B·T, C)
+    }
+
+    /// <summary>
+    /// The last hidden states of new tokens whose predecessors' keys and values are cached.
+    /// </summary>
+    /// <param name="tokenIds">(B, n) int64.</param>
+    /// <param name="positionIds">(B·n) int64: each token's position in its row.</param>
+    /// <param name="cache">Holds the predecessors; receives the new keys and values.</param>
+    /// <param name="mask">(B, 1, n, past + n), additive, for padded rows; null where none is padded.</param>
+    /// <returns>(B·n, C).</returns>
+    internal Tensor Hidden(Tensor tokenIds, Tensor positionIds, KeyValueCache cache, Tensor? mask)
+    {
+        using var scope = NewDisposeScope();
+        long b = tokenIds.size(0), n = tokenIds.size(1);
+        Tensor x = TokenEmbedding.index_select(0, tokenIds.reshape(-1))
+            + Parameters[GptParameterLayout.PositionEmbedding].index_select(0, positionIds);              // (B·n, C)
+        for (int index = 0; index < layers.Length; index++) x = Block(x, b, n, index, cache, mask);
+        return FinalNorm(x).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Next-token logits of hidden states through the tied head.</summary>
+    /// <param name="hidden">(N, C).</param>
+    /// <returns>(N, V), of the working type.</returns>
+    public Tensor Logits(Tensor hidden)
+    {
+        ArgumentNullException.ThrowIfNull(hidden);
+        return functional.linear(hidden, TokenEmbedding);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (Tensor mask in masks.Values) mask.Dispose();
+        masks.Clear();
+        Parameters.Dispose();
+    }
+
+    /// <summary>One Transformer block. The scope frees what autograd has not saved.</summary>
+    private Tensor Block(Tensor x, long b, long t, int index, KeyValueCache? cache, Tensor? mask)
+    {
+        using var scope = NewDisposeScope();
+        GptLayer p = layers[index];
+        if (Config.BlockForm == GptBlockForm.PreNorm)
+        {
+            x = AddProjection(x, Attention(Norm(x, p.Norm1Gain, p.Norm1Bias), b, t, index, cache, mask), p.AttentionOutWeight, p.AttentionOutBias);
+            x = AddProjection(x, FeedForward(Norm(x, p.Norm2Gain, p.Norm2Bias), p), p.FeedForwardOutWeight, p.FeedForwardOutBias);
+        }
+        else
+        {
+            x = Norm(AddProjection(x, Attention(x, b, t, index, cache, mask), p.AttentionOutWeight, p.AttentionOutBias), p.Norm1Gain, p.Norm1Bias);
+            x = Norm(AddProjection(x, FeedForward(x, p), p.FeedForwardOutWeight, p.FeedForwardOutBias), p.Norm2Gain, p.Norm2Bias);
+        }
+
+        return x.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Multi-head causal self-attention before its output projection (Vaswani et al. 2017, equation 1).</summary>
+    private Tensor Attention(Tensor x, long b, long t, int index, KeyValueCache? cache, Tensor? mask)
+    {
+        GptLayer p = layers[index];
+        long h = Config.HeadCount, d = Config.HeadSize;
+        Tensor[] qkv = addmm(p.AttentionInBias, x, p.AttentionInWeight, 1f, 1f).view(b, t, 3 * h * d).chunk(3, -1); // 3 of (B, T, C)
+        Tensor q = qkv[0].view(b, t, h, d).transpose(1, 2);                                                // (B, H, T, D)
+        Tensor k = qkv[1].view(b, t, h, d).transpose(1, 2);
+        Tensor v = qkv[2].view(b, t, h, d).transpose(1, 2);
+        long past = 0;
+        if (cache is not null)
+        {
+            past = cache.Length;
+            (k, v) = cache.Append(index, k, v);                                                            // (B, H, past + T, D)
+        }
+
+        int? band = Config.BandWidthOfLayer(index);
+        if (band >= past + t) band = null;
+        double dropout = Training ? Config.AttentionDropout : 0;
+        Tensor y;
+        if (mask is null && band is null && past == 0)
+        {
+            y = functional.scaled_dot_product_attention(q, k, v, null, dropout, is_casual: true);
+        }
+        else
+        {
+            // One query that sees all keys needs no mask.
+            bool open = t == 1 && band is null;
+            Tensor? bias = open ? mask : mask is null ? CausalMask(t, past + t, band) : mask + CausalMask(t, past + t, band);
+            y = functional.scaled_dot_product_attention(q, k, v, bias, dropout, is_casual: false);
+        }
+
+        return y.transpose(1, 2).reshape(b * t, h * d);                                                    // (B·T, C)
+    }
+
+    private static Tensor FeedForward(Tensor x, GptLayer p) =>
+        functional.gelu(addmm(p.FeedForwardInBias, x, p.FeedForwardInWeight, 1f, 1f), GELU.Approximate.tanh); // (B·T, F)
+
+    /// <summary>x + Dropout(y·W + bias): a block's way back into the residual stream. Without dropout the sum is part of the product.</summary>
+    private Tensor AddProjection(Tensor x, Tensor y, Tensor weight, Tensor bias) =>
+        Training && Config.ResidualDropout > 0
+            ? x + Dropout(addmm(bias, y, weight, 1f, 1f), Config.ResidualDropout)
+            : addmm(x, y, weight, 1f, 1f).add_(bias);                                                     // (B·T, C)
+
+    private Tensor Norm(Tensor x, Tensor gain, Tensor bias) =>
+        functional.layer_norm(x, [Config.EmbeddingSize], gain, bias, Config.LayerNormEpsilon);
+
+    private Tensor FinalNorm(Tensor x) =>
+        Config.BlockForm == GptBlockForm.PreNorm ? Norm(x, Parameters["ln_f.weight"], Parameters["ln_f.bias"]) : x;
+
+    private Tensor Dropout(Tensor x, double probability) =>
+        Training && probability > 0 ? functional.dropout(x, probability, training: true) : x;
+
+    /// <summary>
+    /// (queries, keys), 0 where a query may look and -∞ where not: query i stands at position keys - queries + i and sees itself and
+    /// the positions before it, at most <paramref name="band"/> in all.
+    /// </summary>
+    internal Tensor CausalMask(long queries, long keys, int? band)
+    {
+        lock (maskGate)
+        {
+            if (masks.TryGetValue((queries, keys, band), out Tensor? known)) return known;
+            using var noGradient = no_grad();
+            using var scope = NewDisposeScope();
+            Tensor row = arange(keys - queries, keys, ScalarType.Int64, TorchDevice).unsqueeze(1);         // (queries, 1)
+            Tensor column = arange(keys, ScalarType.Int64, TorchDevice).unsqueeze(0);                      // (1, keys)
+            Tensor hidden = column.gt(row);
+            if (band is { } width) hidden = hidden.logical_or(column.le(row - width));
+            Tensor mask = zeros(queries, keys, WorkingType, TorchDevice).masked_fill_(hidden, float.NegativeInfinity);
+            if (masks.Count >= 64)
+            {
+                // A decoder with a band meets a new length at each token: keep the table small.
+                foreach (Tensor old in masks.Values) old.Dispose();
+                masks.Clear();
+            }
+
+            masks.Add((queries, keys, band), mask.DetachFromDisposeScope());
+            return mask;
+        }
+    }
+
+    private void CheckLength(long t)
+    {
+        if (t > Config.ContextLength)
+            throw new PromptTooLongException((int)t, Config.ContextLength, "Shorten the input, or train a model with a longer context.");
+    }
+}

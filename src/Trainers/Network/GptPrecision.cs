@@ -1,0 +1,14 @@
+namespace MLNet.Gpt;
+
+/// <summary>The number format that a network computes in. Master weights, optimizer moments, softmax and losses are float32 in each.</summary>
+public enum GptPrecision
+{
+    /// <summary>bfloat16 where the device is fast at it (a CUDA GPU of compute capability 8.0 or later, a CPU with AVX512-BF16 or AMX), else float32.</summary>
+    Auto,
+
+    /// <summary>float32 throughout.</summary>
+    Float32,
+
+    /// <summary>A bfloat16 working copy of float32 master weights; activations and gradients in bfloat16 (Micikevicius et al. 2018, with bfloat16's range in place of loss scaling).</summary>
+    BFloat16,
+}

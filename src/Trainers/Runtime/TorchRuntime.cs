@@ -1,0 +1,95 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MLNet.Gpt;
+
+/// <summary>What has to be settled once per process before libtorch computes: its presence, its threads, and the C heap.</summary>
+internal static partial class TorchRuntime
+{
+    private static readonly Lock Gate = new();
+    private static bool initialized;
+
+    /// <summary>Loads libtorch, sets its thread count and tunes the heap; later calls return at once.</summary>
+    /// <exception cref="NativeLibraryException">libtorch isn't there or can't be loaded.</exception>
+    public static void Initialize()
+    {
+        if (Volatile.Read(ref initialized)) return;
+        lock (Gate)
+        {
+            if (initialized) return;
+            TuneHeap();
+            try
+            {
+                // libtorch may start with one thread whatever the machine has.
+                set_num_threads(ThreadCount());
+            }
+            catch (Exception e) when (e is DllNotFoundException or TypeInitializationException or NotSupportedException or EntryPointNotFoundException or BadImageFormatException)
+            {
+                throw new NativeLibraryException("TorchSharp (libtorch)",
+                    "Reference TorchSharp-cpu, or TorchSharp-cuda-linux / TorchSharp-cuda-windows on a machine with an NVIDIA GPU, in the app that trains.", e);
+            }
+
+            Volatile.Write(ref initialized, true);
+        }
+    }
+
+    /// <summary>The libtorch device for <paramref name="device"/>.</summary>
+    /// <exception cref="DeviceUnavailableException">A CUDA device was named that isn't there.</exception>
+    public static Device Open(GptDevice device)
+    {
+        Initialize();
+        if (device.CudaIndex is not { } index) return CPU;
+        if (!cuda.is_available())
+        {
+            throw new DeviceUnavailableException(device, "libtorch finds no CUDA GPU.",
+                "Reference TorchSharp-cuda-linux or TorchSharp-cuda-windows and check the NVIDIA driver, set MLContext.FallbackToCpu, or choose GptDevice.Cpu.");
+        }
+
+        int count = cuda.device_count();
+        if (index >= count)
+        {
+            throw new DeviceUnavailableException(device, string.Create(CultureInfo.InvariantCulture, $"this machine has {count} CUDA GPU(s)."),
+                string.Create(CultureInfo.InvariantCulture, $"Choose an index from 0 to {count - 1}."));
+        }
+
+        return new Device(DeviceType.CUDA, index);
+    }
+
+    /// <summary>Whether libtorch sees a CUDA GPU.</summary>
+    public static bool HasCuda()
+    {
+        Initialize();
+        return cuda.is_available();
+    }
+
+    /// <summary>OMP_NUM_THREADS where it is set, else the cores that this process may use.</summary>
+    private static int ThreadCount() =>
+        int.TryParse(Environment.GetEnvironmentVariable("OMP_NUM_THREADS"), NumberStyles.None, CultureInfo.InvariantCulture, out int threads) && threads > 0
+            ? threads
+            : Environment.ProcessorCount;
+
+    /// <summary>
+    /// A training step frees and takes the same large blocks again and again. glibc returns freed memory to the system eagerly,
+    /// so that each step would fault it all in once more; keeping it halves the system time of a step.
+    /// </summary>
+    private static void TuneHeap()
+    {
+        const int TrimThreshold = -1, TopPad = -2, MmapMax = -4;
+        if (!OperatingSystem.IsLinux()) return;
+        try
+        {
+            _ = mallopt(MmapMax, 0);
+            _ = mallopt(TrimThreshold, int.MaxValue);
+            _ = mallopt(TopPad, 64 << 20);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // musl has no mallopt and no such habit; nothing to tune there.
+        }
+    }
+
+    [LibraryImport("libc")]
+    private static partial int mallopt(int parameter, int value);
+}

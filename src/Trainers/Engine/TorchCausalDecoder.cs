@@ -45,7 +45,7 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
                 throw new PromptTooLongException(lengths[row], network.Config.ContextLength, "Shorten the prompt, ask for fewer new tokens, or use a model with a longer context.");
         }
 
-        using var inference = inference_mode();
+        using var noGradient = no_grad();
         using var disposal = NewDisposeScope();
         NotePadding(mask, b, n);
         Tensor hidden = network.Hidden(tensor(ids, network.TorchDevice).view(b, n), tensor(positions, network.TorchDevice), cache, MaskFor(n));
@@ -59,7 +59,7 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
     public void SelectRows(ReadOnlySpan<int> rows)
     {
         CausalDecoderChecks.ValidateRows(rows, RowCount);
-        using var inference = inference_mode();
+        using var noGradient = no_grad();
         using var disposal = NewDisposeScope();
         var lengths = new int[rows.Length];
         var indices = new long[rows.Length];

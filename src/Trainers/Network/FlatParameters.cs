@@ -40,6 +40,7 @@ internal sealed class FlatParameters : IDisposable
         Master = zeros(offset, ScalarType.Float32, device).DetachFromDisposeScope();
         Working = workingType == ScalarType.Float32 ? Master : zeros(offset, workingType, device).DetachFromDisposeScope();
         Gradient = zeros(offset, workingType, device).DetachFromDisposeScope();
+        GradientSum = workingType == ScalarType.Float32 ? Gradient : zeros(offset, ScalarType.Float32, device).DetachFromDisposeScope();
         foreach (GptParameterInfo info in layout)
         {
             Tensor parameter = ViewOf(Working, info.Name).requires_grad_();
@@ -57,8 +58,14 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>(N): the weights that the network computes with: <see cref="Master"/> itself, or its bfloat16 copy.</summary>
     public Tensor Working { get; }
 
-    /// <summary>(N), of the working type: the gradient, summed since it was last zeroed.</summary>
+    /// <summary>(N), of the working type: what backward passes accumulate into.</summary>
     public Tensor Gradient { get; }
+
+    /// <summary>
+    /// (N) float32: the gradient of the step, summed over its micro-batches: <see cref="Gradient"/> itself, or where that is bfloat16
+    /// the sum that <see cref="CollectGradient"/> keeps.
+    /// </summary>
+    public Tensor GradientSum { get; }
 
     /// <summary>The elements at the front of the buffers that weight decay applies to.</summary>
     public long DecayCount { get; }
@@ -74,11 +81,21 @@ internal sealed class FlatParameters : IDisposable
         Working.copy_(Master);
     }
 
+    /// <summary>After a micro-batch: adds a bfloat16 gradient to the float32 sum and clears it. Nothing to do in float32.</summary>
+    public void CollectGradient()
+    {
+        if (ReferenceEquals(Gradient, GradientSum)) return;
+        using var noGradient = no_grad();
+        GradientSum.add_(Gradient);
+        Gradient.zero_();
+    }
+
     /// <summary>Sets the gradient to zero, in place.</summary>
     public void ZeroGradient()
     {
         using var noGradient = no_grad();
-        Gradient.zero_();
+        GradientSum.zero_();
+        if (!ReferenceEquals(Gradient, GradientSum)) Gradient.zero_();
     }
 
     /// <summary>A view of one parameter's part of a buffer of this layout.</summary>
@@ -117,6 +134,7 @@ internal sealed class FlatParameters : IDisposable
         }
 
         Gradient.Dispose();
+        if (!ReferenceEquals(Gradient, GradientSum)) GradientSum.Dispose();
         if (!ReferenceEquals(Master, Working)) Working.Dispose();
         Master.Dispose();
     }

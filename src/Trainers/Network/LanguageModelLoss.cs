@@ -1,0 +1,81 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// The cross-entropy of next-token prediction (Radford et al. 2018, equation 1) through the tied head, a few rows at a time: the
+/// logits of a batch, its largest tensor by far, never exist as a whole, and the gradient is formed while they are at hand.
+/// </summary>
+internal static class LanguageModelLoss
+{
+    /// <summary>Logits held at once: 64 MB of float32.</summary>
+    private const long ChunkElements = 16 << 20;
+
+    /// <summary>The summed negative log-likelihood, without gradients.</summary>
+    /// <param name="network">Gives the head.</param>
+    /// <param name="hidden">(N, C).</param>
+    /// <param name="targets">(N) int64.</param>
+    /// <returns>A float32 scalar tensor, in nats.</returns>
+    public static Tensor Sum(GptNetwork network, Tensor hidden, Tensor targets)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor sum = zeros([], ScalarType.Float32, hidden.device);
+        foreach ((long start, long count) in Chunks(hidden.size(0), network.Config.VocabularySize))
+        {
+            using var chunk = NewDisposeScope();
+            Tensor logits = network.Logits(hidden.narrow(0, start, count)).to(ScalarType.Float32);         // (n, V)
+            Tensor target = targets.narrow(0, start, count).unsqueeze(1);                                  // (n, 1)
+            sum.add_(logits.logsumexp(1).sum()).sub_(logits.gather(1, target).sum());
+        }
+
+        return sum.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// The summed negative log-likelihood; accumulates scale·∂sum/∂parameters into the network's gradient: through the head here, and
+    /// through the rest of the network by a backward pass from <paramref name="hidden"/>.
+    /// </summary>
+    /// <param name="network">The network that made <paramref name="hidden"/>.</param>
+    /// <param name="hidden">(N, C), with its autograd graph.</param>
+    /// <param name="targets">(N) int64.</param>
+    /// <param name="scale">The weight of a token's loss, e.g. 1 / (tokens of the step).</param>
+    /// <returns>The unscaled sum, a float32 scalar tensor, in nats.</returns>
+    public static Tensor Backward(GptNetwork network, Tensor hidden, Tensor targets, double scale)
+    {
+        using var scope = NewDisposeScope();
+        Tensor sum, hiddenGradient;
+        using (no_grad())
+        {
+            Tensor head = network.TokenEmbedding.detach();                                                 // (V, C)
+            Tensor headGradient = network.TokenEmbedding.grad!;                                            // (V, C), a view of the flat gradient
+            sum = zeros([], ScalarType.Float32, hidden.device);
+            hiddenGradient = empty_like(hidden);
+            Tensor states = hidden.detach();
+            foreach ((long start, long count) in Chunks(hidden.size(0), network.Config.VocabularySize))
+            {
+                using var chunk = NewDisposeScope();
+                Tensor h = states.narrow(0, start, count);                                                 // (n, C)
+                Tensor target = targets.narrow(0, start, count).unsqueeze(1);                              // (n, 1)
+                Tensor p = LogSoftmax(h.mm(head.t()));                                                     // (n, V): log p
+                sum.sub_(p.gather(1, target).sum());
+                p.exp_().scatter_add_(1, target, full(count, 1, -1f, ScalarType.Float32, hidden.device));  // p - onehot = ∂nll/∂logits
+                Tensor logitGradient = p.to(h.dtype);
+                hiddenGradient.narrow(0, start, count).addmm_(logitGradient, head, 0f, (float)scale);
+                headGradient.addmm_(logitGradient.t(), h, 1f, (float)scale);
+            }
+        }
+
+        hidden.backward([hiddenGradient]);
+        return sum.MoveToOuterDisposeScope();
+
+        static Tensor LogSoftmax(Tensor logits) => nn.functional.log_softmax(logits.to(ScalarType.Float32), 1);
+    }
+
+    private static IEnumerable<(long Start, long Count)> Chunks(long rows, long vocabulary)
+    {
+        long size = Math.Max(1, ChunkElements / vocabulary);
+        for (long start = 0; start < rows; start += size) yield return (start, Math.Min(size, rows - start));
+    }
+}

@@ -1,0 +1,25 @@
+namespace MLNet.Gpt;
+
+/// <summary>Linear warm-up, then a cosine down to a minimum, then that minimum (Brown et al. 2020, appendix B).</summary>
+public static class LearningRateSchedule
+{
+    /// <summary>The rate of one step.</summary>
+    /// <param name="step">0 or more; the first step is 0.</param>
+    /// <param name="options">The rates and the warm-up.</param>
+    /// <param name="maxSteps">The length of the run, where <see cref="AdamWOptions.DecaySteps"/> says nothing else.</param>
+    /// <returns>
+    /// rate·(step + 1)/(warmup + 1) while step &lt; warmup; minimum + ½(1 + cos(π·(step - warmup)/(decay - warmup)))·(rate - minimum)
+    /// until the decay step; the minimum after it.
+    /// </returns>
+    public static double At(int step, AdamWOptions options, int maxSteps)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfNegative(step);
+        double minimum = options.MinLearningRate ?? options.LearningRate / 10;
+        int decay = options.DecaySteps ?? maxSteps;
+        if (step < options.WarmupSteps) return options.LearningRate * (step + 1) / (options.WarmupSteps + 1);
+        if (step >= decay) return minimum;
+        double progress = (double)(step - options.WarmupSteps) / (decay - options.WarmupSteps);
+        return minimum + (0.5 * (1 + Math.Cos(Math.PI * progress)) * (options.LearningRate - minimum));
+    }
+}

@@ -1,0 +1,112 @@
+namespace MLNet.Gpt;
+
+/// <summary>How <see cref="LanguageModelTrainer"/> pretrains a GPT.</summary>
+/// <remarks>Immutable. Checked once, when the trainer is created.</remarks>
+public sealed record LanguageModelOptions
+{
+    /// <summary>
+    /// The shape of the model. Default <see cref="GptConfig.Gpt2Small"/>. Without a <see cref="Tokenizer"/> its vocabulary size is the
+    /// size to train one to; a corpus too small for that many tokens gives a smaller vocabulary, which the log states.
+    /// </summary>
+    public GptConfig Model { get; init; } = GptConfig.Gpt2Small;
+
+    /// <summary>The tokenizer; null (the default) trains a byte-level BPE on the training texts.</summary>
+    public GptTokenizer? Tokenizer { get; init; }
+
+    /// <summary>Updates of the run, 1 or more. Default 2,000.</summary>
+    public int MaxSteps { get; init; } = 2_000;
+
+    /// <summary>Rows of T + 1 tokens in one update, 1 or more. Default 8.</summary>
+    public int BatchSize { get; init; } = 8;
+
+    /// <summary>Rows computed at once; divides <see cref="BatchSize"/>, gradients are accumulated over the rest. Null (the default) means all of them.</summary>
+    public int? MicroBatchSize { get; init; }
+
+    /// <summary>Optimizer, schedule and clipping.</summary>
+    public AdamWOptions Optimizer { get; init; } = new();
+
+    /// <summary>The number format of the forward and backward passes.</summary>
+    public GptPrecision Precision { get; init; } = GptPrecision.Auto;
+
+    /// <summary>The share of the documents held out for validation, in [0, 1). 0 switches validation off. Default 0.1. Not read when a validation set is given to Fit.</summary>
+    public double ValidationFraction { get; init; } = 0.1;
+
+    /// <summary>
+    /// False (the default) holds out whole documents, duplicates removed before; true takes the last part of the token stream, which is
+    /// what a corpus that is one long document needs.
+    /// </summary>
+    public bool SplitByPosition { get; init; }
+
+    /// <summary>Updates between evaluations, which also come before the first and after the last; 0 switches evaluation off. Default 250.</summary>
+    public int EvaluationInterval { get; init; } = 250;
+
+    /// <summary>The most rows of the validation set that an evaluation reads, always the same ones; null (the default) means all.</summary>
+    public int? EvaluationRows { get; init; }
+
+    /// <summary>Updates between reports. Default 10.</summary>
+    public int LogInterval { get; init; } = 10;
+
+    /// <summary>Updates between checkpoints of the last state in <see cref="RunFolder"/>; 0 writes one at the end only. Default 250.</summary>
+    public int CheckpointInterval { get; init; } = 250;
+
+    /// <summary>
+    /// Where token files, <c>metrics.jsonl</c>, <c>loss.svg</c> and the checkpoints <c>last</c> and <c>best</c> go; null (the
+    /// default) writes nothing but temporary token files.
+    /// </summary>
+    public string? RunFolder { get; init; }
+
+    /// <summary>
+    /// True (the default) returns the weights of the best evaluation, false those of the last step. The same where there is no
+    /// evaluation.
+    /// </summary>
+    public bool ReturnBest { get; init; } = true;
+
+    /// <summary>
+    /// Continues the run in <see cref="RunFolder"/> from its last checkpoint, to the same losses as if it had never stopped (bit for bit
+    /// on a CPU with the same thread count). False (the default) refuses a folder that holds a run.
+    /// </summary>
+    public bool Resume { get; init; }
+
+    /// <summary>Seeds initial weights, order of the data and dropout. Null (the default) means the MLContext's seed, or 0 without one.</summary>
+    public int? Seed { get; init; }
+
+    /// <summary>Where to train; null (the default) follows <c>MLContext.GpuDeviceId</c> and <c>FallbackToCpu</c>, and without them takes a CUDA GPU where there is one.</summary>
+    public GptDevice? Device { get; init; }
+
+    /// <summary>Called with every report, on the training thread; null (the default) for none. Reports go to MLContext's log in any case.</summary>
+    public Action<TrainingProgress>? Progress { get; init; }
+
+    /// <summary>Ends the run after the update under way; Fit then returns the model as far as it got, and the last checkpoint is written.</summary>
+    public CancellationToken CancellationToken { get; init; }
+
+    /// <summary>Checks every value.</summary>
+    /// <returns>These options.</returns>
+    /// <exception cref="ArgumentException">A value is outside its range, or two do not fit together.</exception>
+    public LanguageModelOptions Validate()
+    {
+        ArgumentNullException.ThrowIfNull(Model);
+        ArgumentNullException.ThrowIfNull(Optimizer);
+        Model.Validate();
+        Optimizer.Validate();
+        AtLeast(1, MaxSteps, nameof(MaxSteps));
+        AtLeast(1, BatchSize, nameof(BatchSize));
+        AtLeast(0, EvaluationInterval, nameof(EvaluationInterval));
+        AtLeast(1, EvaluationRows ?? 1, nameof(EvaluationRows));
+        AtLeast(1, LogInterval, nameof(LogInterval));
+        AtLeast(0, CheckpointInterval, nameof(CheckpointInterval));
+        if (MicroBatchSize is { } micro && (micro < 1 || BatchSize % micro != 0))
+            throw new ArgumentException($"MicroBatchSize is {micro}; it must divide BatchSize ({BatchSize}).", nameof(MicroBatchSize));
+        if (!(ValidationFraction is >= 0 and < 1))
+            throw new ArgumentOutOfRangeException(nameof(ValidationFraction), ValidationFraction, $"ValidationFraction is {ValidationFraction}; it must be at least 0 and below 1 (0 switches validation off).");
+        if (Tokenizer is not null && Tokenizer.VocabularySize > Model.VocabularySize)
+            throw new ArgumentException($"The tokenizer has {Tokenizer.VocabularySize} tokens and the model a vocabulary of {Model.VocabularySize}; set Model.VocabularySize to {Tokenizer.VocabularySize} or more.", nameof(Model));
+        if (Resume && RunFolder is null)
+            throw new ArgumentException("Resume needs the RunFolder of the run to continue.", nameof(RunFolder));
+        return this;
+
+        static void AtLeast(int minimum, int value, string name)
+        {
+            if (value < minimum) throw new ArgumentOutOfRangeException(name, value, $"{name} is {value}; it must be {minimum} or more.");
+        }
+    }
+}

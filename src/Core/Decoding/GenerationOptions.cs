@@ -1,0 +1,104 @@
+using System.Globalization;
+
+namespace MLNet.Gpt;
+
+/// <summary>How tokens are chosen and when a sequence ends.</summary>
+/// <remarks>
+/// Immutable; may be shared between threads. The logits of a step go through these filters in this order, which is
+/// Hugging Face's: <see cref="RepetitionPenalty"/>, <see cref="MinNewTokens"/>, <see cref="Temperature"/>, <see cref="TopK"/>,
+/// <see cref="TopP"/>, then one token is drawn. Tokens of equal score are ordered by id, the lower first, in every filter.
+/// </remarks>
+public record GenerationOptions
+{
+    /// <summary>The most tokens to generate, 1 or more. Default 128.</summary>
+    public int MaxNewTokens { get; init; } = 128;
+
+    /// <summary>
+    /// End-of-text and <see cref="StopTokenIds"/> can't be sampled before this many tokens; 0 (the default) switches it off. At most
+    /// <see cref="MaxNewTokens"/>. A stop string, or a full context, ends a sequence earlier all the same.
+    /// </summary>
+    public int MinNewTokens { get; init; }
+
+    /// <summary>
+    /// Divides the logits: below 1 favours likely tokens, above 1 flattens the distribution. Default 1, the model's own
+    /// distribution. <b>0 means greedy</b>: the most likely token is taken, <see cref="TopK"/>, <see cref="TopP"/> and <see cref="Seed"/> have no effect.
+    /// </summary>
+    public float Temperature { get; init; } = 1f;
+
+    /// <summary>Only this many of the most likely tokens can be drawn (Fan et al. 2018); 0 (the default) switches it off. GPT-2's samples were drawn with 40.</summary>
+    public int TopK { get; init; }
+
+    /// <summary>
+    /// Only the smallest set of most likely tokens whose probabilities sum to at least this can be drawn (nucleus sampling, Holtzman et al. 2020,
+    /// equation 2). In (0, 1]; 1 (the default) switches it off. After <see cref="TopK"/> the probabilities are those among its tokens.
+    /// </summary>
+    public float TopP { get; init; } = 1f;
+
+    /// <summary>
+    /// θ, above 0: the logit of every token that the prompt or the output already holds is divided by θ where it is positive and multiplied where
+    /// it is negative (Keskar et al. 2019, equation 2, which divides in both cases and so favours what it means to discourage when a
+    /// logit is negative; the sign rule is Hugging Face's). 1 (the default) switches it off; the paper uses 1.2.
+    /// </summary>
+    public float RepetitionPenalty { get; init; } = 1f;
+
+    /// <summary>
+    /// Strings that end the output where they first appear in it; they are not part of the text. Found across token boundaries, in the new text only.
+    /// Empty (the default) switches it off; no string may be empty.
+    /// </summary>
+    public IReadOnlyList<string> StopStrings { get; init; } = [];
+
+    /// <summary>Tokens that end the output; they are not part of it. Empty (the default) switches it off.</summary>
+    public IReadOnlyList<int> StopTokenIds { get; init; } = [];
+
+    /// <summary>Whether the end-of-text token ends the output. Default true; with false it is a token like any other.</summary>
+    public bool StopAtEndOfText { get; init; } = true;
+
+    /// <summary>
+    /// The seed of the random draws. Default 0. The draws for a sequence depend on this, on the prompt's tokens and on the sample's index, and on nothing else:
+    /// not on the other prompts of a batch, the thread, or what was generated before.
+    /// </summary>
+    public int Seed { get; init; }
+
+    /// <summary>How many continuations each prompt gets, 1 or more. Default 1. The prompt is computed once for all of them that share a batch.</summary>
+    public int SamplesPerPrompt { get; init; } = 1;
+
+    /// <summary>The most sequences that are computed at once, 1 or more. Default 8. More is faster and takes more memory for the key/value cache.</summary>
+    public int BatchSize { get; init; } = 8;
+
+    /// <summary>What happens to a prompt that is longer than the context. Default <see cref="PromptOverflow.Error"/>.</summary>
+    public PromptOverflow PromptOverflow { get; init; } = PromptOverflow.Error;
+
+    /// <summary>Whether the most likely token is always taken: <see cref="Temperature"/> is 0.</summary>
+    public bool IsGreedy => Temperature == 0;
+
+    /// <summary>Checks every value and how they fit together.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A value is outside its range; the message names it, its value and the range.</exception>
+    /// <exception cref="ArgumentException">A stop string is null or empty, or a list is null.</exception>
+    public void Validate()
+    {
+        Require(MaxNewTokens >= 1, MaxNewTokens, nameof(MaxNewTokens), "1 or more");
+        Require(MinNewTokens >= 0 && MinNewTokens <= MaxNewTokens, MinNewTokens, nameof(MinNewTokens), $"at least 0 and at most MaxNewTokens, which is {MaxNewTokens}");
+        Require(Temperature >= 0 && float.IsFinite(Temperature), Temperature, nameof(Temperature), "0 (greedy) or more, and finite");
+        Require(TopK >= 0, TopK, nameof(TopK), "1 or more, or 0 to switch it off");
+        Require(TopP > 0 && TopP <= 1, TopP, nameof(TopP), "above 0 and at most 1 (1 switches it off)");
+        Require(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), RepetitionPenalty, nameof(RepetitionPenalty), "above 0 and finite (1 switches it off)");
+        Require(SamplesPerPrompt >= 1, SamplesPerPrompt, nameof(SamplesPerPrompt), "1 or more");
+        Require(BatchSize >= 1, BatchSize, nameof(BatchSize), "1 or more");
+        Require(Enum.IsDefined(PromptOverflow), PromptOverflow, nameof(PromptOverflow), "Error or KeepTail");
+        ArgumentNullException.ThrowIfNull(StopStrings);
+        ArgumentNullException.ThrowIfNull(StopTokenIds);
+        for (int i = 0; i < StopStrings.Count; i++)
+        {
+            if (string.IsNullOrEmpty(StopStrings[i]))
+                throw new ArgumentException($"Stop string {i} is {(StopStrings[i] is null ? "null" : "empty")}, which would end every output at once; remove it.", nameof(StopStrings));
+        }
+
+        for (int i = 0; i < StopTokenIds.Count; i++)
+            Require(StopTokenIds[i] >= 0, StopTokenIds[i], $"{nameof(StopTokenIds)}[{i}]", "0 or more");
+    }
+
+    private static void Require<T>(bool holds, T value, string name, string range)
+    {
+        if (!holds) throw new ArgumentOutOfRangeException(name, value, string.Create(CultureInfo.InvariantCulture, $"{name} is {value}; it must be {range}."));
+    }
+}

@@ -1,0 +1,228 @@
+using System.Numerics.Tensors;
+
+namespace MLNet.Gpt;
+
+/// <summary>The filters between logits and a token: pure functions in place over V numbers, none of which allocates.</summary>
+internal static class LogitsProcessing
+{
+    // Sums run over blocks of this many float32 (vectorised) and add the blocks up in float64: the relative error stays near 1e-7 for any vocabulary.
+    private const int Block = 1_024;
+
+    /// <summary>Divides positive and multiplies negative logits of the given tokens by θ. A token must be listed once.</summary>
+    public static void Penalize(Span<float> logits, ReadOnlySpan<int> distinctTokenIds, float penalty)
+    {
+        foreach (int id in distinctTokenIds)
+            logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty;
+    }
+
+    /// <summary>The token with the largest logit; of equal ones, the first.</summary>
+    public static int ArgMax(ReadOnlySpan<float> logits)
+    {
+        int index = TensorPrimitives.IndexOfMax(logits);
+        RequireFinite(logits[index]);
+        return index;
+    }
+
+    /// <summary>Leaves the k largest logits, of equal ones the first, and sets the others to -∞.</summary>
+    /// <param name="logits">V logits.</param>
+    /// <param name="k">1 or more.</param>
+    /// <param name="scratch">Room for k numbers.</param>
+    public static void KeepTopK(Span<float> logits, int k, Span<float> scratch)
+    {
+        if (k >= logits.Length) return;
+        RequireFinite(TensorPrimitives.Max<float>(logits)); // else a NaN, which is neither above nor below, would be dropped unseen
+        float threshold = KthLargest(logits, scratch[..k]);
+        int ties = k;
+        foreach (float x in logits)
+        {
+            if (x > threshold) ties--;
+        }
+
+        for (int i = 0; i < logits.Length; i++)
+        {
+            float x = logits[i];
+            if (x > threshold || (x == threshold && ties-- > 0)) continue;
+            logits[i] = float.NegativeInfinity;
+        }
+    }
+
+    /// <summary>Turns logits into weights exp((x - max) / temperature), the largest of which is 1.</summary>
+    public static void ToWeights(Span<float> logits, float temperature)
+    {
+        float max = TensorPrimitives.Max<float>(logits);
+        RequireFinite(max);
+        TensorPrimitives.Subtract(logits, max, logits);
+        if (temperature != 1) TensorPrimitives.Divide(logits, temperature, logits);
+        TensorPrimitives.Exp<float>(logits, logits);
+    }
+
+    /// <summary>Leaves the fewest largest weights, of equal ones the first, that make up at least the share p, and sets the others to 0.</summary>
+    /// <param name="weights">V weights of 0 or more, not all 0.</param>
+    /// <param name="p">In (0, 1).</param>
+    /// <param name="scratch">Room for V numbers.</param>
+    public static void KeepTopP(Span<float> weights, float p, Span<float> scratch)
+    {
+        double total = Sum(weights), mass = p * total;
+
+        // All weights below (1-p)·total/V together are less than the share 1-p, so that none of them is needed for p.
+        float floor = (float)((1 - (double)p) * total / weights.Length * (1 - 1e-6));
+        int candidates = 0;
+        foreach (float w in weights)
+        {
+            scratch[candidates] = w;
+            candidates += w >= floor ? 1 : 0;
+        }
+
+        (float threshold, double kept) = MassThreshold(scratch[..candidates], mass);
+        for (int i = 0; i < weights.Length; i++)
+        {
+            float w = weights[i];
+            if (w > threshold) continue;
+            if (w == threshold && kept < mass) kept += w;
+            else weights[i] = 0;
+        }
+    }
+
+    /// <summary>Draws an index with probability proportional to its weight.</summary>
+    public static int Draw(ReadOnlySpan<float> weights, ref SampleRandom random)
+    {
+        double target = random.NextDouble() * Sum(weights);
+        for (int start = 0; start < weights.Length; start += Block)
+        {
+            ReadOnlySpan<float> block = weights.Slice(start, Math.Min(Block, weights.Length - start));
+            double sum = TensorPrimitives.Sum(block);
+            if (target >= sum)
+            {
+                target -= sum;
+                continue;
+            }
+
+            for (int i = 0; i < block.Length; i++)
+            {
+                target -= block[i];
+                if (target < 0) return start + i;
+            }
+
+            // The block's scalar sum is a rounding below its vector sum: the draw belongs to its last weight.
+            return start + LastPositive(block);
+        }
+
+        return LastPositive(weights); // rounding again: the draw was at the very end
+    }
+
+    /// <summary>log Σ exp(x) of V logits, by way of <paramref name="scratch"/> of V numbers.</summary>
+    public static double LogSumExp(ReadOnlySpan<float> logits, Span<float> scratch)
+    {
+        float max = TensorPrimitives.Max(logits);
+        RequireFinite(max);
+        TensorPrimitives.Subtract(logits, max, scratch);
+        TensorPrimitives.Exp<float>(scratch, scratch);
+        return max + Math.Log(Sum(scratch));
+    }
+
+    /// <summary>The sum of the numbers, in float64 across blocks.</summary>
+    public static double Sum(ReadOnlySpan<float> values)
+    {
+        double sum = 0;
+        for (int start = 0; start < values.Length; start += Block)
+            sum += TensorPrimitives.Sum(values.Slice(start, Math.Min(Block, values.Length - start)));
+        return sum;
+    }
+
+    /// <summary>The k-th largest value, k being the length of <paramref name="heap"/>: a min-heap holds the k largest seen so far.</summary>
+    private static float KthLargest(ReadOnlySpan<float> values, Span<float> heap)
+    {
+        values[..heap.Length].CopyTo(heap);
+        for (int i = (heap.Length / 2) - 1; i >= 0; i--)
+            SiftDown(heap, i);
+        foreach (float x in values[heap.Length..])
+        {
+            if (x <= heap[0]) continue;
+            heap[0] = x;
+            SiftDown(heap, 0);
+        }
+
+        return heap[0];
+
+        static void SiftDown(Span<float> heap, int i)
+        {
+            float x = heap[i];
+            while (true)
+            {
+                int child = (2 * i) + 1;
+                if (child >= heap.Length) break;
+                if (child + 1 < heap.Length && heap[child + 1] < heap[child]) child++;
+                if (heap[child] >= x) break;
+                heap[i] = heap[child];
+                i = child;
+            }
+
+            heap[i] = x;
+        }
+    }
+
+    /// <summary>
+    /// The largest t for which the values of t and above sum to <paramref name="mass"/> or more, and the sum of those strictly above t.
+    /// A quickselect by sum instead of by rank: linear on average. Reorders the values.
+    /// </summary>
+    private static (float Threshold, double SumAbove) MassThreshold(Span<float> values, double mass)
+    {
+        double above = 0; // the sum of what is known to lie above everything in values
+        while (true)
+        {
+            float pivot = MedianOfThree(values[0], values[values.Length / 2], values[^1]);
+
+            // Three parts: [0, greater) > pivot, [greater, i) == pivot, [less, end) < pivot.
+            int greater = 0, i = 0, less = values.Length;
+            double sumGreater = 0;
+            while (i < less)
+            {
+                float x = values[i];
+                if (x > pivot)
+                {
+                    sumGreater += x;
+                    values[i++] = values[greater];
+                    values[greater++] = x;
+                }
+                else if (x < pivot)
+                {
+                    values[i] = values[--less];
+                    values[less] = x;
+                }
+                else
+                {
+                    i++;
+                }
+            }
+
+            double sumEqual = (double)pivot * (less - greater);
+            if (above + sumGreater >= mass && greater > 0)
+            {
+                values = values[..greater];
+            }
+            else if (above + sumGreater + sumEqual >= mass || less == values.Length)
+            {
+                return (pivot, above + sumGreater);
+            }
+            else
+            {
+                above += sumGreater + sumEqual;
+                values = values[less..];
+            }
+        }
+
+        static float MedianOfThree(float a, float b, float c) => Math.Max(Math.Min(a, b), Math.Min(Math.Max(a, b), c));
+    }
+
+    private static int LastPositive(ReadOnlySpan<float> weights)
+    {
+        int i = weights.Length - 1;
+        while (weights[i] <= 0) i--;
+        return i;
+    }
+
+    private static void RequireFinite(float max)
+    {
+        if (!float.IsFinite(max)) throw new NonFiniteLogitsException(max);
+    }
+}

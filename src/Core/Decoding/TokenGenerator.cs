@@ -1,0 +1,196 @@
+namespace MLNet.Gpt;
+
+/// <summary>Continues prompts with a causal language model, whichever engine computes it. Knows tokens, not text.</summary>
+/// <remarks>
+/// Thread-safe. Prompts of unequal length share a batch by left padding, and a sequence leaves the batch when it ends.
+/// The draws do not depend on the batch. The logits do in their last bits, as floating-point sums do, so that a draw may come out differently in
+/// another batch where two tokens are equal to within that error.
+/// </remarks>
+public static class TokenGenerator
+{
+    /// <summary>Generates one sequence, or <see cref="GenerationOptions.SamplesPerPrompt"/>, for each prompt.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="prompts">The prompts' token ids. An empty prompt begins with the end-of-text token.</param>
+    /// <param name="options">How tokens are chosen and when a sequence ends.</param>
+    /// <param name="endOfTextId">The tokenizer's end-of-text token; null where it has none: an empty prompt is an error then, and there is no such token to stop at.</param>
+    /// <param name="tokenBytes">The bytes of a token; needed for <see cref="GenerationOptions.StopStrings"/>, else only for the byte counts of the results.</param>
+    /// <param name="onToken">Called for each token as soon as it is sampled (not for stop tokens), from the calling thread.</param>
+    /// <param name="cancellationToken">Looked at before each step; ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <returns>The sequences: those of the first prompt, of the second, and so on.</returns>
+    /// <exception cref="ArgumentException">An option is out of range, stop strings come without <paramref name="tokenBytes"/>, or a prompt is null, or empty with no end-of-text token.</exception>
+    /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
+    /// <exception cref="PromptTooLongException">A prompt is longer than the context and <see cref="GenerationOptions.PromptOverflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
+    /// <exception cref="NonFiniteLogitsException">The model computed NaN.</exception>
+    public static IReadOnlyList<GeneratedSequence> Generate(
+        ICausalModel model,
+        IReadOnlyList<int[]> prompts,
+        GenerationOptions options,
+        int? endOfTextId,
+        TokenBytes? tokenBytes = null,
+        Action<GeneratedToken>? onToken = null,
+        CancellationToken cancellationToken = default)
+    {
+        // 1. Check everything before anything is computed.
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(prompts);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        if (options.StopStrings.Count > 0 && tokenBytes is null)
+            throw new ArgumentException("StopStrings are set, and text is needed to find them; pass tokenBytes, or use StopTokenIds.", nameof(tokenBytes));
+        int vocabulary = model.Config.VocabularySize;
+        int[] stopTokens = StopTokens(options, endOfTextId, vocabulary);
+
+        // 2. One row for each sequence. Rows of like length go together: less padding.
+        var rows = new List<GenerationRow>(prompts.Count * options.SamplesPerPrompt);
+        var matcher = new StopStringMatcher(options.StopStrings);
+        for (int i = 0; i < prompts.Count; i++)
+        {
+            int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
+            for (int sample = 0; sample < options.SamplesPerPrompt; sample++)
+                rows.Add(new GenerationRow(i, sample, prompt, options, model.Config, tokenBytes is null ? null : matcher.Fresh()));
+        }
+
+        // 3. Batch after batch.
+        var step = new Step(model, options, stopTokens, tokenBytes, onToken, new TokenSampler(options, vocabulary), cancellationToken);
+        int batchSize = Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
+        foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
+            RunBatch(step, batch);
+        return [.. rows.Select(row => row.ToSequence())];
+    }
+
+    private static void RunBatch(Step step, GenerationRow[] batch)
+    {
+        // B rows over B' distinct prompts, each of which is computed once; P: the longest prompt; V: the vocabulary.
+        List<GenerationRow> distinct = [];
+        int[] promptOfRow = new int[batch.Length];
+        for (int r = 0; r < batch.Length; r++)
+        {
+            if (distinct.Count == 0 || distinct[^1].PromptIndex != batch[r].PromptIndex) distinct.Add(batch[r]);
+            promptOfRow[r] = distinct.Count - 1;
+        }
+
+        int vocabulary = step.Model.Config.VocabularySize;
+        int longest = batch[^1].Prompt.Length;
+        int capacity = longest + batch.Max(row => row.Limit) - 1; // the last token is never fed
+        float[] logits = new float[batch.Length * vocabulary];
+
+        // 1. The prompts, padded on the left.
+        step.CancellationToken.ThrowIfCancellationRequested();
+        using ICausalDecoder decoder = step.Model.BeginDecoding(distinct.Count, capacity);
+        int[] ids = new int[distinct.Count * longest];
+        byte[] mask = new byte[ids.Length];
+        for (int i = 0; i < distinct.Count; i++)
+        {
+            int[] prompt = distinct[i].Prompt;
+            prompt.CopyTo(ids, ((i + 1) * longest) - prompt.Length);
+            mask.AsSpan(((i + 1) * longest) - prompt.Length, prompt.Length).Fill(1);
+        }
+
+        bool padded = distinct[0].Prompt.Length != longest;
+        decoder.Append(ids, padded ? mask : default, LogitsScope.LastPosition, logits.AsSpan(0, distinct.Count * vocabulary)); // (B', V)
+
+        // 2. Several samples of one prompt share what was computed for it. Backwards, since a row never comes before its prompt's.
+        if (distinct.Count < batch.Length)
+        {
+            decoder.SelectRows(promptOfRow);
+            for (int r = batch.Length - 1; r >= 0; r--)
+                logits.AsSpan(promptOfRow[r] * vocabulary, vocabulary).CopyTo(logits.AsSpan(r * vocabulary)); // (B, V)
+        }
+
+        // 3. A token for each row; rows that ended leave; the rest goes on.
+        GenerationRow[] active = [.. batch];
+        int[] kept = new int[batch.Length], next = new int[batch.Length];
+        int count = batch.Length;
+        while (true)
+        {
+            int remaining = 0;
+            for (int r = 0; r < count; r++)
+            {
+                GenerationRow row = active[r];
+                if (!Advance(step, row, logits.AsSpan(r * vocabulary, vocabulary))) continue;
+                active[remaining] = row;
+                kept[remaining] = r;
+                next[remaining++] = row.Tokens[^1];
+            }
+
+            if (remaining == 0) return;
+            if (remaining < count) decoder.SelectRows(kept.AsSpan(0, remaining));
+            count = remaining;
+            step.CancellationToken.ThrowIfCancellationRequested();
+            decoder.Append(next.AsSpan(0, count), default, LogitsScope.LastPosition, logits.AsSpan(0, count * vocabulary)); // (B, V)
+        }
+    }
+
+    /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
+    private static bool Advance(Step step, GenerationRow row, Span<float> logits)
+    {
+        if (row.Tokens.Count < step.Options.MinNewTokens)
+        {
+            foreach (int id in step.StopTokens)
+                logits[id] = float.NegativeInfinity;
+        }
+
+        int token = step.Sampler.Sample(logits, row.SeenTokens, ref row.Random);
+        if (step.StopTokens.AsSpan().Contains(token))
+        {
+            row.FinishReason = FinishReason.StopToken;
+            row.StopTokenId = token;
+            return false;
+        }
+
+        row.Add(token);
+        bool stopped = step.TokenBytes is not null && row.Matcher!.Feed(step.TokenBytes(token));
+        step.OnToken?.Invoke(new GeneratedToken(row.PromptIndex, row.SampleIndex, row.Tokens.Count - 1, token, row.Matcher?.SettledByteCount ?? 0));
+        if (stopped) row.FinishReason = FinishReason.StopString;
+        else if (row.Tokens.Count == row.Limit) row.FinishReason = row.Limit == step.Options.MaxNewTokens ? FinishReason.MaxNewTokens : FinishReason.ContextFull;
+        return row.FinishReason is null;
+    }
+
+    private static int[] StopTokens(GenerationOptions options, int? endOfTextId, int vocabulary)
+    {
+        var tokens = new SortedSet<int>(options.StopTokenIds);
+        if (options.StopAtEndOfText && endOfTextId is { } endOfText) tokens.Add(endOfText);
+        foreach (int id in tokens)
+        {
+            if ((uint)id >= (uint)vocabulary)
+                throw new TokenOutOfRangeException(id, vocabulary, id == endOfTextId ? "the end-of-text token" : nameof(GenerationOptions.StopTokenIds));
+        }
+
+        return [.. tokens];
+    }
+
+    private static int[] PreparePrompt(int[]? prompt, int index, GenerationOptions options, GptConfig config, int? endOfTextId)
+    {
+        if (prompt is null) throw new ArgumentException($"Prompt {index} is null; pass an empty one to begin with the end-of-text token.", "prompts");
+        if (prompt.Length == 0)
+        {
+            prompt = [endOfTextId ?? throw new ArgumentException($"Prompt {index} is empty, and there is no end-of-text token to begin with; give the prompt a token.", "prompts")];
+        }
+
+        for (int i = 0; i < prompt.Length; i++)
+        {
+            if ((uint)prompt[i] >= (uint)config.VocabularySize)
+                throw new TokenOutOfRangeException(prompt[i], config.VocabularySize, $"prompt {index}, position {i}");
+        }
+
+        if (options.PromptOverflow == PromptOverflow.KeepTail)
+        {
+            int room = Math.Max(config.ContextLength - options.MaxNewTokens, (config.ContextLength + 1) / 2);
+            return prompt.Length > room ? prompt[^room..] : prompt;
+        }
+
+        if (prompt.Length > config.ContextLength)
+            throw new PromptTooLongException(prompt.Length, config.ContextLength, $"Shorten prompt {index}, or set {nameof(GenerationOptions.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}.");
+        return prompt;
+    }
+
+    /// <summary>What every step of a call needs.</summary>
+    private sealed record Step(
+        ICausalModel Model,
+        GenerationOptions Options,
+        int[] StopTokens,
+        TokenBytes? TokenBytes,
+        Action<GeneratedToken>? OnToken,
+        TokenSampler Sampler,
+        CancellationToken CancellationToken);
+}

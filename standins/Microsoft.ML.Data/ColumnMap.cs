@@ -1,0 +1,49 @@
+namespace Microsoft.ML.Data;
+
+/// <summary>Output columns that each are an input column, perhaps under another name.</summary>
+internal sealed class ColumnMap : IRowToRowMapper
+{
+    public ColumnMap(DataViewSchema inputSchema, IReadOnlyList<(string Name, int Source)> columns)
+    {
+        InputSchema = inputSchema;
+        Sources = [.. columns.Select(column => column.Source)];
+        var schema = new DataViewSchema.Builder();
+        foreach (var (name, source) in columns)
+            schema.AddColumn(name, inputSchema[source].Type, inputSchema[source].Annotations);
+        OutputSchema = schema.ToSchema();
+    }
+
+    public DataViewSchema InputSchema { get; }
+
+    public DataViewSchema OutputSchema { get; }
+
+    public int[] Sources { get; }
+
+    public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns)
+    {
+        var needed = dependingColumns.Select(column => Sources[column.Index]).ToHashSet();
+        return InputSchema.Where(column => needed.Contains(column.Index)).ToArray();
+    }
+
+    public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns) =>
+        new MappedRow(input, this, Cursors.Active(activeColumns, OutputSchema));
+}
+
+/// <summary>A data view whose rows are another's, mapped.</summary>
+internal sealed class MappedDataView(IDataView input, ColumnMap map) : IDataView
+{
+    public bool CanShuffle => input.CanShuffle;
+
+    public DataViewSchema Schema => map.OutputSchema;
+
+    public long? GetRowCount() => input.GetRowCount();
+
+    public DataViewRowCursor GetRowCursor(IEnumerable<DataViewSchema.Column> columnsNeeded, Random rand = null) =>
+        Wrap(input.GetRowCursor(map.GetDependencies(columnsNeeded), rand), columnsNeeded);
+
+    public DataViewRowCursor[] GetRowCursorSet(IEnumerable<DataViewSchema.Column> columnsNeeded, int n, Random rand = null) =>
+        Array.ConvertAll(input.GetRowCursorSet(map.GetDependencies(columnsNeeded), n, rand), cursor => Wrap(cursor, columnsNeeded));
+
+    private DataViewRowCursor Wrap(DataViewRowCursor cursor, IEnumerable<DataViewSchema.Column> columnsNeeded) =>
+        new MappedCursor(cursor, map.GetRow(cursor, columnsNeeded));
+}

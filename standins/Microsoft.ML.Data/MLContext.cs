@@ -1,0 +1,42 @@
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML;
+
+public sealed class MLContext : IHostEnvironment
+{
+    private readonly HostEnvironment _env;
+
+    public MLContext(int? seed = null)
+    {
+        _env = new(seed) { Listener = (source, message) => Log?.Invoke(this, new(message.Message, message.Kind, source)) };
+        Data = new(_env, seed);
+        Model = new(_env);
+        Transforms = new();
+    }
+
+    public event EventHandler<LoggingEventArgs> Log;
+
+    public DataOperationsCatalog Data { get; }
+
+    public ModelOperationsCatalog Model { get; }
+
+    public TransformsCatalog Transforms { get; }
+
+    public int? GpuDeviceId { get; set; }
+
+    public bool FallbackToCpu { get; set; }
+
+    public ComponentCatalog ComponentCatalog => _env.ComponentCatalog;
+
+    string IExceptionContext.ContextDescription => _env.ContextDescription;
+
+    TException IExceptionContext.Process<TException>(TException ex) => _env.Process(ex);
+
+    IHost IHostEnvironment.Register(string name, int? seed, bool? verbose) => _env.Register(name, seed, verbose);
+
+    IChannel IChannelProvider.Start(string name) => _env.Start(name);
+
+    IPipe<TMessage> IChannelProvider.StartPipe<TMessage>(string name) => _env.StartPipe<TMessage>(name);
+
+    IProgressChannel IProgressChannelProvider.StartProgressChannel(string name) => _env.StartProgressChannel(name);
+}

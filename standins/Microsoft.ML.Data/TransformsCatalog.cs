@@ -1,0 +1,6 @@
+namespace Microsoft.ML;
+
+public sealed class TransformsCatalog
+{
+    internal TransformsCatalog() { }
+}

@@ -1,0 +1,26 @@
+namespace MLNet.Gpt;
+
+/// <summary>Turns the file system's exceptions into this library's own.</summary>
+internal static class IOErrors
+{
+    private const int NoSpace = 28, QuotaExceeded = 122, QuotaExceededOnMac = 69; // ENOSPC, EDQUOT
+    private const int WindowsHandleDiskFull = unchecked((int)0x80070027), WindowsDiskFull = unchecked((int)0x80070070);
+    private const int WindowsSharingViolation = unchecked((int)0x80070020), WouldBlock = 11, WouldBlockOnMac = 35; // EAGAIN
+
+    /// <summary>Whether the disk, or the user's share of it, is full.</summary>
+    public static bool IsDiskFull(Exception exception) => exception is IOException && (OperatingSystem.IsWindows()
+        ? exception.HResult is WindowsHandleDiskFull or WindowsDiskFull
+        : exception.HResult is NoSpace || exception.HResult == (OperatingSystem.IsMacOS() ? QuotaExceededOnMac : QuotaExceeded));
+
+    /// <summary>Whether another handle holds the file.</summary>
+    public static bool IsHeldByAnother(IOException exception) => OperatingSystem.IsWindows()
+        ? exception.HResult == WindowsSharingViolation
+        : exception.HResult == (OperatingSystem.IsMacOS() ? WouldBlockOnMac : WouldBlock);
+
+    /// <summary>Whether <see cref="OnWriting"/> has a type of this library for the exception.</summary>
+    public static bool ConcernsWriting(Exception exception) => exception is UnauthorizedAccessException or DirectoryNotFoundException || IsDiskFull(exception);
+
+    /// <summary>What to throw for an exception that writing <paramref name="path"/> met.</summary>
+    public static GptException OnWriting(Exception exception, string path, string folder) =>
+        IsDiskFull(exception) ? new DiskFullException(path, exception) : new FolderNotWritableException(folder, exception);
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Sets up, builds everything and runs every test.
+#
+#   ./test.sh [arguments of dotnet test]
+#
+#   ./test.sh --filter FullyQualifiedName~Tokenizer      only the tests whose names contain "Tokenizer"
+#
+# Ends with one line, "N passed, N failed, N skipped", and exit code 0 only if something ran and nothing failed.
+# Tests that need GPT-2's vocabulary or the tinyshakespeare text look for gpt2.tiktoken and tinyshakespeare.txt in
+# the folder that MLNET_GPT_TESTDATA names, and are skipped, with the reason said, without them.
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+cd "$root"
+results="$root/artifacts/test-results"
+
+eng/setup.sh
+source eng/env.sh
+
+echo "build: MLNet.Gpt.sln (Release)"
+dotnet build MLNet.Gpt.sln -c Release -v quiet -nologo -nodeReuse:false
+echo "build: done"
+
+rm -rf "$results"
+mkdir -p "$results"
+broken=()
+for project in tests/*/*.csproj; do
+    name="$(basename "$project" .csproj)"
+    echo "test: $name"
+    started=$SECONDS
+    # One assembly at a time: each uses all cores itself. A test that hangs is ended after five minutes.
+    status=0
+    dotnet test "$project" -c Release --no-build -nologo -v quiet -nodeReuse:false \
+        --results-directory "$results" --logger "trx;LogFileName=$name.trx" \
+        --blame-hang-timeout 5m --blame-hang-dump-type none \
+        "$@" > "$results/$name.log" 2>&1 < /dev/null || status=$?
+    if [[ $status -ne 0 ]]; then broken+=("$name"); fi
+    echo "test: $name took $((SECONDS - started)) s"
+done
+
+dotnet run --file eng/TestSummary.cs -v quiet -- "$results" "${broken[@]}"

@@ -46,6 +46,44 @@ public sealed class DataOperationsCatalog
         return cache;
     }
 
+    public IDataView SkipRows(IDataView input, long count)
+    {
+        Contracts.CheckValue(input, nameof(input));
+        Contracts.CheckParam(count > 0, nameof(count), "Must be greater than zero.");
+        return new RowFilter(input, () =>
+        {
+            long row = 0;
+            return () => row++ < count ? RowFilter.Verdict.Skip : RowFilter.Verdict.Take;
+        });
+    }
+
+    public IDataView TakeRows(IDataView input, long count)
+    {
+        Contracts.CheckValue(input, nameof(input));
+        Contracts.CheckParam(count > 0, nameof(count), "Must be greater than zero.");
+        return new RowFilter(input, () =>
+        {
+            long row = 0;
+            return () => row++ < count ? RowFilter.Verdict.Take : RowFilter.Verdict.Stop;
+        });
+    }
+
+    public TrainTestData TrainTestSplit(IDataView data, double testFraction = 0.1, string samplingKeyColumnName = null, int? seed = null)
+    {
+        Contracts.CheckValue(data, nameof(data));
+        Contracts.CheckParam(testFraction is > 0 and < 1, nameof(testFraction), "Must be between 0 and 1 exclusive");
+        if (samplingKeyColumnName is not null)
+            throw new NotSupportedException("The stand-in can't split by a sampling key.");
+        int usedSeed = seed ?? _environmentSeed ?? 42;
+        return new(Side(test: false), Side(test: true));
+
+        IDataView Side(bool test) => new RowFilter(data, () =>
+        {
+            var random = new Random(usedSeed);
+            return () => random.NextDouble() < testFraction == test ? RowFilter.Verdict.Take : RowFilter.Verdict.Skip;
+        });
+    }
+
     private static IEnumerable<TRow> Enumerate<TRow>(IDataView data, ObjectFiller<TRow> filler, bool reuseRowObject) where TRow : class, new()
     {
         using var cursor = data.GetRowCursor(filler.Columns);
@@ -57,6 +95,18 @@ public sealed class DataOperationsCatalog
                 row = new();
             fill(row);
             yield return row;
+        }
+    }
+
+    public struct TrainTestData
+    {
+        public readonly IDataView TrainSet;
+        public readonly IDataView TestSet;
+
+        internal TrainTestData(IDataView trainSet, IDataView testSet)
+        {
+            TrainSet = trainSet;
+            TestSet = testSet;
         }
     }
 }

@@ -1,0 +1,42 @@
+namespace Microsoft.ML.Data;
+
+public static class ColumnCursorExtensions
+{
+    public static IEnumerable<T> GetColumn<T>(this IDataView data, string columnName) => GetColumn<T>(data, data.Schema[columnName]);
+
+    public static IEnumerable<T> GetColumn<T>(this IDataView data, DataViewSchema.Column column)
+    {
+        Contracts.CheckValue(data, nameof(data));
+        Contracts.CheckNonEmpty(column.Name, nameof(column));
+        var own = data.Schema[column.Index];
+        Contracts.CheckParam(own.Name == column.Name && own.Type == column.Type, nameof(column),
+            $"column with name {column.Name}, type {column.Type}, and index {column.Index} cannot be found in data");
+
+        var itemType = (column.Type as VectorDataViewType)?.ItemType;
+        if (column.Type.RawType == typeof(T))
+            return Read<T, T>(data, column, value => value);
+        if (typeof(T) == typeof(string) && column.Type is TextDataViewType)
+            return (IEnumerable<T>)Read<ReadOnlyMemory<char>, string>(data, column, text => text.ToString());
+        if (typeof(T) == typeof(string[]) && itemType is TextDataViewType)
+            return (IEnumerable<T>)Read<VBuffer<ReadOnlyMemory<char>>, string[]>(data, column, texts => [.. texts.DenseValues().Select(text => text.ToString())]);
+        if (typeof(T).IsArray && typeof(T).GetElementType() == itemType?.RawType)
+            return Generic.Call<IEnumerable<T>>(ReadArrays<int>, [itemType.RawType], data, column);
+        throw Contracts.ExceptParam(nameof(column),
+            $"Cannot map column (name: {column.Name}, type: {column.Type}) in data to the user-defined type, {typeof(T)}.");
+    }
+
+    private static IEnumerable<T[]> ReadArrays<T>(IDataView data, DataViewSchema.Column column) =>
+        Read<VBuffer<T>, T[]>(data, column, vector => [.. vector.DenseValues()]);
+
+    private static IEnumerable<TOut> Read<TIn, TOut>(IDataView data, DataViewSchema.Column column, Func<TIn, TOut> convert)
+    {
+        using var cursor = data.GetRowCursor([column]);
+        var get = cursor.GetGetter<TIn>(column);
+        TIn value = default;
+        while (cursor.MoveNext())
+        {
+            get(ref value);
+            yield return convert(value);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+namespace Microsoft.ML.Data;
+
+public abstract class RowToRowTransformerBase : ITransformer
+{
+    private protected RowToRowTransformerBase() { }
+
+    bool ITransformer.IsRowToRowMapper => true;
+
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Map(inputSchema).OutputSchema;
+
+    public IDataView Transform(IDataView input)
+    {
+        Contracts.CheckValue(input, nameof(input));
+        return new MappedDataView(input, Map(input.Schema));
+    }
+
+    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) => Map(inputSchema);
+
+    void ICanSaveModel.Save(ModelSaveContext ctx) => SaveModel(ctx);
+
+    private protected abstract ColumnMap Map(DataViewSchema inputSchema);
+
+    private protected abstract void SaveModel(ModelSaveContext ctx);
+}
+
+public abstract class OneToOneTransformerBase : RowToRowTransformerBase
+{
+    private protected OneToOneTransformerBase() { }
+}
+
+/// <summary>An estimator that has nothing to learn.</summary>
+public abstract class TrivialEstimator<TTransformer> : IEstimator<TTransformer> where TTransformer : class, ITransformer
+{
+    private protected readonly TTransformer Transformer;
+
+    private protected TrivialEstimator(TTransformer transformer) => Transformer = transformer;
+
+    public TTransformer Fit(IDataView input)
+    {
+        Contracts.CheckValue(input, nameof(input));
+        Transformer.GetOutputSchema(input.Schema);
+        return Transformer;
+    }
+
+    public abstract SchemaShape GetOutputSchema(SchemaShape inputSchema);
+}

@@ -1,0 +1,31 @@
+using Microsoft.ML.Data;
+
+namespace Microsoft.ML;
+
+public static class TextLoaderSaverCatalog
+{
+    public static IDataView LoadFromTextFile(
+        this DataOperationsCatalog catalog,
+        string path,
+        TextLoader.Column[] columns,
+        char separatorChar = '\t',
+        bool hasHeader = false,
+        bool allowQuoting = false,
+        bool trimWhitespace = false,
+        bool allowSparse = false)
+    {
+        if (allowSparse)
+            throw new NotSupportedException("The stand-in can't read sparse text files.");
+        return new TextLoader(columns, new(separatorChar, hasHeader, allowQuoting, trimWhitespace)).LoadFile(path);
+    }
+
+    public static IDataView LoadFromTextFile<TInput>(
+        this DataOperationsCatalog catalog,
+        string path,
+        char separatorChar = '\t',
+        bool hasHeader = false,
+        bool allowQuoting = false,
+        bool trimWhitespace = false,
+        bool allowSparse = false) =>
+        LoadFromTextFile(catalog, path, TextLoader.ColumnsOf(typeof(TInput)), separatorChar, hasHeader, allowQuoting, trimWhitespace, allowSparse);
+}

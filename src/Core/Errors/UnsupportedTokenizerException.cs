@@ -1,0 +1,34 @@
+namespace MLNet.Gpt;
+
+/// <summary>
+/// A tokenizer file describes a tokenization that this library does not perform. It is refused, because encoding without
+/// that would give the model other tokens than it was trained on.
+/// </summary>
+public sealed class UnsupportedTokenizerException : GptException
+{
+    /// <summary>Creates the exception.</summary>
+    /// <param name="path">The file that says so.</param>
+    /// <param name="setting">The setting, by its name in the file.</param>
+    /// <param name="found">Its value there.</param>
+    /// <param name="supported">The values that are supported, as text.</param>
+    public UnsupportedTokenizerException(string path, string setting, string found, string supported)
+        : base($"'{path}': '{setting}' is {found}; supported is {supported}. Encoding without it would give other tokens; use a byte-level BPE tokenizer of GPT-2's form.")
+    {
+        Path = path;
+        Setting = setting;
+        Found = found;
+        Supported = supported;
+    }
+
+    /// <summary>The file that says so.</summary>
+    public string Path { get; }
+
+    /// <summary>The setting, by its name in the file.</summary>
+    public string Setting { get; }
+
+    /// <summary>The value found.</summary>
+    public string Found { get; }
+
+    /// <summary>The values that are supported, as text.</summary>
+    public string Supported { get; }
+}

@@ -1,0 +1,64 @@
+namespace MLNet.Gpt;
+
+/// <summary>How <see cref="GptTokenizer.TrainBytePairEncoding"/> builds a vocabulary.</summary>
+public sealed record BytePairTrainingOptions
+{
+    /// <summary>
+    /// V: the tokens to end with, special tokens and the 256 bytes included; more than those together. Default 8,192, which suits a
+    /// few megabytes of one language; GPT-2's is 50,257. Training ends with fewer where no pair is frequent enough.
+    /// </summary>
+    public int VocabularySize { get; init; } = 8_192;
+
+    /// <summary>
+    /// How often a pair must occur to be merged, 1 or more; 1 switches the limit off. Default 2, as Hugging Face's
+    /// ByteLevelBPETokenizer: a pair that occurs once compresses nothing.
+    /// </summary>
+    public int MinimumFrequency { get; init; } = 2;
+
+    /// <summary>
+    /// The special tokens; they get the first ids, in this order. <see cref="GptTokenizer.EndOfText"/> must be one of them, and is the
+    /// only one by default. A special token must not be a single word to the pre-tokenization (as "the" would be), for then it
+    /// could not be told from text.
+    /// </summary>
+    public IReadOnlyList<string> SpecialTokens { get; init; } = [GptTokenizer.EndOfText];
+
+    /// <summary>Checks every value and how they fit together.</summary>
+    /// <returns>These options.</returns>
+    /// <exception cref="ArgumentException">A value is outside its range; the message names it, its value and the remedy.</exception>
+    public BytePairTrainingOptions Validate()
+    {
+        ArgumentNullException.ThrowIfNull(SpecialTokens);
+        if (MinimumFrequency < 1)
+        {
+            throw new ArgumentOutOfRangeException(nameof(MinimumFrequency), MinimumFrequency, $"{nameof(MinimumFrequency)} is {MinimumFrequency}; it must be 1 or more (1 switches the limit off).");
+        }
+
+        if (!SpecialTokens.Contains(GptTokenizer.EndOfText))
+        {
+            throw new ArgumentException($"{nameof(SpecialTokens)} lacks '{GptTokenizer.EndOfText}', which separates documents; add it.", nameof(SpecialTokens));
+        }
+
+        foreach (string token in SpecialTokens)
+        {
+            if (string.IsNullOrEmpty(token)) throw new ArgumentException($"{nameof(SpecialTokens)} holds an empty token; remove it.", nameof(SpecialTokens));
+            if (SpecialTokens.Count(other => other == token) > 1) throw new ArgumentException($"{nameof(SpecialTokens)} holds '{token}' twice; remove one.", nameof(SpecialTokens));
+            if (IsOneWord(token))
+            {
+                throw new ArgumentException($"Special token '{token}' is a single word to the pre-tokenization, so text could hold it as an ordinary token; choose one such as '<|{token.Trim()}|>'.", nameof(SpecialTokens));
+            }
+        }
+
+        int least = 256 + SpecialTokens.Count;
+        if (VocabularySize < least)
+        {
+            throw new ArgumentOutOfRangeException(nameof(VocabularySize), VocabularySize, $"{nameof(VocabularySize)} is {VocabularySize}; the 256 bytes and {SpecialTokens.Count} special token(s) alone need {least}. Choose more than {least}.");
+        }
+
+        return this;
+    }
+
+    // A vocabulary writes bytes as text, so a special token collides with a word if either reading of it is one word.
+    private static bool IsOneWord(string token) =>
+        GptPreTokenizer.FirstWordLength(token) == token.Length
+        || (ByteAlphabet.ToBytes(token) is { } bytes && System.Text.Encoding.UTF8.GetString(bytes) is var text && GptPreTokenizer.FirstWordLength(text) == text.Length);
+}

@@ -1,0 +1,155 @@
+using System.Buffers;
+using System.Text;
+using Microsoft.ML.Tokenizers;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// A GPT's tokenizer: text to token ids and back, its special tokens, its files. Byte-level BPE as GPT-2's
+/// (Radford et al. 2019, section 2.2), which loses nothing of any well-formed Unicode text, or one token for each character.
+/// </summary>
+/// <remarks>
+/// Immutable; may be used from several threads. A lone surrogate, which is not well-formed Unicode and has no UTF-8 form, is
+/// encoded as U+FFFD, the replacement character, just as <see cref="Encoding.UTF8"/> does.
+/// </remarks>
+public sealed partial class GptTokenizer
+{
+    /// <summary>The text of the token that separates documents and ends a generated text: "&lt;|endoftext|&gt;".</summary>
+    public const string EndOfText = "<|endoftext|>";
+
+    private readonly TokenizerDefinition _definition;
+    private readonly Lazy<Tokenizer> _recognizing;
+    private readonly Lazy<Tokenizer> _literal;
+    private readonly Lazy<string> _hash;
+
+    internal GptTokenizer(TokenizerDefinition definition)
+    {
+        _definition = definition;
+        _recognizing = new Lazy<Tokenizer>(() => CreateTokenizer(definition, new SpecialTokenMatcher(definition.SpecialTokens.Keys)));
+        _literal = new Lazy<Tokenizer>(() => CreateTokenizer(definition, specials: null));
+        _hash = new Lazy<string>(definition.ComputeHash);
+        EndOfTextId = definition.SpecialTokens[EndOfText];
+    }
+
+    /// <summary>The kind of tokenization.</summary>
+    public GptTokenizerKind Kind => _definition.Kind;
+
+    /// <summary>
+    /// The tokenizer of Microsoft.ML.Tokenizers that does the encoding, special tokens recognized; for code that expects one. Prefer
+    /// <see cref="Decode"/> to its own Decode, which drops unknown ids silently and mangles special tokens outside ASCII.
+    /// </summary>
+    public Tokenizer Tokenizer => _recognizing.Value;
+
+    /// <summary>V: the number of tokens, special ones included; ids are 0 to V-1.</summary>
+    public int VocabularySize => _definition.Tokens.Count;
+
+    /// <summary>The id of <see cref="EndOfText"/>.</summary>
+    public int EndOfTextId { get; }
+
+    /// <summary>The special tokens and their ids, <see cref="EndOfText"/> among them.</summary>
+    public IReadOnlyDictionary<string, int> SpecialTokens => _definition.SpecialTokens;
+
+    /// <summary>
+    /// 64 lower-case hex digits, a SHA-256 over kind, tokens, special tokens and merges: two tokenizers with the same hash encode
+    /// every text alike, wherever they were loaded from.
+    /// </summary>
+    public string Hash => _hash.Value;
+
+    /// <summary>Encodes a text.</summary>
+    /// <param name="text">Any text; the empty text has no tokens.</param>
+    /// <param name="handling">Whether the texts of special tokens become special tokens, or are text.</param>
+    /// <returns>Token ids.</returns>
+    /// <exception cref="UnknownCharacterException">A character-level tokenizer has no token for a character.</exception>
+    public int[] Encode(string text, SpecialTokenHandling handling = SpecialTokenHandling.Recognize)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        Tokenizer tokenizer = handling switch
+        {
+            SpecialTokenHandling.Recognize => _recognizing.Value,
+            SpecialTokenHandling.AsText => _literal.Value,
+            _ => throw new ArgumentOutOfRangeException(nameof(handling), handling, $"{handling} is none of {nameof(SpecialTokenHandling)}'s values; choose {SpecialTokenHandling.Recognize} or {SpecialTokenHandling.AsText}."),
+        };
+        return [.. tokenizer.EncodeToIds(WellFormed(text))];
+    }
+
+    /// <summary>Decodes token ids. Bytes that make no character (a sequence cut short, for one) become U+FFFD.</summary>
+    /// <param name="ids">Token ids.</param>
+    /// <param name="skipSpecialTokens">Whether special tokens are left out; else their text is written.</param>
+    /// <exception cref="TokenOutOfRangeException">An id is outside the vocabulary.</exception>
+    public string Decode(IEnumerable<int> ids, bool skipSpecialTokens = false)
+    {
+        ArgumentNullException.ThrowIfNull(ids);
+
+        // Not through Tokenizer.Decode: that one drops unknown ids without a word, and turns a special token's characters between
+        // U+00A1 and U+0143 into the bytes that they stand for in the byte alphabet.
+        var bytes = new ArrayBufferWriter<byte>(256);
+        int position = 0;
+        foreach (int id in ids)
+        {
+            ReadOnlySpan<byte> token = BytesOf(id, position++);
+            if (!(skipSpecialTokens && _definition.IsSpecial[id])) bytes.Write(token);
+        }
+
+        return Encoding.UTF8.GetString(bytes.WrittenSpan);
+    }
+
+    /// <summary>The bytes that a token stands for: UTF-8, of which a byte-level token may hold a part of a character only.</summary>
+    /// <param name="id">A token id.</param>
+    /// <exception cref="TokenOutOfRangeException">The id is outside the vocabulary.</exception>
+    public ReadOnlyMemory<byte> GetTokenBytes(int id)
+    {
+        BytesOf(id, position: 0);
+        return _definition.TokenBytes[id];
+    }
+
+    /// <summary>Whether a token is special.</summary>
+    /// <param name="id">A token id.</param>
+    /// <exception cref="TokenOutOfRangeException">The id is outside the vocabulary.</exception>
+    public bool IsSpecialToken(int id)
+    {
+        BytesOf(id, position: 0);
+        return _definition.IsSpecial[id];
+    }
+
+    /// <summary>Begins decoding a text token by token.</summary>
+    /// <param name="skipSpecialTokens">Whether special tokens are left out; else their text is written.</param>
+    public GptTokenStreamDecoder CreateStreamDecoder(bool skipSpecialTokens = false) => new(this, skipSpecialTokens);
+
+    internal TokenizerDefinition Definition => _definition;
+
+    private byte[] BytesOf(int id, int position) => (uint)id < (uint)_definition.TokenBytes.Length
+        ? _definition.TokenBytes[id]
+        : throw new TokenOutOfRangeException(id, VocabularySize, $"position {position}");
+
+    private static Tokenizer CreateTokenizer(TokenizerDefinition definition, SpecialTokenMatcher? specials)
+    {
+        if (definition.Kind == GptTokenizerKind.Character) return new CharacterTokenizer(definition.Tokens, definition.SpecialTokens, specials);
+
+        IReadOnlyList<string> tokens = definition.Tokens;
+        return BpeTokenizer.Create(new BpeOptions(tokens.Select((token, id) => KeyValuePair.Create(token, id)).Where(pair => !definition.IsSpecial[pair.Value]))
+        {
+            Merges = definition.Merges.Select(merge => $"{tokens[merge.Left]} {tokens[merge.Right]}"),
+            PreTokenizer = new GptPreTokenizer(specials),
+            SpecialTokens = specials is null ? null : definition.SpecialTokens,
+            ByteLevel = true,
+        });
+    }
+
+    /// <summary>The text, with U+FFFD in place of each lone surrogate.</summary>
+    internal static string WellFormed(string text)
+    {
+        ReadOnlySpan<char> rest = text;
+        int surrogate;
+        while ((surrogate = rest.IndexOfAnyInRange('\uD800', '\uDFFF')) >= 0)
+        {
+            if (Rune.DecodeFromUtf16(rest[surrogate..], out _, out int units) != OperationStatus.Done)
+            {
+                return Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)); // a lone surrogate: U+FFFD in its place
+            }
+
+            rest = rest[(surrogate + units)..];
+        }
+
+        return text;
+    }
+}

@@ -1,0 +1,131 @@
+using System.Text;
+using System.Text.Json;
+
+namespace MLNet.Gpt;
+
+/// <summary>What the readers of tokenizer files share: whole files with a limit, strict UTF-8, JSON whose every element is checked.</summary>
+internal static class TokenizerFile
+{
+    /// <summary>Larger files are refused. The largest vocabularies in use (260,000 tokens) take 35 MB.</summary>
+    public const long LargestFile = 256L << 20;
+
+    private static readonly UTF8Encoding s_strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>Reads a file whole, without a byte order mark.</summary>
+    public static ReadOnlyMemory<byte> ReadBytes(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (!File.Exists(path)) throw new FileNotFoundException($"There is no file '{path}'. Check the path, or copy the tokenizer's files there.", path);
+        long length = new FileInfo(path).Length;
+        if (length > LargestFile) throw Corrupt(path, $"it has {length} bytes, and a tokenizer's file has at most {LargestFile}.");
+        byte[] bytes = File.ReadAllBytes(path);
+        return bytes.AsMemory(bytes.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0);
+    }
+
+    /// <summary>Reads a file's lines; the text after the last line feed counts where it isn't empty.</summary>
+    public static string[] ReadLines(string path)
+    {
+        string text;
+        try
+        {
+            text = s_strictUtf8.GetString(ReadBytes(path).Span);
+        }
+        catch (DecoderFallbackException exception)
+        {
+            throw Corrupt(path, $"byte {exception.Index} isn't UTF-8.", exception);
+        }
+
+        string[] lines = text.Split('\n');
+        for (int i = 0; i < lines.Length; i++) lines[i] = lines[i].TrimEnd('\r');
+        return lines;
+    }
+
+    /// <summary>Reads a JSON file and makes something of it while the document is open.</summary>
+    public static T ReadJson<T>(string path, Func<JsonElement, T> make)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(ReadBytes(path));
+            return make(document.RootElement);
+        }
+        catch (JsonException exception)
+        {
+            throw Corrupt(path, $"it isn't well-formed JSON ({exception.Message.TrimEnd('.')}).", exception);
+        }
+    }
+
+    /// <summary>The tokens and ids of a JSON object, repeated ones included.</summary>
+    public static List<KeyValuePair<string, long>> ReadVocabulary(JsonElement element, string path)
+    {
+        if (element.ValueKind != JsonValueKind.Object) throw Corrupt(path, $"the vocabulary is {Show(element)}, not an object of tokens and ids.");
+        var vocabulary = new List<KeyValuePair<string, long>>();
+        foreach (JsonProperty property in element.EnumerateObject())
+        {
+            string token = WellFormed(() => property.Name, path);
+            if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt64(out long id))
+            {
+                throw Corrupt(path, $"token '{token}' has id {Show(property.Value)}, which isn't a whole number.");
+            }
+
+            vocabulary.Add(KeyValuePair.Create(token, id));
+        }
+
+        return vocabulary;
+    }
+
+    /// <summary>A JSON string.</summary>
+    public static string ReadText(JsonElement element, string what, string path) => element.ValueKind == JsonValueKind.String
+        ? WellFormed(() => element.GetString()!, path)
+        : throw Corrupt(path, $"{what} is {Show(element)}, not a string.");
+
+    /// <summary>The two tokens of a merge written with a space between them.</summary>
+    public static (string Left, string Right) ReadMerge(string text, string what, string path)
+    {
+        int space = text.IndexOf(' ');
+        return space > 0 && space < text.Length - 1 && text.IndexOf(' ', space + 1) < 0
+            ? (text[..space], text[(space + 1)..])
+            : throw Corrupt(path, $"{what}, '{text}', isn't two tokens with one space between them.");
+    }
+
+    /// <summary>
+    /// Adds special tokens to a vocabulary: those given, with their ids, or else <see cref="GptTokenizer.EndOfText"/>, at its id in
+    /// the vocabulary or the next free one.
+    /// </summary>
+    /// <returns>The special tokens.</returns>
+    public static IReadOnlyCollection<string> AddSpecialTokens(List<KeyValuePair<string, long>> vocabulary, IReadOnlyDictionary<string, int>? specialTokens, string path)
+    {
+        Dictionary<string, long> wanted = specialTokens?.ToDictionary(pair => pair.Key, pair => (long)pair.Value) ?? new() { [GptTokenizer.EndOfText] = -1 };
+        foreach ((string token, long id) in vocabulary)
+        {
+            if (!wanted.TryGetValue(token, out long expected)) continue;
+            if (expected >= 0 && expected != id) throw Corrupt(path, $"special token '{token}' has id {id}, and was given as {expected}.");
+            wanted.Remove(token);
+        }
+
+        long free = vocabulary.Count;
+        foreach ((string token, long id) in wanted) vocabulary.Add(KeyValuePair.Create(token, id < 0 ? free : id));
+        return specialTokens is null ? [GptTokenizer.EndOfText] : [.. specialTokens.Keys];
+    }
+
+    public static string Show(JsonElement element)
+    {
+        string text = element.GetRawText();
+        return text.Length <= 60 ? text : text[..60] + "…";
+    }
+
+    public static CorruptFileException Corrupt(string path, string problem, Exception? cause = null) =>
+        new(path, problem, "Copy the tokenizer's files again from where they come from.", cause);
+
+    // A JSON escape may name half a surrogate pair, which makes no string.
+    private static string WellFormed(Func<string> read, string path)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw Corrupt(path, "a string in it isn't well-formed Unicode.", exception);
+        }
+    }
+}

@@ -20,11 +20,9 @@ public sealed class TokenGeneratorTests
     private static HistoryModel Hashed(int vocabulary = 50, int contextLength = 64) => new(vocabulary, contextLength, history =>
     {
         float[] logits = new float[vocabulary];
-        ulong hash = 17;
-        foreach (int token in history)
-            hash = ((hash * 6_364_136_223_846_793_005) + (ulong)token + 1_442_695_040_888_963_407) ^ (hash >> 29);
+        var random = new Random(history.Aggregate(17, (hash, token) => unchecked((hash * 31) + token + 1)));
         for (int i = 0; i < vocabulary; i++)
-            logits[i] = ((hash * (ulong)((2 * i) + 3)) >> 40) / (float)(1 << 22); // [0, 4)
+            logits[i] = 6 * random.NextSingle();
         return logits;
     });
 
@@ -72,6 +70,7 @@ public sealed class TokenGeneratorTests
         var options = new GenerationOptions { MaxNewTokens = 12, SamplesPerPrompt = 3, BatchSize = 2, Seed = 9, StopAtEndOfText = false };
         IReadOnlyList<GeneratedSequence> first = Generate(Hashed(), [[4, 5], [6], [4, 5]], options);
         IReadOnlyList<GeneratedSequence> second = Generate(Hashed(), [[7, 8, 9], [4, 5]], options with { BatchSize = 64 });
+        IReadOnlyList<GeneratedSequence> third = Generate(Hashed(), [[7, 8, 9]], options with { BatchSize = 1 });
         Assert.HasCount(9, first);
         CollectionAssert.AreEqual(new[] { 0, 0, 0, 1, 1, 1, 2, 2, 2 }, first.Select(s => s.PromptIndex).ToArray());
         CollectionAssert.AreEqual(new[] { 0, 1, 2, 0, 1, 2, 0, 1, 2 }, first.Select(s => s.SampleIndex).ToArray());
@@ -79,6 +78,7 @@ public sealed class TokenGeneratorTests
         {
             CollectionAssert.AreEqual(first[sample].TokenIds.ToList(), first[6 + sample].TokenIds.ToList(), "the same prompt twice");
             CollectionAssert.AreEqual(first[sample].TokenIds.ToList(), second[3 + sample].TokenIds.ToList(), "in another batch");
+            CollectionAssert.AreEqual(third[sample].TokenIds.ToList(), second[sample].TokenIds.ToList(), "alone");
         }
 
         CollectionAssert.AreNotEqual(first[0].TokenIds.ToList(), first[1].TokenIds.ToList(), "another sample");
@@ -245,8 +245,8 @@ public sealed class TokenGeneratorTests
     [TestMethod]
     public void A_stop_string_that_begins_within_a_failed_match_is_found()
     {
-        // "abab" + "c": after "abab" has failed at the third byte of "ababc"… the search for "abc" must fall back to "ab".
-        Assert.AreEqual("ab", TextOf(Spell(["abc"], null, 1, 1, 2, 1)));
+        // "abababc": "abab" is matched twice over before the c; after the first has failed, its "ab" is the second one's beginning.
+        Assert.AreEqual("ab", TextOf(Spell(["ababc"], null, 1, 1, 1, 2, 1)));
     }
 
     [TestMethod]

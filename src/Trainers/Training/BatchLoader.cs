@@ -1,44 +1,30 @@
-using TorchSharp;
-using static TorchSharp.torch;
-
 namespace MLNet.Gpt;
 
-/// <summary>Reads the micro-batches of a run one ahead of the computation, on another thread.</summary>
-internal sealed class BatchLoader(PackedRows rows, int batchSize, int seed, BatchPosition start) : IDisposable
+/// <summary>Reads the micro-batches of a run, one ahead of the computation, on another thread.</summary>
+internal sealed class BatchLoader(PackedRows rows, int batchSize, long seed, BatchPosition start) : IDisposable
 {
-    private readonly BatchOrder order = new(rows, seed, start);
-    private Task<(long[] Ids, long[] Targets, BatchPosition After)>? ahead;
+    private readonly BatchOrder _order = new(rows, seed, start);
+    private Task<TrainingBatch>? _ahead;
 
-    /// <summary>Where the next batch begins: what a checkpoint stores.</summary>
-    public BatchPosition Position { get; private set; } = start;
-
-    /// <summary>The next batch on a device: ids and targets, (B, T) and (B·T) int64.</summary>
-    public (Tensor Ids, Tensor Targets) Next(Device device)
+    /// <summary>The next batch.</summary>
+    public TrainingBatch Next()
     {
-        (long[] ids, long[] targets, BatchPosition after) = (ahead ?? Task.Run(Read)).GetAwaiter().GetResult();
-        ahead = Task.Run(Read);
-        Position = after;
-        return (tensor(ids, device).view(batchSize, rows.ContextLength), tensor(targets, device));
+        TrainingBatch batch = (_ahead ?? Task.Run(Read)).GetAwaiter().GetResult();
+        _ahead = Task.Run(Read);
+        return batch;
     }
 
-    public void Dispose() => ahead?.GetAwaiter().GetResult();
+    /// <summary>Waits for the read under way: the rows may be closed afterwards.</summary>
+    public void Dispose() => _ahead?.Wait();
 
-    private (long[], long[], BatchPosition) Read()
+    private TrainingBatch Read()
     {
         int t = rows.ContextLength;
-        var ids = new long[batchSize * t];
+        var inputs = new long[batchSize * t];
         var targets = new long[batchSize * t];
-        var row = new int[t + 1];
-        for (int b = 0; b < batchSize; b++)
-        {
-            order.Next(row);
-            for (int i = 0; i < t; i++)
-            {
-                ids[(b * t) + i] = row[i];
-                targets[(b * t) + i] = row[i + 1];
-            }
-        }
-
-        return (ids, targets, order.Position);
+        var starts = new long[batchSize];
+        _order.Next(starts);
+        for (int b = 0; b < batchSize; b++) rows.CopyRow(starts[b], inputs.AsSpan(b * t, t), targets.AsSpan(b * t, t));
+        return new(inputs, targets, starts, _order.Position);
     }
 }

@@ -55,6 +55,9 @@ public sealed record LanguageModelOptions
     /// </summary>
     public string? RunFolder { get; init; }
 
+    /// <summary>Updates in a row that are skipped because the gradient is not finite, before the run stops with a <see cref="TrainingDivergedException"/>; 0 stops at the first. Default 10.</summary>
+    public int MaxSkippedUpdates { get; init; } = 10;
+
     /// <summary>
     /// True (the default) returns the weights of the best evaluation, false those of the last step. The same where there is no
     /// evaluation.
@@ -94,6 +97,7 @@ public sealed record LanguageModelOptions
         AtLeast(1, EvaluationRows ?? 1, nameof(EvaluationRows));
         AtLeast(1, LogInterval, nameof(LogInterval));
         AtLeast(0, CheckpointInterval, nameof(CheckpointInterval));
+        AtLeast(0, MaxSkippedUpdates, nameof(MaxSkippedUpdates));
         if (MicroBatchSize is { } micro && (micro < 1 || BatchSize % micro != 0))
             throw new ArgumentException($"MicroBatchSize is {micro}; it must divide BatchSize ({BatchSize}).", nameof(MicroBatchSize));
         if (!(ValidationFraction is >= 0 and < 1))

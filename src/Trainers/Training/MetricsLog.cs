@@ -3,32 +3,61 @@ using System.Text.Json;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// Writes <c>metrics.jsonl</c>, one JSON object a report, and <c>loss.svg</c> beside it. A line is on disk when
+/// Keeps <c>metrics.jsonl</c>, one JSON object a report, and draws <c>loss.svg</c> beside it. A line is on disk when
 /// <see cref="Add"/> returns.
 /// </summary>
 internal sealed class MetricsLog(string folder)
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
+    private string LinesPath => Path.Combine(folder, "metrics.jsonl");
+
     /// <summary>Appends one report.</summary>
-    public void Add(TrainingProgress progress)
+    public void Add(TrainingProgress progress) => File.AppendAllText(LinesPath, ToLine(progress));
+
+    /// <summary>Reads the reports up to a step, and drops the later ones from the file: the resumed run will write them again.</summary>
+    /// <exception cref="CorruptFileException">A line before that step is not a report.</exception>
+    public IReadOnlyList<TrainingProgress> Resume(int step)
     {
-        var line = new
+        var kept = new List<TrainingProgress>();
+        if (!File.Exists(LinesPath)) return kept;
+        foreach (string line in File.ReadLines(LinesPath))
         {
-            progress.Step,
-            progress.Tokens,
-            progress.Loss,
-            progress.ValidationLoss,
-            progress.Perplexity,
-            progress.LearningRate,
-            progress.GradientNorm,
-            progress.TokensPerSecond,
-            ElapsedSeconds = Math.Round(progress.Elapsed.TotalSeconds, 3),
-        };
-        File.AppendAllText(Path.Combine(folder, "metrics.jsonl"), JsonSerializer.Serialize(line, Json) + "\n");
+            TrainingProgress progress;
+            try
+            {
+                Line values = JsonSerializer.Deserialize<Line>(line, Json)!;
+                progress = new(values.Step, values.MaxSteps, values.Tokens, values.Loss ?? double.NaN, values.LearningRate, values.GradientNorm ?? double.NaN,
+                    values.TokensPerSecond, values.ValidationLoss, TimeSpan.FromSeconds(values.ElapsedSeconds), TimeSpan.Zero);
+            }
+            catch (JsonException) when (kept.Count > 0)
+            {
+                break;   // a line that a killed run left unfinished
+            }
+            catch (JsonException e)
+            {
+                throw new CorruptFileException(LinesPath, $"its first line is not a report ({e.Message})", "Delete the file; the checkpoints don't need it.", e);
+            }
+
+            if (progress.Step > step) break;
+            kept.Add(progress);
+        }
+
+        AtomicFile.Write(LinesPath, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(string.Concat(kept.Select(ToLine)))));
+        return kept;
     }
 
     /// <summary>Draws the curve of all reports so far.</summary>
     public void Draw(IReadOnlyList<TrainingProgress> history) =>
         File.WriteAllText(Path.Combine(folder, "loss.svg"), LossCurve.ToSvg(history));
+
+    private static string ToLine(TrainingProgress progress) => JsonSerializer.Serialize(
+        new Line(progress.Step, progress.MaxSteps, progress.Tokens, Finite(progress.Loss), progress.ValidationLoss, Finite(progress.Perplexity), progress.LearningRate,
+            Finite(progress.GradientNorm), progress.TokensPerSecond, Math.Round(progress.Elapsed.TotalSeconds, 3)), Json) + "\n";
+
+    /// <summary>JSON has no NaN and no infinity.</summary>
+    private static double? Finite(double value) => double.IsFinite(value) ? value : null;
+
+    private sealed record Line(int Step, int MaxSteps, long Tokens, double? Loss, double? ValidationLoss, double? Perplexity, double LearningRate,
+        double? GradientNorm, double TokensPerSecond, double ElapsedSeconds);
 }

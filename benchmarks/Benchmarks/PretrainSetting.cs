@@ -1,0 +1,29 @@
+namespace MLNet.Gpt.Benchmarks;
+
+/// <summary>A model and a run that both sides train.</summary>
+/// <param name="Layers">L.</param>
+/// <param name="Heads">H.</param>
+/// <param name="Width">C.</param>
+/// <param name="Context">T.</param>
+/// <param name="Batch">B.</param>
+/// <param name="Steps">Updates.</param>
+/// <param name="Seeds">Runs of ours whose losses are averaged.</param>
+/// <param name="Evaluate">Whether the losses are compared.</param>
+/// <param name="BFloat16">Whether bfloat16 is measured beside float32.</param>
+internal sealed record PretrainSetting(int Layers, int Heads, int Width, int Context, int Batch, int Steps, int Seeds, bool Evaluate, bool BFloat16)
+{
+    /// <summary>nanoGPT's setting for a CPU.</summary>
+    public static PretrainSetting Character { get; } = new(4, 4, 128, 64, 12, 2_000, 3, Evaluate: true, BFloat16: false);
+
+    /// <summary>nanoGPT's setting for a GPU, with a smaller batch: 10.65 M parameters.</summary>
+    public static PretrainSetting TenMillion { get; } = new(6, 6, 384, 256, 8, 300, 1, Evaluate: true, BFloat16: true);
+
+    /// <summary>GPT-2 small's blocks: 85 M parameters.</summary>
+    public static PretrainSetting EightyFiveMillion { get; } = new(12, 12, 768, 512, 2, 12, 1, Evaluate: false, BFloat16: true);
+
+    public double LearningRate => 1e-3;
+
+    public double MinLearningRate => 1e-4;
+
+    public int Warmup => Math.Min(100, Steps / 3);
+}

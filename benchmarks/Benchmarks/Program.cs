@@ -1,0 +1,13 @@
+using MLNet.Gpt.Benchmarks;
+
+// One class a benchmark; benchmarks/run.sh chooses one by name and has done the set-up.
+var options = new BenchmarkArguments(args.Skip(1));
+switch (args.FirstOrDefault())
+{
+    case "pretrain-char": return PretrainBenchmark.Run("pretrain-char", PretrainSetting.Character, options);
+    case "pretrain-10m": return PretrainBenchmark.Run("pretrain-10m", PretrainSetting.TenMillion, options);
+    case "pretrain-85m": return PretrainBenchmark.Run("pretrain-85m", PretrainSetting.EightyFiveMillion, options);
+    default:
+        Console.Error.WriteLine($"There is no benchmark '{args.FirstOrDefault()}'. Run benchmarks/run.sh list.");
+        return 2;
+}

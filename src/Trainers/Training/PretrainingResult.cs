@@ -1,0 +1,20 @@
+namespace MLNet.Gpt;
+
+/// <summary>How a training run went.</summary>
+/// <param name="History">Every report, in order.</param>
+/// <param name="Steps">Updates made, those of the resumed run included.</param>
+/// <param name="TrainingLoss">The training loss of the last report, nats per token.</param>
+/// <param name="ValidationLoss">The last validation loss, or null without one.</param>
+/// <param name="BestValidationLoss">The lowest validation loss, or null without one.</param>
+/// <param name="BestStep">The updates made when it was lowest.</param>
+/// <param name="Cancelled">Whether the cancellation token ended the run.</param>
+/// <param name="SkippedUpdates">Updates left out because the gradient was not finite.</param>
+public sealed record PretrainingResult(
+    IReadOnlyList<TrainingProgress> History,
+    int Steps,
+    double TrainingLoss,
+    double? ValidationLoss,
+    double? BestValidationLoss,
+    int BestStep,
+    bool Cancelled,
+    int SkippedUpdates);

@@ -95,8 +95,10 @@ internal sealed class MappedRow(DataViewRow input, ColumnMap map, bool[] active)
 
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
-        Contracts.Check(IsColumnActive(column), $"Column '{column.Name}' isn't active.");
-        return input.GetGetter<TValue>(input.Schema[map.Sources[column.Index]]);
+        // Where the source is inactive too, the input says so itself.
+        var source = input.Schema[map.Sources[column.Index]];
+        Contracts.Check(IsColumnActive(column) || !input.IsColumnActive(source), $"Column '{column.Name}' isn't active.");
+        return input.GetGetter<TValue>(source);
     }
 
     public override ValueGetter<DataViewRowId> GetIdGetter() => input.GetIdGetter();

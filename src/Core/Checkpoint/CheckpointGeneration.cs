@@ -1,0 +1,120 @@
+using System.Text.Json;
+
+namespace MLNet.Gpt;
+
+/// <summary>generation_config.json: the generation settings that come with a checkpoint, in Hugging Face's form.</summary>
+internal static class CheckpointGeneration
+{
+    // Names that say nothing about which tokens are generated.
+    private static readonly HashSet<string> Inert = new(StringComparer.Ordinal)
+    {
+        "_from_model_config", "transformers_version", "bos_token_id", "pad_token_id", "use_cache", "return_dict_in_generate",
+        "output_attentions", "output_hidden_states", "output_scores", "output_logits",
+    };
+
+    private static readonly HashSet<string> Supported = new(StringComparer.Ordinal)
+    {
+        "eos_token_id", "do_sample", "max_new_tokens", "min_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "stop_strings",
+    };
+
+    /// <summary>Reads the settings; <paramref name="unsupported"/> names those that this library does not have.</summary>
+    /// <exception cref="CorruptFileException">A value is of the wrong type or outside its range.</exception>
+    public static GenerationOptions Read(CheckpointJson json, out IReadOnlyList<string> unsupported)
+    {
+        unsupported = [.. json.Properties
+            .Where(static property => property.Value.ValueKind != JsonValueKind.Null && !Inert.Contains(property.Name) && !Supported.Contains(property.Name))
+            .Select(static property => property.Name)];
+        var standard = new GenerationOptions();
+        var options = standard with
+        {
+            MaxNewTokens = json.Int32("max_new_tokens") ?? standard.MaxNewTokens,
+            MinNewTokens = json.Int32("min_new_tokens") ?? standard.MinNewTokens,
+            Temperature = json.Boolean("do_sample") == false ? 0 : json.Single("temperature") ?? standard.Temperature,
+            TopK = json.Int32("top_k") ?? standard.TopK,
+            TopP = json.Single("top_p") ?? standard.TopP,
+            RepetitionPenalty = json.Single("repetition_penalty") ?? standard.RepetitionPenalty,
+            StopStrings = Strings(json, "stop_strings"),
+            StopTokenIds = Ids(json, "eos_token_id"),
+        };
+        try
+        {
+            options.Validate();
+        }
+        catch (ArgumentException exception)
+        {
+            throw new CorruptFileException(json.Path, exception.Message, CheckpointJson.Remedy, exception);
+        }
+
+        return options;
+    }
+
+    /// <summary>The settings of a checkpoint without generation_config.json: config.json's end-of-text id ends a sequence.</summary>
+    public static GenerationOptions ReadFromModelConfig(CheckpointJson json) => new() { StopTokenIds = Ids(json, "eos_token_id") };
+
+    public static void Write(Stream stream, GenerationOptions? options, int? endOfTextId)
+    {
+        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
+        json.WriteStartObject();
+        if (endOfTextId is { } bos) json.WriteNumber("bos_token_id", bos);
+        List<int> ends = [.. (options?.StopTokenIds ?? []).Concat(endOfTextId is { } id && options?.StopAtEndOfText != false ? [id] : []).Distinct()];
+        if (ends.Count == 1)
+        {
+            json.WriteNumber("eos_token_id", ends[0]);
+        }
+        else if (ends.Count > 1)
+        {
+            json.WriteStartArray("eos_token_id");
+            foreach (int end in ends) json.WriteNumberValue(end);
+            json.WriteEndArray();
+        }
+
+        if (options is null)
+        {
+            json.WriteBoolean("_from_model_config", true);
+        }
+        else
+        {
+            json.WriteNumber("max_new_tokens", options.MaxNewTokens);
+            if (options.MinNewTokens > 0) json.WriteNumber("min_new_tokens", options.MinNewTokens);
+            json.WriteBoolean("do_sample", !options.IsGreedy);
+            if (!options.IsGreedy)
+            {
+                json.WriteNumber("temperature", options.Temperature);
+                json.WriteNumber("top_k", options.TopK); // 0 too: transformers' default is 50
+                json.WriteNumber("top_p", options.TopP);
+            }
+
+            json.WriteNumber("repetition_penalty", options.RepetitionPenalty);
+            if (options.StopStrings.Count > 0)
+            {
+                json.WriteStartArray("stop_strings");
+                foreach (string stop in options.StopStrings) json.WriteStringValue(stop);
+                json.WriteEndArray();
+            }
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static List<int> Ids(CheckpointJson json, string name)
+    {
+        if (json.Find(name) is not { } value) return [];
+        var ids = new List<int>();
+        foreach (JsonElement element in value.ValueKind == JsonValueKind.Array ? value.EnumerateArray().AsEnumerable() : [value])
+        {
+            if (element.ValueKind != JsonValueKind.Number || !element.TryGetInt32(out int id) || id < 0) throw json.Wrong(name, value, "a token id or an array of them");
+            ids.Add(id);
+        }
+
+        return ids;
+    }
+
+    private static List<string> Strings(CheckpointJson json, string name)
+    {
+        if (json.Find(name) is not { } value) return [];
+        if (value.ValueKind == JsonValueKind.String) return [value.GetString()!];
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(static element => element.ValueKind != JsonValueKind.String))
+            throw json.Wrong(name, value, "a string or an array of them");
+        return [.. value.EnumerateArray().Select(static element => element.GetString()!)];
+    }
+}

@@ -1,0 +1,32 @@
+using System.Text;
+
+namespace MLNet.Gpt;
+
+/// <summary>A configuration as the <c>config.json</c> of a checkpoint or an ONNX package: Hugging Face's form.</summary>
+public static class GptConfigJson
+{
+    /// <summary>Writes a configuration.</summary>
+    /// <param name="config">A valid configuration.</param>
+    /// <param name="endOfTextId">The tokenizer's end-of-text token; null (the default) where it is not known.</param>
+    /// <returns>The contents of <c>config.json</c>.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The configuration is not valid.</exception>
+    public static string Write(GptConfig config, int? endOfTextId = null)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        using var stream = new MemoryStream();
+        CheckpointConfig.Write(stream, config.Validate(), endOfTextId);
+        return Encoding.UTF8.GetString(stream.ToArray());
+    }
+
+    /// <summary>Reads a <c>config.json</c>.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The configuration.</returns>
+    /// <exception cref="CorruptFileException">The file is no JSON, or a value is missing, of another type or outside its range.</exception>
+    /// <exception cref="UnsupportedModelException">A value asks for a computation that this library does not perform.</exception>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    public static GptConfig Read(string path)
+    {
+        using CheckpointJson json = CheckpointJson.Read(path);
+        return CheckpointConfig.Read(json);
+    }
+}

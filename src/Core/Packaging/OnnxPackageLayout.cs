@@ -1,0 +1,72 @@
+namespace MLNet.Gpt;
+
+/// <summary>
+/// The names in an ONNX package: what the exporter writes and the engine reads. The inputs and outputs are those of Optimum's text-generation
+/// exports, plus one that has a default.
+/// </summary>
+public static class OnnxPackageLayout
+{
+    /// <summary>The graph, with the weights in it up to a size.</summary>
+    public const string ModelFile = "model.onnx";
+
+    /// <summary>The weights, where they are too large for <see cref="ModelFile"/>.</summary>
+    public const string DataFile = "model.onnx.data";
+
+    /// <summary>The configuration, in Hugging Face's form.</summary>
+    public const string ConfigFile = "config.json";
+
+    /// <summary>The files that a package takes over from a checkpoint where it has them: the tokenizer's, and the settings for generation.</summary>
+    public static IReadOnlyList<string> CompanionFiles { get; } =
+    [
+        "generation_config.json", "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    ];
+
+    /// <summary>The version of the package's form, written to <see cref="FormatVersionKey"/>.</summary>
+    public const int FormatVersion = 1;
+
+    /// <summary>The model's metadata: <see cref="FormatVersion"/>. A model without it comes from another exporter.</summary>
+    public const string FormatVersionKey = "mlnet.gpt.format_version";
+
+    /// <summary>The model's metadata: the configuration, as in <see cref="ConfigFile"/>.</summary>
+    public const string ConfigKey = "mlnet.gpt.config";
+
+    /// <summary>The model's metadata: the hash of the tokenizer that the model was trained with, where it is known.</summary>
+    public const string TokenizerHashKey = "mlnet.gpt.tokenizer_hash";
+
+    /// <summary>Input: token ids, int64 (B, T).</summary>
+    public const string InputIds = "input_ids";
+
+    /// <summary>Input: 1 for a token and 0 for padding, int64 (B, P + T), P the positions in the cache.</summary>
+    public const string AttentionMask = "attention_mask";
+
+    /// <summary>Input: the positions of the new tokens, int64 (B, T).</summary>
+    public const string PositionIds = "position_ids";
+
+    /// <summary>
+    /// Input with the default 0, int64 scalar: logits are computed for this many last positions; 0 means all T. Other exporters' models lack it.
+    /// </summary>
+    public const string LogitsToKeep = "num_logits_to_keep";
+
+    /// <summary>Output: float32 (B, T, V), or as many last positions as <see cref="LogitsToKeep"/> says.</summary>
+    public const string Logits = "logits";
+
+    /// <summary>Whether a file of this name is part of a package.</summary>
+    /// <param name="name">The file's name, without its folder.</param>
+    public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile || CompanionFiles.Contains(name);
+
+    /// <summary>Input: a layer's cached keys, float32 (B, H, P, D).</summary>
+    /// <param name="layer">The layer, 0 to L-1.</param>
+    public static string PastKey(int layer) => $"past_key_values.{layer}.key";
+
+    /// <summary>Input: a layer's cached values, float32 (B, H, P, D).</summary>
+    /// <param name="layer">The layer, 0 to L-1.</param>
+    public static string PastValue(int layer) => $"past_key_values.{layer}.value";
+
+    /// <summary>Output: a layer's keys, float32 (B, H, P + T, D).</summary>
+    /// <param name="layer">The layer, 0 to L-1.</param>
+    public static string PresentKey(int layer) => $"present.{layer}.key";
+
+    /// <summary>Output: a layer's values, float32 (B, H, P + T, D).</summary>
+    /// <param name="layer">The layer, 0 to L-1.</param>
+    public static string PresentValue(int layer) => $"present.{layer}.value";
+}

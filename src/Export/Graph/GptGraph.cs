@@ -1,0 +1,172 @@
+using static MLNet.Gpt.GraphBuilder;
+using DataType = MLNet.Gpt.Onnx.TensorProto.Types.DataType;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// Writes down a GPT's forward pass as an ONNX graph with a key/value cache. B: batch; T: new positions; P: past positions; S = P + T;
+/// C: channels; H: heads; D: head size; F: feed-forward width; V: vocabulary.
+/// </summary>
+/// <remarks>
+/// Attention is ONNX's own operator, which has CPU and CUDA kernels for float32 and appends to the cache itself. SkipLayerNormalization
+/// (residual sum, bias and normalisation in one pass), FastGelu (bias and GELU-tanh) and FusedMatMul (the tied head without a transposed copy
+/// in the graph) are ONNX Runtime's; with them a block has nine nodes, and at one row a node's dispatch is a cost of its own.
+/// </remarks>
+internal sealed class GptGraph
+{
+    /// <summary>The first opset with Attention.</summary>
+    public const long OpsetVersion = 23;
+
+    /// <summary>The version of ONNX's file format; later ones add nothing that is used here.</summary>
+    public const long IrVersion = 10;
+
+    private readonly GptConfig config;
+    private readonly Dictionary<string, GptParameterInfo> parameters;
+    private readonly GraphBuilder graph = new("gpt");
+
+    private GptGraph(GptConfig config)
+    {
+        this.config = config;
+        parameters = GptParameterLayout.Of(config).ToDictionary(static parameter => parameter.Name);
+    }
+
+    /// <summary>Builds the graph.</summary>
+    /// <param name="config">A valid configuration.</param>
+    public static GraphBuilder Build(GptConfig config) => new GptGraph(config).Build();
+
+    private GraphBuilder Build()
+    {
+        // 1. Inputs, as Optimum names them. The last one has a default, so that a caller need not know it.
+        string ids = graph.Input(OnnxPackageLayout.InputIds, DataType.Int64, "batch_size", "sequence_length");
+        string mask = graph.Input(OnnxPackageLayout.AttentionMask, DataType.Int64, "batch_size", "total_sequence_length");
+        string positions = graph.Input(OnnxPackageLayout.PositionIds, DataType.Int64, "batch_size", "sequence_length");
+        for (int layer = 0; layer < config.LayerCount; layer++)
+        {
+            graph.Input(OnnxPackageLayout.PastKey(layer), DataType.Float, "batch_size", config.HeadCount, "past_sequence_length", config.HeadSize);
+            graph.Input(OnnxPackageLayout.PastValue(layer), DataType.Float, "batch_size", config.HeadCount, "past_sequence_length", config.HeadSize);
+        }
+
+        string keep = graph.Input(OnnxPackageLayout.LogitsToKeep, DataType.Int64);
+        graph.Int64(keep, 0);
+
+        // 2. What each position may see, once for all layers of a kind.
+        string allowed = AllowedPositions(ids, mask, out string keys, out string queries);
+        string denseBias = Bias("attention.bias", allowed);
+        string? bandedBias = null;
+        if (config.BandWidthOfLayer(1) is { } width && config.LayerCount > 1 && width < config.ContextLength)
+        {
+            string oldest = graph.Node("attention.oldest", "Sub", [queries, graph.Int64("attention.band", width)]);       // (T, 1)
+            string near = graph.Node("attention.near", "Greater", [keys, oldest]);                                        // (T, S)
+            bandedBias = Bias("attention.banded_bias", graph.Node("attention.banded", "And", [allowed, near]));           // (B, 1, T, S)
+        }
+
+        // 3. Embedding.
+        string wte = Weight(GptParameterLayout.TokenEmbedding);
+        string tokens = graph.Node("wte", "Gather", [wte, ids]);                                                          // (B, T, C)
+        string places = graph.Node("wpe", "Gather", [Weight(GptParameterLayout.PositionEmbedding), positions]);           // (B, T, C)
+
+        // 4. Blocks.
+        string BiasOf(int layer) => config.BandWidthOfLayer(layer) is null ? denseBias : bandedBias ?? denseBias;
+        string hidden = config.BlockForm == GptBlockForm.PreNorm ? PreNormBlocks(tokens, places, BiasOf) : PostNormBlocks(tokens, places, BiasOf);
+
+        // 5. Logits of the last positions; a start of -0 keeps all of them, one before the first is taken as the first.
+        string start = graph.Node("logits.start", "Unsqueeze", [graph.Node("logits.minus", "Neg", [keep]), graph.Int64s("axis_0", 0)]);
+        string last = graph.Node("logits.hidden", "Slice", [hidden, start, graph.Int64s("end", long.MaxValue), graph.Int64s("axis_1", 1)]);   // (B, T', C)
+        graph.Contrib(OnnxPackageLayout.Logits, "FusedMatMul", [last, wte], Attribute("transB", 1L));                                     // (B, T', V)
+        graph.Output(OnnxPackageLayout.Logits, DataType.Float, "batch_size", "logits_sequence_length", config.VocabularySize);
+        for (int layer = 0; layer < config.LayerCount; layer++)
+        {
+            graph.Output(OnnxPackageLayout.PresentKey(layer), DataType.Float, "batch_size", config.HeadCount, "total_sequence_length", config.HeadSize);
+            graph.Output(OnnxPackageLayout.PresentValue(layer), DataType.Float, "batch_size", config.HeadCount, "total_sequence_length", config.HeadSize);
+        }
+
+        return graph;
+    }
+
+    /// <summary>x ← x + Attention(LN₁(x)); x ← x + MLP(LN₂(x)); LN_f at the end (Radford et al. 2019, section 2.3).</summary>
+    private string PreNormBlocks(string tokens, string places, Func<int, string> biasOf)
+    {
+        (string x, string residual) = AddAndNormalize("h.0.ln_1", tokens, places);
+        for (int layer = 0; layer < config.LayerCount; layer++)
+        {
+            string h = $"h.{layer}.";
+            (x, residual) = AddAndNormalize(h + "ln_2", Attention(layer, x, biasOf(layer)), residual, h + "attn.c_proj.bias");
+            string next = layer + 1 < config.LayerCount ? $"h.{layer + 1}.ln_1" : "ln_f";
+            (x, residual) = AddAndNormalize(next, FeedForward(h, x), residual, h + "mlp.c_proj.bias");
+        }
+
+        return x;
+    }
+
+    /// <summary>x ← LN₁(x + Attention(x)); x ← LN₂(x + MLP(x)) (Radford et al. 2018, section 4.1).</summary>
+    private string PostNormBlocks(string tokens, string places, Func<int, string> biasOf)
+    {
+        string x = graph.Node("embedding", "Add", [tokens, places]);
+        for (int layer = 0; layer < config.LayerCount; layer++)
+        {
+            string h = $"h.{layer}.";
+            (x, _) = AddAndNormalize(h + "ln_1", Attention(layer, x, biasOf(layer)), x, h + "attn.c_proj.bias", keepSum: false);
+            (x, _) = AddAndNormalize(h + "ln_2", FeedForward(h, x), x, h + "mlp.c_proj.bias", keepSum: false);
+        }
+
+        return x;
+    }
+
+    /// <summary>The attention of a block, up to its output projection's product: the bias is added with the residual sum.</summary>
+    private string Attention(int layer, string x, string bias)
+    {
+        string h = $"h.{layer}.attn.";
+        string product = graph.Node(h + "c_attn", "MatMul", [x, Weight(h + "c_attn.weight")]);
+        string qkv = graph.Node(h + "qkv", "Add", [product, Weight(h + "c_attn.bias")]);                                  // (B, T, 3C)
+        string q = graph.Node(h + "split", "Split", "", [qkv], [h + "q", h + "k", h + "v"], Attribute("axis", -1L), Attribute("num_outputs", 3L));
+        string context = graph.Node(h + "context", "Attention", "",
+            [q, h + "k", h + "v", bias, OnnxPackageLayout.PastKey(layer), OnnxPackageLayout.PastValue(layer)],
+            [h + "context", OnnxPackageLayout.PresentKey(layer), OnnxPackageLayout.PresentValue(layer)],                                            // (B, T, C), (B, H, S, D) twice
+            Attribute("q_num_heads", config.HeadCount), Attribute("kv_num_heads", config.HeadCount));
+        return graph.Node(h + "c_proj", "MatMul", [context, Weight(h + "c_proj.weight")]);                                // (B, T, C)
+    }
+
+    /// <summary>The feed-forward layer of a block, up to its second projection's product.</summary>
+    private string FeedForward(string h, string x)
+    {
+        string inner = graph.Node(h + "mlp.c_fc", "MatMul", [x, Weight(h + "mlp.c_fc.weight")]);                          // (B, T, F)
+        string active = graph.Contrib(h + "mlp.gelu", "FastGelu", [inner, Weight(h + "mlp.c_fc.bias")]);
+        return graph.Node(h + "mlp.c_proj", "MatMul", [active, Weight(h + "mlp.c_proj.weight")]);                         // (B, T, C)
+    }
+
+    /// <summary>input + bias + skip, and its layer normalisation.</summary>
+    private (string Normalized, string Sum) AddAndNormalize(string name, string input, string skip, string? bias = null, bool keepSum = true)
+    {
+        List<string> inputs = [input, skip, Weight(name + ".weight"), Weight(name + ".bias")];
+        if (bias is not null) inputs.Add(Weight(bias));
+        string sum = keepSum && name != "ln_f" ? name + ".sum" : "";
+        graph.Node(name, "SkipLayerNormalization", ContribDomain, inputs, sum.Length > 0 ? [name, "", "", sum] : [name], Attribute("epsilon", config.LayerNormEpsilon));
+        return (name, sum);
+    }
+
+    /// <summary>Where a query may look: at itself and before, at what the mask does not hide. (B, 1, T, S), boolean.</summary>
+    private string AllowedPositions(string ids, string mask, out string keys, out string queries)
+    {
+        string zero = graph.Int64("zero", 0), one = graph.Int64("one", 1), axis1 = graph.Int64s("axis_1", 1);
+        string total = graph.Node("total_length", "Squeeze", [SizeOfAxis1("total_size", mask)]);                          // S
+        string length = graph.Node("length", "Squeeze", [SizeOfAxis1("size", ids)]);                                      // T
+        string past = graph.Node("past_length", "Sub", [total, length]);                                                  // P
+        keys = graph.Node("attention.keys", "Range", [zero, total, one]);                                                 // (S)
+        queries = graph.Node("attention.queries", "Unsqueeze", [graph.Node("attention.query_range", "Range", [past, total, one]), axis1]);   // (T, 1)
+        string causal = graph.Node("attention.causal", "LessOrEqual", [keys, queries]);                                   // (T, S)
+        string real = graph.Node("attention.real", "Unsqueeze",
+            [graph.Node("attention.mask", "Cast", [mask], Attribute("to", (long)DataType.Bool)), graph.Int64s("axes_1_2", 1, 2)]);           // (B, 1, 1, S)
+        return graph.Node("attention.allowed", "And", [causal, real]);
+    }
+
+    /// <summary>
+    /// 0 where a query may look, else the lowest float: added to any score it gives the lowest float again, so that a row that may look nowhere
+    /// (padding) becomes an even average and not NaN, as -∞ would.
+    /// </summary>
+    private string Bias(string name, string allowed) =>
+        graph.Node(name, "Where", [allowed, graph.Float("attention.visible", 0f), graph.Float("attention.hidden", float.MinValue)]);
+
+    private string SizeOfAxis1(string name, string value) => graph.Node(name, "Shape", [value], Attribute("start", 1L), Attribute("end", 2L));
+
+    private string Weight(string name) => graph.Weight(parameters[name]);
+}

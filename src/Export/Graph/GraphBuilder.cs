@@ -1,0 +1,123 @@
+using System.Buffers.Binary;
+using Google.Protobuf;
+using MLNet.Gpt.Onnx;
+
+namespace MLNet.Gpt;
+
+/// <summary>Collects the nodes, inputs, outputs and weights of an ONNX graph. A value is known by its name.</summary>
+internal sealed class GraphBuilder
+{
+    /// <summary>The domain of ONNX Runtime's own operators.</summary>
+    public const string ContribDomain = "com.microsoft";
+
+    private readonly List<GptParameterInfo> weights = [];
+    private readonly HashSet<string> constants = [];
+
+    public GraphBuilder(string name) => Graph.Name = name;
+
+    /// <summary>The graph, without the weights.</summary>
+    public GraphProto Graph { get; } = new();
+
+    /// <summary>The weights, in the order in which they are written.</summary>
+    public IReadOnlyList<GptParameterInfo> Weights => weights;
+
+    /// <summary>Adds a node with one output, which is named after the node.</summary>
+    /// <returns>The output's name.</returns>
+    public string Node(string name, string op, IReadOnlyList<string> inputs, params AttributeProto[] attributes) =>
+        Node(name, op, "", inputs, [name], attributes);
+
+    /// <summary>Adds a node of ONNX Runtime's own domain with one output, which is named after the node.</summary>
+    /// <returns>The output's name.</returns>
+    public string Contrib(string name, string op, IReadOnlyList<string> inputs, params AttributeProto[] attributes) =>
+        Node(name, op, ContribDomain, inputs, [name], attributes);
+
+    /// <summary>Adds a node. An empty input or output name leaves an optional one out.</summary>
+    /// <returns>The first output's name.</returns>
+    public string Node(string name, string op, string domain, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs, params AttributeProto[] attributes)
+    {
+        var node = new NodeProto { Name = name, OpType = op };
+        if (domain.Length > 0) node.Domain = domain;
+        node.Input.AddRange(inputs);
+        node.Output.AddRange(outputs);
+        node.Attribute.AddRange(attributes);
+        Graph.Node.Add(node);
+        return outputs[0];
+    }
+
+    /// <summary>Declares a weight: a float32 initializer whose numbers are read when the file is written. Asking again changes nothing.</summary>
+    /// <returns>Its name.</returns>
+    public string Weight(GptParameterInfo parameter)
+    {
+        if (constants.Add(parameter.Name)) weights.Add(parameter);
+        return parameter.Name;
+    }
+
+    /// <summary>A constant vector of int64; the same name may be asked for again.</summary>
+    public string Int64s(string name, params ReadOnlySpan<long> values)
+    {
+        byte[] raw = new byte[values.Length * sizeof(long)];
+        for (int i = 0; i < values.Length; i++) BinaryPrimitives.WriteInt64LittleEndian(raw.AsSpan(i * sizeof(long)), values[i]);
+        return Constant(name, TensorProto.Types.DataType.Int64, [values.Length], raw);
+    }
+
+    /// <summary>A constant scalar of int64.</summary>
+    public string Int64(string name, long value)
+    {
+        byte[] raw = new byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(raw, value);
+        return Constant(name, TensorProto.Types.DataType.Int64, [], raw);
+    }
+
+    /// <summary>A constant scalar of float32.</summary>
+    public string Float(string name, float value)
+    {
+        byte[] raw = new byte[sizeof(float)];
+        BinaryPrimitives.WriteSingleLittleEndian(raw, value);
+        return Constant(name, TensorProto.Types.DataType.Float, [], raw);
+    }
+
+    /// <summary>Declares an input of the graph; a dimension is a number or a symbol.</summary>
+    /// <returns>Its name.</returns>
+    public string Input(string name, TensorProto.Types.DataType type, params ReadOnlySpan<GraphDimension> shape)
+    {
+        Graph.Input.Add(Value(name, type, shape));
+        return name;
+    }
+
+    /// <summary>Declares an output of the graph.</summary>
+    public void Output(string name, TensorProto.Types.DataType type, params ReadOnlySpan<GraphDimension> shape) =>
+        Graph.Output.Add(Value(name, type, shape));
+
+    public static AttributeProto Attribute(string name, long value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
+
+    public static AttributeProto Attribute(string name, float value) => new() { Name = name, Type = AttributeProto.Types.AttributeType.Float, F = value };
+
+    public static AttributeProto Attribute(string name, string value) =>
+        new() { Name = name, Type = AttributeProto.Types.AttributeType.String, S = ByteString.CopyFromUtf8(value) };
+
+    private string Constant(string name, TensorProto.Types.DataType type, long[] shape, byte[] raw)
+    {
+        if (!constants.Add(name)) return name;
+        var tensor = new TensorProto { Name = name, DataType = (int)type, RawData = ByteString.CopyFrom(raw) };
+        tensor.Dims.AddRange(shape);
+        Graph.Initializer.Add(tensor);
+        return name;
+    }
+
+    private static ValueInfoProto Value(string name, TensorProto.Types.DataType type, ReadOnlySpan<GraphDimension> shape)
+    {
+        var dimensions = new TensorShapeProto();
+        foreach (GraphDimension size in shape)
+        {
+            dimensions.Dim.Add(size.Symbol is { } symbol
+                ? new TensorShapeProto.Types.Dimension { DimParam = symbol }
+                : new TensorShapeProto.Types.Dimension { DimValue = size.Size });
+        }
+
+        return new ValueInfoProto
+        {
+            Name = name,
+            Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = (int)type, Shape = dimensions } },
+        };
+    }
+}

@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Text;
+using MLNet.Gpt.Onnx;
+
+namespace MLNet.Gpt;
+
+/// <summary>Writes a GPT as an ONNX package: a folder that ONNX Runtime runs on a CPU or a CUDA GPU, float32, with a key/value cache.</summary>
+/// <remarks>
+/// Thread-safe. Needs no Python, no TorchSharp and no ONNX Runtime. Holds one weight in memory at a time. docs/onnx-package.md describes the
+/// package.
+/// </remarks>
+public static class OnnxExporter
+{
+    private const string Contents = "an ONNX package";
+
+    /// <summary>
+    /// Writes a checkpoint folder as a package: graph, weights, configuration, and what it has of tokenizer files and generation settings. The
+    /// package appears, or replaces the one of that name, only when it is complete and on the disk.
+    /// </summary>
+    /// <param name="checkpointFolder">A folder in Hugging Face's layout for GPT-1 or GPT-2.</param>
+    /// <param name="packageFolder">The package's folder. If it exists, it may hold nothing but a package.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="CheckpointNotFoundException">The folder, its config.json or its safetensors weights are missing.</exception>
+    /// <exception cref="CorruptFileException">A file of the checkpoint breaks the rules of its format.</exception>
+    /// <exception cref="UnsupportedModelException">The checkpoint asks for a computation that this library does not perform.</exception>
+    /// <exception cref="TensorMismatchException">A tensor is missing, misshaped, of another type, or unknown.</exception>
+    /// <exception cref="TokenizerMismatchException">The checkpoint's tokenizer has more tokens than its model.</exception>
+    /// <exception cref="FolderNotWritableException">The package's folder can't be created or written.</exception>
+    /// <exception cref="FolderNotReplaceableException">The existing folder holds something that isn't part of a package.</exception>
+    /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is outside its range.</exception>
+    public static void Export(string checkpointFolder, string packageFolder, OnnxExportOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
+        options ??= new OnnxExportOptions();
+        options.Validate();
+        using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
+        using var target = new AtomicFolder(packageFolder, OnnxPackageLayout.Belongs, Contents);
+        Write(checkpoint, target.WorkPath, options with
+        {
+            TokenizerHash = options.TokenizerHash ?? checkpoint.Tokenizer?.Hash,
+            EndOfTextId = options.EndOfTextId ?? checkpoint.Tokenizer?.EndOfTextId,
+        });
+        foreach (string name in OnnxPackageLayout.CompanionFiles)
+        {
+            string source = Path.Combine(checkpoint.Folder, name);
+            if (!File.Exists(source)) continue;
+            using FileStream file = File.OpenRead(source);
+            AtomicFile.Write(Path.Combine(target.WorkPath, name), file.CopyTo, file.Length);
+        }
+
+        target.Publish();
+    }
+
+    /// <summary>
+    /// Writes graph, weights and configuration into a folder; other files in it, such as a tokenizer's, stay. Each file appears, or replaces
+    /// the one of its name, only when it is complete; the graph comes last.
+    /// </summary>
+    /// <param name="weights">The model's weights; each is read once.</param>
+    /// <param name="packageFolder">The folder; created where it is missing.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
+    /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option, or a value of the configuration, is outside its range.</exception>
+    public static void Write(IGptWeights weights, string packageFolder, OnnxExportOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(weights);
+        ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
+        options ??= new OnnxExportOptions();
+        options.Validate();
+        string config = GptConfigJson.Write(weights.Config, options.EndOfTextId);
+        var writer = new OnnxModelWriter(ModelHeader(config, options), GptGraph.Build(weights.Config), weights);
+        string modelPath = Path.Combine(packageFolder, OnnxPackageLayout.ModelFile), dataPath = Path.Combine(packageFolder, OnnxPackageLayout.DataFile);
+
+        AtomicFile.Write(Path.Combine(packageFolder, OnnxPackageLayout.ConfigFile), stream => stream.Write(Encoding.UTF8.GetBytes(config)));
+        if (writer.WeightBytes > options.ExternalDataThresholdBytes)
+        {
+            // An old graph must not meet new weights, should this be cut short between the two.
+            AtomicFile.Write(dataPath, stream =>
+            {
+                writer.WriteWeights(stream, OnnxPackageLayout.DataFile);
+                Remove(modelPath);
+            }, writer.WeightBytes);
+            AtomicFile.Write(modelPath, writer.WriteWithoutWeights);
+        }
+        else
+        {
+            AtomicFile.Write(modelPath, writer.WriteEmbedded, writer.WeightBytes);
+            Remove(dataPath);
+        }
+    }
+
+    private static ModelProto ModelHeader(string config, OnnxExportOptions options)
+    {
+        var model = new ModelProto
+        {
+            IrVersion = GptGraph.IrVersion,
+            ProducerName = "MLNet.Gpt",
+            ProducerVersion = typeof(OnnxExporter).Assembly.GetName().Version!.ToString(3),
+        };
+        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = GptGraph.OpsetVersion });
+        model.OpsetImport.Add(new OperatorSetIdProto { Domain = GraphBuilder.ContribDomain, Version = 1 });
+        Add(OnnxPackageLayout.FormatVersionKey, OnnxPackageLayout.FormatVersion.ToString(CultureInfo.InvariantCulture));
+        Add(OnnxPackageLayout.ConfigKey, config);
+        if (options.TokenizerHash is { } hash) Add(OnnxPackageLayout.TokenizerHashKey, hash);
+        return model;
+
+        void Add(string key, string value) => model.MetadataProps.Add(new StringStringEntryProto { Key = key, Value = value });
+    }
+
+    private static void Remove(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new FolderNotWritableException(Path.GetDirectoryName(Path.GetFullPath(path))!, exception);
+        }
+    }
+}

@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// </summary>
 /// <remarks>
 /// Reading copies the asked-for tokens and nothing else, so that a file may be larger than the memory. Thread-safe.
-/// docs/file-formats.md gives the format; <see cref="TokenFileWriter"/> and <c>Corpus</c> write it.
+/// docs/file-formats.md gives the format; <see cref="TokenFileWriter"/> and <see cref="Corpus"/> write it.
 /// </remarks>
 public sealed class TokenFile : IDisposable
 {

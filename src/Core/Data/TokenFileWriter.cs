@@ -60,7 +60,7 @@ public sealed class TokenFileWriter : IDisposable
     /// <param name="textByteCount">The bytes of its text in UTF-8, for bits per byte; 0 where unknown.</param>
     /// <exception cref="ArgumentException">The document is empty.</exception>
     /// <exception cref="TokenOutOfRangeException">An id is outside the vocabulary; nothing of the document has been written.</exception>
-    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="DiskFullException">There is no room; the writing has ended.</exception>
     public void Append(ReadOnlySpan<int> document, long textByteCount = 0)
     {
         if (document.IsEmpty) throw new ArgumentException("The document has no tokens; leave it out.", nameof(document));
@@ -75,9 +75,11 @@ public sealed class TokenFileWriter : IDisposable
             foreach (int id in document) Put(id);
             Put(_endOfTextId);
         }
-        catch (Exception exception) when (IOErrors.IsDiskFull(exception))
+        catch (Exception exception)
         {
-            throw new DiskFullException(_file.Path, exception);
+            _file.Dispose(); // half a document has been written: nothing may follow it
+            if (IOErrors.IsDiskFull(exception)) throw new DiskFullException(_file.Path, exception);
+            throw;
         }
 
         _offsets.Add(_offsets[^1] + document.Length + 1);

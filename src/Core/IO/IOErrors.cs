@@ -17,9 +17,6 @@ internal static class IOErrors
         ? exception.HResult == WindowsSharingViolation
         : exception.HResult == (OperatingSystem.IsMacOS() ? WouldBlockOnMac : WouldBlock);
 
-    /// <summary>Whether <see cref="OnWriting"/> has a type of this library for the exception.</summary>
-    public static bool ConcernsWriting(Exception exception) => exception is UnauthorizedAccessException or DirectoryNotFoundException || IsDiskFull(exception);
-
     /// <summary>What to throw for an exception that writing <paramref name="path"/> met.</summary>
     public static GptException OnWriting(Exception exception, string path, string folder) =>
         IsDiskFull(exception) ? new DiskFullException(path, exception) : new FolderNotWritableException(folder, exception);

@@ -1,0 +1,10 @@
+namespace TorchSharp.Modules;
+
+public sealed class GELU
+{
+    public enum Approximate
+    {
+        none,
+        tanh,
+    }
+}

@@ -48,7 +48,7 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
         using var noGradient = no_grad();
         using var disposal = NewDisposeScope();
         NotePadding(mask, b, n);
-        Tensor hidden = network.Hidden(tensor(ids, device: network.TorchDevice).view(b, n), tensor(positions, device: network.TorchDevice), cache, MaskFor(n));
+        Tensor hidden = network.HiddenWithCache(tensor(ids, device: network.TorchDevice).view(b, n), tensor(positions, device: network.TorchDevice), cache, MaskFor(n));
         if (scope == LogitsScope.LastPosition) hidden = hidden.view(b, n, -1).select(1, n - 1);
         network.Logits(hidden).to(ScalarType.Float32).cpu().data<float>().CopyTo(logits);   // sync: reads the logits
         cache.Advance(n);

@@ -1,5 +1,4 @@
 using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -119,7 +118,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <param name="cache">Holds the predecessors; receives the new keys and values.</param>
     /// <param name="mask">(B, 1, n, past + n), additive, for padded rows; null where none is padded.</param>
     /// <returns>(B·n, C).</returns>
-    internal Tensor Hidden(Tensor tokenIds, Tensor positionIds, KeyValueCache cache, Tensor? mask)
+    internal Tensor HiddenWithCache(Tensor tokenIds, Tensor positionIds, KeyValueCache cache, Tensor? mask)
     {
         using var scope = NewDisposeScope();
         long b = tokenIds.size(0), n = tokenIds.size(1);
@@ -201,7 +200,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     }
 
     private static Tensor FeedForward(Tensor x, GptLayer p) =>
-        functional.gelu(addmm(p.FeedForwardInBias, x, p.FeedForwardInWeight, 1f, 1f), GELU.Approximate.tanh); // (B·T, F)
+        functional.gelu(addmm(p.FeedForwardInBias, x, p.FeedForwardInWeight, 1f, 1f), TorchSharp.Modules.GELU.Approximate.tanh); // (B·T, F)
 
     /// <summary>x + Dropout(y·W + bias): a block's way back into the residual stream. Without dropout the sum is part of the product.</summary>
     private Tensor AddProjection(Tensor x, Tensor y, Tensor weight, Tensor bias) =>

@@ -39,7 +39,7 @@ internal sealed class RunFolder
     /// <summary>Writes the weights, the tokenizer and all that resuming needs.</summary>
     public void WriteLast(GptNetwork network, AdamW optimizer, TrainingState state)
     {
-        GptCheckpoint.Write(LastCheckpoint, network, _tokenizer, folder => TrainingCheckpoint.Write(folder, network, optimizer, state, _fingerprint));
+        GptCheckpoint.Write(LastCheckpoint, network, _tokenizer, addFiles: folder => TrainingCheckpoint.Write(folder, network, optimizer, state, _fingerprint));
         LastWritten = LastCheckpoint;
     }
 

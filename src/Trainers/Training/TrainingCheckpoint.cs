@@ -36,8 +36,8 @@ internal sealed class TrainingCheckpoint
         List<SafeTensorInfo> tensors = [];
         foreach (GptParameterInfo info in network.Parameters.Layout)
         {
-            tensors.Add(new(FirstMoment + info.Name, SafeTensorType.F32, info.Shape));
-            tensors.Add(new(SecondMoment + info.Name, SafeTensorType.F32, info.Shape));
+            tensors.Add(new(FirstMoment + info.Name, SafeTensorType.Float32, info.Shape));
+            tensors.Add(new(SecondMoment + info.Name, SafeTensorType.Float32, info.Shape));
         }
 
         SafeTensorsWriter.Write(Path.Combine(folder, "state.safetensors"), tensors, (tensor, stream) =>
@@ -111,7 +111,7 @@ internal sealed class TrainingCheckpoint
     private static void Require(SafeTensorsFile file, string name, IReadOnlyList<long> shape)
     {
         SafeTensorInfo? info = file.Find(name);
-        if (info is { Type: SafeTensorType.F32 } && info.Shape.SequenceEqual(shape)) return;
+        if (info is { Type: SafeTensorType.Float32 } && info.Shape.SequenceEqual(shape)) return;
         throw new TensorMismatchException(file.Path, name, $"[{string.Join(", ", shape)}] F32", info?.ToString() ?? "nothing",
             "Begin a new run in another folder; the weights beside it can still be used.");
     }

@@ -34,7 +34,8 @@ public sealed class GptNetworkTests
         foreach ((string parameter, double[] expected) in c.Gradients)
         {
             float[] found = network.Parameters.ViewOf(network.Parameters.GradientSum, parameter).contiguous().data<float>().ToArray();
-            double scale = Math.Max(expected.Max(Math.Abs), 1e-3);
+            // A gradient is a sum of products of size 0.01 to 1 that may nearly cancel: the rounding is that of the terms.
+            double scale = Math.Max(expected.Max(Math.Abs), 1e-2);
             Assert.AreEqual(expected.Length, found.Length);
             for (int i = 0; i < found.Length; i++) Assert.AreEqual(expected[i], found[i], Tolerance * scale, $"{parameter}[{i}]");
         }

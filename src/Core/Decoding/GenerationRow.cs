@@ -12,7 +12,7 @@ internal sealed class GenerationRow
     /// <summary>The sequence's random numbers; a field, because drawing changes it.</summary>
     public SampleRandom Random;
 
-    public GenerationRow(int promptIndex, int sampleIndex, int[] prompt, GenerationOptions options, GptConfig config, StopStringMatcher? matcher)
+    public GenerationRow(int promptIndex, int sampleIndex, int[] prompt, GenerationOptions options, GptConfig config, int choices, StopStringMatcher? matcher)
     {
         PromptIndex = promptIndex;
         SampleIndex = sampleIndex;
@@ -24,7 +24,7 @@ internal sealed class GenerationRow
         Tokens = new List<int>(Math.Min(Limit, 256));
         Random = new SampleRandom(options.Seed, sampleIndex, prompt);
         if (options.RepetitionPenalty == 1) return;
-        _seen = new BitArray(config.VocabularySize);
+        _seen = new BitArray(choices);
         foreach (int id in prompt)
             MarkSeen(id);
     }
@@ -69,7 +69,7 @@ internal sealed class GenerationRow
 
     private void MarkSeen(int id)
     {
-        if (_seen is null || _seen[id]) return;
+        if (_seen is null || id >= _seen.Length || _seen[id]) return;
         _seen[id] = true;
         _seenTokens.Add(id);
     }

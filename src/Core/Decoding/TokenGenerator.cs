@@ -14,6 +14,9 @@ public static class TokenGenerator
     /// <param name="options">How tokens are chosen and when a sequence ends.</param>
     /// <param name="endOfTextId">The tokenizer's end-of-text token; null where it has none: an empty prompt is an error then, and there is no such token to stop at.</param>
     /// <param name="tokenBytes">The bytes of a token; needed for <see cref="GenerationOptions.StopStrings"/>, else only for the byte counts of the results.</param>
+    /// <param name="tokenCount">
+    /// How many tokens the tokenizer has, where the model's vocabulary is padded beyond that: ids from this on are never sampled. Null for all of the model's vocabulary.
+    /// </param>
     /// <param name="onToken">Called for each token as soon as it is sampled (not for stop tokens), from the calling thread.</param>
     /// <param name="cancellationToken">Looked at before each step; ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>The sequences: those of the first prompt, of the second, and so on.</returns>
@@ -27,6 +30,7 @@ public static class TokenGenerator
         GenerationOptions options,
         int? endOfTextId,
         TokenBytes? tokenBytes = null,
+        int? tokenCount = null,
         Action<GeneratedToken>? onToken = null,
         CancellationToken cancellationToken = default)
     {
@@ -37,8 +41,10 @@ public static class TokenGenerator
         options.Validate();
         if (options.StopStrings.Count > 0 && tokenBytes is null)
             throw new ArgumentException("StopStrings are set, and text is needed to find them; pass tokenBytes, or use StopTokenIds.", nameof(tokenBytes));
-        int vocabulary = model.Config.VocabularySize;
-        int[] stopTokens = StopTokens(options, endOfTextId, vocabulary);
+        int vocabulary = model.Config.VocabularySize, choices = tokenCount ?? vocabulary;
+        if (choices < 1 || choices > vocabulary)
+            throw new ArgumentOutOfRangeException(nameof(tokenCount), tokenCount, $"tokenCount is {tokenCount}; it must be 1 to {vocabulary}, the model's vocabulary.");
+        int[] stopTokens = StopTokens(options, endOfTextId, choices);
 
         // 2. One row for each sequence. Rows of like length go together: less padding.
         var rows = new List<GenerationRow>(prompts.Count * options.SamplesPerPrompt);
@@ -47,11 +53,11 @@ public static class TokenGenerator
         {
             int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
             for (int sample = 0; sample < options.SamplesPerPrompt; sample++)
-                rows.Add(new GenerationRow(i, sample, prompt, options, model.Config, tokenBytes is null ? null : matcher.Fresh()));
+                rows.Add(new GenerationRow(i, sample, prompt, options, model.Config, choices, tokenBytes is null ? null : matcher.Fresh()));
         }
 
         // 3. Batch after batch.
-        var step = new Step(model, options, stopTokens, tokenBytes, onToken, new TokenSampler(options, vocabulary), cancellationToken);
+        var step = new Step(model, options, stopTokens, tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
         int batchSize = Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
         foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
             RunBatch(step, batch);
@@ -107,7 +113,7 @@ public static class TokenGenerator
             for (int r = 0; r < count; r++)
             {
                 GenerationRow row = active[r];
-                if (!Advance(step, row, logits.AsSpan(r * vocabulary, vocabulary))) continue;
+                if (!Advance(step, row, logits.AsSpan(r * vocabulary, step.Choices))) continue;
                 active[remaining] = row;
                 kept[remaining] = r;
                 next[remaining++] = row.Tokens[^1];
@@ -192,5 +198,6 @@ public static class TokenGenerator
         TokenBytes? TokenBytes,
         Action<GeneratedToken>? OnToken,
         TokenSampler Sampler,
+        int Choices,
         CancellationToken CancellationToken);
 }

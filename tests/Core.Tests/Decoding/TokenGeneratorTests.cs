@@ -188,6 +188,21 @@ public sealed class TokenGeneratorTests
     }
 
     [TestMethod]
+    public void Ids_beyond_the_tokenizers_are_never_sampled()
+    {
+        // The model likes 4 best, then 3; the tokenizer has the tokens 0 to 3. The prompt may hold a 4 all the same.
+        var model = new HistoryModel(5, 16, _ => [0, 1, 2, 3, 9]);
+        foreach (float temperature in new[] { 0f, 1f })
+        {
+            var options = new GenerationOptions { Temperature = temperature, TopK = 1, MaxNewTokens = 3, RepetitionPenalty = 1.01f };
+            CollectionAssert.AreEqual(new[] { 3, 3, 3 }, TokenGenerator.Generate(model, [[4]], options, EndOfText, tokenCount: 4)[0].TokenIds.ToArray());
+        }
+
+        Assert.ThrowsExactly<TokenOutOfRangeException>(() => TokenGenerator.Generate(model, [[1]], new() { StopTokenIds = [4] }, EndOfText, tokenCount: 4));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => TokenGenerator.Generate(model, [[1]], new(), EndOfText, tokenCount: 6));
+    }
+
+    [TestMethod]
     public void Cancelling_ends_the_call_and_releases_the_decoder()
     {
         HistoryModel model = Cycle();

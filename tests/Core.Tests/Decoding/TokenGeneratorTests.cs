@@ -241,7 +241,7 @@ public sealed class TokenGeneratorTests
             return logits;
         });
         return TokenGenerator.Generate(
-            model, [[1]], new() { Temperature = 0, MaxNewTokens = path.Length, StopStrings = stops }, EndOfText, id => Texts[id], reported is null ? null : reported.Add)[0];
+            model, [[1]], new() { Temperature = 0, MaxNewTokens = path.Length, StopStrings = stops }, EndOfText, id => Texts[id], onToken: reported is null ? null : reported.Add)[0];
     }
 
     private static string TextOf(GeneratedSequence sequence) =>

@@ -1,0 +1,21 @@
+namespace MLNet.Gpt.Core.Tests;
+
+/// <summary>A fresh folder for one test, deleted afterwards.</summary>
+internal sealed class TemporaryFolder : IDisposable
+{
+    public TemporaryFolder() => Path = Directory.CreateTempSubdirectory("mlnet-gpt-").FullName;
+
+    public string Path { get; }
+
+    /// <summary>The path of a file in it.</summary>
+    public string File(string name) => System.IO.Path.Combine(Path, name);
+
+    /// <summary>Writes a file into it and returns its path.</summary>
+    public string Write(string name, string contents)
+    {
+        System.IO.File.WriteAllText(File(name), contents);
+        return File(name);
+    }
+
+    public void Dispose() => Directory.Delete(Path, recursive: true);
+}

@@ -6,7 +6,7 @@ public static partial class torch
     public static partial class autograd
     {
         /// <summary>What forward leaves for backward: tensors in the graph's own care, other values here.</summary>
-        public class AutogradContext
+        public class AutogradContext : IDisposable
         {
             private readonly Dictionary<string, object> data = [];
             private bool materializeGrads = true;
@@ -51,6 +51,9 @@ public static partial class torch
 
                 GC.KeepAlive(tensors);
             }
+
+            /// <summary>Nothing to free: the tensors belong to the graph.</summary>
+            public void Dispose() => GC.SuppressFinalize(this);
 
             public void set_materialize_grads(bool value)
             {

@@ -1,5 +1,3 @@
-using TorchSharp.Modules;
-
 namespace TorchSharp;
 
 public static partial class torch
@@ -32,9 +30,9 @@ public static partial class torch
 
             public static Tensor gelu(Tensor x) => Tensor.Own(Native.ts_gelu(x.Handle, false), x);
 
-            public static Tensor gelu(Tensor x, GELU.Approximate approximate, bool inplace = false)
+            public static Tensor gelu(Tensor x, Modules.GELU.Approximate approximate, bool inplace = false)
             {
-                bool tanh = approximate == GELU.Approximate.tanh;
+                bool tanh = approximate == Modules.GELU.Approximate.tanh;
                 if (!inplace) return Tensor.Own(Native.ts_gelu(x.Handle, tanh), x);
                 Native.Check(Native.ts_gelu_(x.Handle, tanh));
                 return x.alias();

@@ -71,6 +71,22 @@ public sealed class Corpus : IDisposable
         return Open(target.Path);
     }
 
+    /// <summary>
+    /// The texts that <see cref="Build"/> puts on the training side, before copies are removed: what a tokenizer may be trained on without seeing
+    /// validation text. (The one document that a tiny corpus moves, so that no side stays empty, is not foreseen.)
+    /// </summary>
+    /// <param name="documents">The texts; enumerated as the result is. Nulls are left out.</param>
+    /// <param name="options">The options that Build will get.</param>
+    public static IEnumerable<string> TrainingTexts(IEnumerable<string?> documents, CorpusOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(documents);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        return options.Split == CorpusSplit.ByPosition
+            ? documents.OfType<string>().Select(text => text[..CorpusDocument.CutAt(text, options.ValidationFraction)])
+            : documents.OfType<string>().Where(text => DrawOf(HashOf(text), options) >= options.ValidationFraction);
+    }
+
     /// <summary>Opens a folder that <see cref="Build"/> wrote.</summary>
     /// <param name="folder">The folder.</param>
     /// <returns>The corpus, which the caller disposes.</returns>
@@ -127,7 +143,6 @@ public sealed class Corpus : IDisposable
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.MaxThreads ?? Environment.ProcessorCount, CancellationToken = cancellationToken };
         var seen = new HashSet<UInt128>();
         var chunk = new List<(string Text, double Draw)>();
-        ulong seed = RandomBits.Mix(unchecked((ulong)options.Seed));
         long read = 0, duplicates = 0, empty = 0, characters = 0;
         foreach (string? text in documents)
         {
@@ -146,7 +161,7 @@ public sealed class Corpus : IDisposable
                 continue;
             }
 
-            chunk.Add((text, RandomBits.Fraction(RandomBits.Mix((ulong)hash ^ seed))));
+            chunk.Add((text, DrawOf(hash, options)));
             characters += text.Length;
             if (chunk.Count >= ChunkDocuments || characters >= ChunkCharacters) Flush();
         }
@@ -178,6 +193,10 @@ public sealed class Corpus : IDisposable
             progress?.Report(new(read, writer.TokensWritten));
         }
     }
+
+    /// <summary>The number in [0, 1) that decides a document's side.</summary>
+    private static double DrawOf(UInt128 hash, CorpusOptions options) =>
+        RandomBits.Fraction(RandomBits.Mix((ulong)hash ^ RandomBits.Mix(unchecked((ulong)options.Seed))));
 
     /// <summary>128 bits of the text's SHA-256: two different texts share them with a probability below n² / 2^129 among n.</summary>
     private static UInt128 HashOf(string text)

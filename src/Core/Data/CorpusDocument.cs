@@ -18,8 +18,14 @@ internal readonly record struct CorpusDocument(double Draw, CorpusText Train, Co
     /// <summary>A document cut so that its last <paramref name="validationFraction"/> of characters, rounded up, is validation text. A surrogate pair stays whole.</summary>
     public static CorpusDocument Cut(string text, double validationFraction, GptTokenizer tokenizer)
     {
-        int cut = (int)(text.Length * (1 - validationFraction));
-        if (cut > 0 && cut < text.Length && char.IsLowSurrogate(text[cut]) && char.IsHighSurrogate(text[cut - 1])) cut--;
+        int cut = CutAt(text, validationFraction);
         return new(0, CorpusText.Of(text.AsSpan(0, cut), tokenizer), CorpusText.Of(text.AsSpan(cut), tokenizer));
+    }
+
+    /// <summary>Where the validation part of a document begins.</summary>
+    public static int CutAt(string text, double validationFraction)
+    {
+        int cut = (int)(text.Length * (1 - validationFraction));
+        return cut > 0 && cut < text.Length && char.IsLowSurrogate(text[cut]) && char.IsHighSurrogate(text[cut - 1]) ? cut - 1 : cut;
     }
 }

@@ -4,19 +4,27 @@ namespace MLNet.Gpt;
 internal sealed class RunFolder
 {
     private readonly GptTokenizer _tokenizer;
-    private readonly IReadOnlyDictionary<string, string> _fingerprint;
 
-    /// <summary>Names the folder; <see cref="Corpus"/> and the checkpoints create it.</summary>
+    /// <summary>Names an existing folder.</summary>
     /// <param name="path">The folder.</param>
     /// <param name="tokenizer">Goes into each checkpoint.</param>
+    /// <param name="seed">The seed of the run.</param>
     /// <param name="fingerprint">What a resumed run must have in common with this one.</param>
-    public RunFolder(string path, GptTokenizer tokenizer, IReadOnlyDictionary<string, string> fingerprint)
+    public RunFolder(string path, GptTokenizer tokenizer, long seed, IReadOnlyDictionary<string, string> fingerprint)
     {
         Path = System.IO.Path.GetFullPath(path);
         _tokenizer = tokenizer;
-        _fingerprint = fingerprint;
+        Seed = seed;
+        Fingerprint = fingerprint;
         Metrics = new(Path);
+        if (Directory.Exists(LastCheckpoint)) LastWritten = LastCheckpoint;
     }
+
+    /// <summary>The seed of the run.</summary>
+    public long Seed { get; }
+
+    /// <summary>What a resumed run must have in common with this one.</summary>
+    public IReadOnlyDictionary<string, string> Fingerprint { get; }
 
     /// <summary>The folder's full path.</summary>
     public string Path { get; }
@@ -39,20 +47,10 @@ internal sealed class RunFolder
     /// <summary>Writes the weights, the tokenizer and all that resuming needs.</summary>
     public void WriteLast(GptNetwork network, AdamW optimizer, TrainingState state)
     {
-        GptCheckpoint.Write(LastCheckpoint, network, _tokenizer, addFiles: folder => TrainingCheckpoint.Write(folder, network, optimizer, state, _fingerprint));
+        GptCheckpoint.Write(LastCheckpoint, network, _tokenizer, addFiles: folder => TrainingCheckpoint.Write(folder, network, optimizer, state, Seed, Fingerprint));
         LastWritten = LastCheckpoint;
     }
 
     /// <summary>Writes the weights and the tokenizer.</summary>
     public void WriteBest(GptNetwork network) => GptCheckpoint.Write(BestCheckpoint, network, _tokenizer);
-
-    /// <summary>Opens the last checkpoint to continue from, after checking that this run is the same one.</summary>
-    /// <exception cref="ResumeMismatchException">The run that wrote it differs in something that its losses depend on.</exception>
-    public TrainingCheckpoint OpenLast()
-    {
-        TrainingCheckpoint checkpoint = TrainingCheckpoint.Open(LastCheckpoint);
-        checkpoint.RequireSame(_fingerprint);
-        LastWritten = LastCheckpoint;
-        return checkpoint;
-    }
 }

@@ -23,13 +23,16 @@ internal sealed class TrainingCheckpoint
         _content = content;
     }
 
+    /// <summary>The seed of the run.</summary>
+    public long Seed => _content.Seed;
+
     private string TensorsPath => Path.Combine(_folder, "state.safetensors");
 
     /// <summary>Writes the training state into the temporary folder of a checkpoint.</summary>
-    public static void Write(string checkpointFolder, GptNetwork network, AdamW optimizer, TrainingState state, IReadOnlyDictionary<string, string> fingerprint)
+    public static void Write(string checkpointFolder, GptNetwork network, AdamW optimizer, TrainingState state, long seed, IReadOnlyDictionary<string, string> fingerprint)
     {
         string folder = Directory.CreateDirectory(Path.Combine(checkpointFolder, "training_state")).FullName;
-        File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(new Content(Version, state, optimizer.StepCount, new(fingerprint.ToDictionary())), Json));
+        File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(new Content(Version, seed, state, optimizer.StepCount, new(fingerprint.ToDictionary())), Json));
 
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
@@ -73,8 +76,9 @@ internal sealed class TrainingCheckpoint
 
     /// <summary>Checks that the run to come has the same model, data and hyperparameters as the one that wrote this state.</summary>
     /// <exception cref="ResumeMismatchException">Something differs; the message names it.</exception>
-    public void RequireSame(IReadOnlyDictionary<string, string> fingerprint)
+    public void RequireSame(RunFolder run)
     {
+        IReadOnlyDictionary<string, string> fingerprint = run.Fingerprint;
         var differences = new List<(string, string, string)>();
         foreach (string name in fingerprint.Keys.Union(_content.Options.Keys).Order(StringComparer.Ordinal))
         {
@@ -116,5 +120,5 @@ internal sealed class TrainingCheckpoint
             "Begin a new run in another folder; the weights beside it can still be used.");
     }
 
-    private sealed record Content(int Version, TrainingState State, int OptimizerSteps, SortedDictionary<string, string> Options);
+    private sealed record Content(int Version, long Seed, TrainingState State, int OptimizerSteps, SortedDictionary<string, string> Options);
 }

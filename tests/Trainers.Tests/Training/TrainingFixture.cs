@@ -43,14 +43,15 @@ internal sealed class TrainingFixture : IDisposable
     };
 
     public RunFolder RunFolder(LanguageModelOptions options) =>
-        new(Path.Combine(Folder, "run"), GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvw"]), RunFingerprint.Of(options, GptPrecision.Float32, GptDevice.Cpu, Seed, "tokenizer", "data"));
+        new(Path.Combine(Folder, "run"), GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvw"]), Seed, RunFingerprint.Of(options, GptPrecision.Float32, GptDevice.Cpu, Seed, "tokenizer", "data"));
 
     /// <summary>Trains a fresh network, or the resumed one; gives the weights and how it went.</summary>
     public (float[] Weights, PretrainingResult Result) Train(LanguageModelOptions options, bool toFolder = false)
     {
         RunFolder? folder = toFolder ? RunFolder(options) : null;
         if (folder is not null) Directory.CreateDirectory(folder.Path);
-        TrainingCheckpoint? resumed = options.Resume ? folder!.OpenLast() : null;
+        TrainingCheckpoint? resumed = options.Resume ? TrainingCheckpoint.Open(folder!.LastCheckpoint) : null;
+        resumed?.RequireSame(folder!);
         using GptNetwork network = resumed is null
             ? new(Config, GptDevice.Cpu, Seed)
             : GptNetwork.FromWeights(GptCheckpoint.Open(folder!.LastCheckpoint), GptDevice.Cpu);

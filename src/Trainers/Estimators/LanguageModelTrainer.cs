@@ -1,0 +1,142 @@
+using System.Security.Cryptography;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// Pretrains a GPT on a text column (Radford et al. 2018, section 3.1): documents → tokens → packed rows → training → a
+/// transformer that scores text and gives out the model.
+/// </summary>
+/// <remarks>Create it with <c>ml.Gpt().Trainers.LanguageModel</c>. Immutable; <c>Fit</c> may be called again. Training uses the process's libtorch threads and random state.</remarks>
+public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransformer>
+{
+    private readonly MLContext _context;
+    private readonly string _inputColumnName;
+    private readonly LanguageModelOptions _options;
+
+    internal LanguageModelTrainer(MLContext context, string inputColumnName, LanguageModelOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        ArgumentException.ThrowIfNullOrEmpty(inputColumnName);
+        ArgumentNullException.ThrowIfNull(options);
+        _context = context;
+        _inputColumnName = inputColumnName;
+        _options = options.Validate();
+    }
+
+    /// <summary>Trains on a text column; a share of its documents is held out for validation.</summary>
+    /// <param name="input">The documents, one a row. Copies are removed; empty ones are counted and left out.</param>
+    /// <returns>The trained model, which the caller disposes.</returns>
+    /// <exception cref="ColumnMismatchException">The column is missing or does not hold text.</exception>
+    /// <exception cref="EmptyCorpusException">There is no text, or less than one row of it.</exception>
+    /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
+    /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
+    /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
+    /// <exception cref="RunExistsException">The run folder holds a run, and <see cref="LanguageModelOptions.Resume"/> is off.</exception>
+    /// <exception cref="ResumeMismatchException">The run to resume had other options.</exception>
+    /// <exception cref="TrainingDivergedException">The gradient was not finite too many times in a row.</exception>
+    public GptLanguageModelTransformer Fit(IDataView input) => Fit(input, null);
+
+    /// <summary>Trains on one text column and validates on another view's column of that name.</summary>
+    /// <param name="trainSet">The documents to train on.</param>
+    /// <param name="validationSet">The documents to validate on; null holds out a share of <paramref name="trainSet"/>.</param>
+    /// <returns>The trained model, which the caller disposes.</returns>
+    public GptLanguageModelTransformer Fit(IDataView trainSet, IDataView? validationSet)
+    {
+        ArgumentNullException.ThrowIfNull(trainSet);
+        TextColumn.Check(trainSet.Schema, _inputColumnName);
+        if (validationSet is not null) TextColumn.Check(validationSet.Schema, _inputColumnName);
+        IHost host = ((IHostEnvironment)_context).Register("Gpt");
+        using IChannel channel = host.Start("LanguageModel");
+        void Log(string line) => channel.Info(MessageSensitivity.None, "{0}", line);
+
+        // 1. Where to train, in what format, from which seed.
+        GptDevice device = TrainingDevice.Resolve(_options.Device, _context, Log);
+        GptPrecision precision = PrecisionPolicy.Resolve(_options.Precision, device);
+        using RunSpace space = RunSpace.Prepare(_options.RunFolder, _options.Resume);
+        TrainingCheckpoint? resumed = _options.Resume ? TrainingCheckpoint.Open(RunFolder.LastCheckpointOf(_options.RunFolder!)) : null;
+        long seed = _options.Seed ?? resumed?.Seed ?? host.Rand.Next();
+
+        // 2. Text → tokenizer → token files.
+        var corpusOptions = new CorpusOptions
+        {
+            ValidationFraction = validationSet is null ? _options.ValidationFraction : 0,
+            Split = _options.SplitByPosition ? CorpusSplit.ByPosition : CorpusSplit.ByDocument,
+            Seed = seed,
+        };
+        GptTokenizer tokenizer = _options.Tokenizer ?? TrainTokenizer(trainSet, corpusOptions, Log);
+        using Corpus corpus = Corpus.Build(TextColumn.Read(trainSet, _inputColumnName), tokenizer, space.CorpusFolder, corpusOptions, cancellationToken: _options.CancellationToken);
+        using Corpus? validation = validationSet is null
+            ? null
+            : Corpus.Build(TextColumn.Read(validationSet, _inputColumnName), tokenizer, space.ValidationFolder, corpusOptions with { ValidationFraction = 0 }, cancellationToken: _options.CancellationToken);
+        Log(corpus.Report.ToString());
+        LanguageModelOptions options = FitVocabulary(tokenizer, Log);
+        var trainingRows = new PackedRows(corpus.Train, options.Model.ContextLength);
+        PackedRows? validationRows = (validation?.Train ?? corpus.Validation) is { } file ? new(file, options.Model.ContextLength) : null;
+
+        // 3. A fresh network, or the one of the run to resume.
+        RunFolder? folder = options.RunFolder is null ? null
+            : new(options.RunFolder, tokenizer, RunFingerprint.Of(options, precision, device, seed, tokenizer.Hash, HashOf(corpus.Train.Path)));
+        resumed?.RequireSame(folder!);
+        GptNetwork network;
+        if (resumed is null)
+        {
+            network = new(options.Model, device, seed, precision);
+        }
+        else
+        {
+            using GptCheckpoint weights = GptCheckpoint.Open(folder!.LastCheckpoint);
+            network = GptNetwork.FromWeights(weights, device, precision);
+        }
+
+        // 4. Train, and wrap what comes out.
+        try
+        {
+            LogPlan(options, network, trainingRows, validationRows, Log);
+            PretrainingResult result = new PretrainingLoop(network, trainingRows, validationRows, options, seed, folder, Log).Run(resumed);
+            var model = new GptModel(new TorchCausalModel(network), tokenizer);
+            return new(_context.Gpt().Transforms.ScoreText("LogLikelihood", _inputColumnName, model).Fit(trainSet), model, result);
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => ScoreTextEstimator.OutputSchemaOf(inputSchema, _inputColumnName, "LogLikelihood", new());
+
+    private GptTokenizer TrainTokenizer(IDataView input, CorpusOptions corpusOptions, Action<string> log)
+    {
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(
+            Corpus.TrainingTexts(TextColumn.Read(input, _inputColumnName), corpusOptions),
+            new() { VocabularySize = _options.Model.VocabularySize },
+            cancellationToken: _options.CancellationToken);
+        log($"trained a byte-level BPE of {tokenizer.VocabularySize} tokens");
+        return tokenizer;
+    }
+
+    /// <summary>A vocabulary that was to be trained may have come out smaller than asked for.</summary>
+    private LanguageModelOptions FitVocabulary(GptTokenizer tokenizer, Action<string> log)
+    {
+        if (_options.Tokenizer is not null || tokenizer.VocabularySize == _options.Model.VocabularySize) return _options;
+        log($"the text gives {tokenizer.VocabularySize} tokens, not the {_options.Model.VocabularySize} asked for; the model's vocabulary follows");
+        return _options with { Model = _options.Model with { VocabularySize = tokenizer.VocabularySize } };
+    }
+
+    private static void LogPlan(LanguageModelOptions options, GptNetwork network, PackedRows training, PackedRows? validation, Action<string> log)
+    {
+        GptConfig model = network.Config;
+        long tokensPerStep = (long)options.BatchSize * model.ContextLength;
+        log(FormattableString.Invariant($"{model.ParameterCount:N0} parameters, {network.Precision} on {network.Device}; {tokensPerStep:N0} tokens a step, {options.MaxSteps * tokensPerStep / (double)training.TokenCount:F1} passes over {training.TokenCount:N0} training tokens; {model.FlopsPerToken * tokensPerStep:E2} FLOP a step; validation on {validation?.RowCount ?? 0:N0} rows"));
+    }
+
+    private static string HashOf(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return Convert.ToHexString(SHA256.HashData(stream));
+    }
+}

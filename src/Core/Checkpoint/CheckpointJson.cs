@@ -21,10 +21,17 @@ internal sealed class CheckpointJson : IDisposable
     {
         long length = new FileInfo(path).Length;
         if (length > MaxLength) throw new CorruptFileException(path, $"it has {length} bytes; at most {MaxLength} are read.", Remedy);
+        return Parse(File.ReadAllBytes(path), path);
+    }
+
+    /// <summary>Reads JSON that lies within another file, <paramref name="path"/>.</summary>
+    /// <exception cref="CorruptFileException">The text is not one JSON object.</exception>
+    public static CheckpointJson Parse(ReadOnlyMemory<byte> json, string path)
+    {
         JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(File.ReadAllBytes(path), new JsonDocumentOptions { AllowDuplicateProperties = false });
+            document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
         }
         catch (JsonException exception)
         {

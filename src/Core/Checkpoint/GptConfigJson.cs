@@ -29,4 +29,17 @@ public static class GptConfigJson
         using CheckpointJson json = CheckpointJson.Read(path);
         return CheckpointConfig.Read(json);
     }
+
+    /// <summary>Reads a configuration that lies within another file.</summary>
+    /// <param name="json">What would be the contents of a <c>config.json</c>.</param>
+    /// <param name="path">The file, for messages.</param>
+    /// <returns>The configuration.</returns>
+    /// <exception cref="CorruptFileException">The text is no JSON, or a value is missing, of another type or outside its range.</exception>
+    /// <exception cref="UnsupportedModelException">A value asks for a computation that this library does not perform.</exception>
+    public static GptConfig Parse(string json, string path)
+    {
+        ArgumentNullException.ThrowIfNull(json);
+        using CheckpointJson parsed = CheckpointJson.Parse(Encoding.UTF8.GetBytes(json), path);
+        return CheckpointConfig.Read(parsed);
+    }
 }

@@ -1,0 +1,194 @@
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// Decodes a batch with ONNX Runtime. B: rows; n: appended positions; P: positions before; V: vocabulary. The inputs lie in pinned arrays and
+/// the logits go straight to the caller's memory.
+/// </summary>
+internal sealed class OnnxCausalDecoder : ICausalDecoder
+{
+    private readonly OnnxCausalModel model;
+    private readonly RunOptions runOptions = new();
+    private readonly OnnxKeyValueCache cache;
+    private readonly OrtValue[] inputs, outputs;
+    private readonly long[] shape2 = new long[2], shape3 = new long[3];
+    private readonly int firstPast;
+    private int[] realLengths;             // per row: tokens so far, padding not counted
+    private int[] newLengths;              // the same after the call under way
+    private byte[]? visible;               // (B, Capacity): 0 at padded places; null while no row is padded
+    private long[] ids = [], positions = [], mask = [];   // pinned
+    private float[] allLogits = [];        // (B, n, V), where the graph can't leave out the others' logits
+
+    public OnnxCausalDecoder(OnnxCausalModel model, int rowCount, int capacity)
+    {
+        this.model = model;
+        Capacity = capacity;
+        realLengths = new int[rowCount];
+        newLengths = new int[rowCount];
+        inputs = new OrtValue[model.InputNames.Length];
+        outputs = new OrtValue[model.OutputNames.Length];
+        firstPast = inputs.Length - (2 * model.Config.LayerCount);
+        cache = new OnnxKeyValueCache(model, runOptions, rowCount, capacity);
+    }
+
+    public int RowCount => realLengths.Length;
+
+    public int Length { get; private set; }
+
+    public int Capacity { get; }
+
+    public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits)
+    {
+        // 1. Check everything, and find each token's position.
+        int n = CausalDecoderChecks.Validate(this, model.Config, tokenIds, mask, scope, logits);
+        PrepareTokens(tokenIds, mask, n);
+        PrepareMask(mask, n);
+
+        // 2. Compute. A call that fails leaves the decoder as it was.
+        bool lastOnly = scope == LogitsScope.LastPosition;
+        bool leaveOut = lastOnly && n > 1 && !model.TakesLogitsToKeep;
+        Span<float> computed = leaveOut ? AllLogits(n) : logits;
+        Run(n, lastOnly && !leaveOut ? 1 : n, lastOnly ? model.KeepLastLogits : model.KeepAllLogits, computed);
+        if (leaveOut) TakeLast(computed, n, logits);
+
+        // 3. Keep it.
+        cache.Advance(n);
+        Length += n;
+        (realLengths, newLengths) = (newLengths, realLengths);
+    }
+
+    public void SelectRows(ReadOnlySpan<int> rows)
+    {
+        CausalDecoderChecks.ValidateRows(rows, RowCount);
+        cache.SelectRows(rows, RowCount);
+        int[] lengths = new int[rows.Length];
+        byte[]? chosen = visible is null ? null : new byte[rows.Length * Capacity];
+        for (int i = 0; i < rows.Length; i++)
+        {
+            lengths[i] = realLengths[rows[i]];
+            if (chosen is not null) visible.AsSpan(rows[i] * Capacity, Capacity).CopyTo(chosen.AsSpan(i * Capacity));
+        }
+
+        (realLengths, newLengths, visible) = (lengths, new int[rows.Length], chosen);
+    }
+
+    public void Dispose()
+    {
+        cache.Dispose();
+        runOptions.Dispose();
+    }
+
+    private void PrepareTokens(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, int n)
+    {
+        Reserve(ref ids, tokenIds.Length);
+        Reserve(ref positions, tokenIds.Length);
+        for (int row = 0; row < RowCount; row++)
+        {
+            int position = realLengths[row];
+            for (int i = 0; i < n; i++)
+            {
+                int at = (row * n) + i;
+                ids[at] = tokenIds[at];
+                positions[at] = mask.IsEmpty || mask[at] != 0 ? position++ : 0;
+            }
+
+            if (position > model.Config.ContextLength)
+                throw new PromptTooLongException(position, model.Config.ContextLength, "Shorten the prompt, ask for fewer new tokens, or use a model with a longer context.");
+            newLengths[row] = position;
+        }
+    }
+
+    private void PrepareMask(ReadOnlySpan<byte> newMask, int n)
+    {
+        int rows = RowCount, total = Length + n;
+        Reserve(ref mask, rows * total);
+        if (newMask.IndexOf((byte)0) >= 0 && visible is null)
+        {
+            visible = new byte[rows * Capacity];
+            visible.AsSpan().Fill(1);
+        }
+
+        if (visible is null)
+        {
+            mask.AsSpan(0, rows * total).Fill(1);
+            return;
+        }
+
+        for (int row = 0; row < rows; row++)
+        {
+            Span<byte> seen = visible.AsSpan(row * Capacity, total);
+            if (newMask.IsEmpty) seen[Length..].Fill(1);
+            else newMask.Slice(row * n, n).CopyTo(seen[Length..]);
+            Span<long> wide = mask.AsSpan(row * total, total);
+            for (int i = 0; i < total; i++) wide[i] = seen[i] == 0 ? 0 : 1;
+        }
+    }
+
+    private unsafe void Run(int n, int logitsPerRow, OrtValue keep, Span<float> logits)
+    {
+        int rows = RowCount;
+        fixed (float* address = logits)
+        {
+            try
+            {
+                inputs[0] = Matrix(ids, rows, n);
+                inputs[1] = Matrix(mask, rows, Length + n);
+                inputs[2] = Matrix(positions, rows, n);
+                if (model.TakesLogitsToKeep) inputs[3] = keep;
+                cache.PlacePast(inputs.AsSpan(firstPast));
+                (shape3[0], shape3[1], shape3[2]) = (rows, logitsPerRow, model.Config.VocabularySize);
+                outputs[0] = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Float, shape3, (IntPtr)address, (long)logits.Length * sizeof(float));
+                cache.PlacePresent(rows, n, outputs.AsSpan(1));
+                model.Session.Run(runOptions, model.InputNames, inputs, model.OutputNames, outputs);
+            }
+            catch (Exception exception)
+            {
+                cache.Abandon();
+                if (exception is OnnxRuntimeException) throw new InferenceFailedException(model.Device, $"{n} positions of {rows} rows after {Length}", exception);
+                throw;
+            }
+            finally
+            {
+                for (int i = 0; i < 3; i++) inputs[i]?.Dispose();
+                outputs[0]?.Dispose();
+                Array.Clear(inputs);
+                Array.Clear(outputs);
+            }
+        }
+    }
+
+    /// <summary>(B, columns), over a pinned array.</summary>
+    private unsafe OrtValue Matrix(long[] numbers, int rows, int columns)
+    {
+        (shape2[0], shape2[1]) = (rows, columns);
+        fixed (long* address = numbers)
+            return OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Int64, shape2, (IntPtr)address, (long)rows * columns * sizeof(long));
+    }
+
+    private Span<float> AllLogits(int n)
+    {
+        long needed = (long)RowCount * n * model.Config.VocabularySize;
+        if (needed > Array.MaxLength)
+        {
+            throw new InferenceFailedException(model.Device, $"the logits of {n} positions of {RowCount} rows",
+                new OutOfMemoryException($"They are {needed} numbers, more than an array holds, and this model's graph has no '{OnnxPackageLayout.LogitsToKeep}' to leave them out"));
+        }
+
+        if (allLogits.Length < needed) allLogits = GC.AllocateUninitializedArray<float>((int)needed);
+        return allLogits.AsSpan(0, (int)needed);
+    }
+
+    private void TakeLast(ReadOnlySpan<float> all, int n, Span<float> last)
+    {
+        int vocabulary = model.Config.VocabularySize;
+        for (int row = 0; row < RowCount; row++)
+            all.Slice((((row + 1) * n) - 1) * vocabulary, vocabulary).CopyTo(last[(row * vocabulary)..]);
+    }
+
+    private static void Reserve(ref long[] numbers, int count)
+    {
+        if (numbers.Length < count) numbers = GC.AllocateUninitializedArray<long>(Math.Max(count, 2 * numbers.Length), pinned: true);
+    }
+}

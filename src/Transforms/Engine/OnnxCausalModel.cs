@@ -1,0 +1,134 @@
+using Microsoft.ML.OnnxRuntime;
+
+namespace MLNet.Gpt;
+
+/// <summary>A GPT that ONNX Runtime computes, on a CPU or a CUDA GPU: a package of this library's exporter, or one that Optimum wrote for GPT-2.</summary>
+/// <remarks>
+/// May be used from several threads at once; each takes a decoder of its own, and all share the weights and the threads that compute. Disposing
+/// the model while a decoder is in use is the caller's error. The package's files are not read again after loading, except by
+/// <see cref="WriteOnnxPackage"/>.
+/// </remarks>
+public sealed class OnnxCausalModel : ICausalModel
+{
+    private readonly OnnxPackage package;
+    private readonly Lazy<RowGather> rowGather;
+
+    private OnnxCausalModel(OnnxPackage package, InferenceSession session, GptDevice device, OnnxEngineOptions options)
+    {
+        this.package = package;
+        Session = session;
+        Device = device;
+        rowGather = new(() => new RowGather(device, options));
+        KeepAllLogits = Scalar(0);
+        KeepLastLogits = Scalar(1);
+        TakesLogitsToKeep = session.OverridableInitializerMetadata.ContainsKey(OnnxPackageLayout.LogitsToKeep) || session.InputMetadata.ContainsKey(OnnxPackageLayout.LogitsToKeep);
+        TokenizerHash = session.ModelMetadata.CustomMetadataMap.GetValueOrDefault(OnnxPackageLayout.TokenizerHashKey);
+        CacheMemory = device.CudaIndex is { } index
+            ? new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA, OrtAllocatorType.ArenaAllocator, index, OrtMemType.Default)
+            : null;
+
+        int layers = Config.LayerCount;
+        InputNames =
+        [
+            OnnxPackageLayout.InputIds, OnnxPackageLayout.AttentionMask, OnnxPackageLayout.PositionIds,
+            .. TakesLogitsToKeep ? [OnnxPackageLayout.LogitsToKeep] : Array.Empty<string>(),
+            .. Enumerable.Range(0, layers).SelectMany(static layer => new[] { OnnxPackageLayout.PastKey(layer), OnnxPackageLayout.PastValue(layer) }),
+        ];
+        OutputNames =
+        [
+            OnnxPackageLayout.Logits,
+            .. Enumerable.Range(0, layers).SelectMany(static layer => new[] { OnnxPackageLayout.PresentKey(layer), OnnxPackageLayout.PresentValue(layer) }),
+        ];
+    }
+
+    /// <inheritdoc/>
+    public GptConfig Config => package.Config;
+
+    /// <inheritdoc/>
+    public GptDevice Device { get; }
+
+    /// <summary>The package's folder, its full path.</summary>
+    public string Folder => package.Folder;
+
+    /// <summary>The hash of the tokenizer that the model was trained with; null where the package does not tell.</summary>
+    public string? TokenizerHash { get; }
+
+    internal InferenceSession Session { get; }
+
+    /// <summary>The names of what a decoder passes: ids, mask, positions, (the logits to keep,) then each layer's keys and values.</summary>
+    internal string[] InputNames { get; }
+
+    /// <summary>The names of what a decoder receives: logits, then each layer's keys and values.</summary>
+    internal string[] OutputNames { get; }
+
+    /// <summary>Whether the graph can leave out the logits of all positions but the last.</summary>
+    internal bool TakesLogitsToKeep { get; }
+
+    internal OrtValue KeepAllLogits { get; }
+
+    internal OrtValue KeepLastLogits { get; }
+
+    /// <summary>The GPU's memory; null on the CPU.</summary>
+    internal OrtMemoryInfo? CacheMemory { get; }
+
+    internal RowGather RowGather => rowGather.Value;
+
+    /// <summary>Loads a package and checks that its graph is a GPT of its config.json's shape.</summary>
+    /// <param name="folder">A folder with <c>model.onnx</c> and <c>config.json</c>.</param>
+    /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
+    /// <param name="options">Threads and precision; null for the defaults.</param>
+    /// <returns>The model, which the caller disposes.</returns>
+    /// <exception cref="CheckpointNotFoundException">The folder, its model.onnx or its config.json is missing.</exception>
+    /// <exception cref="CorruptFileException">A file is not what its format says, points outside the folder, or does not fit the other.</exception>
+    /// <exception cref="UnsupportedModelException">The package asks for a computation that this library does not perform.</exception>
+    /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
+    /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is outside its range.</exception>
+    public static OnnxCausalModel Load(string folder, GptDevice? device = null, OnnxEngineOptions? options = null)
+    {
+        options ??= new OnnxEngineOptions();
+        options.Validate();
+        OnnxPackage package = OnnxPackage.Open(folder);
+        (InferenceSession session, GptDevice chosen) = OrtRuntime.Open(package.ModelPath, device, options);
+        try
+        {
+            OnnxModelChecks.Require(session, package);
+            return new OnnxCausalModel(package, session, chosen, options);
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public ICausalDecoder BeginDecoding(int rowCount, int capacity)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
+        return new OnnxCausalDecoder(this, rowCount, capacity);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="CheckpointNotFoundException">The package's own folder is no longer there.</exception>
+    /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    public void WriteOnnxPackage(string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        package.CopyTo(folder);
+    }
+
+    /// <summary>Releases the weights and the threads.</summary>
+    public void Dispose()
+    {
+        if (rowGather.IsValueCreated) rowGather.Value.Dispose();
+        KeepAllLogits.Dispose();
+        KeepLastLogits.Dispose();
+        CacheMemory?.Dispose();
+        Session.Dispose();
+    }
+
+    private static OrtValue Scalar(long value) => OrtValue.CreateTensorValueFromMemory([value], []);
+}

@@ -1,0 +1,84 @@
+namespace MLNet.Gpt;
+
+/// <summary>An ONNX package on disk, checked as far as that goes without ONNX Runtime.</summary>
+/// <param name="Folder">Its full path.</param>
+/// <param name="Config">The model's shape, from config.json.</param>
+/// <param name="DataFiles">The files with weights beside the graph, relative to the folder.</param>
+internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyList<string> DataFiles)
+{
+    private const string Remedy = "Export the model again, or copy the whole package again.";
+
+    /// <summary>The graph's file.</summary>
+    public string ModelPath => Path.Combine(Folder, OnnxPackageLayout.ModelFile);
+
+    /// <summary>Opens a package.</summary>
+    /// <param name="folder">Its folder.</param>
+    /// <exception cref="CheckpointNotFoundException">The folder, its model.onnx or its config.json is missing.</exception>
+    /// <exception cref="CorruptFileException">A file is not what its format says, or points outside the folder.</exception>
+    /// <exception cref="UnsupportedModelException">config.json asks for a computation that this library does not perform.</exception>
+    public static OnnxPackage Open(string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        const string Where = "Name a folder that OnnxExporter or Optimum wrote.";
+        string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        AtomicFolder.Recover(path);
+        if (!Directory.Exists(path)) throw new CheckpointNotFoundException(path, "there is no such folder.", Where);
+        foreach (string name in (ReadOnlySpan<string>)[OnnxPackageLayout.ModelFile, OnnxPackageLayout.ConfigFile])
+        {
+            if (!File.Exists(Path.Combine(path, name))) throw new CheckpointNotFoundException(path, $"it has no {name}.", Where);
+        }
+
+        GptConfig config = GptConfigJson.Read(Path.Combine(path, OnnxPackageLayout.ConfigFile));
+        string model = Path.Combine(path, OnnxPackageLayout.ModelFile);
+        return new OnnxPackage(path, config, CheckDataFiles(model, path, OnnxFileScan.Scan(model)));
+    }
+
+    /// <summary>Copies graph, weights and configuration; not the tokenizer.</summary>
+    /// <param name="target">The folder.</param>
+    /// <exception cref="CheckpointNotFoundException">A file of this package is no longer there.</exception>
+    /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    public void CopyTo(string target)
+    {
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
+        if (string.Equals(full, Folder, OperatingSystem.IsWindows() ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal)) return;
+        foreach (string name in (IEnumerable<string>)[OnnxPackageLayout.ConfigFile, .. DataFiles, OnnxPackageLayout.ModelFile])
+        {
+            string source = Path.Combine(Folder, name);
+            if (!File.Exists(source)) throw new CheckpointNotFoundException(Folder, $"its {name} is no longer there.", "Keep the package's folder until the model has been written elsewhere.");
+            using FileStream file = File.OpenRead(source);
+            AtomicFile.Write(Path.Combine(full, name), file.CopyTo, file.Length);
+        }
+    }
+
+    private static string[] CheckDataFiles(string model, string folder, IReadOnlyList<OnnxExternalTensor> tensors)
+    {
+        var lengths = new Dictionary<string, long>(StringComparer.Ordinal);
+        foreach (OnnxExternalTensor tensor in tensors)
+        {
+            if (!lengths.TryGetValue(tensor.Location, out long length)) lengths.Add(tensor.Location, length = LengthOf(model, folder, tensor));
+            if (tensor.Offset > length || tensor.Length > length - tensor.Offset)
+            {
+                throw new CorruptFileException(Path.Combine(folder, tensor.Location),
+                    $"tensor '{tensor.Name}' takes {tensor.Length} bytes at {tensor.Offset}, but the file has {length}; it is cut off.", Remedy);
+            }
+        }
+
+        return [.. lengths.Keys];
+    }
+
+    private static long LengthOf(string model, string folder, OnnxExternalTensor tensor)
+    {
+        string inside = Path.EndsInDirectorySeparator(folder) ? folder : folder + Path.DirectorySeparatorChar;
+        bool isName = tensor.Location.Length > 0 && !tensor.Location.Contains('\0') && !Path.IsPathRooted(tensor.Location);
+        string place = isName ? Path.GetFullPath(Path.Combine(folder, tensor.Location)) : "";
+        if (!place.StartsWith(inside, StringComparison.Ordinal))
+        {
+            throw new CorruptFileException(model, $"tensor '{tensor.Name}' lies in '{tensor.Location}', which is outside the package's folder.",
+                "Use a package from a source that you trust, or move the weights into its folder and export again.");
+        }
+
+        var file = new FileInfo(place);
+        return file.Exists ? file.Length : throw new CorruptFileException(model, $"tensor '{tensor.Name}' lies in '{tensor.Location}', which isn't there.", Remedy);
+    }
+}

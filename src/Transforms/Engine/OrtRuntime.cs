@@ -1,0 +1,126 @@
+using Microsoft.ML.OnnxRuntime;
+
+namespace MLNet.Gpt;
+
+/// <summary>Starts ONNX Runtime and opens sessions; the one place that knows its devices, its settings and how it fails.</summary>
+internal static class OrtRuntime
+{
+    private const string CudaProvider = "CUDAExecutionProvider";
+    private const string Library = "ONNX Runtime";
+
+    private const string LibraryRemedy =
+        "Reference the package Microsoft.ML.OnnxRuntime (CPU) or Microsoft.ML.OnnxRuntime.Gpu (CUDA) in the application; MLNet.Gpt.Transforms brings the managed part only.";
+
+    private const string CudaRemedy =
+        "Reference Microsoft.ML.OnnxRuntime.Gpu instead of Microsoft.ML.OnnxRuntime, and install the NVIDIA driver, the CUDA libraries and cuDNN of the versions that it names; or use GptDevice.Cpu.";
+
+    /// <summary>Opens a model.</summary>
+    /// <param name="modelPath">The model's file.</param>
+    /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
+    /// <param name="options">The engine's settings.</param>
+    /// <returns>The session and the device it computes on.</returns>
+    /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
+    /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
+    /// <exception cref="CorruptFileException">ONNX Runtime refuses the model.</exception>
+    public static (InferenceSession Session, GptDevice Device) Open(string modelPath, GptDevice? device, OnnxEngineOptions options)
+    {
+        try
+        {
+            GptDevice chosen = device ?? (WhyNoCuda(0, options) is null ? GptDevice.Cuda() : GptDevice.Cpu);
+            if (device?.CudaIndex is { } index && WhyNoCuda(index, options) is { } reason)
+                throw new DeviceUnavailableException(chosen, reason.Message, CudaRemedy, reason.Exception);
+            return (OpenModel(modelPath, chosen, options), chosen);
+        }
+        catch (Exception exception) when (MissingLibrary(exception) is { } missing)
+        {
+            throw new NativeLibraryException(Library, LibraryRemedy, missing);
+        }
+    }
+
+    /// <summary>Opens a session over a small model that this library makes itself.</summary>
+    public static InferenceSession OpenHelper(byte[] model, GptDevice device, OnnxEngineOptions options)
+    {
+        using SessionOptions settings = Settings(device, options with { ThreadCount = 1 });
+        return new InferenceSession(model, settings);
+    }
+
+    /// <summary>The loader's exception, where this one means that the native library is missing or is another version; else null.</summary>
+    internal static Exception? MissingLibrary(Exception exception) => exception switch
+    {
+        DllNotFoundException or EntryPointNotFoundException or BadImageFormatException => exception,
+        TypeInitializationException { InnerException: { } inner } => MissingLibrary(inner),
+        _ => null,
+    };
+
+    private static InferenceSession OpenModel(string modelPath, GptDevice device, OnnxEngineOptions options)
+    {
+        using SessionOptions settings = Settings(device, options);
+        try
+        {
+            return new InferenceSession(modelPath, settings);
+        }
+        catch (OnnxRuntimeException exception)
+        {
+            throw new CorruptFileException(modelPath, $"ONNX Runtime refuses it ({exception.Message.TrimEnd('.')}).",
+                "Export the model again, or copy the whole package again; where an operator is unknown, use a newer ONNX Runtime.", exception);
+        }
+    }
+
+    private static SessionOptions Settings(GptDevice device, OnnxEngineOptions options)
+    {
+        var settings = new SessionOptions();
+        try
+        {
+            settings.GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL;
+            settings.ExecutionMode = ExecutionMode.ORT_SEQUENTIAL;   // a GPT has no branches to run side by side
+            settings.IntraOpNumThreads = options.ThreadCount ?? ProcessorCores.Usable;
+
+            // Errors come as exceptions; below them are remarks on the graph that a user can't act on.
+            settings.LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR;
+
+            // The arena keeps the activations' memory from call to call. A memory pattern would be planned and kept for each
+            // combination of input shapes, and every decoded token is a new one.
+            settings.EnableCpuMemArena = true;
+            settings.EnableMemoryPattern = false;
+
+            // Weights outside the arena, which would round their sum up to a power of two.
+            settings.AddSessionConfigEntry("session.use_device_allocator_for_initializers", "1");
+            if (!options.SpinWhileWaiting) settings.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+            if (device.CudaIndex is { } index) AddCuda(settings, index, options);
+            return settings;
+        }
+        catch
+        {
+            settings.Dispose();
+            throw;
+        }
+    }
+
+    private static void AddCuda(SessionOptions settings, int index, OnnxEngineOptions options)
+    {
+        using var cuda = new OrtCUDAProviderOptions();
+        cuda.UpdateOptions(new Dictionary<string, string>
+        {
+            ["device_id"] = index.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            ["arena_extend_strategy"] = "kSameAsRequested",   // a GPU's memory is shared with other models
+            ["use_tf32"] = options.AllowTf32 ? "1" : "0",
+        });
+        settings.AppendExecutionProvider_CUDA(cuda);
+    }
+
+    /// <summary>Why a CUDA GPU can't be used, found out by opening a session on it; null where it can.</summary>
+    private static (string Message, Exception? Exception)? WhyNoCuda(int index, OnnxEngineOptions options)
+    {
+        if (!OrtEnv.Instance().GetAvailableProviders().Contains(CudaProvider))
+            return ("the ONNX Runtime in use was built without CUDA.", null);
+        try
+        {
+            OpenHelper(RowGather.Model, GptDevice.Cuda(index), options).Dispose();
+            return null;
+        }
+        catch (OnnxRuntimeException exception)
+        {
+            return ($"ONNX Runtime says: {exception.Message.TrimEnd('.')}.", exception);
+        }
+    }
+}

@@ -11,10 +11,10 @@ internal static class PrimitiveTypes
         TimeSpanDataViewType.Instance, DateTimeDataViewType.Instance, DateTimeOffsetDataViewType.Instance, RowIdDataViewType.Instance,
     ];
 
-    public static PrimitiveDataViewType FromKind(DataKind kind) => _all[(int)kind - 1];
+    /// <param name="code">1 to 16, in the order of the original's kinds of data.</param>
+    public static PrimitiveDataViewType FromCode(byte code) => _all[code - 1];
 
     public static PrimitiveDataViewType FromRawTypeOrNull(Type rawType) => Array.Find(_all, type => type.RawType == rawType);
 
-    /// <summary>1 to 15 as in <see cref="DataKind"/>, 16 for row ids.</summary>
     public static byte ToCode(PrimitiveDataViewType type) => (byte)(1 + Array.FindIndex(_all, each => each.RawType == type.RawType));
 }

@@ -86,7 +86,7 @@ internal static class SchemaFile
         }
         byte code = reader.ReadByte();
         Contracts.CheckDecode(tag is Primitive or Key && code is >= 1 and <= 16, $"There is no column type {tag}/{code}");
-        var type = PrimitiveTypes.FromKind((DataKind)code);
+        var type = PrimitiveTypes.FromCode(code);
         return tag == Primitive ? type : new KeyDataViewType(type.RawType, reader.ReadUInt64());
     }
 

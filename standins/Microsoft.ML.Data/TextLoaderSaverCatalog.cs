@@ -4,10 +4,9 @@ namespace Microsoft.ML;
 
 public static class TextLoaderSaverCatalog
 {
-    public static IDataView LoadFromTextFile(
+    public static IDataView LoadFromTextFile<TInput>(
         this DataOperationsCatalog catalog,
         string path,
-        TextLoader.Column[] columns,
         char separatorChar = '\t',
         bool hasHeader = false,
         bool allowQuoting = false,
@@ -16,16 +15,6 @@ public static class TextLoaderSaverCatalog
     {
         if (allowSparse)
             throw new NotSupportedException("The stand-in can't read sparse text files.");
-        return new TextLoader(columns, new(separatorChar, hasHeader, allowQuoting, trimWhitespace)).LoadFile(path);
+        return new TextFile(path, typeof(TInput), new(separatorChar, hasHeader, allowQuoting, trimWhitespace));
     }
-
-    public static IDataView LoadFromTextFile<TInput>(
-        this DataOperationsCatalog catalog,
-        string path,
-        char separatorChar = '\t',
-        bool hasHeader = false,
-        bool allowQuoting = false,
-        bool trimWhitespace = false,
-        bool allowSparse = false) =>
-        LoadFromTextFile(catalog, path, TextLoader.ColumnsOf(typeof(TInput)), separatorChar, hasHeader, allowQuoting, trimWhitespace, allowSparse);
 }

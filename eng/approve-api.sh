@@ -6,6 +6,6 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-MLNET_GPT_APPROVE_API=1 dotnet test tests/Architecture.Tests/MLNet.Gpt.Architecture.Tests.csproj -v quiet -nologo -nodeReuse:false \
+MLNET_GPT_APPROVE_API=1 dotnet test tests/Architecture.Tests/MLNet.Gpt.Architecture.Tests.csproj -v minimal -nologo -nodeReuse:false \
     --filter FullyQualifiedName~PublicApiTests "$@"
 git diff --stat -- tests/Architecture.Tests/approved

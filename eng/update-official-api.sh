@@ -17,5 +17,5 @@ MLNET_GPT_OFFICIAL_API="$(cd "$1" && pwd)"
 export MLNET_GPT_OFFICIAL_API
 shift
 cd "$root"
-exec dotnet test tests/Architecture.Tests/MLNet.Gpt.Architecture.Tests.csproj -v quiet -nologo -nodeReuse:false \
+exec dotnet test tests/Architecture.Tests/MLNet.Gpt.Architecture.Tests.csproj -v minimal -nologo -nodeReuse:false \
     --filter FullyQualifiedName~StandinListingTests "$@"

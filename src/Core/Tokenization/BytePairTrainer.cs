@@ -9,12 +9,13 @@ namespace MLNet.Gpt;
 /// <remarks>
 /// For each pair of neighbouring symbols the trainer keeps its count over all words, and in a queue the words where it occurs.
 /// A count in the queue may have become too high by the time its turn comes; the pair then goes back with its true count.
-/// Pairs are counted as windows, so that "aaa" holds the pair (a, a) twice, as there.
+/// Pairs are counted as windows, so that "aaa" holds the pair (a, a) twice, as there. All occurrences of a pair arise in one
+/// step, and no two pairs make the same token: merges inside a stretch of text between two token boundaries do not depend on
+/// what is outside it, so that equal stretches are always cut alike.
 /// </remarks>
 internal sealed class BytePairTrainer(BytePairTrainingOptions options, IProgress<BytePairTrainingProgress>? progress, CancellationToken cancellationToken)
 {
     private readonly List<string> _tokens = [];
-    private readonly Dictionary<string, int> _ids = new(StringComparer.Ordinal);
     private readonly Dictionary<long, long> _pairCounts = [];
     private readonly PriorityQueue<Candidate, Candidate> _queue = new(Comparer<Candidate>.Create(static (a, b) =>
         a.Count != b.Count ? b.Count.CompareTo(a.Count) : a.Pair.CompareTo(b.Pair)));
@@ -133,14 +134,19 @@ internal sealed class BytePairTrainer(BytePairTrainingOptions options, IProgress
 
             (int left, int right) = ((int)(best.Pair >> 32), (int)best.Pair);
             string token = _tokens[left] + _tokens[right];
-            int merged = _ids.TryGetValue(token, out int known) ? known : AddToken(token);
+            if (options.SpecialTokens.Contains(token))
+            {
+                throw new ArgumentException($"Special token '{token}' is written just as a token that the texts give; choose another form, such as '<|name|>'.", nameof(options));
+            }
+
+            int merged = AddToken(token);
             merges.Add((left, right));
             foreach (int word in best.Words) MergeWord(word, left, right, merged, places);
             Enqueue(places);
             Report(force: false);
         }
 
-        return WithoutRepeats(merges);
+        return merges;
     }
 
     /// <summary>Merges a pair in a word, the leftmost occurrence first, and counts the pairs that go and come.</summary>
@@ -196,24 +202,8 @@ internal sealed class BytePairTrainer(BytePairTrainingOptions options, IProgress
         places.Clear();
     }
 
-    // Where two pairs make the same token, a pair can come up again after its turn, and is then merged a second time. Hugging
-    // Face's trainer keeps the place of the last time, and so does this one.
-    private static List<(int Left, int Right)> WithoutRepeats(List<(int Left, int Right)> merges)
-    {
-        var seen = new HashSet<(int, int)>(merges.Count);
-        var unique = new List<(int Left, int Right)>(merges.Count);
-        for (int i = merges.Count - 1; i >= 0; i--)
-        {
-            if (seen.Add(merges[i])) unique.Add(merges[i]);
-        }
-
-        unique.Reverse();
-        return unique;
-    }
-
     private int AddToken(string token)
     {
-        _ids.Add(token, _tokens.Count);
         _tokens.Add(token);
         return _tokens.Count - 1;
     }

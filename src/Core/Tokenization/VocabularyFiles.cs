@@ -19,7 +19,6 @@ internal static class VocabularyFiles
         var merges = new List<(string, string)>(lines.Length);
         for (int i = 0; i < lines.Length; i++)
         {
-            // Only the first line is the version: "#version" may well begin a merge of a vocabulary trained on source code.
             if (lines[i].Length == 0 || (i == 0 && lines[i].StartsWith("#version", StringComparison.Ordinal))) continue;
             merges.Add(TokenizerFile.ReadMerge(lines[i], $"line {i + 1}", mergesPath));
         }

@@ -1,0 +1,146 @@
+using System.Text.Json;
+
+namespace MLNet.Gpt.Core.Tests.Tokenization;
+
+[TestClass]
+public sealed class BytePairTrainerTests
+{
+    public static IEnumerable<object[]> ReferenceCases()
+    {
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(TestData.Fixture("bpe_training.json")));
+        foreach (JsonElement element in document.RootElement.EnumerateArray()) yield return [element.GetProperty("name").GetString()!, element.GetRawText()];
+    }
+
+    // The reference counts all pairs from scratch at each step; see tests/reference/bpe_training.py.
+    [TestMethod]
+    [DynamicData(nameof(ReferenceCases))]
+    public void A_vocabulary_has_the_tokens_and_merges_of_the_reference(string name, string json)
+    {
+        using JsonDocument document = JsonDocument.Parse(json);
+        JsonElement reference = document.RootElement;
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(Strings(reference.GetProperty("texts")), new BytePairTrainingOptions
+        {
+            VocabularySize = reference.GetProperty("vocabulary_size").GetInt32(),
+            MinimumFrequency = reference.GetProperty("minimum_frequency").GetInt32(),
+            SpecialTokens = Strings(reference.GetProperty("special_tokens")),
+        });
+
+        TokenizerDefinition definition = tokenizer.Definition;
+        CollectionAssert.AreEqual(Strings(reference.GetProperty("tokens")), definition.Tokens.ToArray(), name);
+        CollectionAssert.AreEqual(
+            reference.GetProperty("merges").EnumerateArray().Select(merge => $"{merge[0].GetString()} {merge[1].GetString()}").ToArray(),
+            definition.Merges.Select(merge => $"{definition.Tokens[merge.Left]} {definition.Tokens[merge.Right]}").ToArray(), name);
+    }
+
+    [TestMethod]
+    public void Of_equally_frequent_pairs_the_one_with_the_lowest_ids_is_merged_first()
+    {
+        // Each of (x, y), (a, c) and (a, b) occurs twice; 'a' < 'x' and 'b' < 'c' in the byte alphabet.
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(["xy", "ac", "ab", "xy", "ac", "ab"], new() { VocabularySize = 1 + 256 + 3 });
+        CollectionAssert.AreEqual(new[] { "ab", "ac", "xy" }, tokenizer.Definition.Tokens.Skip(257).ToArray());
+    }
+
+    [TestMethod]
+    public void Special_tokens_come_first_then_the_bytes_in_the_order_of_their_characters()
+    {
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(["ab"], new() { VocabularySize = 258, SpecialTokens = ["<|user|>", GptTokenizer.EndOfText] });
+        Assert.AreEqual(258, tokenizer.VocabularySize);
+        Assert.AreEqual(0, tokenizer.SpecialTokens["<|user|>"]);
+        Assert.AreEqual(1, tokenizer.EndOfTextId);
+
+        // '!' is the first printable character, 'ÿ' the last that stands for itself (188 of them), then the shifted ones from byte 0 on.
+        CollectionAssert.AreEqual(new byte[] { (byte)'!' }, tokenizer.GetTokenBytes(2).ToArray());
+        CollectionAssert.AreEqual(new byte[] { 0xFF }, tokenizer.GetTokenBytes(2 + 187).ToArray());
+        CollectionAssert.AreEqual(new byte[] { 0x00 }, tokenizer.GetTokenBytes(2 + 188).ToArray());
+        CollectionAssert.AreEqual(new byte[] { 0xAD }, tokenizer.GetTokenBytes(2 + 255).ToArray());
+    }
+
+    [TestMethod]
+    public void Training_depends_on_the_words_and_not_on_how_they_are_divided_into_texts()
+    {
+        string[] texts = ["one fish", " two fish", " red fish", " blue fish", " red red"];
+        var options = new BytePairTrainingOptions { VocabularySize = 300, MinimumFrequency = 1 };
+        string hash = GptTokenizer.TrainBytePairEncoding(texts, options).Hash;
+        Assert.AreEqual(hash, GptTokenizer.TrainBytePairEncoding(texts.Reverse(), options).Hash);
+        Assert.AreEqual(hash, GptTokenizer.TrainBytePairEncoding([string.Concat(texts), ""], options).Hash);
+    }
+
+    [TestMethod]
+    public void The_text_of_a_special_token_in_a_corpus_is_trained_on_as_text()
+    {
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(["<|endoftext|>", "<|endoftext|>"], new() { VocabularySize = 300 });
+        CollectionAssert.Contains(tokenizer.Definition.Tokens.ToArray(), "endoftext");
+    }
+
+    [TestMethod]
+    public void A_lone_surrogate_is_trained_on_as_the_replacement_character()
+    {
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(["\uD800", "\uDC00"], new() { VocabularySize = 300 });
+        CollectionAssert.AreEqual("\uFFFD"u8.ToArray(), tokenizer.GetTokenBytes(tokenizer.VocabularySize - 1).ToArray());
+    }
+
+    [TestMethod]
+    public void Progress_ends_with_the_size_reached()
+    {
+        var reports = new List<BytePairTrainingProgress>();
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(["low lower lowest", "new newer newest"], new() { VocabularySize = 5_000, MinimumFrequency = 1 }, new Collect(reports));
+        Assert.AreEqual(new BytePairTrainingProgress(2, 32, 6, tokenizer.VocabularySize, 5_000), reports[^1]);
+        Assert.IsLessThan(5_000, tokenizer.VocabularySize, "the pairs run out before");
+    }
+
+    [TestMethod]
+    public void A_cancelled_training_throws()
+    {
+        using var cancellation = new CancellationTokenSource();
+        IEnumerable<string> texts = Enumerable.Range(0, 1_000_000).Select(index =>
+        {
+            if (index == 10) cancellation.Cancel();
+            return $"text {index}";
+        });
+        Assert.ThrowsExactly<OperationCanceledException>(() => GptTokenizer.TrainBytePairEncoding(texts, cancellationToken: cancellation.Token));
+    }
+
+    [TestMethod]
+    public void A_corpus_without_text_is_an_error_that_says_so()
+    {
+        StringAssert.Contains(Assert.ThrowsExactly<EmptyCorpusException>(() => GptTokenizer.TrainBytePairEncoding([])).Message, "no texts");
+        StringAssert.Contains(Assert.ThrowsExactly<EmptyCorpusException>(() => GptTokenizer.TrainBytePairEncoding(["", ""])).Message, "All 2 texts");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => GptTokenizer.TrainBytePairEncoding(["a", null!])).Message, "Text 1 is null");
+    }
+
+    [TestMethod]
+    public void Options_that_make_no_vocabulary_are_refused_with_both_values()
+    {
+        AssertRefused<ArgumentOutOfRangeException>(new() { VocabularySize = 256 }, "256", "257");
+        AssertRefused<ArgumentOutOfRangeException>(new() { VocabularySize = 257, SpecialTokens = [GptTokenizer.EndOfText, "<|a|>"] }, "257", "258");
+        AssertRefused<ArgumentOutOfRangeException>(new() { MinimumFrequency = 0 }, "is 0", "1 or more");
+        AssertRefused<ArgumentException>(new() { SpecialTokens = ["<|a|>"] }, GptTokenizer.EndOfText);
+        AssertRefused<ArgumentException>(new() { SpecialTokens = [GptTokenizer.EndOfText, "<|a|>", "<|a|>"] }, "'<|a|>' twice");
+        AssertRefused<ArgumentException>(new() { SpecialTokens = [GptTokenizer.EndOfText, ""] }, "empty");
+        AssertRefused<ArgumentException>(new() { SpecialTokens = [GptTokenizer.EndOfText, " the"] }, "single word", "<|the|>");
+        AssertRefused<ArgumentException>(new() { SpecialTokens = [GptTokenizer.EndOfText, "Ġthe"] }, "single word");
+
+        static void AssertRefused<TException>(BytePairTrainingOptions options, params string[] parts)
+            where TException : ArgumentException
+        {
+            TException exception = Assert.ThrowsExactly<TException>(() => GptTokenizer.TrainBytePairEncoding(["text"], options));
+            foreach (string part in parts) StringAssert.Contains(exception.Message, part);
+        }
+    }
+
+    [TestMethod]
+    public void A_special_token_that_the_texts_themselves_give_is_refused()
+    {
+        // "aÃ" is, in the byte alphabet, 'a' and the first byte of 'é': a token that "aé" gives.
+        ArgumentException exception = Assert.ThrowsExactly<ArgumentException>(() =>
+            GptTokenizer.TrainBytePairEncoding(["aé aè aê aé aè aê"], new() { SpecialTokens = [GptTokenizer.EndOfText, "aÃ"] }));
+        StringAssert.Contains(exception.Message, "aÃ");
+    }
+
+    private static string[] Strings(JsonElement array) => [.. array.EnumerateArray().Select(element => element.GetString()!)];
+
+    private sealed class Collect(List<BytePairTrainingProgress> reports) : IProgress<BytePairTrainingProgress>
+    {
+        public void Report(BytePairTrainingProgress value) => reports.Add(value);
+    }
+}

@@ -1,0 +1,310 @@
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace MLNet.Gpt.Core.Tests.Tokenization;
+
+[TestClass]
+public sealed class TokenizerFilesTests
+{
+    [TestMethod]
+    public void A_saved_tokenizer_loads_as_the_same_from_either_of_its_forms()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (GptTokenizer tokenizer in (GptTokenizer[])[SampleTexts.TrainSmall("<|user|>"), GptTokenizer.FromCharacters(SampleTexts.Awkward)])
+        {
+            tokenizer.Save(folder.Path);
+            CollectionAssert.AreEquivalent(new[] { "merges.txt", "tokenizer.json", "vocab.json" }, Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName).ToArray());
+            GptTokenizer loaded = GptTokenizer.Load(folder.Path);
+            Assert.AreEqual(tokenizer.Hash, loaded.Hash);
+            Assert.AreEqual(tokenizer.Kind, loaded.Kind);
+            CollectionAssert.AreEquivalent(tokenizer.SpecialTokens.ToArray(), loaded.SpecialTokens.ToArray());
+            foreach (string text in SampleTexts.Awkward) CollectionAssert.AreEqual(tokenizer.Encode(text), loaded.Encode(text));
+        }
+
+        GptTokenizer bytes = SampleTexts.TrainSmall();
+        bytes.Save(folder.Path);
+        File.Delete(folder.File("tokenizer.json"));
+        Assert.AreEqual(bytes.Hash, GptTokenizer.Load(folder.Path).Hash);
+    }
+
+    [TestMethod]
+    public void Saving_again_writes_the_same_bytes()
+    {
+        using var folder = new TemporaryFolder();
+        GptTokenizer tokenizer = SampleTexts.TrainSmall("<|user|>");
+        tokenizer.Save(folder.File("a"));
+        GptTokenizer.Load(folder.File("a")).Save(folder.File("b"));
+        foreach (string name in (string[])["tokenizer.json", "vocab.json", "merges.txt"])
+        {
+            CollectionAssert.AreEqual(File.ReadAllBytes(folder.File($"a/{name}")), File.ReadAllBytes(folder.File($"b/{name}")), name);
+        }
+    }
+
+    [TestMethod]
+    public void The_files_are_GPT2s_in_form()
+    {
+        using var folder = new TemporaryFolder();
+        GptTokenizer.TrainBytePairEncoding([" é é ab ab"], new() { VocabularySize = 1 + 256 + 3 }).Save(folder.Path);
+
+        // (Ã, ©) is é, twice after a space; (Ġ, a), (Ġ, Ã) and (a, b) twice too. Ids: a < Ã < Ġ, so (a, b), then (Ã, ©), then (Ġ, ab).
+        Assert.AreEqual("#version: 0.2\na b\nÃ ©\nĠ ab\n", File.ReadAllText(folder.File("merges.txt")));
+        string vocabulary = File.ReadAllText(folder.File("vocab.json"));
+        StringAssert.StartsWith(vocabulary, "{\n  \"<|endoftext|>\": 0,\n  \"!\": 1,\n  \"\\\"\": 2,\n");
+        StringAssert.EndsWith(vocabulary, "\"ab\": 257,\n  \"Ã©\": 258,\n  \"Ġab\": 259\n}");
+
+        JsonNode json = JsonNode.Parse(File.ReadAllText(folder.File("tokenizer.json")))!;
+        Assert.AreEqual("BPE", (string?)json["model"]!["type"]);
+        Assert.AreEqual("ByteLevel", (string?)json["pre_tokenizer"]!["type"]);
+        Assert.IsFalse((bool)json["pre_tokenizer"]!["add_prefix_space"]!);
+        Assert.AreEqual("ByteLevel", (string?)json["decoder"]!["type"]);
+        Assert.AreEqual("<|endoftext|>", (string?)json["added_tokens"]![0]!["content"]);
+        Assert.AreEqual("Ã ©", (string?)json["model"]!["merges"]![1]);
+    }
+
+    [TestMethod]
+    public void The_three_formats_of_a_vocabulary_give_the_same_encodings()
+    {
+        using var folder = new TemporaryFolder();
+        TokenizerFiles.WriteBytes(folder);
+        (string vocabulary, string merges) = TokenizerFiles.Pair();
+        GptTokenizer json = GptTokenizer.Load(folder.Path);
+        GptTokenizer pair = GptTokenizer.FromVocabularyAndMerges(folder.Write("v.json", vocabulary), folder.Write("m.txt", merges));
+        GptTokenizer pairWithWindowsLines = GptTokenizer.FromVocabularyAndMerges(folder.File("v.json"), folder.Write("m2.txt", "\uFEFF" + merges.Replace("\n", "\r\n")));
+        GptTokenizer tiktoken = GptTokenizer.FromTiktoken(folder.Write("t.tiktoken", TokenizerFiles.Tiktoken()));
+        Assert.AreEqual(json.Hash, pair.Hash);
+        Assert.AreEqual(json.Hash, pairWithWindowsLines.Hash);
+        Assert.AreEqual(258, json.EndOfTextId, "after 256 bytes, ab and abc");
+        Assert.AreEqual(258, tiktoken.EndOfTextId);
+        foreach (GptTokenizer tokenizer in (GptTokenizer[])[json, tiktoken])
+        {
+            CollectionAssert.AreEqual(new[] { 257, 256, 258 }, tokenizer.Encode("abcab<|endoftext|>"));
+        }
+    }
+
+    [TestMethod]
+    public void Special_tokens_may_be_given_with_their_ids()
+    {
+        using var folder = new TemporaryFolder();
+        var specials = new Dictionary<string, int> { ["<|user|>"] = 259, ["<|endoftext|>"] = 258 };
+        (string vocabulary, string merges) = TokenizerFiles.Pair();
+        GptTokenizer pair = GptTokenizer.FromVocabularyAndMerges(folder.Write("v.json", vocabulary), folder.Write("m.txt", merges), specials);
+        CollectionAssert.AreEqual(new[] { 259, 256, 258 }, pair.Encode("<|user|>ab<|endoftext|>"));
+        string tiktoken = folder.Write("t.tiktoken", TokenizerFiles.Tiktoken());
+        CollectionAssert.AreEqual(new[] { 259, 256, 258 }, GptTokenizer.FromTiktoken(tiktoken, specials).Encode("<|user|>ab<|endoftext|>"));
+
+        StringAssert.Contains(Corrupt(() => GptTokenizer.FromTiktoken(tiktoken, new Dictionary<string, int> { ["<|endoftext|>"] = 300 })), "id 300");
+        StringAssert.Contains(Corrupt(() => GptTokenizer.FromTiktoken(tiktoken, new Dictionary<string, int> { ["<|user|>"] = 258 })), "<|endoftext|>");
+        StringAssert.Contains(Corrupt(() => GptTokenizer.FromVocabularyAndMerges(folder.File("v.json"), folder.File("m.txt"), new Dictionary<string, int> { ["<|endoftext|>"] = 258, ["!"] = 7 })), "has id 0, and was given as 7");
+    }
+
+    [TestMethod]
+    [DataRow("'vocab' with a duplicate id", "same id 3")]
+    [DataRow("'vocab' with a gap", "id 258")]
+    [DataRow("'vocab' with a negative id", "id -1")]
+    [DataRow("'vocab' with a huge id", "id 4000000000")]
+    [DataRow("'vocab' with a fraction", "1.5")]
+    [DataRow("'vocab' with a text for an id", "\"7\"")]
+    [DataRow("'vocab' with an empty token", "is empty")]
+    [DataRow("'vocab' without a byte", "byte 0x41")]
+    [DataRow("'vocab' with a token outside the byte alphabet", "'日'")]
+    [DataRow("'vocab' that is an array", "[1]")]
+    [DataRow("no 'vocab'", "no 'vocab'")]
+    [DataRow("'merges' with an unknown left token", "'zz'")]
+    [DataRow("'merges' with an unknown result", "'xy'")]
+    [DataRow("'merges' twice", "'a b' occurs twice")]
+    [DataRow("'merges' without a space", "'ab'")]
+    [DataRow("'merges' with two spaces", "'a b c'")]
+    [DataRow("'merges' with a number", "7")]
+    [DataRow("'merges' of three", "[\"a\",\"b\",\"c\"]")]
+    [DataRow("'merges' that make a special token", "special")]
+    [DataRow("no 'merges'", "'merges'")]
+    [DataRow("no 'model'", "'model'")]
+    [DataRow("added token without an id", "'id' and 'content'")]
+    [DataRow("added token with another id than in 'vocab'", "has id 258, and 0 in the vocabulary")]
+    [DataRow("added token that is empty", "258 is empty")]
+    [DataRow("added tokens that are an object", "not an array")]
+    [DataRow("no end of text", "<|endoftext|>")]
+    public void A_tokenizer_json_that_makes_no_tokenizer_is_refused_and_says_why(string fault, string part)
+    {
+        JsonObject json = TokenizerFiles.Json();
+        JsonNode model = json["model"]!;
+        JsonObject vocabulary = model["vocab"]!.AsObject();
+        JsonArray merges = model["merges"]!.AsArray();
+        JsonObject special = json["added_tokens"]![0]!.AsObject();
+        switch (fault)
+        {
+            case "'vocab' with a duplicate id": vocabulary["ab"] = 3; break;
+            case "'vocab' with a gap": vocabulary.Remove("abc"); merges.RemoveAt(1); break;
+            case "'vocab' with a negative id": vocabulary["ab"] = -1; break;
+            case "'vocab' with a huge id": vocabulary["ab"] = 4_000_000_000; break;
+            case "'vocab' with a fraction": vocabulary["ab"] = 1.5; break;
+            case "'vocab' with a text for an id": vocabulary["ab"] = "7"; break;
+            case "'vocab' with an empty token": vocabulary.Remove("abc"); vocabulary[""] = 257; merges.RemoveAt(1); break;
+            case "'vocab' without a byte": vocabulary.Remove("A"); vocabulary["bb"] = Array.IndexOf(TokenizerFiles.ByteTokens, "A"); break;
+            case "'vocab' with a token outside the byte alphabet": vocabulary.Remove("abc"); vocabulary["日"] = 257; merges.RemoveAt(1); break;
+            case "'vocab' that is an array": model["vocab"] = new JsonArray(1); break;
+            case "no 'vocab'": model.AsObject().Remove("vocab"); break;
+            case "'merges' with an unknown left token": merges.Add("zz a"); break;
+            case "'merges' with an unknown result": merges.Add("x y"); break;
+            case "'merges' twice": merges.Add("a b"); break;
+            case "'merges' without a space": merges.Add("ab"); break;
+            case "'merges' with two spaces": merges.Add("a b c"); break;
+            case "'merges' with a number": merges.Add(7); break;
+            case "'merges' of three": merges.Add(new JsonArray("a", "b", "c")); break;
+            case "'merges' that make a special token": json["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = 256, ["content"] = "ab", ["special"] = true }); break;
+            case "no 'merges'": model.AsObject().Remove("merges"); break;
+            case "no 'model'": json.Remove("model"); break;
+            case "added token without an id": special.Remove("id"); break;
+            case "added token with another id than in 'vocab'": special["content"] = "!"; break;
+            case "added token that is empty": special["content"] = ""; break;
+            case "added tokens that are an object": json["added_tokens"] = new JsonObject(); break;
+            case "no end of text": special["content"] = "<|end|>"; break;
+        }
+
+        using var folder = new TemporaryFolder();
+        folder.Write("tokenizer.json", TokenizerFiles.Text(json));
+        string message = Corrupt(() => GptTokenizer.Load(folder.Path));
+        StringAssert.Contains(message, part);
+        StringAssert.Contains(message, folder.File("tokenizer.json"));
+    }
+
+    [TestMethod]
+    [DataRow("")]
+    [DataRow("{")]
+    [DataRow("[]")]
+    [DataRow("null")]
+    [DataRow("{\"model\": 3}")]
+    [DataRow("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"\\ud800\": 0}, \"merges\": []}, \"decoder\": {\"type\": \"Fuse\"}}")]
+    [DataRow("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"a\": 1, \"<|endoftext|>\": 2}, \"merges\": []}, \"decoder\": {\"type\": \"Fuse\"}}")]
+    [DataRow("{\"model\": {\"type\": \"BPE\", \"vocab\": {\"ab\": 0}, \"merges\": []}, \"decoder\": {\"type\": \"Fuse\"}, \"added_tokens\": [{\"id\": 1, \"content\": \"<|endoftext|>\", \"special\": true}]}")]
+    public void A_broken_tokenizer_json_is_refused(string contents)
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("tokenizer.json", contents);
+        Corrupt(() => GptTokenizer.Load(folder.Path));
+    }
+
+    [TestMethod]
+    public void A_tokenizer_json_cut_short_anywhere_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        byte[] whole = Encoding.UTF8.GetBytes(TokenizerFiles.Text(TokenizerFiles.Json()));
+        for (int length = 0; length < whole.Length; length += 37)
+        {
+            File.WriteAllBytes(folder.File("tokenizer.json"), whole[..length]);
+            Corrupt(() => GptTokenizer.Load(folder.Path));
+        }
+    }
+
+    [TestMethod]
+    public void A_file_of_absurd_size_is_refused_before_it_is_read()
+    {
+        using var folder = new TemporaryFolder();
+        using (FileStream stream = File.Create(folder.File("tokenizer.json"))) stream.SetLength(3L << 30); // sparse: takes no room
+        StringAssert.Contains(Corrupt(() => GptTokenizer.Load(folder.Path)), $"{3L << 30} bytes");
+    }
+
+    [TestMethod]
+    [DataRow("normalizer", "{\"type\": \"NFC\"}")]
+    [DataRow("pre_tokenizer", "null")]
+    [DataRow("pre_tokenizer", "{\"type\": \"Whitespace\"}")]
+    [DataRow("pre_tokenizer", "{\"type\": \"ByteLevel\", \"add_prefix_space\": true}")]
+    [DataRow("pre_tokenizer", "{\"type\": \"ByteLevel\"}")]
+    [DataRow("pre_tokenizer", "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": false}")]
+    [DataRow("post_processor", "{\"type\": \"TemplateProcessing\"}")]
+    [DataRow("decoder", "null")]
+    [DataRow("decoder", "{\"type\": \"WordPiece\"}")]
+    [DataRow("model.type", "\"WordPiece\"")]
+    [DataRow("model.dropout", "0.1")]
+    [DataRow("model.unk_token", "\"<unk>\"")]
+    [DataRow("model.continuing_subword_prefix", "\"##\"")]
+    [DataRow("model.end_of_word_suffix", "\"</w>\"")]
+    [DataRow("model.byte_fallback", "true")]
+    [DataRow("model.ignore_merges", "true")]
+    [DataRow("added_tokens.special", "false")]
+    [DataRow("added_tokens.lstrip", "true")]
+    [DataRow("added_tokens.rstrip", "true")]
+    [DataRow("added_tokens.single_word", "true")]
+    public void A_tokenizer_json_that_asks_for_something_else_is_refused_and_names_it(string setting, string value)
+    {
+        JsonObject json = TokenizerFiles.Json();
+        JsonNode? node = JsonNode.Parse(value);
+        string[] path = setting.Split('.');
+        if (path.Length == 1) json[setting] = node;
+        else if (path[0] == "model") json["model"]![path[1]] = node;
+        else json["added_tokens"]![0]![path[1]] = node;
+
+        using var folder = new TemporaryFolder();
+        folder.Write("tokenizer.json", TokenizerFiles.Text(json));
+        UnsupportedTokenizerException exception = Assert.ThrowsExactly<UnsupportedTokenizerException>(() => GptTokenizer.Load(folder.Path));
+        StringAssert.Contains(exception.Setting, path[^1]);
+        Assert.AreEqual(folder.File("tokenizer.json"), exception.Path);
+    }
+
+    [TestMethod]
+    [DataRow("a\n")]
+    [DataRow("a b c\n")]
+    [DataRow(" a\n")]
+    [DataRow("a \n")]
+    [DataRow("a zz\n")]
+    [DataRow("x y\n")]
+    [DataRow("a b\n")]
+    [DataRow("#version: 0.2\n")]
+    public void Broken_merges_are_refused(string added)
+    {
+        using var folder = new TemporaryFolder();
+        (string vocabulary, string merges) = TokenizerFiles.Pair();
+        Corrupt(() => GptTokenizer.FromVocabularyAndMerges(folder.Write("v.json", vocabulary), folder.Write("m.txt", merges + added)));
+    }
+
+    [TestMethod]
+    public void Merges_that_are_not_UTF8_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder.File("m.txt"), [(byte)'a', (byte)' ', 0xFF, (byte)'\n']);
+        StringAssert.Contains(Corrupt(() => GptTokenizer.FromVocabularyAndMerges(folder.Write("v.json", TokenizerFiles.Pair().Vocabulary), folder.File("m.txt"))), "byte 2");
+    }
+
+    [TestMethod]
+    [DataRow("", "no tokens")]
+    [DataRow("YQ==\n", "line 1")]
+    [DataRow("YQ== x\n", "line 1")]
+    [DataRow("YQ== -1\n", "line 1")]
+    [DataRow("YQ== 99999999999\n", "line 1")]
+    [DataRow("Y$== 0\n", "line 1")]
+    [DataRow(" 0\n", "line 1")]
+    [DataRow("YQ== 0\n", "0x00")]
+    [DataRow("ALL YWI= 258\n", "repeats token 'ab'")]
+    [DataRow("ALL eHk= 256\n", "same id 256")]
+    [DataRow("ALL eHk= 259\n", "id 259")]
+    [DataRow("ALL eHl6 258\n", "'xyz' of rank 258")]
+    [DataRow("ALL LONG 258\n", "2000 bytes")]
+    public void A_broken_rank_file_is_refused(string contents, string part)
+    {
+        using var folder = new TemporaryFolder();
+        contents = contents.Replace("ALL ", TokenizerFiles.Tiktoken()).Replace("LONG", Convert.ToBase64String(new byte[2_000]));
+        StringAssert.Contains(Corrupt(() => GptTokenizer.FromTiktoken(folder.Write("t.tiktoken", contents))), part);
+    }
+
+    [TestMethod]
+    public void Missing_files_are_errors_that_name_them()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Assert.ThrowsExactly<FileNotFoundException>(() => GptTokenizer.Load(folder.Path)).Message, "tokenizer.json");
+        folder.Write("vocab.json", "{}");
+        Assert.ThrowsExactly<FileNotFoundException>(() => GptTokenizer.Load(folder.Path));
+        StringAssert.Contains(Assert.ThrowsExactly<FileNotFoundException>(() => GptTokenizer.FromTiktoken(folder.File("x.tiktoken"))).Message, "x.tiktoken");
+        StringAssert.Contains(Assert.ThrowsExactly<FileNotFoundException>(() => GptTokenizer.FromVocabularyAndMerges(folder.File("x.json"), folder.File("m.txt"))).Message, "x.json");
+    }
+
+    [TestMethod]
+    public void A_folder_that_can_not_be_written_is_an_error()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("file", "");
+        Assert.ThrowsExactly<FolderNotWritableException>(() => GptTokenizer.FromCharacters(["a"]).Save(folder.File("file/sub")));
+        Assert.AreEqual("", File.ReadAllText(folder.File("file")));
+    }
+
+    private static string Corrupt(Action action) => Assert.ThrowsExactly<CorruptFileException>(action).Message;
+}

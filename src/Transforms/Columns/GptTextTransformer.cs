@@ -1,0 +1,71 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// What the transformers over a text column share: they keep all columns and add their own. Rows are computed in batches, and only those columns that are
+/// asked for.
+/// </summary>
+/// <remarks>
+/// Thread-safe; so are the data views that it makes, by way of one cursor per thread. <c>mlContext.Model.Save</c> writes the model (graph, weights, tokenizer) and the
+/// options into ML.NET's own file; <c>mlContext.Model.Load</c> in a process that can find MLNet.Gpt.Transforms makes the transformer again, on ONNX Runtime.
+/// </remarks>
+public abstract class GptTextTransformer : ITransformer, IDisposable
+{
+    private readonly TextOperation _operation;
+    private readonly IDisposable? _owned;
+
+    private protected GptTextTransformer(TextOperation operation, IDisposable? owned)
+    {
+        _operation = operation;
+        _owned = owned;
+    }
+
+    /// <summary>The text column that is read.</summary>
+    public string InputColumnName => _operation.InputColumnName;
+
+    /// <summary>The columns that are added, in their order.</summary>
+    public IReadOnlyList<string> OutputColumnNames => [.. _operation.Outputs.Select(output => output.Name)];
+
+    /// <summary>Always true: each row's new values come from that row alone.</summary>
+    public bool IsRowToRowMapper => true;
+
+    /// <summary>The input's columns, then those that are added.</summary>
+    /// <param name="inputSchema">The input's schema.</param>
+    /// <exception cref="ColumnMismatchException">The input column is missing, or is not text.</exception>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Bind(inputSchema).OutputSchema;
+
+    /// <summary>Binds the transformer to a schema, to map row by row, as a PredictionEngine does.</summary>
+    /// <param name="inputSchema">The input's schema.</param>
+    /// <exception cref="ColumnMismatchException">The input column is missing, or is not text.</exception>
+    public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => Bind(inputSchema);
+
+    /// <summary>A view of the data with the added columns. Nothing is computed yet.</summary>
+    /// <param name="input">The data.</param>
+    /// <exception cref="ColumnMismatchException">The input column is missing, or is not text.</exception>
+    public IDataView Transform(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return new TextColumnDataView(Bind(input.Schema), input);
+    }
+
+    void ICanSaveModel.Save(ModelSaveContext ctx)
+    {
+        ArgumentNullException.ThrowIfNull(ctx);
+        ModelFile.Save(ctx, ToSaved());
+    }
+
+    /// <summary>Disposes the model of a transformer that <c>mlContext.Model.Load</c> made; does nothing otherwise, since the model is the caller's.</summary>
+    public void Dispose()
+    {
+        _owned?.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    internal TextOperation Operation => _operation;
+
+    private protected abstract SavedTransformer ToSaved();
+
+    private TextColumnMapper Bind(DataViewSchema inputSchema) => new(_operation, inputSchema);
+}

@@ -1,0 +1,60 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace MLNet.Gpt;
+
+/// <summary>A single row with the operation's columns: what a PredictionEngine reads. The values follow the input row's.</summary>
+internal sealed class TextColumnRow : DataViewRow
+{
+    private readonly TextColumnMapper _mapper;
+    private readonly DataViewRow _input;
+    private readonly Delegate?[] _outputGetters;
+    private readonly ValueGetter<ReadOnlyMemory<char>>? _getText;
+    private string? _text; // the text that _result belongs to
+    private object? _result;
+
+    public TextColumnRow(TextColumnMapper mapper, DataViewRow input, bool[] active)
+    {
+        _mapper = mapper;
+        _input = input;
+        _outputGetters = mapper.OutputGetters(active, Current);
+        if (mapper.AnyOutput(active)) _getText = input.GetGetter<ReadOnlyMemory<char>>(mapper.TextColumn);
+    }
+
+    public override DataViewSchema Schema => _mapper.OutputSchema;
+
+    public override long Position => _input.Position;
+
+    public override long Batch => _input.Batch;
+
+    public override ValueGetter<DataViewRowId> GetIdGetter() => _input.GetIdGetter();
+
+    public override bool IsColumnActive(DataViewSchema.Column column) => column.Index < _mapper.InputSchema.Count
+        ? _input.IsColumnActive(_mapper.InputSchema[column.Index])
+        : _outputGetters[column.Index - _mapper.InputSchema.Count] is not null;
+
+    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => column.Index < _mapper.InputSchema.Count
+        ? _input.GetGetter<TValue>(_mapper.InputSchema[column.Index])
+        : TextColumnMapper.Cast<TValue>(_outputGetters[column.Index - _mapper.InputSchema.Count], column);
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _input.Dispose();
+        base.Dispose(disposing);
+    }
+
+    // A result depends on the text alone, so that the same text again, from the next column or the next prediction, is not computed again.
+    private object Current()
+    {
+        ReadOnlyMemory<char> text = default;
+        _getText!(ref text);
+        if (_result is null || !text.Span.SequenceEqual(_text))
+        {
+            string current = text.ToString();
+            _result = _mapper.Operation.Run([new TextRow(_input.Position, current)])[0];
+            _text = current;
+        }
+
+        return _result;
+    }
+}

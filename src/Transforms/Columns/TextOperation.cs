@@ -1,0 +1,35 @@
+namespace MLNet.Gpt;
+
+/// <summary>What a transformer does with a text column: the columns it makes, and how their values are computed for several rows at once.</summary>
+/// <remarks>Immutable. <see cref="Run"/> may be called from several threads; what it gives for a row depends on that row's text alone.</remarks>
+internal abstract class TextOperation(string inputColumnName, int batchSize, IReadOnlyList<TextOutput> outputs)
+{
+    public string InputColumnName { get; } = inputColumnName;
+
+    /// <summary>How many rows a cursor gathers for one run.</summary>
+    public int BatchSize { get; } = batchSize;
+
+    public IReadOnlyList<TextOutput> Outputs { get; } = outputs;
+
+    /// <summary>Computes a result for each row.</summary>
+    public abstract IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows);
+
+    /// <summary>The column that is read: the given one, or, as in ML.NET, the output column where none is given.</summary>
+    public static string InputOrOutput(string? inputColumnName, string outputColumnName)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(outputColumnName);
+        return string.IsNullOrEmpty(inputColumnName) ? outputColumnName : inputColumnName;
+    }
+
+    /// <summary>Refuses output columns that have no name or share one.</summary>
+    public static void CheckNames(IEnumerable<(string? Name, string Option)> columns)
+    {
+        var seen = new Dictionary<string, string>();
+        foreach ((string? name, string option) in columns)
+        {
+            if (name is null) continue;
+            if (name.Length == 0) throw new ArgumentException($"{option} is empty; name the column, or set it to null to leave it out.", option);
+            if (!seen.TryAdd(name, option)) throw new ArgumentException($"{seen[name]} and {option} are both '{name}'; give each column a name of its own.", option);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+
+namespace MLNet.Gpt;
+
+/// <summary>A column that a transformer adds, and how its value is made from the result for a row.</summary>
+internal abstract class TextOutput(string name, DataViewType type)
+{
+    public string Name { get; } = name;
+
+    public DataViewType Type { get; } = type;
+
+    /// <summary>A column whose getter calls <paramref name="write"/>.</summary>
+    public static TextOutput Create<TResult, TValue>(string name, DataViewType type, Writer<TResult, TValue> write) => new Typed<TResult, TValue>(name, type, write);
+
+    /// <summary>A <see cref="ValueGetter{TValue}"/> of the column's type.</summary>
+    /// <param name="current">Gives the result for the row that the cursor is at, computing it where that has not been done.</param>
+    public abstract Delegate CreateGetter(Func<object> current);
+
+    /// <summary>Sets a column's value from a result.</summary>
+    public delegate void Writer<in TResult, TValue>(TResult result, ref TValue value);
+
+    private sealed class Typed<TResult, TValue>(string name, DataViewType type, Writer<TResult, TValue> write) : TextOutput(name, type)
+    {
+        public override Delegate CreateGetter(Func<object> current) => (ValueGetter<TValue>)((ref TValue value) => write((TResult)current(), ref value));
+    }
+}

@@ -1,0 +1,210 @@
+using System.Text;
+
+namespace MLNet.Gpt;
+
+/// <summary>A GPT and its tokenizer: text in, text or log-likelihoods out, whichever engine computes.</summary>
+/// <remarks>
+/// Thread-safe: several threads may generate and score at once. Owns its engine: disposing the model disposes it, and using the model afterwards is an
+/// <see cref="ObjectDisposedException"/>. Pipelines that hold the model do not dispose it, with one exception: a transformer that
+/// <c>mlContext.Model.Load</c> made has a model of its own, which goes with it.
+/// </remarks>
+public sealed class GptModel : IDisposable
+{
+    private readonly IDisposable? _backing; // what the engine reads from, where that goes with the model
+    private int _disposed;
+
+    /// <summary>Joins an engine and a tokenizer.</summary>
+    /// <param name="engine">The engine; owned by the model from now on.</param>
+    /// <param name="tokenizer">The tokenizer. It may have fewer tokens than the engine's vocabulary, which then is padded; never more.</param>
+    /// <exception cref="ArgumentException">The tokenizer has more tokens than the engine's vocabulary.</exception>
+    public GptModel(ICausalModel engine, GptTokenizer tokenizer)
+        : this(engine, tokenizer, backing: null)
+    {
+    }
+
+    internal GptModel(ICausalModel engine, GptTokenizer tokenizer, IDisposable? backing)
+    {
+        ArgumentNullException.ThrowIfNull(engine);
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        if (tokenizer.VocabularySize > engine.Config.VocabularySize)
+            throw new ArgumentException($"The tokenizer has {tokenizer.VocabularySize} tokens, the model only {engine.Config.VocabularySize}; take the tokenizer that the model was trained with.", nameof(tokenizer));
+        Engine = engine;
+        Tokenizer = tokenizer;
+        _backing = backing;
+    }
+
+    /// <summary>The model's shape.</summary>
+    public GptConfig Config => Engine.Config;
+
+    /// <summary>The tokenizer.</summary>
+    public GptTokenizer Tokenizer { get; }
+
+    /// <summary>The engine that computes: TorchSharp or ONNX Runtime. Owned by the model.</summary>
+    public ICausalModel Engine { get; }
+
+    /// <summary>Opens an ONNX package with its tokenizer on ONNX Runtime.</summary>
+    /// <param name="folder">The package: <c>model.onnx</c>, the configuration and the tokenizer's files.</param>
+    /// <param name="device">Where to compute; null means the CPU.</param>
+    /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
+    /// <exception cref="CheckpointNotFoundException">The folder or a file of the model is missing.</exception>
+    /// <exception cref="FileNotFoundException">The tokenizer's files are missing.</exception>
+    /// <exception cref="CorruptFileException">A file is not what its format says.</exception>
+    /// <exception cref="UnsupportedModelException">The package asks for a computation that this library does not perform.</exception>
+    /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
+    /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
+    /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
+    public static GptModel FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null) => FromOnnx(folder, device, options, backing: null);
+
+    internal static GptModel FromOnnx(string folder, GptDevice? device, OnnxEngineOptions? options, IDisposable? backing)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        OnnxCausalModel engine = OnnxCausalModel.Load(folder, device, options);
+        try
+        {
+            GptTokenizer tokenizer = GptTokenizer.Load(folder);
+            if (engine.TokenizerHash is { } trained && trained != tokenizer.Hash)
+                throw new TokenizerMismatchException(folder, $"the tokenizer {trained}", $"the tokenizer {tokenizer.Hash} beside it", "Put the model's own tokenizer files back, or export the model again.");
+            return new GptModel(engine, tokenizer, backing);
+        }
+        catch
+        {
+            engine.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the model as an ONNX package with its tokenizer. The folder appears, or replaces an older package, only when it is complete.</summary>
+    /// <param name="folder">The package's folder; an existing one may hold nothing but a package.</param>
+    /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
+    /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    public void ExportOnnx(string folder)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        using var target = new AtomicFolder(folder, OnnxPackageLayout.Belongs, "an ONNX package");
+        WriteTo(target.WorkPath);
+        target.Publish();
+    }
+
+    /// <summary>Continues a prompt.</summary>
+    /// <param name="prompt">The prompt; an empty one begins with the end-of-text token.</param>
+    /// <param name="options">How to generate; null for the defaults. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next token.</param>
+    /// <returns>The new text, without the prompt.</returns>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="PromptTooLongException">The prompt is longer than the context and <see cref="GenerationOptions.PromptOverflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public string Generate(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        RequireOneSample(options);
+        return Generate([prompt], options, cancellationToken)[0].Text;
+    }
+
+    /// <summary>Continues several prompts, <see cref="GenerationOptions.BatchSize"/> at a time.</summary>
+    /// <param name="prompts">The prompts; an empty one begins with the end-of-text token.</param>
+    /// <param name="options">How to generate; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next token.</param>
+    /// <returns>The texts: those of the first prompt, of the second, and so on.</returns>
+    /// <exception cref="ArgumentException">An option is out of range, or a prompt is null.</exception>
+    /// <exception cref="PromptTooLongException">A prompt is longer than the context and <see cref="GenerationOptions.PromptOverflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IReadOnlyList<GeneratedText> Generate(IReadOnlyList<string> prompts, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new GenerateTextOptions();
+        return [.. GenerateTokens(EncodeAll(prompts, options.SpecialTokens), options, onToken: null, cancellationToken).Select(ToText)];
+    }
+
+    /// <summary>Continues a prompt and gives the text as it comes.</summary>
+    /// <param name="prompt">The prompt; an empty one begins with the end-of-text token.</param>
+    /// <param name="options">How to generate; null for the defaults. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1.</param>
+    /// <param name="cancellationToken">Ends the stream with an <see cref="OperationCanceledException"/> before the next token.</param>
+    /// <returns>
+    /// Pieces of text, none empty; together they are what <see cref="Generate(string, GenerateTextOptions?, CancellationToken)"/> returns. A character whose bytes several
+    /// tokens share comes whole, and what may be the beginning of a stop string is held back. Generation runs on a thread of the pool, begins with the enumeration
+    /// and stops when it is left.
+    /// </returns>
+    /// <exception cref="ArgumentException">An option is out of range; thrown by the call itself, as all errors in the arguments are.</exception>
+    /// <exception cref="PromptTooLongException">The prompt is longer than the context; thrown while enumerating.</exception>
+    public IAsyncEnumerable<string> GenerateStreaming(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        options ??= new GenerateTextOptions();
+        options.Validate();
+        RequireOneSample(options);
+        return TextStream.Enumerate(this, prompt, options, cancellationToken);
+    }
+
+    /// <summary>Scores a text.</summary>
+    /// <param name="text">The text; an empty one has no tokens, and its perplexity is NaN.</param>
+    /// <param name="options">How to score; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="PromptTooLongException">The text is longer than the context and <see cref="ScoringOptions.Overflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public SequenceScore Score(string text, ScoreTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return Score([text], options, cancellationToken)[0];
+    }
+
+    /// <summary>Scores several texts, <see cref="ScoringOptions.BatchSize"/> at a time.</summary>
+    /// <param name="texts">The texts; an empty one has no tokens, and its perplexity is NaN.</param>
+    /// <param name="options">How to score; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <returns>A score for each text, in order.</returns>
+    /// <exception cref="ArgumentException">An option is out of range, or a text is null.</exception>
+    /// <exception cref="PromptTooLongException">A text is longer than the context and <see cref="ScoringOptions.Overflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IReadOnlyList<SequenceScore> Score(IReadOnlyList<string> texts, ScoreTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new ScoreTextOptions();
+        return ScoreTokens(EncodeAll(texts, options.SpecialTokens), options, cancellationToken);
+    }
+
+    /// <summary>Disposes the engine. May be called more than once.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        Engine.Dispose();
+        _backing?.Dispose();
+    }
+
+    internal IReadOnlyList<GeneratedSequence> GenerateTokens(IReadOnlyList<int[]> prompts, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        return TokenGenerator.Generate(Engine, prompts, options, Tokenizer.EndOfTextId, id => Tokenizer.GetTokenBytes(id).Span, Tokenizer.VocabularySize, onToken, cancellationToken);
+    }
+
+    internal IReadOnlyList<SequenceScore> ScoreTokens(IReadOnlyList<int[]> texts, ScoringOptions options, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        return SequenceScorer.Score(Engine, texts, Tokenizer.EndOfTextId, options, cancellationToken);
+    }
+
+    internal GeneratedText ToText(GeneratedSequence sequence)
+    {
+        byte[] bytes = [.. sequence.TokenIds.SelectMany(id => Tokenizer.GetTokenBytes(id).ToArray()).Take(sequence.TextByteCount!.Value)];
+        return new(sequence.PromptIndex, sequence.SampleIndex, Encoding.UTF8.GetString(bytes), sequence.FinishReason, sequence.PromptTokenIds.Count, sequence.TokenIds.Count);
+    }
+
+    /// <summary>Writes the package's files into an existing folder.</summary>
+    internal void WriteTo(string folder)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        Engine.WriteOnnxPackage(folder);
+        Tokenizer.Save(folder);
+    }
+
+    private int[][] EncodeAll(IReadOnlyList<string> texts, SpecialTokenHandling handling)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        return [.. texts.Select((text, i) => Tokenizer.Encode(text ?? throw new ArgumentException($"Text {i} is null; pass an empty one.", nameof(texts)), handling))];
+    }
+
+    private static void RequireOneSample(GenerateTextOptions? options)
+    {
+        if (options is { SamplesPerPrompt: not 1 })
+            throw new ArgumentException($"{nameof(GenerationOptions.SamplesPerPrompt)} is {options.SamplesPerPrompt}, and one text is returned; set it to 1, or pass a list of prompts.", nameof(options));
+    }
+}

@@ -1,0 +1,70 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Threading.Channels;
+
+namespace MLNet.Gpt;
+
+/// <summary>Turns tokens under way into text under way.</summary>
+internal static class TextStream
+{
+    /// <summary>Generates on a thread of the pool and gives the text as it settles.</summary>
+    public static async IAsyncEnumerable<string> Enumerate(GptModel model, string prompt, GenerateTextOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var pieces = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        Task work = Task.Run(() => Run(model, prompt, options, pieces.Writer, left.Token), CancellationToken.None);
+        try
+        {
+            // Not the token: what the generator reports, a cancellation too, comes through the channel after the text before it.
+            await foreach (string piece in pieces.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false))
+                yield return piece;
+        }
+        finally
+        {
+            await left.CancelAsync().ConfigureAwait(false); // the reader may have left early: no decoder outlives the enumeration
+            await work.ConfigureAwait(false);
+        }
+    }
+
+    private static void Run(GptModel model, string prompt, GenerateTextOptions options, ChannelWriter<string> pieces, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var text = new SettledText(pieces);
+            int[] ids = model.Tokenizer.Encode(prompt, options.SpecialTokens);
+            GeneratedSequence sequence = model.GenerateTokens(
+                [ids], options, token => text.Append(model.Tokenizer.GetTokenBytes(token.TokenId).Span, token.SettledByteCount), cancellationToken)[0];
+            text.End(sequence.TextByteCount!.Value);
+            pieces.Complete();
+        }
+        catch (Exception exception)
+        {
+            pieces.Complete(exception); // the reader gets it
+        }
+    }
+
+    /// <summary>Holds bytes until they are sure to be part of the text and make whole characters.</summary>
+    private sealed class SettledText(ChannelWriter<string> pieces)
+    {
+        private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
+        private readonly List<byte> _bytes = [];
+        private int _given;
+
+        public void Append(ReadOnlySpan<byte> bytes, int settledByteCount)
+        {
+            _bytes.AddRange(bytes);
+            Give(settledByteCount, flush: false);
+        }
+
+        public void End(int byteCount) => Give(byteCount, flush: true);
+
+        private void Give(int upTo, bool flush)
+        {
+            byte[] bytes = [.. _bytes[_given..upTo]];
+            _given = upTo;
+            char[] characters = new char[Encoding.UTF8.GetMaxCharCount(bytes.Length)];
+            int count = _decoder.GetChars(bytes, characters, flush);
+            if (count > 0) pieces.TryWrite(new string(characters, 0, count));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+// How a transformer gets into the file that mlContext.Model.Save writes, and out of it again with no registration call. This is the only file that knows:
+// ML.NET gives each transformer its part of the file through types that it keeps internal (see Stub/Microsoft.ML.Core.cs), notes which assembly
+// and loader wrote it, and on loading looks the loader up among that assembly's LoadableClass attributes.
+extern alias MLNetInternals;
+
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.ML;
+using Microsoft.ML.Runtime;
+using MLNet.Gpt;
+using IHostEnvironmentInternal = MLNetInternals::Microsoft.ML.Runtime.IHostEnvironmentInternal;
+using LoadableClassAttribute = MLNetInternals::Microsoft.ML.LoadableClassAttribute;
+using LoadContext = MLNetInternals::Microsoft.ML.ModelLoadContext;
+using SaveContext = MLNetInternals::Microsoft.ML.ModelSaveContext;
+using SignatureLoadModel = MLNetInternals::Microsoft.ML.SignatureLoadModel;
+using VersionInfo = MLNetInternals::Microsoft.ML.VersionInfo;
+
+[assembly: IgnoresAccessChecksTo("Microsoft.ML.Core")]
+[assembly: LoadableClass(typeof(ITransformer), typeof(ModelFile), null, typeof(SignatureLoadModel), "MLNet.Gpt transformer", ModelFile.LoaderSignature)]
+
+namespace System.Runtime.CompilerServices
+{
+    /// <summary>Honoured by the runtime: the named assembly's internals may be used.</summary>
+    [AttributeUsage(AttributeTargets.Assembly, AllowMultiple = true)]
+    internal sealed class IgnoresAccessChecksToAttribute(string assemblyName) : Attribute
+    {
+        public string AssemblyName { get; } = assemblyName;
+    }
+}
+
+namespace MLNet.Gpt
+{
+    /// <summary>
+    /// A transformer in ML.NET's model file. Its main stream holds: the format's version (Int32), the kind of transformer, its settings as JSON, the number
+    /// of files (Int32), and for each its name, length (Int64) and SHA-256 (32 bytes); the files are streams of their own beside it.
+    /// </summary>
+    internal static class ModelFile
+    {
+        public const string LoaderSignature = "MLNetGptTransformer";
+
+        private const int FormatVersion = 1;
+        private const int CopyBytes = 1 << 20;
+
+        /// <summary>Writes a transformer. The files go through a temporary folder and a buffer, so that the weights are never in memory for it.</summary>
+        public static void Save(ModelSaveContext context, SavedTransformer transformer)
+        {
+            var ctx = (SaveContext)(object)context;
+            ctx.CheckAtModel();
+            ctx.SetVersionInfo(Version());
+            using var folder = new PrivateFolder(Path.GetTempPath());
+            transformer.WriteFiles(folder.Path);
+            string[] paths = [.. folder.Files().Order(StringComparer.Ordinal)];
+            ctx.Writer.Write(FormatVersion);
+            ctx.Writer.Write(transformer.Kind);
+            ctx.Writer.Write(transformer.Settings);
+            ctx.Writer.Write(paths.Length);
+            foreach (string path in paths)
+            {
+                byte[] hash = [];
+                using FileStream file = File.OpenRead(path);
+                ctx.SaveBinaryStream(Path.GetFileName(path), writer =>
+                {
+                    writer.Flush();
+                    hash = Copy(file, writer.BaseStream);
+                });
+                ctx.Writer.Write(Path.GetFileName(path));
+                ctx.Writer.Write(file.Length);
+                ctx.Writer.Write(hash);
+            }
+        }
+
+        /// <summary>Called by ML.NET: makes the transformer that a part of a model file describes.</summary>
+        /// <remarks>ML.NET calls it through reflection, so that what it throws arrives as the inner exception of a TargetInvocationException.</remarks>
+        private static ITransformer Create(IHostEnvironment env, LoadContext ctx)
+        {
+            ctx.CheckAtModel(Version());
+            var host = env as object as IHostEnvironmentInternal;
+            (string kind, string settings, List<Entry> entries) = ReadTable(ctx.Reader);
+            using var contents = new ModelFileContents(
+                kind,
+                settings,
+                new PrivateFolder(string.IsNullOrEmpty(host?.TempFilePath) ? Path.GetTempPath() : host.TempFilePath),
+                host?.GpuDeviceId is { } index ? GptDevice.Cuda(index) : GptDevice.Cpu,
+                host?.FallbackToCpu ?? false,
+                warning => Warn(env, warning));
+            using var contentHash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            foreach (Entry entry in entries)
+            {
+                Unpack(ctx, entry, contents);
+                contentHash.AppendData(Encoding.UTF8.GetBytes(entry.Name));
+                contentHash.AppendData(entry.Hash);
+            }
+
+            contents.ContentHash = Convert.ToHexStringLower(contentHash.GetHashAndReset());
+            return kind switch
+            {
+                TokenizeTextTransformer.Kind => TokenizeTextTransformer.Load(contents),
+                GenerateTextTransformer.Kind => GenerateTextTransformer.Load(contents),
+                ScoreTextTransformer.Kind => ScoreTextTransformer.Load(contents),
+                _ => throw Corrupt($"it holds a transformer of the kind '{kind}', which this version does not know."),
+            };
+        }
+
+        private static VersionInfo Version() => new(
+            modelSignature: "GPTTRANS",
+            verWrittenCur: 0x00010001, // the first
+            verReadableCur: 0x00010001,
+            verWeCanReadBack: 0x00010001,
+            loaderAssemblyName: typeof(ModelFile).Assembly.GetName().Name!, // without the version: a later one reads it too
+            loaderSignature: LoaderSignature);
+
+        private static (string Kind, string Settings, List<Entry> Entries) ReadTable(BinaryReader reader)
+        {
+            try
+            {
+                int version = reader.ReadInt32();
+                if (version != FormatVersion)
+                    throw Corrupt($"its transformer has format version {version}, and this version of MLNet.Gpt reads {FormatVersion}.");
+                string kind = reader.ReadString(), settings = reader.ReadString();
+                int count = reader.ReadInt32();
+                var entries = new List<Entry>();
+                for (int i = 0; i < count; i++)
+                {
+                    var entry = new Entry(reader.ReadString(), reader.ReadInt64(), reader.ReadBytes(SHA256.HashSizeInBytes));
+
+                    // Only a package's own names, each once: none leads out of the folder, and there can't be many.
+                    if (!OnnxPackageLayout.Belongs(entry.Name) || entries.Any(other => other.Name == entry.Name))
+                        throw Corrupt($"it names a file '{entry.Name}', which is no part of a model or is there twice.");
+                    if (entry.Length < 0 || entry.Hash.Length != SHA256.HashSizeInBytes)
+                        throw Corrupt($"the entry of '{entry.Name}' is cut short.");
+                    entries.Add(entry);
+                }
+
+                return (kind, settings, entries);
+            }
+            catch (Exception exception) when (exception is IOException or FormatException or ArgumentException)
+            {
+                throw Corrupt("the list of its files is cut short or overwritten.", exception);
+            }
+        }
+
+        private static void Unpack(LoadContext ctx, Entry entry, ModelFileContents contents)
+        {
+            bool found = ctx.TryLoadBinaryStream(entry.Name, reader =>
+            {
+                long length = reader.BaseStream.Length;
+                if (length != entry.Length) throw Corrupt($"'{entry.Name}' has {length} bytes; {entry.Length} were saved.");
+                byte[] hash = contents.Write(entry.Name, target => Copy(reader.BaseStream, target));
+                if (!hash.AsSpan().SequenceEqual(entry.Hash)) throw Corrupt($"'{entry.Name}' is not what was saved: its SHA-256 is {Convert.ToHexStringLower(hash)}, not {Convert.ToHexStringLower(entry.Hash)}.");
+            });
+            if (!found) throw Corrupt($"'{entry.Name}' is missing.");
+        }
+
+        /// <summary>Copies to the end and hashes on the way.</summary>
+        private static byte[] Copy(Stream source, Stream target)
+        {
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            byte[] buffer = ArrayPool<byte>.Shared.Rent(CopyBytes);
+            try
+            {
+                int read;
+                while ((read = source.Read(buffer, 0, CopyBytes)) > 0)
+                {
+                    hash.AppendData(buffer, 0, read);
+                    target.Write(buffer, 0, read);
+                }
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
+
+            return hash.GetHashAndReset();
+        }
+
+        private static void Warn(IHostEnvironment env, string warning)
+        {
+            using IChannel channel = env.Start("MLNet.Gpt");
+            channel.Warning(MessageSensitivity.None, warning);
+        }
+
+        private static CorruptFileException Corrupt(string problem, Exception? innerException = null) => ModelFileContents.Corrupt(problem, innerException);
+
+        private sealed record Entry(string Name, long Length, byte[] Hash);
+    }
+}

@@ -1,0 +1,86 @@
+using System.Text.Json;
+
+namespace MLNet.Gpt;
+
+/// <summary>A transformer's part of a model file, unpacked into a private folder that goes when nothing of it is used any more.</summary>
+internal sealed class ModelFileContents(string kind, string settings, PrivateFolder folder, GptDevice device, bool fallbackToCpu, Action<string> warn) : IDisposable
+{
+    private PrivateFolder? _folder = folder;
+
+    /// <summary>A hash over all files and their names: the same for two transformers over the same model.</summary>
+    public string ContentHash { get; set; } = "";
+
+    public static CorruptFileException Corrupt(string problem, Exception? innerException = null) =>
+        new("the ML.NET model file", problem, "Save the pipeline again, or copy the file again.", innerException);
+
+    /// <summary>The transformer's columns and options.</summary>
+    public TSettings ReadSettings<TSettings>()
+    {
+        try
+        {
+            return SettingsJson.Read<TSettings>(settings);
+        }
+        catch (JsonException exception)
+        {
+            throw Corrupt($"the settings of its transformer '{kind}' are not understood: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>Writes a file into the folder.</summary>
+    public T Write<T>(string name, Func<Stream, T> write)
+    {
+        try
+        {
+            using FileStream file = File.Create(Path.Combine(_folder!.Path, name));
+            return write(file);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new FolderNotWritableException(_folder!.Path, exception);
+        }
+    }
+
+    /// <summary>Gives the folder away; the taker disposes it.</summary>
+    public PrivateFolder TakeFolder() => Interlocked.Exchange(ref _folder, null) ?? throw new InvalidOperationException("The folder has been taken.");
+
+    /// <summary>
+    /// Opens the files as a model on ONNX Runtime, or joins one that is open from the same files on the same device, and makes a transformer that owns its share of it.
+    /// </summary>
+    public TTransformer OpenModel<TTransformer>(Func<GptModel, IDisposable, TTransformer> create)
+    {
+        SharedModels.Share share;
+        try
+        {
+            share = Open(device);
+        }
+        catch (DeviceUnavailableException exception) when (device.IsCuda && fallbackToCpu)
+        {
+            warn($"{exception.Message} Falling back to the CPU, as MLContext.FallbackToCpu says.");
+            share = Open(GptDevice.Cpu);
+        }
+
+        try
+        {
+            return create(share.Model, share);
+        }
+        catch (ArgumentException exception)
+        {
+            share.Dispose();
+            throw Corrupt($"the settings of its transformer '{kind}' are out of range: {exception.Message}", exception);
+        }
+        catch
+        {
+            share.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose() => _folder?.Dispose();
+
+    private SharedModels.Share Open(GptDevice on) => SharedModels.Join($"{ContentHash} {on}", () =>
+    {
+        GptModel model = GptModel.FromOnnx(_folder!.Path, on, options: null, backing: _folder);
+        _folder = null; // the model's from now on
+        return model;
+    });
+}

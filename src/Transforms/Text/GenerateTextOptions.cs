@@ -1,0 +1,21 @@
+namespace MLNet.Gpt;
+
+/// <summary>How text is generated, and which columns tell about it.</summary>
+/// <remarks>Immutable; may be shared between threads.</remarks>
+public sealed record GenerateTextOptions : GenerationOptions
+{
+    /// <summary>
+    /// What a special token's text in a prompt means. Default <see cref="SpecialTokenHandling.Recognize"/>, which templates need; take
+    /// <see cref="SpecialTokenHandling.AsText"/> for text from strangers.
+    /// </summary>
+    public SpecialTokenHandling SpecialTokens { get; init; } = SpecialTokenHandling.Recognize;
+
+    /// <summary>
+    /// The text column that names the <see cref="FinishReason"/>: "StopToken", "StopString", "MaxNewTokens" or "ContextFull". Null (the default) leaves it
+    /// out. Read by the transformer only.
+    /// </summary>
+    public string? FinishReasonColumnName { get; init; }
+
+    /// <summary>The Int32 column of how many tokens were generated. Null (the default) leaves it out. Read by the transformer only.</summary>
+    public string? TokenCountColumnName { get; init; }
+}

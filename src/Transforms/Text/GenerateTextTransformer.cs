@@ -1,0 +1,82 @@
+using Microsoft.ML.Data;
+
+namespace MLNet.Gpt;
+
+/// <summary>Turns a text column of prompts into a text column of continuations, and tells, where asked, why and after how many tokens each ended.</summary>
+/// <remarks>
+/// Thread-safe. Made by <see cref="GptTransformsCatalog"/>. A row's text depends on its prompt, the options and the seed, and not on the rows around it, the thread, or how often
+/// it is read. An empty prompt begins with the end-of-text token.
+/// </remarks>
+public sealed class GenerateTextTransformer : GptTextTransformer
+{
+    internal const string Kind = "GenerateText";
+
+    private readonly Settings _settings;
+
+    internal GenerateTextTransformer(string outputColumnName, string? inputColumnName, GptModel model, GenerateTextOptions options)
+        : this(new Settings(outputColumnName, TextOperation.InputOrOutput(inputColumnName, outputColumnName), options), model, owned: null)
+    {
+    }
+
+    private GenerateTextTransformer(Settings settings, GptModel model, IDisposable? owned)
+        : base(new GenerateOperation(settings, model), owned)
+    {
+        _settings = settings;
+        Model = model;
+    }
+
+    /// <summary>The model.</summary>
+    public GptModel Model { get; }
+
+    /// <summary>The options.</summary>
+    public GenerateTextOptions Options => _settings.Options;
+
+    internal static GenerateTextTransformer Load(ModelFileContents contents)
+    {
+        var settings = contents.ReadSettings<Settings>();
+        return contents.OpenModel((model, owned) => new GenerateTextTransformer(settings, model, owned));
+    }
+
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteTo);
+
+    private sealed record Settings(string OutputColumnName, string InputColumnName, GenerateTextOptions Options);
+
+    private sealed class GenerateOperation(Settings settings, GptModel model)
+        : TextOperation(settings.InputColumnName, settings.Options?.BatchSize ?? 0, Columns(settings))
+    {
+        public override IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows)
+        {
+            GenerateTextOptions options = settings.Options;
+            var prompts = new int[rows.Count][];
+            for (int i = 0; i < prompts.Length; i++)
+            {
+                prompts[i] = model.Tokenizer.Encode(rows[i].Text, options.SpecialTokens);
+                if (options.PromptOverflow == PromptOverflow.Error && prompts[i].Length > model.Config.ContextLength)
+                {
+                    throw new PromptTooLongException(prompts[i].Length, model.Config.ContextLength,
+                        $"It stands in column '{InputColumnName}', row {rows[i].Position}. Shorten it, or set {nameof(GenerationOptions.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}.");
+                }
+            }
+
+            return [.. model.GenerateTokens(prompts, options, onToken: null, CancellationToken.None).Select(model.ToText)];
+        }
+
+        private static List<TextOutput> Columns(Settings settings)
+        {
+            GenerateTextOptions options = settings.Options;
+            ArgumentNullException.ThrowIfNull(options);
+            options.Validate();
+            SpecialTokensOption.Validate(options.SpecialTokens);
+            if (options.SamplesPerPrompt != 1)
+                throw new ArgumentException($"{nameof(options.SamplesPerPrompt)} is {options.SamplesPerPrompt}, and a row has room for one text; set it to 1, or call {nameof(GptModel)}.{nameof(GptModel.Generate)}.", nameof(settings));
+            CheckNames([(settings.OutputColumnName, "outputColumnName"), (options.FinishReasonColumnName, nameof(options.FinishReasonColumnName)), (options.TokenCountColumnName, nameof(options.TokenCountColumnName))]);
+            List<TextOutput> columns = [TextOutput.Create<GeneratedText, ReadOnlyMemory<char>>(
+                settings.OutputColumnName, TextDataViewType.Instance, static (GeneratedText text, ref ReadOnlyMemory<char> value) => value = text.Text.AsMemory())];
+            if (options.FinishReasonColumnName is { } reason)
+                columns.Add(TextOutput.Create<GeneratedText, ReadOnlyMemory<char>>(reason, TextDataViewType.Instance, static (GeneratedText text, ref ReadOnlyMemory<char> value) => value = text.FinishReason.ToString().AsMemory()));
+            if (options.TokenCountColumnName is { } count)
+                columns.Add(TextOutput.Create<GeneratedText, int>(count, NumberDataViewType.Int32, static (GeneratedText text, ref int value) => value = text.TokenCount));
+            return columns;
+        }
+    }
+}

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.Runtime;
 
 /// <summary>An environment, or a host in it; hosts share the root's listeners and component catalog.</summary>
-internal sealed class HostEnvironment : IHost
+internal sealed class HostEnvironment : IHost, IHostEnvironmentInternal
 {
     private readonly HostEnvironment _root;
     private readonly HostEnvironment _parent;
@@ -22,6 +22,9 @@ internal sealed class HostEnvironment : IHost
         lock (parent.Rand)
             Rand = new(seed ?? parent.Rand.Next());
         ComponentCatalog = parent.ComponentCatalog;
+        TempFilePath = parent.TempFilePath;
+        GpuDeviceId = parent.GpuDeviceId;
+        FallbackToCpu = parent.FallbackToCpu;
     }
 
     /// <summary>Hears each message with the full name of its source. Set at the root only.</summary>
@@ -29,7 +32,19 @@ internal sealed class HostEnvironment : IHost
 
     public Random Rand { get; }
 
+    public string TempFilePath { get; set; } = Path.GetTempPath();
+
+    public int? GpuDeviceId { get; set; }
+
+    public bool FallbackToCpu { get; set; }
+
     public ComponentCatalog ComponentCatalog { get; }
+
+    public string TempFilePath { get; set; } = Path.GetTempPath();
+
+    public bool FallbackToCpu { get; set; }
+
+    public int? GpuDeviceId { get; set; }
 
     public string ContextDescription => _parent is null ? "HostEnvironment" : _fullName;
 

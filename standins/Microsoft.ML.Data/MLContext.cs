@@ -2,7 +2,7 @@ using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML;
 
-public sealed class MLContext : IHostEnvironment
+public sealed class MLContext : IHostEnvironmentInternal
 {
     private readonly HostEnvironment _env;
 
@@ -22,11 +22,25 @@ public sealed class MLContext : IHostEnvironment
 
     public TransformsCatalog Transforms { get; }
 
-    public int? GpuDeviceId { get; set; }
+    public int? GpuDeviceId
+    {
+        get => _env.GpuDeviceId;
+        set => _env.GpuDeviceId = value;
+    }
 
-    public bool FallbackToCpu { get; set; }
+    public bool FallbackToCpu
+    {
+        get => _env.FallbackToCpu;
+        set => _env.FallbackToCpu = value;
+    }
 
     public ComponentCatalog ComponentCatalog => _env.ComponentCatalog;
+
+    string IHostEnvironmentInternal.TempFilePath
+    {
+        get => _env.TempFilePath;
+        set => _env.TempFilePath = value;
+    }
 
     string IExceptionContext.ContextDescription => _env.ContextDescription;
 

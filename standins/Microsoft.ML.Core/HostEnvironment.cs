@@ -32,12 +32,6 @@ internal sealed class HostEnvironment : IHost, IHostEnvironmentInternal
 
     public Random Rand { get; }
 
-    public string TempFilePath { get; set; } = Path.GetTempPath();
-
-    public int? GpuDeviceId { get; set; }
-
-    public bool FallbackToCpu { get; set; }
-
     public ComponentCatalog ComponentCatalog { get; }
 
     public string TempFilePath { get; set; } = Path.GetTempPath();

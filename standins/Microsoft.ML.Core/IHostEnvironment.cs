@@ -38,15 +38,6 @@ public interface IHostEnvironment : IChannelProvider, IProgressChannelProvider
     IHost Register(string name, int? seed = null, bool? verbose = null);
 }
 
-internal interface IHostEnvironmentInternal : IHostEnvironment
-{
-    string TempFilePath { get; set; }
-
-    bool FallbackToCpu { get; set; }
-
-    int? GpuDeviceId { get; set; }
-}
-
 public interface IHost : IHostEnvironment
 {
     Random Rand { get; }

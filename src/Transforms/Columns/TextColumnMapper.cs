@@ -74,7 +74,9 @@ internal sealed class TextColumnMapper : IRowToRowMapper
     public static InvalidOperationException Inactive(DataViewSchema.Column column) =>
         new($"Column '{column.Name}' is not active; name it among the columns needed when the cursor is made.");
 
-    private static DataViewSchema.Column FindText(string name, DataViewSchema schema)
+    /// <summary>Finds a text column.</summary>
+    /// <exception cref="ColumnMismatchException">It is missing, or is not text.</exception>
+    public static DataViewSchema.Column FindText(string name, DataViewSchema schema)
     {
         DataViewSchema.Column column = schema.GetColumnOrNull(name)
             ?? throw new ColumnMismatchException(name, "text", schema.Count == 0 ? "no columns at all" : $"no such column among {string.Join(", ", schema.Where(c => !c.IsHidden).Select(c => $"'{c.Name}'"))}");

@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// </summary>
 internal sealed class PrivateFolder : IDisposable
 {
-    private const string Prefix = "mlnet-gpt-", LockName = ".lock";
+    private const string Prefix = "mlnet-gpt-model-", LockName = ".lock";
 
     private static readonly ConcurrentDictionary<PrivateFolderPath, byte> Live = new();
 

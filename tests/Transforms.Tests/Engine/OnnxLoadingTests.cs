@@ -1,0 +1,283 @@
+using System.Text;
+using MLNet.Gpt.Tests.Reference;
+
+namespace MLNet.Gpt.Transforms.Tests.Engine;
+
+[TestClass]
+public sealed class OnnxLoadingTests
+{
+    private static readonly GptConfig Tiny = new() { VocabularySize = 23, ContextLength = 16, EmbeddingSize = 8, LayerCount = 2, HeadCount = 2 };
+
+    [TestMethod]
+    public void A_package_tells_its_shape_device_folder_and_tokenizer()
+    {
+        using TestPackage package = TestPackage.Of(Tiny, new OnnxExportOptions { TokenizerHash = "c0ffee" });
+        using OnnxCausalModel model = package.Load();
+        Assert.AreEqual(Tiny, model.Config);
+        Assert.AreEqual(GptDevice.Cpu, model.Device);
+        Assert.AreEqual(package.Folder, model.Folder);
+        Assert.AreEqual("c0ffee", model.TokenizerHash);
+    }
+
+    [TestMethod]
+    [DataRow(OnnxPackageLayout.ModelFile)]
+    [DataRow(OnnxPackageLayout.ConfigFile)]
+    public void A_missing_file_is_named(string name)
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        File.Delete(package[name]);
+        var error = Assert.ThrowsExactly<CheckpointNotFoundException>(package.Load);
+        Assert.Contains(name, error.Message);
+    }
+
+    [TestMethod]
+    public void A_missing_folder_is_named()
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        string folder = package.Beside("nowhere");
+        Assert.AreEqual(folder, Assert.ThrowsExactly<CheckpointNotFoundException>(() => OnnxCausalModel.Load(folder)).Path);
+    }
+
+    [TestMethod]
+    public void A_model_cut_off_anywhere_is_refused()
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        byte[] whole = File.ReadAllBytes(package.ModelPath);
+        for (int length = 0; length < whole.Length; length += 1 + (whole.Length / 60))
+        {
+            File.WriteAllBytes(package.ModelPath, whole[..length]);
+            var error = Assert.ThrowsExactly<CorruptFileException>(package.Load, $"cut to {length} of {whole.Length} bytes");
+            Assert.AreEqual(package.ModelPath, error.Path);
+        }
+    }
+
+    [TestMethod]
+    public void A_model_with_a_damaged_byte_loads_or_is_refused_but_nothing_else()
+    {
+        // Most bytes are weights, which may be anything; the graph is at the front.
+        using TestPackage package = TestPackage.Of(Tiny);
+        byte[] whole = File.ReadAllBytes(package.ModelPath);
+        var random = new Random(7);
+        int refused = 0;
+        for (int i = 0; i < 150; i++)
+        {
+            byte[] damaged = (byte[])whole.Clone();
+            damaged[random.Next(6_000)] ^= (byte)(1 << random.Next(8));
+            File.WriteAllBytes(package.ModelPath, damaged);
+            try
+            {
+                package.Load().Dispose();
+            }
+            catch (GptException exception) when (exception is CorruptFileException or UnsupportedModelException)
+            {
+                refused++;
+            }
+        }
+
+        Assert.IsGreaterThan(50, refused);
+    }
+
+    [TestMethod]
+    public void A_length_beyond_the_file_is_refused_before_anything_is_reserved_for_it()
+    {
+        // Field 7 (the graph), claiming 2^62 bytes.
+        using TestPackage package = TestPackage.Of(Tiny);
+        File.WriteAllBytes(package.ModelPath, [0x3a, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0, 0]);
+        Assert.Contains("claims 4611686018427387904 bytes, but only 2 are left", Assert.ThrowsExactly<CorruptFileException>(package.Load).Message);
+    }
+
+    [TestMethod]
+    [DataRow("", DisplayName = "empty")]
+    [DataRow("this is no model, but plain text", DisplayName = "text")]
+    public void A_file_that_is_no_model_is_refused(string contents)
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        File.WriteAllText(package.ModelPath, contents);
+        Assert.ThrowsExactly<CorruptFileException>(package.Load);
+    }
+
+    [TestMethod]
+    public void Messages_nested_without_end_are_refused()
+    {
+        // Graph → node → attribute → graph …: field 7, then 1, 5, 6 in turn, each around the next.
+        byte[] inner = [];
+        for (int i = 0; i < 60; i++)
+        {
+            foreach (int field in (ReadOnlySpan<int>)[6, 5, 1]) inner = Delimited(field, inner);
+        }
+
+        using TestPackage package = TestPackage.Of(Tiny);
+        File.WriteAllBytes(package.ModelPath, Delimited(7, inner));
+        Assert.Contains("nested", Assert.ThrowsExactly<CorruptFileException>(package.Load).Message);
+
+        static byte[] Delimited(int field, byte[] value) =>
+            [(byte)((field << 3) | 2), (byte)(value.Length & 0x7f | 0x80), (byte)(value.Length >> 7 & 0x7f | 0x80), (byte)(value.Length >> 14), .. value];
+    }
+
+    [TestMethod]
+    public void A_model_of_another_kind_is_refused()
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        File.WriteAllBytes(package.ModelPath, RowGather.Model);
+        Assert.Contains("no input 'input_ids'", Assert.ThrowsExactly<CorruptFileException>(package.Load).Message);
+    }
+
+    [TestMethod]
+    [DataRow("input_ids", "input_idz")]
+    [DataRow("position_ids", "positionzids")]
+    [DataRow("past_key_values.1.value", "past_key_values.1.valuf")]
+    [DataRow("present.0.key", "present.0.kez")]
+    [DataRow("logits", "logitz")]
+    public void An_input_or_output_of_another_name_is_refused(string name, string other)
+    {
+        using TestPackage package = TestPackage.Foreign();
+        package.Replace(OnnxPackageLayout.ModelFile, Encoding.UTF8.GetBytes(name), Encoding.UTF8.GetBytes(other));
+        Assert.Contains($"'{name}'", Assert.ThrowsExactly<CorruptFileException>(package.Load).Message);
+    }
+
+    [TestMethod]
+    [DataRow("\"n_head\": 2", "\"n_head\": 4", DisplayName = "heads")]
+    [DataRow("\"n_layer\": 2", "\"n_layer\": 3", DisplayName = "more layers")]
+    [DataRow("\"n_layer\": 2", "\"n_layer\": 1", DisplayName = "fewer layers")]
+    [DataRow("\"n_embd\": 16", "\"n_embd\": 32", DisplayName = "width")]
+    [DataRow("\"vocab_size\": 29", "\"vocab_size\": 30", DisplayName = "vocabulary")]
+    public void A_configuration_of_another_model_is_refused(string old, string with)
+    {
+        using TestPackage package = TestPackage.Foreign();
+        package.Replace(OnnxPackageLayout.ConfigFile, Encoding.UTF8.GetBytes(old), Encoding.UTF8.GetBytes(with));
+        Assert.AreEqual(package.ModelPath, Assert.ThrowsExactly<CorruptFileException>(package.Load).Path);
+    }
+
+    [TestMethod]
+    public void A_context_length_that_the_graph_does_not_have_is_refused()
+    {
+        // No input or output shows it: the model's own copy of the configuration does.
+        using TestPackage package = TestPackage.Of(Tiny);
+        package.Replace(OnnxPackageLayout.ConfigFile, "\"n_positions\": 16"u8, "\"n_positions\": 32"u8);
+        Assert.Contains("different models", Assert.ThrowsExactly<CorruptFileException>(package.Load).Message);
+    }
+
+    [TestMethod]
+    public void A_package_of_a_later_version_is_refused()
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        byte[] key = Encoding.UTF8.GetBytes(OnnxPackageLayout.FormatVersionKey);
+        package.Replace(OnnxPackageLayout.ModelFile, [.. key, 0x12, 1, (byte)'1'], [.. key, 0x12, 1, (byte)'2']);
+        Assert.Contains("version '2'", Assert.ThrowsExactly<CorruptFileException>(package.Load).Message);
+    }
+
+    [TestMethod]
+    [DataRow("../secret.bin.x", DisplayName = "parent")]
+    [DataRow("/etc/hostname/x", DisplayName = "rooted")]
+    [DataRow("a/../../other.x", DisplayName = "through a folder")]
+    public void Weights_outside_the_folder_are_refused(string location)
+    {
+        using TestPackage package = TestPackage.WithDataFile(Tiny);
+        Assert.AreEqual(OnnxPackageLayout.DataFile.Length, location.Length);
+        foreach (string name in (ReadOnlySpan<string>)["secret.bin.x", "other.x"]) File.Copy(package[OnnxPackageLayout.DataFile], package.Beside(name));
+        package.Replace(OnnxPackageLayout.ModelFile, Encoding.UTF8.GetBytes(OnnxPackageLayout.DataFile), Encoding.UTF8.GetBytes(location));
+        var error = Assert.ThrowsExactly<CorruptFileException>(package.Load);
+        Assert.Contains($"'{location}', which is outside the package's folder", error.Message);
+    }
+
+    [TestMethod]
+    public void Missing_weights_are_refused()
+    {
+        using TestPackage package = TestPackage.WithDataFile(Tiny);
+        File.Delete(package[OnnxPackageLayout.DataFile]);
+        Assert.Contains("isn't there", Assert.ThrowsExactly<CorruptFileException>(package.Load).Message);
+    }
+
+    [TestMethod]
+    public void Weights_that_are_cut_off_are_refused()
+    {
+        using TestPackage package = TestPackage.WithDataFile(Tiny);
+        using (FileStream data = File.OpenWrite(package[OnnxPackageLayout.DataFile])) data.SetLength(data.Length - 1);
+        var error = Assert.ThrowsExactly<CorruptFileException>(package.Load);
+        Assert.AreEqual(package[OnnxPackageLayout.DataFile], error.Path);
+        Assert.Contains("cut off", error.Message);
+    }
+
+    [TestMethod]
+    public void A_gpu_that_is_not_there_is_an_error_that_says_what_to_do()
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        GptDevice device = GptDevice.Cuda(97);
+        var error = Assert.ThrowsExactly<DeviceUnavailableException>(() => OnnxCausalModel.Load(package.Folder, device));
+        Assert.AreEqual(device, error.Device);
+        Assert.Contains("GptDevice.Cpu", error.Message);
+    }
+
+    [TestMethod]
+    public void Without_a_wish_the_model_loads_wherever_it_can()
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        using OnnxCausalModel model = OnnxCausalModel.Load(package.Folder);
+        Assert.AreEqual(Tiny, model.Config);
+    }
+
+    [TestMethod]
+    public void Threads_and_spinning_change_nothing_but_speed()
+    {
+        ReferenceCase reference = ReferenceCase.Named("pre-norm");
+        using TestPackage package = TestPackage.Of(reference.Config);
+        var options = new OnnxEngineOptions { ThreadCount = 1, SpinWhileWaiting = false };
+        using OnnxCausalModel model = OnnxCausalModel.Load(package.Folder, GptDevice.Cpu, options);
+        Logits.AreClose(reference.Rows[0].Logits, Logits.OfSequence(model, reference.Rows[0].Ids));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => OnnxCausalModel.Load(package.Folder, GptDevice.Cpu, options with { ThreadCount = 0 }));
+    }
+
+    [TestMethod]
+    [DataRow(false, DisplayName = "weights in the graph's file")]
+    [DataRow(true, DisplayName = "weights beside the graph")]
+    public void A_loaded_package_can_be_written_elsewhere(bool beside)
+    {
+        ReferenceCase reference = ReferenceCase.Named("pre-norm");
+        using TestPackage package = beside ? TestPackage.WithDataFile(reference.Config) : TestPackage.Of(reference.Config);
+        using OnnxCausalModel model = package.Load();
+        string copy = package.Beside("copy");
+        Directory.CreateDirectory(copy);
+        model.WriteOnnxPackage(copy);
+        using OnnxCausalModel second = OnnxCausalModel.Load(copy, GptDevice.Cpu);
+        Logits.AreClose(reference.Rows[0].Logits, Logits.OfSequence(second, reference.Rows[0].Ids));
+        Assert.AreEqual(beside ? 3 : 2, Directory.GetFiles(copy).Length);
+
+        model.WriteOnnxPackage(package.Folder);   // onto itself: nothing to do
+        Directory.Delete(package.Folder, recursive: true);
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => model.WriteOnnxPackage(copy));
+        Logits.AreClose(reference.Rows[1].Logits, Logits.OfSequence(model, reference.Rows[1].Ids));
+        Directory.CreateDirectory(package.Folder);
+    }
+
+    [TestMethod]
+    public void A_missing_native_library_is_recognised_however_it_shows()
+    {
+        var missing = new DllNotFoundException("onnxruntime");
+        Assert.AreSame(missing, OrtRuntime.MissingLibrary(missing));
+        Assert.AreSame(missing, OrtRuntime.MissingLibrary(new TypeInitializationException("NativeMethods", new TypeInitializationException("OrtEnv", missing))));
+        Assert.IsNotNull(OrtRuntime.MissingLibrary(new EntryPointNotFoundException("OrtGetApiBase")));
+        Assert.IsNotNull(OrtRuntime.MissingLibrary(new BadImageFormatException()));
+        Assert.IsNull(OrtRuntime.MissingLibrary(new InvalidOperationException()));
+        Assert.IsNull(OrtRuntime.MissingLibrary(new TypeInitializationException("x", null)));
+    }
+
+    [TestMethod]
+    public void Threads_on_one_core_count_once_and_a_quota_counts()
+    {
+        // Two cores of two threads each, and a folder that is no processor.
+        using TestPackage package = TestPackage.Of(Tiny);
+        string topology = package.Beside("cpu");
+        string[] siblings = ["0,2", "1,3", "0,2", "1,3"];
+        for (int i = 0; i < 4; i++)
+        {
+            string folder = Path.Combine(topology, $"cpu{i}", "topology");
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(Path.Combine(folder, "thread_siblings_list"), siblings[i] + "\n");
+        }
+
+        Directory.CreateDirectory(Path.Combine(topology, "cpufreq"));
+        Assert.AreEqual(2, ProcessorCores.Count(topology, 4));
+        Assert.AreEqual(1, ProcessorCores.Count(topology, 1));
+        Assert.AreEqual(0, ProcessorCores.Count(package.Beside("nowhere"), 4));
+    }
+}

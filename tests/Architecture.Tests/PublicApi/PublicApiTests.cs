@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using MLNet.Gpt.Architecture.Tests.Api;
+using Mono.Cecil;
 
 namespace MLNet.Gpt.Architecture.Tests.PublicApi;
 
@@ -13,7 +15,10 @@ public class PublicApiTests
     public void The_public_API_is_the_approved_one(string library)
     {
         using var assemblies = new InspectedAssemblies();
-        List<string> actual = [.. ApiListing.Of(assemblies.Named(library)).Select(member => member.Line)];
+        // Without what a compiler writes into every record: Equals, GetHashCode, ToString, ==, != and the copying members.
+        List<string> actual = [.. ApiListing.Of(assemblies.Named(library))
+            .Where(member => member.Declaration is not MethodDefinition method || !ApiShape.Has(method, typeof(CompilerGeneratedAttribute).FullName!))
+            .Select(member => member.Line)];
 
         string path = Repository.PathOf("tests", "Architecture.Tests", "approved", library + ".txt");
         if (Environment.GetEnvironmentVariable("MLNET_GPT_APPROVE_API") == "1")

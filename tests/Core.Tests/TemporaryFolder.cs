@@ -7,6 +7,16 @@ internal sealed class TemporaryFolder : IDisposable
 
     public string Path { get; }
 
+    /// <summary>The path of a file or folder in it.</summary>
+    public string this[string name] => System.IO.Path.Combine(Path, name);
+
+    /// <summary>The names directly in it, sorted.</summary>
+    public string[] Names => NamesIn(Path);
+
+    /// <summary>The names directly in a folder, sorted.</summary>
+    public static string[] NamesIn(string folder) =>
+        [.. Directory.EnumerateFileSystemEntries(folder).Select(static entry => System.IO.Path.GetFileName(entry)).Order(StringComparer.Ordinal)];
+
     /// <summary>The path of a file in it.</summary>
     public string File(string name) => System.IO.Path.Combine(Path, name);
 

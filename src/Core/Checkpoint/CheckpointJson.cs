@@ -38,9 +38,10 @@ internal sealed class CheckpointJson : IDisposable
             throw new CorruptFileException(path, $"it is no valid JSON ({exception.Message.TrimEnd('.')}).", Remedy, exception);
         }
 
-        if (document.RootElement.ValueKind == JsonValueKind.Object) return new(path, document);
+        JsonValueKind kind = document.RootElement.ValueKind;
+        if (kind == JsonValueKind.Object) return new(path, document);
         document.Dispose();
-        throw new CorruptFileException(path, $"it holds {document.RootElement.ValueKind} where an object is expected.", Remedy);
+        throw new CorruptFileException(path, $"it holds a JSON {kind} where an object is expected.", Remedy);
     }
 
     /// <summary>A value, or null where it is missing or JSON's null.</summary>

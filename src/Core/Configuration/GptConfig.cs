@@ -57,8 +57,8 @@ public sealed record GptConfig
     /// </summary>
     public float InitializerRange { get; init; } = 0.02f;
 
-    /// <summary>D: the width of one head, C / H.</summary>
-    public int HeadSize => EmbeddingSize / HeadCount;
+    /// <summary>D: the width of one head, C / H (0 where H is not valid, so that any configuration can be printed).</summary>
+    public int HeadSize => HeadCount < 1 ? 0 : EmbeddingSize / HeadCount;
 
     /// <summary>The width of the feed-forward layer: <see cref="FeedForwardSize"/>, or 4·C.</summary>
     public int InnerSize => FeedForwardSize ?? 4 * EmbeddingSize;

@@ -89,14 +89,15 @@ public sealed class TokenFileWriter : IDisposable
     /// <summary>Writes the rest, flushes it to the disk and gives the file its name. Call it once, last.</summary>
     /// <exception cref="EmptyCorpusException">No document has been appended.</exception>
     /// <exception cref="DiskFullException">There is no room; an existing file of that name is still there.</exception>
+    /// <exception cref="ObjectDisposedException">The file is complete, or the writing has ended with an error.</exception>
     public void Complete()
     {
+        Stream stream = _file.Stream;
         if (DocumentCount == 0) throw new EmptyCorpusException($"No document was written to '{_file.Path}'. Give one document with text, or more.");
         var header = new TokenFileHeader(_bytesPerToken, _vocabularySize, _endOfTextId, TokenCount, DocumentCount, _tokenizerHash, _textByteCount);
         try
         {
             Flush();
-            Stream stream = _file.Stream;
             stream.Write(stackalloc byte[(int)(header.OffsetsPosition - stream.Position)]);
             stream.Write(MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_offsets)));
             Span<byte> bytes = stackalloc byte[TokenFileHeader.Size];

@@ -49,6 +49,10 @@ public sealed class AtomicFile : IDisposable
                 throw;
             }
         }
+        catch (Exception exception) when (expectedLength > 0 && IOErrors.IsRoomRefused(exception))
+        {
+            throw new DiskFullException(Path, exception);
+        }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw IOErrors.OnWriting(exception, Path, folder);
@@ -59,7 +63,15 @@ public sealed class AtomicFile : IDisposable
     public string Path { get; }
 
     /// <summary>Where to write the contents; it can seek. Writing to it throws the file system's own exceptions.</summary>
-    public Stream Stream => _stream;
+    /// <exception cref="ObjectDisposedException">The file has been published or given up.</exception>
+    public Stream Stream
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_closed, this);
+            return _stream;
+        }
+    }
 
     /// <summary>Flushes the contents to the disk and gives the file its name. Call it once, last.</summary>
     /// <exception cref="DiskFullException">There is no room for the last bytes; the old file is still there.</exception>

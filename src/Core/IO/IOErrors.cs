@@ -12,6 +12,12 @@ internal static class IOErrors
         ? exception.HResult is WindowsHandleDiskFull or WindowsDiskFull
         : exception.HResult is NoSpace || exception.HResult == (OperatingSystem.IsMacOS() ? QuotaExceededOnMac : QuotaExceeded));
 
+    /// <summary>
+    /// Whether reserving the room for a new file failed. Outside Windows .NET reports that (no room, or more than the file system's files may have) as an
+    /// exception without the system's own number, which all its other I/O exceptions carry.
+    /// </summary>
+    public static bool IsRoomRefused(Exception exception) => exception is IOException { HResult: unchecked((int)0x80131620) }; // COR_E_IO
+
     /// <summary>Whether another handle holds the file.</summary>
     public static bool IsHeldByAnother(IOException exception) => OperatingSystem.IsWindows()
         ? exception.HResult == WindowsSharingViolation

@@ -1,0 +1,176 @@
+using System.Buffers.Binary;
+using System.Text;
+using MLNet.Gpt.Core.Tests.IO;
+
+namespace MLNet.Gpt.Core.Tests.Checkpoint;
+
+[TestClass]
+public sealed class SafeTensorsFileTests
+{
+    [TestMethod]
+    public void A_file_written_by_hand_is_read()
+    {
+        using var folder = new TemporaryFolder();
+        string json = """{"__metadata__":{"format":"pt","note":"ü"},"b":{"dtype":"I64","shape":[1],"data_offsets":[8,16]},"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"empty":{"dtype":"F32","shape":[3,0],"data_offsets":[16,16]},"one":{"dtype":"U8","shape":[],"data_offsets":[16,17]}}  """;
+        WriteFile(folder["a"], json, [.. BitConverter.GetBytes(1.5f), .. BitConverter.GetBytes(-2f), .. BitConverter.GetBytes(7L), 9]);
+        using SafeTensorsFile file = SafeTensorsFile.Open(folder["a"]);
+        CollectionAssert.AreEqual(new[] { "a", "b", "empty", "one" }, file.Tensors.Select(static tensor => tensor.Name).ToArray());
+        Assert.AreEqual("pt", file.Metadata["format"]);
+        Assert.AreEqual("ü", file.Metadata["note"]);
+        Assert.AreEqual("[2, 1] F32", file.Find("a")!.ToString());
+        Assert.IsNull(file.Find("c"));
+        var values = new float[2];
+        file.Read("a", values);
+        CollectionAssert.AreEqual(new[] { 1.5f, -2f }, values);
+        file.Read("a", values.AsSpan(0, 1), firstElement: 1);
+        Assert.AreEqual(-2f, values[0]);
+        file.Read("empty", []);
+        Assert.AreEqual(7L, BitConverter.ToInt64(file.Bytes("b", 0, 8)));
+        Assert.AreEqual(9, file.Bytes("one", 0, 1)[0]);
+        Assert.AreEqual(1L, file.Find("one")!.ElementCount);
+        Assert.AreEqual(0L, file.Find("empty")!.ElementCount);
+    }
+
+    [TestMethod]
+    public void A_file_without_tensors_is_read()
+    {
+        using var folder = new TemporaryFolder();
+        WriteFile(folder["a"], """{"__metadata__":null}""", []);
+        using SafeTensorsFile file = SafeTensorsFile.Open(folder["a"]);
+        Assert.IsEmpty(file.Tensors);
+    }
+
+    // Every value of the two 16-bit types, against .NET's own Half and against the definition of bfloat16.
+    [TestMethod]
+    public void Every_float16_and_bfloat16_is_read_exactly_also_where_it_is_not_aligned()
+    {
+        using var folder = new TemporaryFolder();
+        byte[] all = [.. Enumerable.Range(0, 65_536).SelectMany(static i => BitConverter.GetBytes((ushort)i))];
+        WriteFile(folder["a"], """{"pad":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"h":{"dtype":"F16","shape":[65536],"data_offsets":[1,131073]},"b":{"dtype":"BF16","shape":[256,256],"data_offsets":[131073,262145]}}""", [0, .. all, .. all]);
+        using SafeTensorsFile file = SafeTensorsFile.Open(folder["a"]);
+        var values = new float[65_536];
+        file.Read("h", values);
+        for (int i = 0; i < values.Length; i++)
+        {
+            float expected = (float)BitConverter.UInt16BitsToHalf((ushort)i);
+            Assert.IsTrue(values[i].Equals(expected), $"{i:X4}: {values[i]} for {expected}"); // Equals: NaN is equal to NaN, -0 differs by its bits below
+            if (expected == 0) Assert.AreEqual(float.IsNegative(expected), float.IsNegative(values[i]));
+        }
+
+        file.Read("b", values);
+        for (int i = 0; i < values.Length; i++) Assert.AreEqual((uint)i << 16, BitConverter.SingleToUInt32Bits(values[i]));
+    }
+
+    [TestMethod]
+    public void Float64_is_rounded()
+    {
+        using var folder = new TemporaryFolder();
+        double[] doubles = [0.1, -1e300, double.NaN, 1e-300, 3];
+        WriteFile(folder["a"], """{"d":{"dtype":"F64","shape":[5],"data_offsets":[0,40]}}""", [.. doubles.SelectMany(BitConverter.GetBytes)]);
+        using SafeTensorsFile file = SafeTensorsFile.Open(folder["a"]);
+        var values = new float[5];
+        file.Read("d", values);
+        CollectionAssert.AreEqual(new[] { 0.1f, float.NegativeInfinity, float.NaN, 0f, 3f }, values);
+    }
+
+    [TestMethod]
+    public void Other_types_and_other_lengths_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        WriteFile(folder["a"], """{"i":{"dtype":"I32","shape":[2],"data_offsets":[0,8]},"f":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}""", new byte[16]);
+        SafeTensorsFile file = SafeTensorsFile.Open(folder["a"]);
+        TensorMismatchException exception = Assert.ThrowsExactly<TensorMismatchException>(() => file.Read("i", new float[2]));
+        Assert.AreEqual(("i", "I32"), (exception.TensorName, exception.Found));
+        Assert.ThrowsExactly<ArgumentException>(() => file.Read("none", new float[2]));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Read("f", new float[3]));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Read("f", new float[1], 2));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Read("f", new float[1], -1));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Bytes("f", 4, 5).Length);
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Bytes("f", long.MaxValue, 1).Length);
+        file.Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => file.Read("f", new float[2]));
+    }
+
+    public static IEnumerable<object[]> BrokenHeaders => new (string Rule, string Json, int DataLength, string Problem)[]
+    {
+        ("begins with a brace", """ {"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "doesn't begin with '{'"),
+        ("no array", "[]", 0, "doesn't begin with '{'"),
+        ("valid JSON", """{"a":""", 0, "no valid JSON"),
+        ("nothing after the object", """{} {}""", 0, "no valid JSON"),
+        ("no comment", """{/* */}""", 0, "no valid JSON"),
+        ("names unique", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "'a' appears twice"),
+        ("one metadata", """{"__metadata__":{},"__metadata__":{}}""", 0, "appears twice"),
+        ("metadata are texts", """{"__metadata__":{"a":1}}""", 0, "is not a string"),
+        ("metadata are an object", """{"__metadata__":"x"}""", 0, "is not an object"),
+        ("metadata unique", """{"__metadata__":{"a":"1","a":"2"}}""", 0, "appears twice in its __metadata__"),
+        ("entry is an object", """{"a":[1]}""", 0, "is not an object"),
+        ("dtype present", """{"a":{"shape":[1],"data_offsets":[0,4]}}""", 4, "lacks its dtype"),
+        ("shape present", """{"a":{"dtype":"F32","data_offsets":[0,4]}}""", 4, "lacks its shape"),
+        ("offsets present", """{"a":{"dtype":"F32","shape":[1]}}""", 4, "lacks its data_offsets"),
+        ("shape once", """{"a":{"dtype":"F32","shape":[1],"shape":[1],"data_offsets":[0,4]}}""", 4, "'shape' of tensor 'a' appears twice"),
+        ("dtype is a text", """{"a":{"dtype":4,"shape":[1],"data_offsets":[0,4]}}""", 4, "wrong JSON type"),
+        ("dtype known", """{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}""", 1, "dtype 'F4'"),
+        ("shape of whole numbers", """{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}""", 4, "other than whole numbers"),
+        ("shape not negative", """{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}""", 4, "other than whole numbers"),
+        ("shape in 64 bits", """{"a":{"dtype":"F32","shape":[18446744073709551615],"data_offsets":[0,4]}}""", 4, "other than whole numbers"),
+        ("shape is an array", """{"a":{"dtype":"F32","shape":1,"data_offsets":[0,4]}}""", 4, "is not an array"),
+        ("product in 64 bits", """{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}""", 0, "more bytes than 64 bits"),
+        ("bytes in 64 bits", """{"a":{"dtype":"F64","shape":[2305843009213693952],"data_offsets":[0,0]}}""", 0, "more bytes than 64 bits"),
+        ("two offsets", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}}""", 4, "data_offsets of tensor 'a' are [0]"),
+        ("three offsets", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}""", 4, "data_offsets of tensor 'a' are [0, 4, 8]"),
+        ("end after begin", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}""", 4, "an end that is not before it"),
+        ("length fits shape", """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4, "has 8 bytes; its data_offsets [0, 4] make 4"),
+        ("within the file", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 3, "ends at byte 4 of the data; the file has 3"),
+        ("huge offsets", """{"a":{"dtype":"U8","shape":[4],"data_offsets":[9223372036854775803,9223372036854775807]}}""", 4, "leave a hole"),
+        ("no overlap", """{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}""", 6, "tensors overlap"),
+        ("no shared data", """{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}""", 4, "tensors overlap"),
+        ("no hole", """{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[3,5]}}""", 5, "leave a hole"),
+        ("no hole at the begin", """{"a":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}""", 3, "leave a hole"),
+        ("nothing left over", """{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}""", 3, "take 2 bytes of data; the file has 3"),
+    }.Select(static rule => new object[] { rule.Rule, rule.Json, rule.DataLength, rule.Problem });
+
+    [TestMethod]
+    [DynamicData(nameof(BrokenHeaders))]
+    public void A_file_that_breaks_a_rule_is_refused_with_the_reason(string rule, string json, int dataLength, string problem)
+    {
+        using var folder = new TemporaryFolder();
+        WriteFile(folder["a"], json, new byte[dataLength]);
+        CorruptFileException exception = Assert.ThrowsExactly<CorruptFileException>(() => SafeTensorsFile.Open(folder["a"]), rule);
+        Assert.AreEqual(folder["a"], exception.Path);
+        StringAssert.Contains(exception.Message, problem);
+    }
+
+    [TestMethod]
+    [DataRow(new byte[0], "fewer than the 8")]
+    [DataRow(new byte[] { 1, 2, 3 }, "fewer than the 8")]
+    [DataRow(new byte[] { 0, 0, 0, 0, 0, 0, 0, 0 }, "doesn't begin with '{'")]
+    [DataRow(new byte[] { 3, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'}' }, "said to have 3 bytes; the file has 10")]
+    [DataRow(new byte[] { 255, 255, 255, 255, 255, 255, 255, 255, (byte)'{', (byte)'}' }, "said to have 18446744073709551615 bytes; at most 100000000")]
+    [DataRow(new byte[] { 0x01, 0xE1, 0xF5, 0x05, 0, 0, 0, 0, (byte)'{', (byte)'}' }, "said to have 100000001 bytes; at most 100000000")]
+    [DataRow(new byte[] { 7, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)':', (byte)'0', (byte)'}' }, "no valid JSON")]
+    public void A_file_that_is_no_safetensors_file_is_refused(byte[] bytes, string problem)
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder["a"], bytes);
+        StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => SafeTensorsFile.Open(folder["a"])).Message, problem);
+    }
+
+    [TestMethod]
+    public void A_file_cut_anywhere_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        byte[] whole = File.ReadAllBytes(Path.Combine(CheckpointFixtures.Folder("gpt2"), "model.safetensors"));
+        for (int length = 0; length < whole.Length; length += 97)
+        {
+            File.WriteAllBytes(folder["a"], whole[..length]);
+            Assert.ThrowsExactly<CorruptFileException>(() => SafeTensorsFile.Open(folder["a"]), $"{length}");
+        }
+    }
+
+    private static void WriteFile(string path, string json, byte[] data)
+    {
+        byte[] header = Encoding.UTF8.GetBytes(json), length = new byte[8];
+        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+        File.WriteAllBytes(path, [.. length, .. header, .. data]);
+    }
+}

@@ -1,0 +1,153 @@
+using System.Text.Json;
+using MLNet.Gpt.Core.Tests.IO;
+
+namespace MLNet.Gpt.Core.Tests.Data;
+
+[TestClass]
+public sealed class BatchOrderTests
+{
+    [TestMethod]
+    [DataRow(1_000, 7)]
+    [DataRow(100, 99)]
+    [DataRow(101, 50)]
+    [DataRow(64, 1)]
+    public void Every_row_of_an_epoch_is_visited_exactly_once(int tokens, int context)
+    {
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Counting(folder, tokens);
+        var rows = new PackedRows(file, context);
+        var order = new BatchOrder(rows, seed: 3);
+        for (long epoch = 0; epoch < 20; epoch++)
+        {
+            long count = order.RowsInEpoch(epoch);
+            var starts = new long[count];
+            order.Next(starts);
+            Array.Sort(starts);
+            Assert.AreEqual(starts[0], starts[0] % context); // the offset, below T
+            for (int i = 0; i < count; i++) Assert.AreEqual(starts[0] + (i * context), starts[i]);
+            Assert.IsTrue(starts[^1] <= tokens - 1 - context);
+            Assert.AreEqual(new BatchPosition(epoch, count), order.Position);
+        }
+    }
+
+    [TestMethod]
+    public void Epochs_differ_in_their_order_and_in_where_the_rows_are_cut()
+    {
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Counting(folder, 10_000);
+        var order = new BatchOrder(new PackedRows(file, 64), seed: 1);
+        var epochs = new List<long[]>();
+        for (long epoch = 0; epoch < 100; epoch++)
+        {
+            var starts = new long[order.RowsInEpoch(epoch)];
+            order.Next(starts);
+            epochs.Add(starts);
+        }
+
+        int[] offsets = [.. epochs.Select(static starts => (int)(starts[0] % 64))];
+
+        // 100 draws of 64 numbers leave 64·(63/64)^100 = 13.2 of them out on average, so 51 differ; 40 would be four standard deviations below.
+        Assert.IsGreaterThan(40, offsets.Distinct().Count());
+        Assert.IsTrue(offsets.All(static offset => offset is >= 0 and < 64));
+        Assert.AreEqual(100, epochs.Select(static starts => string.Join(' ', starts)).Distinct().Count());
+        Assert.IsFalse(epochs.Any(static starts => starts.SequenceEqual(starts.Order())));
+    }
+
+    [TestMethod]
+    public void The_order_depends_on_the_seed_alone()
+    {
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Counting(folder, 1_000);
+        var rows = new PackedRows(file, 8);
+        CollectionAssert.AreEqual(Take(new(rows, 5), 500), Take(new(rows, 5), 500));
+        CollectionAssert.AreNotEqual(Take(new(rows, 5), 500), Take(new(rows, 6), 500));
+        CollectionAssert.AreNotEqual(Take(new(rows, -5), 500), Take(new(rows, 5), 500));
+    }
+
+    // A change of these numbers breaks the resuming of every run that was begun before it.
+    [TestMethod]
+    public void The_order_is_the_same_in_every_version()
+    {
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Counting(folder, 41);
+        CollectionAssert.AreEqual(new long[] { 24, 0, 32, 16, 8, 2, 10, 26 }, Take(new(new PackedRows(file, 8), 42), 8));
+    }
+
+    [TestMethod]
+    public void Continuing_from_a_saved_position_gives_the_same_batches()
+    {
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Counting(folder, 1_000);
+        var rows = new PackedRows(file, 9);
+        var random = new Random(2);
+        for (int trial = 0; trial < 200; trial++)
+        {
+            long seed = random.Next();
+            int before = random.Next(0, 600), batch = random.Next(1, 300); // 110 or 111 rows an epoch: batches run over its end
+            var order = new BatchOrder(rows, seed);
+            Take(order, before);
+            string saved = JsonSerializer.Serialize(order.Position);
+            var resumed = new BatchOrder(rows, seed, JsonSerializer.Deserialize<BatchPosition>(saved));
+            for (int i = 0; i < 3; i++) CollectionAssert.AreEqual(Take(order, batch), Take(resumed, batch));
+            Assert.AreEqual(order.Position, resumed.Position);
+        }
+    }
+
+    [TestMethod]
+    public void The_size_of_the_batches_does_not_change_the_order()
+    {
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Counting(folder, 500);
+        var rows = new PackedRows(file, 7);
+        BatchOrder single = new(rows, 1), large = new(rows, 1);
+        long[] expected = Take(large, 300);
+        for (int i = 0; i < 300; i++) Assert.AreEqual(expected[i], Take(single, 1)[0]);
+    }
+
+    [TestMethod]
+    public void A_position_of_other_data_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Counting(folder, 100);
+        var rows = new PackedRows(file, 9); // 10 or 11 rows
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new BatchOrder(rows, 1, new(3, 12))).Message, "other data or another context length");
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new BatchOrder(rows, 1, new(-1, 0)));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new BatchOrder(rows, 1, new(0, -1)));
+    }
+
+    [TestMethod]
+    public void Two_runs_over_the_whole_of_a_small_text_see_each_token_about_equally_often()
+    {
+        // 21 tokens, T = 8: offsets 0 to 7, 1 or 2 rows. Tokens in the middle are predicted in every epoch; those at the ends in a part of them.
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Counting(folder, 21);
+        var rows = new PackedRows(file, 8);
+        var order = new BatchOrder(rows, 9);
+        var predicted = new int[21];
+        const int Epochs = 4_000;
+        long[] inputs = new long[8], targets = new long[8];
+        for (long epoch = 0; epoch < Epochs; epoch++)
+        {
+            foreach (long start in Take(order, (int)order.RowsInEpoch(epoch)))
+            {
+                rows.CopyRow(start, inputs, targets);
+                foreach (long target in targets) predicted[target]++;
+            }
+        }
+
+        // Row k of offset o predicts the tokens o+8k+1 … o+8k+8. Token 1 needs offset 0 (1 in 8); token 8 any offset; token 20 needs o + 16 = 20, so offset 4 (1 in 8).
+        Assert.AreEqual(0, predicted[0]);
+        Assert.AreEqual(Epochs, predicted[8]);
+
+        // 500 expected, standard deviation √(4000·(1/8)·(7/8)) = 21; four of them.
+        Assert.AreEqual(500, predicted[1], 84);
+        Assert.AreEqual(500, predicted[20], 84);
+    }
+
+    private static long[] Take(BatchOrder order, int count)
+    {
+        var starts = new long[count];
+        order.Next(starts);
+        return starts;
+    }
+}

@@ -229,6 +229,7 @@ internal static unsafe partial class Native
     [DllImport(Library)] internal static extern nint ts_select(nint t, long dim, long index);
     [DllImport(Library)] internal static extern nint ts_as_strided(nint t, long* size, long* strides, long n, long offset);
     [DllImport(Library)] internal static extern nint ts_diagonal(nint t, long offset, long dim1, long dim2);
+    [DllImport(Library)] internal static extern nint ts_roll(nint t, long shift, bool has_dim, long dim);
     [DllImport(Library)] internal static extern nint ts_unfold(nint t, long dim, long size, long step);
     [DllImport(Library)] internal static extern long ts_chunk(nint t, long chunks, long dim, nint** result);
     [DllImport(Library)] internal static extern long ts_split(nint t, long size, long dim, nint** result);

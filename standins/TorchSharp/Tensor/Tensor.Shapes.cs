@@ -42,6 +42,8 @@ public static partial class torch
 
         public Tensor diagonal(long offset = 0L, long dim1 = 0L, long dim2 = 1L) => Own(Native.ts_diagonal(Handle, offset, dim1, dim2), this);
 
+        public Tensor roll(long shifts, long? dims = null) => Own(Native.ts_roll(Handle, shifts, dims.HasValue, dims.GetValueOrDefault()), this);
+
         public Tensor as_strided(long[] size, long[] strides, long storageOffset = 0L)
         {
             fixed (long* sizes = size, steps = strides)

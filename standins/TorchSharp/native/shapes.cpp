@@ -46,6 +46,9 @@ TS_API Tensor* ts_as_strided(const Tensor* t, const int64_t* size, const int64_t
 TS_API Tensor* ts_diagonal(const Tensor* t, int64_t offset, int64_t dim1, int64_t dim2) {
     return make([&] { return t->diagonal(offset, dim1, dim2); });
 }
+TS_API Tensor* ts_roll(const Tensor* t, int64_t shift, bool has_dim, int64_t dim) {
+    return make([&] { return has_dim ? t->roll(shift, dim) : t->roll(shift); });
+}
 TS_API Tensor* ts_unfold(const Tensor* t, int64_t dim, int64_t size, int64_t step) {
     return make([&] { return t->unfold(dim, size, step); });
 }

@@ -8,7 +8,7 @@ public sealed class InferenceFailedException : GptException
     /// <param name="work">What was computed, with its size.</param>
     /// <param name="innerException">ONNX Runtime's own exception.</param>
     public InferenceFailedException(GptDevice device, string work, Exception innerException)
-        : base($"ONNX Runtime could not compute {work} on {device}: {innerException.Message.TrimEnd('.')}. Where memory is short, use smaller batches or shorter texts, or another device.", innerException) => Device = device;
+        : base($"ONNX Runtime could not compute {work} on {device}: {OrtRuntime.Plain(innerException)}. Where memory is short, use smaller batches or shorter texts, or another device.", innerException) => Device = device;
 
     /// <summary>Where the model computes.</summary>
     public GptDevice Device { get; }

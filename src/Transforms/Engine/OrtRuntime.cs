@@ -48,9 +48,12 @@ internal static class OrtRuntime
     internal static Exception? MissingLibrary(Exception exception) => exception switch
     {
         DllNotFoundException or EntryPointNotFoundException or BadImageFormatException => exception,
-        TypeInitializationException { InnerException: { } inner } => MissingLibrary(inner),
+        TypeInitializationException start => start.InnerException is { } inner ? MissingLibrary(inner) ?? inner : start,   // an older library gives no table of functions
         _ => null,
     };
+
+    /// <summary>An exception's message without the line break and the full stop that may end it.</summary>
+    internal static string Plain(Exception exception) => exception.Message.AsSpan().TrimEnd().TrimEnd('.').ToString();
 
     private static InferenceSession OpenModel(string modelPath, GptDevice device, OnnxEngineOptions options)
     {
@@ -61,7 +64,7 @@ internal static class OrtRuntime
         }
         catch (OnnxRuntimeException exception)
         {
-            throw new CorruptFileException(modelPath, $"ONNX Runtime refuses it ({exception.Message.TrimEnd('.')}).",
+            throw new CorruptFileException(modelPath, $"ONNX Runtime refuses it ({Plain(exception)}).",
                 "Export the model again, or copy the whole package again; where an operator is unknown, use a newer ONNX Runtime.", exception);
         }
     }
@@ -120,7 +123,7 @@ internal static class OrtRuntime
         }
         catch (OnnxRuntimeException exception)
         {
-            return ($"ONNX Runtime says: {exception.Message.TrimEnd('.')}.", exception);
+            return ($"ONNX Runtime says: {Plain(exception)}.", exception);
         }
     }
 }

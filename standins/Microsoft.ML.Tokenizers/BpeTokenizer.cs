@@ -114,7 +114,7 @@ public sealed class BpeTokenizer : Tokenizer
             Word word = Look(source.Slice(offset, length));
             int taken = Math.Min(word.Ids.Length, settings.MaxTokenCount - tokenCount);
             tokenCount += taken;
-            int index = taken == word.Ids.Length ? 0 : word.UnitsBefore(word.Ids.Length - taken, this);
+            int index = taken == word.Ids.Length ? 0 : word.UnitsBeforeLast(taken, this);
             if (index > 0 || tokenCount >= settings.MaxTokenCount) return offset + index;
         }
 
@@ -176,11 +176,11 @@ public sealed class BpeTokenizer : Tokenizer
             if (token is null || token.Length > pending.Length - pendingBytes) return OperationStatus.InvalidData;
             foreach (char character in token) pending[pendingBytes++] = (byte)ByteAlphabet.ToByte(character);
             pendingIds++;
-            int complete = CompletePrefix(pending[..pendingBytes]);
+            int complete = PartialUtf8.CompletePrefix(pending[..pendingBytes]);
             if (complete < 0) return OperationStatus.InvalidData;
             if (complete < pendingBytes) continue; // the next token completes the character
 
-            int count = Encoding.UTF8.GetChars(pending[..pendingBytes], characters);
+            int count = PartialUtf8.ToUtf16(pending[..pendingBytes], characters);
             if (!characters[..count].TryCopyTo(destination[charsWritten..])) return OperationStatus.DestinationTooSmall;
             charsWritten += count;
             idsConsumed += pendingIds;
@@ -204,7 +204,7 @@ public sealed class BpeTokenizer : Tokenizer
             int taken = Math.Min(word.Ids.Length, settings.MaxTokenCount - count);
             ids?.AddRange(word.Ids.AsSpan(0, taken));
             count += taken;
-            int units = taken == word.Ids.Length ? length : word.UnitsBefore(taken, this);
+            int units = taken == word.Ids.Length ? length : word.UnitsOfFirst(taken, this);
             charsConsumed = offset + units;
             if (units < length || count >= settings.MaxTokenCount) break;
         }
@@ -309,33 +309,6 @@ public sealed class BpeTokenizer : Tokenizer
         }
     }
 
-    /// <summary>How many leading bytes make whole characters; -1 where a byte can't stand where it does.</summary>
-    private static int CompletePrefix(ReadOnlySpan<byte> utf8)
-    {
-        int position = 0;
-        while (position < utf8.Length)
-        {
-            int length = utf8[position] switch
-            {
-                < 0x80 => 1,
-                >= 0xC0 and < 0xE0 => 2,
-                >= 0xE0 and < 0xF0 => 3,
-                >= 0xF0 and < 0xF8 => 4,
-                _ => -1,
-            };
-            if (length < 0) return -1;
-            if (position + length > utf8.Length) return position;
-            for (int i = 1; i < length; i++)
-            {
-                if ((utf8[position + i] & 0xC0) != 0x80) return -1;
-            }
-
-            position += length;
-        }
-
-        return position;
-    }
-
     private static void RequirePositive(int maxTokenCount, [System.Runtime.CompilerServices.CallerArgumentExpression(nameof(maxTokenCount))] string? name = null)
     {
         if (maxTokenCount <= 0) throw new ArgumentOutOfRangeException(name, maxTokenCount, "At least one token must be allowed.");
@@ -347,16 +320,29 @@ public sealed class BpeTokenizer : Tokenizer
 
         public int[] Ids { get; } = ids;
 
-        /// <summary>The UTF-16 units of the text before token <paramref name="index"/>.</summary>
-        public int UnitsBefore(int index, BpeTokenizer tokenizer)
+        // Characters that have no token count for neither of these two, as in the original.
+
+        /// <summary>The UTF-16 units of the first <paramref name="count"/> tokens, counted from the text's start.</summary>
+        public int UnitsOfFirst(int count, BpeTokenizer tokenizer) => Unit(Length(Ids.AsSpan(0, count), tokenizer), fromEnd: false, tokenizer);
+
+        /// <summary>The UTF-16 units before the last <paramref name="count"/> tokens, counted from the text's end.</summary>
+        public int UnitsBeforeLast(int count, BpeTokenizer tokenizer) => Unit(Length(Ids.AsSpan(Ids.Length - count), tokenizer), fromEnd: true, tokenizer);
+
+        private int Unit(int length, bool fromEnd, BpeTokenizer tokenizer)
         {
-            int length = 0;
-            for (int i = 0; i < index; i++) length += tokenizer._tokens[Ids[i]].Length;
-            if (!tokenizer._byteLevel) return length;
+            if (!tokenizer._byteLevel) return fromEnd ? _text.Length - length : length;
 
             Span<int> sources = new int[_text.Length * 3];
             int count = ByteAlphabet.Encode(_text, new char[_text.Length * 3], sources);
-            return length >= count ? _text.Length : sources[length];
+            int position = fromEnd ? count - length : length;
+            return position >= count ? _text.Length : sources[position];
+        }
+
+        private static int Length(ReadOnlySpan<int> ids, BpeTokenizer tokenizer)
+        {
+            int length = 0;
+            foreach (int id in ids) length += tokenizer._tokens[id].Length;
+            return length;
         }
     }
 }

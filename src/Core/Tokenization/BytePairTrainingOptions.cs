@@ -17,8 +17,8 @@ public sealed record BytePairTrainingOptions
 
     /// <summary>
     /// The special tokens; they get the first ids, in this order. <see cref="GptTokenizer.EndOfText"/> must be one of them, and is the
-    /// only one by default. A special token must not be a single word to the pre-tokenization (as "the" would be), for then it
-    /// could not be told from text.
+    /// only one by default. A special token must not be written as a token that the texts themselves give (as "the" would be);
+    /// training ends with an <see cref="ArgumentException"/> if it is.
     /// </summary>
     public IReadOnlyList<string> SpecialTokens { get; init; } = [GptTokenizer.EndOfText];
 
@@ -42,9 +42,9 @@ public sealed record BytePairTrainingOptions
         {
             if (string.IsNullOrEmpty(token)) throw new ArgumentException($"{nameof(SpecialTokens)} holds an empty token; remove it.", nameof(SpecialTokens));
             if (SpecialTokens.Count(other => other == token) > 1) throw new ArgumentException($"{nameof(SpecialTokens)} holds '{token}' twice; remove one.", nameof(SpecialTokens));
-            if (IsOneWord(token))
+            if (token.Length == 1 && ByteAlphabet.ToBytes(token) is not null)
             {
-                throw new ArgumentException($"Special token '{token}' is a single word to the pre-tokenization, so text could hold it as an ordinary token; choose one such as '<|{token.Trim()}|>'.", nameof(SpecialTokens));
+                throw new ArgumentException($"Special token '{token}' is written just as the token of a byte; choose a longer one, such as '<|{token}|>'.", nameof(SpecialTokens));
             }
         }
 
@@ -56,9 +56,4 @@ public sealed record BytePairTrainingOptions
 
         return this;
     }
-
-    // A vocabulary writes bytes as text, so a special token collides with a word if either reading of it is one word.
-    private static bool IsOneWord(string token) =>
-        GptPreTokenizer.FirstWordLength(token) == token.Length
-        || (ByteAlphabet.ToBytes(token) is { } bytes && System.Text.Encoding.UTF8.GetString(bytes) is var text && GptPreTokenizer.FirstWordLength(text) == text.Length);
 }

@@ -12,6 +12,8 @@ namespace MLNet.Gpt;
 /// <remarks>Create it with <c>ml.Gpt().Trainers.LanguageModel</c>. Immutable; <c>Fit</c> may be called again. Training uses the process's libtorch threads and random state.</remarks>
 public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransformer>
 {
+    private const string OutputColumnName = "LogLikelihood";
+
     private readonly MLContext _context;
     private readonly string _inputColumnName;
     private readonly LanguageModelOptions _options;
@@ -46,8 +48,8 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
     public GptLanguageModelTransformer Fit(IDataView trainSet, IDataView? validationSet)
     {
         ArgumentNullException.ThrowIfNull(trainSet);
-        TextColumn.Check(trainSet.Schema, _inputColumnName);
-        if (validationSet is not null) TextColumn.Check(validationSet.Schema, _inputColumnName);
+        TextColumnMapper.FindText(_inputColumnName, trainSet.Schema);
+        if (validationSet is not null) TextColumnMapper.FindText(_inputColumnName, validationSet.Schema);
         IHost host = ((IHostEnvironment)_context).Register("Gpt");
         using IChannel channel = host.Start("LanguageModel");
         void Log(string line) => channel.Info(MessageSensitivity.None, "{0}", line);
@@ -78,7 +80,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
 
         // 3. A fresh network, or the one of the run to resume.
         RunFolder? folder = options.RunFolder is null ? null
-            : new(options.RunFolder, tokenizer, RunFingerprint.Of(options, precision, device, seed, tokenizer.Hash, HashOf(corpus.Train.Path)));
+            : new(options.RunFolder, tokenizer, seed, RunFingerprint.Of(options, precision, device, seed, tokenizer.Hash, HashOf(corpus.Train.Path)));
         resumed?.RequireSame(folder!);
         GptNetwork network;
         if (resumed is null)
@@ -97,7 +99,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
             LogPlan(options, network, trainingRows, validationRows, Log);
             PretrainingResult result = new PretrainingLoop(network, trainingRows, validationRows, options, seed, folder, Log).Run(resumed);
             var model = new GptModel(new TorchCausalModel(network), tokenizer);
-            return new(_context.Gpt().Transforms.ScoreText("LogLikelihood", _inputColumnName, model).Fit(trainSet), model, result);
+            return new(_context.Gpt().Transforms.ScoreText(OutputColumnName, _inputColumnName, model).Fit(trainSet), model, result);
         }
         catch
         {
@@ -107,7 +109,11 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
     }
 
     /// <inheritdoc/>
-    public SchemaShape GetOutputSchema(SchemaShape inputSchema) => ScoreTextEstimator.OutputSchemaOf(inputSchema, _inputColumnName, "LogLikelihood", new());
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        return TextColumnShape.Add(inputSchema, _inputColumnName, ScoreTextTransformer.OutputsOf(OutputColumnName, _inputColumnName, new()));
+    }
 
     private GptTokenizer TrainTokenizer(IDataView input, CorpusOptions corpusOptions, Action<string> log)
     {

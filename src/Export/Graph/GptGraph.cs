@@ -10,7 +10,7 @@ namespace MLNet.Gpt;
 /// <remarks>
 /// Attention is ONNX's own operator, which has CPU and CUDA kernels for float32 and appends to the cache itself. SkipLayerNormalization
 /// (residual sum, bias and normalisation in one pass), FastGelu (bias and GELU-tanh) and FusedMatMul (the tied head without a transposed copy
-/// in the graph) are ONNX Runtime's; with them a block has nine nodes, and at one row a node's dispatch is a cost of its own.
+/// in the graph) are ONNX Runtime's; with them a block has ten nodes, and at one row a node's dispatch is a cost of its own.
 /// </remarks>
 internal sealed class GptGraph
 {

@@ -177,7 +177,7 @@ public class AutogradTests
         Values.AreEqual([12, 27], first[0]);                                   // 3x²
         Values.AreEqual([12, 18], autograd.grad([first[0].sum()], [x])[0]);    // 6x
         Assert.IsNull(x.grad);
-        Assert.ThrowsExactly<ExternalException>(() => autograd.grad([(x * 2).sum()], [unused]));
+        // Without allow_unused the original ends the process: its native grad has no try/catch.
         Assert.IsTrue(autograd.grad([(x * 2).sum()], [unused], allow_unused: true)[0].IsInvalid);
     }
 

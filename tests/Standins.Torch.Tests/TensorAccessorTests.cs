@@ -40,9 +40,9 @@ public class TensorAccessorTests
         Tensor x = zeros(2, 2);
         TensorAccessor<float> elements = x.data<float>();
         elements[1, 0] = 5;
-        elements[1] = 4;
+        Assert.ThrowsExactly<IndexOutOfRangeException>(() => elements[1] = 4); // a place in row-major order is for reading
         elements.CopyFrom([7], 0, 3);
-        Values.AreEqual([0, 4, 5, 7], x);
+        Values.AreEqual([0, 0, 5, 7], x);
     }
 
     [TestMethod]

@@ -264,7 +264,6 @@ internal static unsafe partial class Native
     [DllImport(Library)] internal static extern int ts_addmm_(nint t, nint a, nint b, float beta, float alpha);
     [DllImport(Library)] internal static extern nint ts_addmv(nint t, nint a, nint b, float beta, float alpha);
     [DllImport(Library)] internal static extern int ts_addmv_(nint t, nint a, nint b, float beta, float alpha);
-    [DllImport(Library)] internal static extern nint ts_baddbmm(nint t, nint a, nint b, float beta, float alpha);
     [DllImport(Library)] internal static extern nint ts_einsum(byte* equation, nint* items, long n);
 
     // torch.nn.functional: nn.cpp

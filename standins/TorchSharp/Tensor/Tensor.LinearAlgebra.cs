@@ -32,11 +32,5 @@ public static partial class torch
 
         public Tensor addmv(Tensor mat, Tensor vec, float beta = 1.0f, float alpha = 1.0f) =>
             Own(Native.ts_addmv(Handle, mat.Handle, vec.Handle, beta, alpha), this, mat, vec);
-
-        public Tensor addmv_(Tensor mat, Tensor vec, float beta = 1.0f, float alpha = 1.0f) =>
-            Done(Native.ts_addmv_(Handle, mat.Handle, vec.Handle, beta, alpha), mat, vec);
-
-        public Tensor baddbmm(Tensor batch1, Tensor batch2, float beta = 1, float alpha = 1) =>
-            Own(Native.ts_baddbmm(Handle, batch1.Handle, batch2.Handle, beta, alpha), this, batch1, batch2);
     }
 }

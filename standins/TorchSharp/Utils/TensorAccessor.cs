@@ -20,8 +20,9 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
 
     public T this[params long[] indices]
     {
-        get => *At(indices);
-        set => *At(indices) = value;
+        get => indices.Length == 1 ? *AtPlace(indices[0]) : *AtCoordinate(indices);
+        // Unlike reading, writing takes a coordinate only, in the original too.
+        set => *AtCoordinate(indices) = value;
     }
 
     public T[] ToArray()
@@ -45,9 +46,6 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
         var walk = new Walk(tensor, tensorIndex);
         for (int i = 0; i < count; i++) array[arrayIndex + i] = start[walk.Next()];
     }
-
-    public void CopyFrom(T[] array, int arrayIndex = 0, long tensorIndex = 0) =>
-        CopyFrom((ReadOnlySpan<T>)array, arrayIndex, tensorIndex);
 
     public void CopyFrom(ReadOnlySpan<T> array, int arrayIndex = 0, long tensorIndex = 0)
     {
@@ -76,17 +74,16 @@ public sealed unsafe class TensorAccessor<T> : IDisposable, IEnumerable<T> where
         return Math.Max(0, Math.Min(length - arrayIndex, Count - tensorIndex));
     }
 
-    /// <summary>One index counts elements in row-major order; several are a coordinate.</summary>
-    private T* At(long[] indices)
+    /// <summary>The element at a place in row-major order.</summary>
+    private T* AtPlace(long index)
     {
-        if (indices.Length == 1)
-        {
-            long index = indices[0];
-            if (index >= Count) throw new IndexOutOfRangeException();
-            ArgumentOutOfRangeException.ThrowIfNegative(index);
-            return start + (tensor.is_contiguous() ? index : new Walk(tensor, index).Next());
-        }
+        if (index >= Count) throw new IndexOutOfRangeException();
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        return start + (tensor.is_contiguous() ? index : new Walk(tensor, index).Next());
+    }
 
+    private T* AtCoordinate(long[] indices)
+    {
         long offset = 0;
         for (int i = (int)tensor.ndim - 1; i >= 0; i--)
         {

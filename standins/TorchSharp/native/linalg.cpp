@@ -24,7 +24,6 @@ ADDED_PRODUCT(addmm)
 ADDED_PRODUCT_(addmm)
 ADDED_PRODUCT(addmv)
 ADDED_PRODUCT_(addmv)
-ADDED_PRODUCT(baddbmm)
 
 TS_API Tensor* ts_einsum(const char* equation, Tensor* const* items, int64_t n) {
     return make([&] { return at::einsum(equation, list(items, n)); });

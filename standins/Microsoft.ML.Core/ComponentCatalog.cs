@@ -3,16 +3,14 @@ using System.Reflection;
 namespace Microsoft.ML.Runtime;
 
 /// <summary>The loadable classes of the assemblies that were registered.</summary>
-public sealed class ComponentCatalog
+internal sealed class ComponentCatalog
 {
     private const BindingFlags Any = BindingFlags.Public | BindingFlags.NonPublic;
 
     private readonly HashSet<string> _assemblies = [];
     private readonly Dictionary<(string Name, Type Signature), Func<IHostEnvironment, object[], object>> _factories = [];
 
-    internal ComponentCatalog() { }
-
-    internal void RegisterAssembly(Assembly assembly)
+    public void RegisterAssembly(Assembly assembly)
     {
         lock (_assemblies)
         {
@@ -30,7 +28,7 @@ public sealed class ComponentCatalog
         }
     }
 
-    internal bool TryCreateInstance(IHostEnvironment env, Type signature, string name, object[] args, out object instance)
+    public bool TryCreateInstance(IHostEnvironment env, Type signature, string name, object[] args, out object instance)
     {
         Func<IHostEnvironment, object[], object> factory;
         lock (_assemblies)

@@ -1,6 +1,6 @@
 namespace Microsoft.ML.Runtime;
 
-/// <summary>An environment, or a host in it; hosts share the root's listeners and component catalog.</summary>
+/// <summary>An environment, or a host in it; hosts share the root's listener and component catalog.</summary>
 internal sealed class HostEnvironment : IHost, IHostEnvironmentInternal
 {
     private readonly HostEnvironment _root;
@@ -40,93 +40,46 @@ internal sealed class HostEnvironment : IHost, IHostEnvironmentInternal
 
     public int? GpuDeviceId { get; set; }
 
-    public string ContextDescription => _parent is null ? "HostEnvironment" : _fullName;
-
     public IHost Register(string name, int? seed = null, bool? verbose = null)
     {
         Contracts.CheckNonEmpty(name, nameof(name));
         return new HostEnvironment(this, name, seed);
     }
 
-    public IChannel Start(string name) => new Channel(this, name);
-
-    public IPipe<TMessage> StartPipe<TMessage>(string name) => new SilentPipe<TMessage>(this);
-
-    public IProgressChannel StartProgressChannel(string name)
-    {
-        Contracts.CheckNonEmpty(name, nameof(name));
-        return new ProgressChannel();
-    }
-
-    public TException Process<TException>(TException ex) where TException : Exception
-    {
-        if (ex is not null)
-            Contracts.Mark(ex).Data["Throwing component"] = _fullName ?? "Environment";
-        return ex;
-    }
+    public IChannel Start(string name) => new Channel(_root, Join(_fullName, name));
 
     private static string Join(string parent, string name) => string.IsNullOrEmpty(parent) ? name : $"{parent}; {name}";
 
     private sealed class Channel : IChannel
     {
-        private readonly HostEnvironment _host;
+        private const ChannelMessageKind Trace = 0;
+        private const ChannelMessageKind WarningKind = (ChannelMessageKind)2;
+
+        private readonly HostEnvironment _root;
         private readonly string _fullName;
         private readonly long _started = Environment.TickCount64;
         private bool _disposed;
 
-        public Channel(HostEnvironment host, string name)
+        public Channel(HostEnvironment root, string fullName)
         {
-            _host = host;
-            _fullName = Join(host._fullName, name);
-            Trace(MessageSensitivity.None, "Channel started");
+            _root = root;
+            _fullName = fullName;
+            Send(new(Trace, "Channel started"));
         }
 
-        public string ContextDescription => _fullName;
+        public void Info(MessageSensitivity sensitivity, string fmt, params object[] args) => Send(new(ChannelMessageKind.Info, fmt, args));
 
-        public TException Process<TException>(TException ex) where TException : Exception => _host.Process(ex);
-
-        public void Send(ChannelMessage msg) => _host._root.Listener?.Invoke(_fullName, msg);
-
-        public void Trace(MessageSensitivity sensitivity, string fmt) => Send(new(ChannelMessageKind.Trace, sensitivity, fmt));
-        public void Trace(MessageSensitivity sensitivity, string fmt, params object[] args) => Send(new(ChannelMessageKind.Trace, sensitivity, fmt, args));
-        public void Error(MessageSensitivity sensitivity, string fmt) => Send(new(ChannelMessageKind.Error, sensitivity, fmt));
-        public void Error(MessageSensitivity sensitivity, string fmt, params object[] args) => Send(new(ChannelMessageKind.Error, sensitivity, fmt, args));
-        public void Warning(MessageSensitivity sensitivity, string fmt) => Send(new(ChannelMessageKind.Warning, sensitivity, fmt));
-        public void Warning(MessageSensitivity sensitivity, string fmt, params object[] args) => Send(new(ChannelMessageKind.Warning, sensitivity, fmt, args));
-        public void Info(MessageSensitivity sensitivity, string fmt) => Send(new(ChannelMessageKind.Info, sensitivity, fmt));
-        public void Info(MessageSensitivity sensitivity, string fmt, params object[] args) => Send(new(ChannelMessageKind.Info, sensitivity, fmt, args));
+        public void Warning(MessageSensitivity sensitivity, string fmt) => Send(new(WarningKind, fmt));
 
         public void Dispose()
         {
             if (_disposed)
                 return;
             _disposed = true;
-            Trace(MessageSensitivity.None, "Channel finished. Elapsed {0:c}.", TimeSpan.FromMilliseconds(Environment.TickCount64 - _started));
-            Trace(MessageSensitivity.None, "Channel disposed");
+            Send(new(Trace, "Channel finished. Elapsed {0:c}.", [TimeSpan.FromMilliseconds(Environment.TickCount64 - _started)]));
+            Send(new(Trace, "Channel disposed"));
         }
-    }
 
-    /// <summary>A pipe of messages that nothing in the environment listens to.</summary>
-    private sealed class SilentPipe<TMessage>(HostEnvironment host) : IPipe<TMessage>
-    {
-        public string ContextDescription => host.ContextDescription;
-
-        public TException Process<TException>(TException ex) where TException : Exception => host.Process(ex);
-
-        public void Send(TMessage msg) { }
-
-        public void Dispose() { }
-    }
-
-    /// <summary>Progress that isn't shown: in the original too, none of it reaches <c>MLContext.Log</c>.</summary>
-    private sealed class ProgressChannel : IProgressChannel
-    {
-        public IProgressChannel StartProgressChannel(string name) => new ProgressChannel();
-
-        public void SetHeader(ProgressHeader header, Action<IProgressEntry> fillAction) { }
-
-        public void Checkpoint(params double?[] values) { }
-
-        public void Dispose() { }
+        private void Send(ChannelMessage message) => _root.Listener?.Invoke(_fullName, message);
     }
 }

@@ -55,11 +55,12 @@ internal sealed class ModelLoadContext : IDisposable
     // The model names the assembly of its loader, so that no one has to register it.
     private object Create(IHostEnvironment env, Type signature)
     {
+        var catalog = ((HostEnvironment)env).ComponentCatalog;
         if (_header.LoaderAssemblyName.Length > 0)
-            env.ComponentCatalog.RegisterAssembly(Assembly.Load(_header.LoaderAssemblyName));
+            catalog.RegisterAssembly(Assembly.Load(_header.LoaderAssemblyName));
         foreach (string name in (string[])[_header.LoaderSignature, _header.LoaderSignatureAlt])
         {
-            if (!string.IsNullOrWhiteSpace(name) && env.ComponentCatalog.TryCreateInstance(env, signature, name, [this], out object instance))
+            if (!string.IsNullOrWhiteSpace(name) && catalog.TryCreateInstance(env, signature, name, [this], out object instance))
                 return instance;
         }
         return null;

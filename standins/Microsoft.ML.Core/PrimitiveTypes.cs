@@ -8,10 +8,9 @@ internal static class PrimitiveTypes
         NumberDataViewType.SByte, NumberDataViewType.Byte, NumberDataViewType.Int16, NumberDataViewType.UInt16,
         NumberDataViewType.Int32, NumberDataViewType.UInt32, NumberDataViewType.Int64, NumberDataViewType.UInt64,
         NumberDataViewType.Single, NumberDataViewType.Double, TextDataViewType.Instance, BooleanDataViewType.Instance,
-        TimeSpanDataViewType.Instance, DateTimeDataViewType.Instance, DateTimeOffsetDataViewType.Instance, RowIdDataViewType.Instance,
     ];
 
-    /// <param name="code">1 to 16, in the order of the original's kinds of data.</param>
+    /// <param name="code">1 to 12, in the order of the original's kinds of data.</param>
     public static PrimitiveDataViewType FromCode(byte code) => _all[code - 1];
 
     public static PrimitiveDataViewType FromRawTypeOrNull(Type rawType) => Array.Find(_all, type => type.RawType == rawType);

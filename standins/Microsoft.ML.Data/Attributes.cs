@@ -26,7 +26,7 @@ public sealed class VectorTypeAttribute : Attribute
 
     public VectorTypeAttribute(int size) : this([size]) { }
 
-    public VectorTypeAttribute(params int[] dimensions)
+    private VectorTypeAttribute(int[] dimensions)
     {
         Contracts.CheckParam(dimensions.All(dimension => dimension >= 0), nameof(dimensions), "Should contain only non-negative values");
         Dimensions = dimensions;
@@ -41,7 +41,7 @@ public sealed class LoadColumnAttribute : Attribute
 
     public LoadColumnAttribute(int start, int end) : this([.. Enumerable.Range(start, Math.Max(0, end - start + 1))]) { }
 
-    public LoadColumnAttribute(int[] columnIndexes) => Fields = columnIndexes;
+    private LoadColumnAttribute(int[] columnIndexes) => Fields = columnIndexes;
 
     internal int[] Fields { get; }
 }

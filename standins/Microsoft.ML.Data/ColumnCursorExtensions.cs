@@ -2,16 +2,10 @@ namespace Microsoft.ML.Data;
 
 public static class ColumnCursorExtensions
 {
-    public static IEnumerable<T> GetColumn<T>(this IDataView data, string columnName) => GetColumn<T>(data, data.Schema[columnName]);
-
-    public static IEnumerable<T> GetColumn<T>(this IDataView data, DataViewSchema.Column column)
+    public static IEnumerable<T> GetColumn<T>(this IDataView data, string columnName)
     {
         Contracts.CheckValue(data, nameof(data));
-        Contracts.CheckNonEmpty(column.Name, nameof(column));
-        var own = data.Schema[column.Index];
-        Contracts.CheckParam(own.Name == column.Name && own.Type == column.Type, nameof(column),
-            $"column with name {column.Name}, type {column.Type}, and index {column.Index} cannot be found in data");
-
+        var column = data.Schema[columnName];
         var itemType = (column.Type as VectorDataViewType)?.ItemType;
         if (column.Type.RawType == typeof(T))
             return Read<T, T>(data, column, value => value);

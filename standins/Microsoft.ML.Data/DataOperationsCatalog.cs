@@ -21,13 +21,6 @@ public sealed class DataOperationsCatalog
         return new EnumerableDataView<TRow>(data, new(schemaDefinition));
     }
 
-    public IDataView LoadFromEnumerable<TRow>(IEnumerable<TRow> data, DataViewSchema schema) where TRow : class
-    {
-        Contracts.CheckValue(data, nameof(data));
-        Contracts.CheckValue(schema, nameof(schema));
-        return LoadFromEnumerable(data, ObjectColumns<TRow>.DefinitionFor(schema));
-    }
-
     public IEnumerable<TRow> CreateEnumerable<TRow>(
         IDataView data, bool reuseRowObject, bool ignoreMissingColumns = false, SchemaDefinition schemaDefinition = null) where TRow : class, new()
     {

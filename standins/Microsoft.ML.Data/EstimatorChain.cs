@@ -7,15 +7,9 @@ public sealed class EstimatorChain<TLastTransformer> : IEstimator<TransformerCha
 {
     private readonly (IEstimator<ITransformer> Estimator, TransformerScope Scope, bool CacheAfter)[] _steps;
 
-    public readonly IEstimator<TLastTransformer> LastEstimator;
+    internal EstimatorChain() : this([]) { }
 
-    public EstimatorChain() : this([]) { }
-
-    private EstimatorChain((IEstimator<ITransformer> Estimator, TransformerScope Scope, bool CacheAfter)[] steps)
-    {
-        _steps = steps;
-        LastEstimator = steps.LastOrDefault().Estimator as IEstimator<TLastTransformer>;
-    }
+    private EstimatorChain((IEstimator<ITransformer> Estimator, TransformerScope Scope, bool CacheAfter)[] steps) => _steps = steps;
 
     public TransformerChain<TLastTransformer> Fit(IDataView input)
     {
@@ -42,7 +36,7 @@ public sealed class EstimatorChain<TLastTransformer> : IEstimator<TransformerCha
         return new([.. _steps, (estimator, scope, false)]);
     }
 
-    public EstimatorChain<TLastTransformer> AppendCacheCheckpoint(IHostEnvironment env)
+    internal EstimatorChain<TLastTransformer> AppendCacheCheckpoint(IHostEnvironment env)
     {
         Contracts.CheckValue(env, nameof(env));
         Contracts.Check(_steps.Length > 0, "Current estimator chain has no estimator, can't append cache checkpoint.");

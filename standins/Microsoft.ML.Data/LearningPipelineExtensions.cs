@@ -15,14 +15,6 @@ public static class LearningPipelineExtensions
         return chain.Append(estimator, scope);
     }
 
-    public static TransformerChain<TTrans> Append<TTrans>(this ITransformer start, TTrans transformer)
-        where TTrans : class, ITransformer
-    {
-        Contracts.CheckValue(start, nameof(start));
-        Contracts.CheckValue(transformer, nameof(transformer));
-        return new(start, transformer);
-    }
-
     public static EstimatorChain<TTrans> AppendCacheCheckpoint<TTrans>(this IEstimator<TTrans> start, IHostEnvironment env)
         where TTrans : class, ITransformer
     {

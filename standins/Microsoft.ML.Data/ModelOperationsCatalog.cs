@@ -62,9 +62,4 @@ public sealed class ModelOperationsCatalog
         where TSrc : class
         where TDst : class, new() =>
         new(transformer, ignoreMissingColumns, inputSchemaDefinition, outputSchemaDefinition);
-
-    public PredictionEngine<TSrc, TDst> CreatePredictionEngine<TSrc, TDst>(ITransformer transformer, DataViewSchema inputSchema)
-        where TSrc : class
-        where TDst : class, new() =>
-        new(transformer, ignoreMissingColumns: false, ObjectColumns<TSrc>.DefinitionFor(inputSchema), null);
 }

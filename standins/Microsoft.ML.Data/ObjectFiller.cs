@@ -11,12 +11,11 @@ internal sealed class ObjectFiller<TRow> where TRow : class
     public ObjectFiller(DataViewSchema schema, bool ignoreMissingColumns, SchemaDefinition definition)
     {
         _schema = schema;
-        definition ??= SchemaDefinition.Create(typeof(TRow), SchemaDefinition.Direction.Write);
-        foreach (var column in definition)
+        foreach (var column in definition ?? SchemaDefinition.Create(typeof(TRow), forWriting: true))
         {
-            var member = definition.MemberOf(typeof(TRow), column);
-            if (schema.GetColumnOrNull(column.ColumnName) is { } source)
+            if (schema.GetColumnOrNull(column.Name) is { } source)
             {
+                var member = column.Member;
                 var itemType = SchemaDefinition.ItemTypeOf(SchemaDefinition.TypeOf(member), out bool isVector);
                 var vector = source.Type as VectorDataViewType;
                 Contracts.Check(isVector == vector is not null && itemType == (vector?.ItemType ?? source.Type).RawType,
@@ -25,7 +24,7 @@ internal sealed class ObjectFiller<TRow> where TRow : class
             }
             else if (!ignoreMissingColumns)
             {
-                throw Contracts.ExceptMissingColumn("", column.ColumnName);
+                throw Contracts.ExceptMissingColumn("", column.Name);
             }
         }
     }

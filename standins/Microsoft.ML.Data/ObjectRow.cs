@@ -5,36 +5,22 @@ namespace Microsoft.ML.Data;
 /// <summary>The columns that a class's members make, and how to read them from one object after another.</summary>
 internal sealed class ObjectColumns<TRow> where TRow : class
 {
-    private readonly MemberInfo[] _members;
+    private readonly SchemaDefinition _definition;
 
     public ObjectColumns(SchemaDefinition definition)
     {
-        definition ??= SchemaDefinition.Create(typeof(TRow), SchemaDefinition.Direction.Read);
-        _members = [.. definition.Select(column => definition.MemberOf(typeof(TRow), column))];
+        _definition = definition ?? SchemaDefinition.Create(typeof(TRow), forWriting: false);
         var schema = new DataViewSchema.Builder();
-        foreach (var column in definition)
-            schema.AddColumn(string.IsNullOrEmpty(column.ColumnName) ? column.MemberName : column.ColumnName, column.ColumnType, column.Annotations);
+        foreach (var column in _definition)
+            schema.AddColumn(column.Name, column.Type);
         Schema = schema.ToSchema();
     }
 
     public DataViewSchema Schema { get; }
 
-    /// <summary>The members that hold a given schema's columns, with its types, which may say more, and its annotations.</summary>
-    public static SchemaDefinition DefinitionFor(DataViewSchema schema)
-    {
-        var definition = SchemaDefinition.Create(typeof(TRow), SchemaDefinition.Direction.Read);
-        foreach (var column in schema)
-        {
-            var member = definition[column.Name] ?? throw Contracts.Except($"Type should contain a member named {column.Name}");
-            member.ColumnType = column.Type;
-            member.AddAnnotations(column.Annotations);
-        }
-        return definition;
-    }
-
     public Delegate CreateGetter(int column, Func<TRow> current)
     {
-        var member = _members[column];
+        var member = _definition[column].Member;
         var memberType = SchemaDefinition.TypeOf(member);
         var type = Schema[column].Type;
         if (memberType == typeof(string))

@@ -30,12 +30,12 @@ public abstract class PredictionEngineBase<TSrc, TDst> : IDisposable
 
     public TDst Predict(TSrc example)
     {
+        Contracts.CheckValue(example, nameof(example));
+        _input.Show(example);
         TDst prediction = new();
-        Predict(example, ref prediction);
+        _fill(prediction);
         return prediction;
     }
-
-    public abstract void Predict(TSrc example, ref TDst prediction);
 
     public void Dispose()
     {
@@ -44,12 +44,6 @@ public abstract class PredictionEngineBase<TSrc, TDst> : IDisposable
         _disposed = true;
         _input.Dispose();
         (_transformer as IDisposable)?.Dispose();
-    }
-
-    private protected void PredictCore(TSrc example, TDst prediction)
-    {
-        _input.Show(example);
-        _fill(prediction);
     }
 }
 
@@ -61,11 +55,4 @@ public sealed class PredictionEngine<TSrc, TDst> : PredictionEngineBase<TSrc, TD
     internal PredictionEngine(
         ITransformer transformer, bool ignoreMissingColumns, SchemaDefinition inputSchemaDefinition, SchemaDefinition outputSchemaDefinition)
         : base(transformer, ignoreMissingColumns, inputSchemaDefinition, outputSchemaDefinition) { }
-
-    public override void Predict(TSrc example, ref TDst prediction)
-    {
-        Contracts.CheckValue(example, nameof(example));
-        prediction ??= new();
-        PredictCore(example, prediction);
-    }
 }

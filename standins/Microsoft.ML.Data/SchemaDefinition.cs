@@ -7,39 +7,15 @@ public sealed class SchemaDefinition : List<SchemaDefinition.Column>
 {
     private SchemaDefinition() { }
 
-    [Flags]
-    public enum Direction
+    /// <summary>The columns of the members that can be read, or of those that can be written.</summary>
+    internal static SchemaDefinition Create(Type userType, bool forWriting)
     {
-        Read = 1,
-        Write = 2,
-        Both = Read | Write,
-    }
-
-    public Column this[string columnName]
-    {
-        get => Find(column => column.ColumnName == columnName);
-        set
-        {
-            Contracts.CheckValue(value, nameof(value));
-            Contracts.CheckParam(value.ColumnName == columnName, nameof(columnName),
-                $"The column name is specified as '{value.ColumnName}' but must match the selector '{columnName}'.");
-            int index = FindIndex(column => column.ColumnName == columnName);
-            if (index < 0)
-                Add(value);
-            else
-                this[index] = value;
-        }
-    }
-
-    public static SchemaDefinition Create(Type userType, Direction direction = Direction.Both)
-    {
-        Contracts.CheckValue(userType, nameof(userType));
         var definition = new SchemaDefinition();
-        foreach (var member in MembersOf(userType, direction))
+        foreach (var member in MembersOf(userType, forWriting))
         {
             string name = member.GetCustomAttribute<ColumnNameAttribute>()?.Name ?? member.Name;
-            Contracts.CheckParam(definition[name] is null, nameof(userType), $"Duplicate column name '{name}' detected, this is disallowed");
-            definition.Add(new(member.Name, ColumnTypeOf(member), name));
+            Contracts.CheckParam(definition.All(column => column.Name != name), nameof(userType), $"Duplicate column name '{name}' detected, this is disallowed");
+            definition.Add(new(member, name, ColumnTypeOf(member)));
         }
         return definition;
     }
@@ -52,30 +28,13 @@ public sealed class SchemaDefinition : List<SchemaDefinition.Column>
         return itemType == typeof(string) ? typeof(ReadOnlyMemory<char>) : itemType;
     }
 
-    internal static Type TypeOf(MemberInfo member) => member is FieldInfo field ? field.FieldType : ((PropertyInfo)member).PropertyType;
+    internal static Type TypeOf(MemberInfo member) => (member as FieldInfo)?.FieldType ?? ((PropertyInfo)member).PropertyType;
 
-    internal MemberInfo MemberOf(Type userType, Column column)
-    {
-        var member = (MemberInfo)userType.GetField(column.MemberName) ?? userType.GetProperty(column.MemberName)
-            ?? throw Contracts.ExceptParam("userSchemaDefinition", $"No field or property with name '{column.MemberName}' found in type '{userType.FullName}'");
-        var itemType = ItemTypeOf(TypeOf(member), out bool isVector);
-        if (column.ColumnType is null)
-            column.ColumnType = ColumnTypeOf(member);
-        var vector = column.ColumnType as VectorDataViewType;
-        Contracts.CheckParam(isVector == vector is not null, "userSchemaDefinition",
-            $"Column '{column.ColumnName}' is supposed to be {(vector is null ? "scalar" : "vector")}, but type of associated field '{member.Name}' is {(isVector ? "vector" : "scalar")}");
-        var expected = (vector?.ItemType ?? column.ColumnType).RawType;
-        Contracts.CheckParam(expected == itemType, "userSchemaDefinition",
-            $"Column '{column.ColumnName}' is supposed to have item type {expected}, but associated field has type {itemType}");
-        return member;
-    }
-
-    private static IEnumerable<MemberInfo> MembersOf(Type userType, Direction direction)
+    private static IEnumerable<MemberInfo> MembersOf(Type userType, bool forWriting)
     {
         const BindingFlags instance = BindingFlags.Public | BindingFlags.Instance;
         var properties = userType.GetProperties(instance).Where(property => property.GetIndexParameters().Length == 0
-            && (direction.HasFlag(Direction.Read) && property.GetGetMethod() is not null
-                || direction.HasFlag(Direction.Write) && property.GetSetMethod() is not null));
+            && (forWriting ? property.GetSetMethod() : property.GetGetMethod()) is not null);
         return userType.GetFields(instance).Concat<MemberInfo>(properties)
             .Where(member => member.GetCustomAttribute<NoColumnAttribute>() is null);
     }
@@ -101,23 +60,17 @@ public sealed class SchemaDefinition : List<SchemaDefinition.Column>
 
     public sealed class Column
     {
-        private readonly DataViewSchema.Annotations.Builder _annotations = new();
-
-        internal Column(string memberName, DataViewType columnType, string columnName)
+        internal Column(MemberInfo member, string name, DataViewType type)
         {
-            MemberName = memberName;
-            ColumnType = columnType;
-            ColumnName = columnName;
+            Member = member;
+            Name = name;
+            Type = type;
         }
 
-        public string MemberName { get; }
+        internal MemberInfo Member { get; }
 
-        public string ColumnName { get; set; }
+        internal string Name { get; }
 
-        public DataViewType ColumnType { get; set; }
-
-        public DataViewSchema.Annotations Annotations => _annotations.ToAnnotations();
-
-        internal void AddAnnotations(DataViewSchema.Annotations annotations) => _annotations.Add(annotations, _ => true);
+        internal DataViewType Type { get; }
     }
 }

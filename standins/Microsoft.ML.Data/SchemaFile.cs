@@ -85,7 +85,7 @@ internal static class SchemaFile
             return new VectorDataViewType((PrimitiveDataViewType)ReadType(reader), dimensions);
         }
         byte code = reader.ReadByte();
-        Contracts.CheckDecode(tag is Primitive or Key && code is >= 1 and <= 16, $"There is no column type {tag}/{code}");
+        Contracts.CheckDecode(tag is Primitive or Key && code is >= 1 and <= 12, $"There is no column type {tag}/{code}");
         var type = PrimitiveTypes.FromCode(code);
         return tag == Primitive ? type : new KeyDataViewType(type.RawType, reader.ReadUInt64());
     }

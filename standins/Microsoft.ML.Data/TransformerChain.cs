@@ -11,12 +11,7 @@ namespace Microsoft.ML.Data;
 [Flags]
 public enum TransformerScope
 {
-    None = 0,
-    Training = 1,
-    Testing = 2,
-    Scoring = 4,
-    TrainTest = Training | Testing,
-    Everything = Training | Testing | Scoring,
+    Everything = 7,
 }
 
 public sealed class TransformerChain<TLastTransformer> : ITransformer, IEnumerable<ITransformer>, IDisposable
@@ -28,7 +23,7 @@ public sealed class TransformerChain<TLastTransformer> : ITransformer, IEnumerab
 
     public readonly TLastTransformer LastTransformer;
 
-    public TransformerChain(IEnumerable<ITransformer> transformers, IEnumerable<TransformerScope> scopes)
+    internal TransformerChain(IEnumerable<ITransformer> transformers, IEnumerable<TransformerScope> scopes)
     {
         _transformers = [.. transformers ?? []];
         _scopes = [.. scopes ?? []];
@@ -36,8 +31,6 @@ public sealed class TransformerChain<TLastTransformer> : ITransformer, IEnumerab
         Contracts.Check(_transformers.Length > 0 == LastTransformer is not null, $"The last transformer isn't a {typeof(TLastTransformer)}");
         Contracts.Check(_transformers.Length == _scopes.Length, "Each transformer needs one scope");
     }
-
-    public TransformerChain(params ITransformer[] transformers) : this(transformers, transformers?.Select(_ => TransformerScope.Everything)) { }
 
     bool ITransformer.IsRowToRowMapper => _transformers.All(transformer => transformer.IsRowToRowMapper);
 
@@ -52,13 +45,6 @@ public sealed class TransformerChain<TLastTransformer> : ITransformer, IEnumerab
         Contracts.CheckValue(input, nameof(input));
         GetOutputSchema(input.Schema);
         return Scoring().Aggregate(input, (data, transformer) => transformer.Transform(data));
-    }
-
-    public TransformerChain<TNewLast> Append<TNewLast>(TNewLast transformer, TransformerScope scope = TransformerScope.Everything)
-        where TNewLast : class, ITransformer
-    {
-        Contracts.CheckValue(transformer, nameof(transformer));
-        return new([.. _transformers, transformer], [.. _scopes, scope]);
     }
 
     public IEnumerator<ITransformer> GetEnumerator() => ((IEnumerable<ITransformer>)_transformers).GetEnumerator();
@@ -96,12 +82,15 @@ public sealed class TransformerChain<TLastTransformer> : ITransformer, IEnumerab
             (transformer as IDisposable)?.Dispose();
     }
 
-    private IEnumerable<ITransformer> Scoring() => _transformers.Where((_, i) => _scopes[i].HasFlag(TransformerScope.Scoring));
+    private IEnumerable<ITransformer> Scoring() => _transformers.Where((_, i) => ((int)_scopes[i] & TransformerChain.Scoring) != 0);
 }
 
 internal static class TransformerChain
 {
     public const string LoaderSignature = "TransformerChain";
+
+    /// <summary>The bit of a scope that says that the transformer takes part in scoring.</summary>
+    public const int Scoring = 4;
 
     public static VersionInfo VersionInfo => new("XF CHAIN", 0x00010001, 0x00010001, 0x00010001,
         typeof(TransformerChain<>).Assembly.FullName, LoaderSignature);
@@ -113,14 +102,14 @@ internal static class TransformerChain
         ctx.CheckAtModel(VersionInfo);
         int count = ctx.Reader.ReadInt32();
         Contracts.CheckDecode(count >= 0, $"A chain can't have {count} transformers");
-        var chain = new TransformerChain<ITransformer>();
+        var (transformers, scopes) = (new List<ITransformer>(), new List<TransformerScope>());
         for (int i = 0; i < count; i++)
         {
-            var scope = (TransformerScope)ctx.Reader.ReadInt32();
+            scopes.Add((TransformerScope)ctx.Reader.ReadInt32());
             ctx.LoadModel<ITransformer, SignatureLoadModel>(env, out var transformer, FolderOf(i));
-            chain = chain.Append(transformer, scope);
+            transformers.Add(transformer);
         }
-        return chain;
+        return new(transformers, scopes);
     }
 }
 

@@ -63,36 +63,23 @@ public sealed class DataViewSchema : IReadOnlyList<DataViewSchema.Column>
             Annotations is null || Annotations.Schema.Count == 0 ? $"{Name}: {Type}" : $"{Name}: {Type} {{{Annotations}}}";
     }
 
-    public struct DetachedColumn
+    public sealed class Builder
     {
-        public DetachedColumn(string name, DataViewType type, Annotations annotations = null)
+        private readonly List<(string Name, DataViewType Type, Annotations Annotations)> _columns = [];
+
+        public void AddColumn(string name, DataViewType type, Annotations annotations = null)
         {
             if (string.IsNullOrEmpty(name))
                 throw new ArgumentNullException(nameof(name));
-            Name = name;
-            Type = type ?? throw new ArgumentNullException(nameof(type));
-            Annotations = annotations ?? Annotations.Empty;
+            ArgumentNullException.ThrowIfNull(type);
+            _columns.Add((name, type, annotations));
         }
 
-        public DetachedColumn(Column column) : this(column.Name, column.Type, column.Annotations) { }
-
-        public string Name { get; }
-
-        public DataViewType Type { get; }
-
-        public Annotations Annotations { get; }
-    }
-
-    public sealed class Builder
-    {
-        private readonly List<DetachedColumn> _columns = [];
-
-        public void AddColumn(string name, DataViewType type, Annotations annotations = null) =>
-            _columns.Add(new(name, type, annotations));
-
-        public void AddColumns(IEnumerable<Column> source) => _columns.AddRange(source.Select(column => new DetachedColumn(column)));
-
-        public void AddColumns(IEnumerable<DetachedColumn> source) => _columns.AddRange(source);
+        public void AddColumns(IEnumerable<Column> source)
+        {
+            foreach (var column in source)
+                AddColumn(column.Name, column.Type, column.Annotations);
+        }
 
         public DataViewSchema ToSchema()
         {
@@ -116,11 +103,11 @@ public sealed class DataViewSchema : IReadOnlyList<DataViewSchema.Column>
             _getters = getters;
         }
 
-        public static Annotations Empty { get; } = new(new([]), []);
+        internal static Annotations Empty { get; } = new(new([]), []);
 
-        public DataViewSchema Schema { get; }
+        internal DataViewSchema Schema { get; }
 
-        public ValueGetter<TValue> GetGetter<TValue>(Column column)
+        internal ValueGetter<TValue> GetGetter<TValue>(Column column)
         {
             if (column.Index >= _getters.Length)
                 throw new ArgumentException($"There is no annotation {column.Index}.", nameof(column));
@@ -142,7 +129,7 @@ public sealed class DataViewSchema : IReadOnlyList<DataViewSchema.Column>
             private readonly DataViewSchema.Builder _schema = new();
             private readonly List<Delegate> _getters = [];
 
-            public void Add(Annotations annotations, Func<string, bool> selector)
+            internal void Add(Annotations annotations, Func<string, bool> selector)
             {
                 if (annotations is null)
                     return;
@@ -154,7 +141,7 @@ public sealed class DataViewSchema : IReadOnlyList<DataViewSchema.Column>
             public void Add<TValue>(string name, DataViewType type, ValueGetter<TValue> getter, Annotations annotations = null) =>
                 Add(name, type, (Delegate)getter, annotations);
 
-            public void Add(string name, DataViewType type, Delegate getter, Annotations annotations = null)
+            internal void Add(string name, DataViewType type, Delegate getter, Annotations annotations = null)
             {
                 ArgumentNullException.ThrowIfNull(type);
                 ArgumentNullException.ThrowIfNull(getter);

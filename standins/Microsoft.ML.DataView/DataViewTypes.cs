@@ -15,12 +15,12 @@ public abstract class DataViewType : IEquatable<DataViewType>
 
 public abstract class StructuredDataViewType : DataViewType
 {
-    protected StructuredDataViewType(Type rawType) : base(rawType) { }
+    private protected StructuredDataViewType(Type rawType) : base(rawType) { }
 }
 
 public abstract class PrimitiveDataViewType : DataViewType
 {
-    protected PrimitiveDataViewType(Type rawType) : base(rawType)
+    private protected PrimitiveDataViewType(Type rawType) : base(rawType)
     {
         if (typeof(IDisposable).IsAssignableFrom(rawType))
             throw new ArgumentException("The values of a primitive type can't be disposable.", nameof(rawType));
@@ -42,23 +42,23 @@ public sealed class NumberDataViewType : PrimitiveDataViewType
 {
     private NumberDataViewType(Type rawType) : base(rawType) { }
 
-    public static NumberDataViewType SByte { get; } = new(typeof(sbyte));
-    public static NumberDataViewType Byte { get; } = new(typeof(byte));
-    public static NumberDataViewType Int16 { get; } = new(typeof(short));
-    public static NumberDataViewType UInt16 { get; } = new(typeof(ushort));
+    internal static NumberDataViewType SByte { get; } = new(typeof(sbyte));
+    internal static NumberDataViewType Byte { get; } = new(typeof(byte));
+    internal static NumberDataViewType Int16 { get; } = new(typeof(short));
+    internal static NumberDataViewType UInt16 { get; } = new(typeof(ushort));
     public static NumberDataViewType Int32 { get; } = new(typeof(int));
     public static NumberDataViewType UInt32 { get; } = new(typeof(uint));
     public static NumberDataViewType Int64 { get; } = new(typeof(long));
-    public static NumberDataViewType UInt64 { get; } = new(typeof(ulong));
+    internal static NumberDataViewType UInt64 { get; } = new(typeof(ulong));
     public static NumberDataViewType Single { get; } = new(typeof(float));
-    public static NumberDataViewType Double { get; } = new(typeof(double));
+    internal static NumberDataViewType Double { get; } = new(typeof(double));
 
     public override bool Equals(DataViewType other) => other == this;
 
     public override string ToString() => RawType.Name;
 }
 
-public sealed class BooleanDataViewType : PrimitiveDataViewType
+internal sealed class BooleanDataViewType : PrimitiveDataViewType
 {
     private BooleanDataViewType() : base(typeof(bool)) { }
 
@@ -67,48 +67,4 @@ public sealed class BooleanDataViewType : PrimitiveDataViewType
     public override bool Equals(DataViewType other) => other == this;
 
     public override string ToString() => "Boolean";
-}
-
-public sealed class RowIdDataViewType : PrimitiveDataViewType
-{
-    private RowIdDataViewType() : base(typeof(DataViewRowId)) { }
-
-    public static RowIdDataViewType Instance { get; } = new();
-
-    public override bool Equals(DataViewType other) => other == this;
-
-    public override string ToString() => "DataViewRowId";
-}
-
-public sealed class DateTimeDataViewType : PrimitiveDataViewType
-{
-    private DateTimeDataViewType() : base(typeof(DateTime)) { }
-
-    public static DateTimeDataViewType Instance { get; } = new();
-
-    public override bool Equals(DataViewType other) => other == this;
-
-    public override string ToString() => "DateTime";
-}
-
-public sealed class DateTimeOffsetDataViewType : PrimitiveDataViewType
-{
-    private DateTimeOffsetDataViewType() : base(typeof(DateTimeOffset)) { }
-
-    public static DateTimeOffsetDataViewType Instance { get; } = new();
-
-    public override bool Equals(DataViewType other) => other == this;
-
-    public override string ToString() => "DateTimeOffset";
-}
-
-public sealed class TimeSpanDataViewType : PrimitiveDataViewType
-{
-    private TimeSpanDataViewType() : base(typeof(TimeSpan)) { }
-
-    public static TimeSpanDataViewType Instance { get; } = new();
-
-    public override bool Equals(DataViewType other) => other == this;
-
-    public override string ToString() => "TimeSpan";
 }

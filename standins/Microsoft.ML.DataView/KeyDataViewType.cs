@@ -3,7 +3,7 @@ namespace Microsoft.ML.Data;
 /// <summary>A type of keys: 0 means missing, 1 to <see cref="Count"/> name a category.</summary>
 public sealed class KeyDataViewType : PrimitiveDataViewType
 {
-    public KeyDataViewType(Type type, ulong count) : base(type)
+    internal KeyDataViewType(Type type, ulong count) : base(type)
     {
         if (!IsValidDataType(type))
             throw new ArgumentOutOfRangeException(nameof(type), "A key is a Byte, UInt16, UInt32 or UInt64.");
@@ -14,9 +14,9 @@ public sealed class KeyDataViewType : PrimitiveDataViewType
 
     public KeyDataViewType(Type type, int count) : this(type, count > 0 ? (ulong)count : 0) { }
 
-    public ulong Count { get; }
+    internal ulong Count { get; }
 
-    public static bool IsValidDataType(Type type) => MaxCount(type) != 0;
+    internal static bool IsValidDataType(Type type) => MaxCount(type) != 0;
 
     private static ulong MaxCount(Type type) => Type.GetTypeCode(type) switch
     {

@@ -44,43 +44,18 @@ public readonly struct VBuffer<T> : IEnumerable
         destination = editor.Commit();
     }
 
-    public void CopyToDense(ref VBuffer<T> destination)
+    public void CopyTo(Span<T> destination)
     {
-        var editor = VBufferEditor.Create(ref destination, Length);
-        CopyTo(editor.Values);
-        destination = editor.Commit();
-    }
-
-    public void CopyTo(Span<T> destination) => CopyTo(destination, 0);
-
-    public void CopyTo(Span<T> destination, int destinationIndex, T defaultValue = default)
-    {
-        if (destinationIndex < 0 || destinationIndex > destination.Length - Length)
-            throw new ArgumentOutOfRangeException(nameof(destination), $"{Length} values don't fit into {destination.Length} from {destinationIndex}.");
-        var target = destination.Slice(destinationIndex, Length);
+        if (Length > destination.Length)
+            throw new ArgumentOutOfRangeException(nameof(destination), $"{Length} values don't fit into {destination.Length}.");
         if (IsDense)
         {
-            GetValues().CopyTo(target);
+            GetValues().CopyTo(destination);
             return;
         }
-        target.Fill(defaultValue);
+        destination[..Length].Clear();
         for (int i = 0; i < _count; i++)
-            target[_indices[i]] = _values[i];
-    }
-
-    public IEnumerable<KeyValuePair<int, T>> Items(bool all = false)
-    {
-        if (all || IsDense)
-        {
-            int slot = 0;
-            foreach (var value in DenseValues())
-                yield return new(slot++, value);
-        }
-        else
-        {
-            for (int i = 0; i < _count; i++)
-                yield return new(_indices[i], _values[i]);
-        }
+            destination[_indices[i]] = _values[i];
     }
 
     public IEnumerable<T> DenseValues()
@@ -95,8 +70,6 @@ public readonly struct VBuffer<T> : IEnumerable
                 yield return default;
         }
     }
-
-    public void GetItemOrDefault(int index, ref T destination) => destination = GetItemOrDefault(index);
 
     public T GetItemOrDefault(int index)
     {
@@ -117,10 +90,8 @@ public readonly struct VBuffer<T> : IEnumerable
     {
         var values = Resize(_values, count, maxCapacity, keepOld);
         var indices = count < length || requireIndices ? Resize(_indices, count, maxCapacity, keepOld) : _indices;
-        return new(length, count, values, indices, requireIndices, values != _values, indices != _indices);
+        return new(length, count, values, indices, requireIndices, values != _values);
     }
-
-    internal VBufferEditor<T> Edit() => Edit(Length, _count, null, keepOld: false, requireIndices: false);
 
     private static TItem[] Resize<TItem>(TItem[] array, int size, int? maxCapacity, bool keepOld)
     {

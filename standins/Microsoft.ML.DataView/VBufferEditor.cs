@@ -3,8 +3,6 @@ namespace Microsoft.ML.Data;
 /// <summary>Writes a vector into the arrays of an old one, or into new ones where those are too small.</summary>
 public static class VBufferEditor
 {
-    public static VBufferEditor<T> CreateFromBuffer<T>(scoped ref VBuffer<T> destination) => destination.Edit();
-
     public static VBufferEditor<T> Create<T>(
         scoped ref VBuffer<T> destination,
         int newLogicalLength,
@@ -30,7 +28,7 @@ public readonly ref struct VBufferEditor<T>
     public readonly Span<T> Values;
     public readonly Span<int> Indices;
 
-    internal VBufferEditor(int length, int count, T[] values, int[] indices, bool requireIndices, bool newValues, bool newIndices)
+    internal VBufferEditor(int length, int count, T[] values, int[] indices, bool requireIndices, bool newValues)
     {
         _length = length;
         _values = values;
@@ -38,12 +36,9 @@ public readonly ref struct VBufferEditor<T>
         Values = values.AsSpan(0, count);
         Indices = count < length || requireIndices ? indices.AsSpan(0, count) : default;
         CreatedNewValues = newValues;
-        CreatedNewIndices = newIndices;
     }
 
     public bool CreatedNewValues { get; }
-
-    public bool CreatedNewIndices { get; }
 
     public VBuffer<T> Commit() => new(_length, Values.Length, _values, _indices);
 

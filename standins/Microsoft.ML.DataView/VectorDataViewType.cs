@@ -10,7 +10,7 @@ public sealed class VectorDataViewType : StructuredDataViewType
     public VectorDataViewType(PrimitiveDataViewType itemType, params int[] dimensions)
         : this(itemType, ImmutableArray.Create(dimensions)) { }
 
-    public VectorDataViewType(PrimitiveDataViewType itemType, ImmutableArray<int> dimensions) : base(VectorOf(itemType))
+    internal VectorDataViewType(PrimitiveDataViewType itemType, ImmutableArray<int> dimensions) : base(VectorOf(itemType))
     {
         if (dimensions.IsDefaultOrEmpty || dimensions.Any(dimension => dimension < 0))
             throw new ArgumentOutOfRangeException(nameof(dimensions), "A vector type needs dimensions, and none below 0.");
@@ -21,9 +21,9 @@ public sealed class VectorDataViewType : StructuredDataViewType
 
     public PrimitiveDataViewType ItemType { get; }
 
-    public ImmutableArray<int> Dimensions { get; }
+    internal ImmutableArray<int> Dimensions { get; }
 
-    public int Size { get; }
+    internal int Size { get; }
 
     public bool IsKnownSize => Size > 0;
 

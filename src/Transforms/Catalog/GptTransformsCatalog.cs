@@ -56,14 +56,16 @@ public sealed class GptTransformsCatalog
         return new(new GenerateTextTransformer(outputColumnName, inputColumnName, model, options));
     }
 
-    /// <summary>Scores the texts of a column: log-likelihood, and the columns "Perplexity" and "TokenCount".</summary>
+    /// <summary>Scores the texts of a column: log-likelihood, perplexity and the number of tokens.</summary>
     /// <param name="outputColumnName">The Single column to add: the log-likelihood of the whole text in nats.</param>
     /// <param name="inputColumnName">The text column; null means the output column's name.</param>
     /// <param name="model">The model.</param>
-    /// <param name="batchSize">The most texts that are computed at once, 1 or more.</param>
-    /// <exception cref="ArgumentException">An option is out of range, or the output column has no name.</exception>
-    public GptTextEstimator<ScoreTextTransformer> ScoreText(string outputColumnName, string? inputColumnName, GptModel model, int batchSize = 8) =>
-        ScoreText(outputColumnName, inputColumnName, model, new ScoreTextOptions { BatchSize = batchSize });
+    /// <param name="perplexityColumnName">The Single column to add for the perplexity; null leaves it out.</param>
+    /// <param name="tokenCountColumnName">The Int32 column to add for the number of tokens; null leaves it out.</param>
+    /// <exception cref="ArgumentException">The output column has no name, or two columns share one.</exception>
+    public GptTextEstimator<ScoreTextTransformer> ScoreText(
+        string outputColumnName, string? inputColumnName, GptModel model, string? perplexityColumnName = "Perplexity", string? tokenCountColumnName = "TokenCount") =>
+        ScoreText(outputColumnName, inputColumnName, model, new ScoreTextOptions { PerplexityColumnName = perplexityColumnName, TokenCountColumnName = tokenCountColumnName });
 
     /// <summary>Scores the texts of a column: log-likelihood, perplexity and the number of tokens.</summary>
     /// <param name="outputColumnName">The Single column to add: the log-likelihood of the whole text in nats.</param>

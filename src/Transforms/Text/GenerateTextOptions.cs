@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace MLNet.Gpt;
 
 /// <summary>How text is generated, and which columns tell about it.</summary>
@@ -18,4 +20,11 @@ public sealed record GenerateTextOptions : GenerationOptions
 
     /// <summary>The Int32 column of how many tokens were generated. Null (the default) leaves it out. Read by the transformer only.</summary>
     public string? TokenCountColumnName { get; init; }
+
+    /// <summary>
+    /// Ends the generation with an <see cref="OperationCanceledException"/>, which the cursor throws. Default none. Read by the transformer only, since
+    /// <see cref="GptModel"/>'s methods take one of their own; not saved with the transformer.
+    /// </summary>
+    [JsonIgnore]
+    public CancellationToken CancellationToken { get; init; }
 }

@@ -58,7 +58,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
                 }
             }
 
-            return [.. model.GenerateTokens(prompts, options, onToken: null, CancellationToken.None).Select(model.ToText)];
+            return [.. model.GenerateTokens(prompts, options, onToken: null, options.CancellationToken).Select(model.ToText)];
         }
 
         private static List<TextOutput> Columns(Settings settings)

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace MLNet.Gpt;
 
 /// <summary>How text is scored, and which columns tell about it.</summary>
@@ -12,4 +14,11 @@ public sealed record ScoreTextOptions : ScoringOptions
 
     /// <summary>The Int32 column of how many tokens were scored. Default "TokenCount"; null leaves it out. Read by the transformer only.</summary>
     public string? TokenCountColumnName { get; init; } = "TokenCount";
+
+    /// <summary>
+    /// Ends the scoring with an <see cref="OperationCanceledException"/>, which the cursor throws. Default none. Read by the transformer only, since
+    /// <see cref="GptModel"/>'s methods take one of their own; not saved with the transformer.
+    /// </summary>
+    [JsonIgnore]
+    public CancellationToken CancellationToken { get; init; }
 }

@@ -65,7 +65,7 @@ public sealed class ScoreTextTransformer : GptTextTransformer
                 }
             }
 
-            return model.ScoreTokens(texts, options, CancellationToken.None);
+            return model.ScoreTokens(texts, options, options.CancellationToken);
         }
 
         public static List<TextOutput> Columns(Settings settings)

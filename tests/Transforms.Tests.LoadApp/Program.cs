@@ -1,0 +1,20 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.ML;
+
+// Loads the model file and predicts each further argument, once in a batch and once with a PredictionEngine. Prints a line of JSON for each, then the
+// assemblies that were loaded on the way.
+var json = new JsonSerializerOptions { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals }; // an empty text has no perplexity
+var ml = new MLContext();
+ITransformer model = ml.Model.Load(args[0], out _);
+LoadApp.Question[] questions = [.. args[1..].Select(text => new LoadApp.Question { Text = text })];
+
+foreach (LoadApp.Answer answer in ml.Data.CreateEnumerable<LoadApp.Answer>(model.Transform(ml.Data.LoadFromEnumerable(questions)), reuseRowObject: false))
+    Console.WriteLine(JsonSerializer.Serialize(answer, json));
+using (PredictionEngine<LoadApp.Question, LoadApp.Answer> engine = ml.Model.CreatePredictionEngine<LoadApp.Question, LoadApp.Answer>(model))
+{
+    foreach (LoadApp.Question question in questions)
+        Console.WriteLine(JsonSerializer.Serialize(engine.Predict(question), json));
+}
+
+Console.WriteLine(string.Join(" ", AppDomain.CurrentDomain.GetAssemblies().Select(assembly => assembly.GetName().Name).Order()));

@@ -1,0 +1,21 @@
+namespace LoadApp;
+
+/// <summary>A row that goes in.</summary>
+public sealed class Question
+{
+    public string Text { get; set; } = "";
+}
+
+/// <summary>A row that comes out.</summary>
+public sealed class Answer
+{
+    public string Text { get; set; } = "";
+
+    public string Reply { get; set; } = "";
+
+    public int[] Tokens { get; set; } = [];
+
+    public float LogLikelihood { get; set; }
+
+    public float Perplexity { get; set; }
+}

@@ -1,0 +1,41 @@
+using MLNet.Gpt.Core.Tests;
+using MLNet.Gpt.Core.Tests.Decoding;
+using MLNet.Gpt.Tests.Reference;
+
+namespace MLNet.Gpt.Transforms.Tests;
+
+/// <summary>Small models to put into pipelines.</summary>
+internal static class TestModels
+{
+    /// <summary>One token for each letter and a few signs; ids in the order of their code points, then end-of-text.</summary>
+    public static GptTokenizer Letters { get; } = GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvwxyz .!é"]);
+
+    /// <summary>A model that says what a function says: which text follows a text. It shows what was computed, and for how many rows at once.</summary>
+    public static GptModel Saying(Func<string, string> next, out HistoryModel engine, int contextLength = 64)
+    {
+        engine = new HistoryModel(Letters.VocabularySize, contextLength, history =>
+        {
+            string text = Letters.Decode(history.Where(id => id != Letters.EndOfTextId));
+            float[] logits = new float[Letters.VocabularySize];
+            string said = next(text);
+            logits[said.Length == 0 ? Letters.EndOfTextId : Letters.Encode(said[..1])[0]] = 30; // e^-30 is left for all others
+            return logits;
+        });
+        return new GptModel(engine, Letters);
+    }
+
+    /// <summary>A tiny GPT with the formula's weights as an ONNX package with its tokenizer.</summary>
+    public static string WritePackage(TemporaryFolder folder, bool dataFile = false)
+    {
+        string path = folder["package"];
+        var config = new GptConfig { VocabularySize = Letters.VocabularySize, ContextLength = 32, EmbeddingSize = 16, LayerCount = 2, HeadCount = 2 };
+        OnnxExporter.Write(new FormulaWeights(config), path, new OnnxExportOptions
+        {
+            TokenizerHash = Letters.Hash,
+            EndOfTextId = Letters.EndOfTextId,
+            ExternalDataThresholdBytes = dataFile ? 0 : 1 << 30,
+        });
+        Letters.Save(path);
+        return path;
+    }
+}

@@ -34,7 +34,7 @@ public sealed class MLContext : IHostEnvironmentInternal
         set => _env.FallbackToCpu = value;
     }
 
-    string IHostEnvironmentInternal.TempFilePath
+    public string TempFilePath
     {
         get => _env.TempFilePath;
         set => _env.TempFilePath = value;

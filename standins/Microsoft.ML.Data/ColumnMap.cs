@@ -47,3 +47,55 @@ internal sealed class MappedDataView(IDataView input, ColumnMap map) : IDataView
     private DataViewRowCursor Wrap(DataViewRowCursor cursor, IEnumerable<DataViewSchema.Column> columnsNeeded) =>
         new MappedCursor(cursor, map.GetRow(cursor, columnsNeeded));
 }
+
+/// <summary>A row that shows some of another row's columns, in an order and under names of its own.</summary>
+internal sealed class MappedRow(DataViewRow input, ColumnMap map, bool[] active) : DataViewRow
+{
+    public override DataViewSchema Schema => map.OutputSchema;
+
+    public override long Position => input.Position;
+
+    public override long Batch => input.Batch;
+
+    public override bool IsColumnActive(DataViewSchema.Column column) => active[column.Index];
+
+    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
+    {
+        // Where the source is inactive too, the input says so itself.
+        var source = input.Schema[map.Sources[column.Index]];
+        Contracts.Check(IsColumnActive(column) || !input.IsColumnActive(source), $"Column '{column.Name}' isn't active.");
+        return input.GetGetter<TValue>(source);
+    }
+
+    public override ValueGetter<DataViewRowId> GetIdGetter() => input.GetIdGetter();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            input.Dispose();
+    }
+}
+
+/// <summary>A cursor that moves with another and shows a row made of it.</summary>
+internal sealed class MappedCursor(DataViewRowCursor input, DataViewRow row) : DataViewRowCursor
+{
+    public override DataViewSchema Schema => row.Schema;
+
+    public override long Position => input.Position;
+
+    public override long Batch => input.Batch;
+
+    public override bool MoveNext() => input.MoveNext();
+
+    public override bool IsColumnActive(DataViewSchema.Column column) => row.IsColumnActive(column);
+
+    public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => row.GetGetter<TValue>(column);
+
+    public override ValueGetter<DataViewRowId> GetIdGetter() => input.GetIdGetter();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            input.Dispose();
+    }
+}

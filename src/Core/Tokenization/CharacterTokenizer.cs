@@ -31,6 +31,14 @@ internal sealed class CharacterTokenizer(IReadOnlyList<string> tokens, IReadOnly
     }
 
     /// <inheritdoc />
+    protected override int CountTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
+    {
+        int count = 0;
+        Encode(text is null ? textSpan : text, settings.MaxTokenCount, (_, _, _) => count++);
+        return count;
+    }
+
+    /// <inheritdoc />
     public override OperationStatus Decode(IEnumerable<int> ids, Span<char> destination, out int idsConsumed, out int charsWritten)
     {
         ArgumentNullException.ThrowIfNull(ids);

@@ -147,7 +147,9 @@ public sealed class TokenizerContractTests
         Assert.AreEqual(5, tokenizer.CountTokens("hello", considerPreTokenization: false, considerNormalization: false));
         Assert.IsFalse(tokenizer.Settings.ConsiderPreTokenization || tokenizer.Settings.ConsiderNormalization);
         Assert.AreEqual(2, tokenizer.GetIndexByTokenCount("hello", 2, out _, out _));
+        Assert.IsFalse(tokenizer.AskedFromEnd);
         Assert.AreEqual(3, tokenizer.GetIndexByTokenCountFromEnd("hello", 2, out _, out _));
+        Assert.IsTrue(tokenizer.AskedFromEnd);
         Assert.IsNull(tokenizer.PreTokenizer);
 
         string text = new('z', 5_000);
@@ -180,10 +182,12 @@ public sealed class TokenizerContractTests
         public override string Normalize(ReadOnlySpan<char> original) => Normalize(original.ToString());
     }
 
-    /// <summary>One token for each UTF-16 unit; in upper case where a limit is given. Only what must be overridden is.</summary>
+    /// <summary>One token for each UTF-16 unit; in upper case where a limit is given. What may be left to the base is.</summary>
     private sealed class HalfTokenizer : Tokenizer
     {
         public EncodeSettings Settings { get; private set; }
+
+        public bool AskedFromEnd { get; private set; }
 
         public override Normalizer? Normalizer { get; } = new UpperCase();
 
@@ -198,6 +202,12 @@ public sealed class TokenizerContractTests
                 NormalizedText = normalized,
                 CharsConsumed = source.Length,
             };
+        }
+
+        protected override int GetIndexByTokenCount(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings, bool fromEnd, out string? normalizedText, out int tokenCount)
+        {
+            AskedFromEnd = fromEnd;
+            return base.GetIndexByTokenCount(text, textSpan, settings, fromEnd, out normalizedText, out tokenCount);
         }
 
         public override OperationStatus Decode(IEnumerable<int> ids, Span<char> destination, out int idsConsumed, out int charsWritten)

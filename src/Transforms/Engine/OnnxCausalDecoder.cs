@@ -18,8 +18,9 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
     private int[] realLengths;             // per row: tokens so far, padding not counted
     private int[] newLengths;              // the same after the call under way
     private byte[]? visible;               // (B, Capacity): 0 at padded places; null while no row is padded
-    private long[] ids = [], positions = [], mask = [];   // pinned
+    private long[] inputIds = [], attentionMask = [], positionIds = [];   // pinned
     private float[] allLogits = [];        // (B, n, V), where the graph can't leave out the others' logits
+    private bool disposed;
 
     public OnnxCausalDecoder(OnnxCausalModel model, int rowCount, int capacity)
     {
@@ -41,6 +42,8 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
 
     public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits)
     {
+        ObjectDisposedException.ThrowIf(disposed, this);
+
         // 1. Check everything, and find each token's position.
         int n = CausalDecoderChecks.Validate(this, model.Config, tokenIds, mask, scope, logits);
         PrepareTokens(tokenIds, mask, n);
@@ -61,6 +64,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
 
     public void SelectRows(ReadOnlySpan<int> rows)
     {
+        ObjectDisposedException.ThrowIf(disposed, this);
         CausalDecoderChecks.ValidateRows(rows, RowCount);
         cache.SelectRows(rows, RowCount);
         int[] lengths = new int[rows.Length];
@@ -76,22 +80,23 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
 
     public void Dispose()
     {
+        disposed = true;
         cache.Dispose();
         runOptions.Dispose();
     }
 
     private void PrepareTokens(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, int n)
     {
-        Reserve(ref ids, tokenIds.Length);
-        Reserve(ref positions, tokenIds.Length);
+        Reserve(ref inputIds, tokenIds.Length);
+        Reserve(ref positionIds, tokenIds.Length);
         for (int row = 0; row < RowCount; row++)
         {
             int position = realLengths[row];
             for (int i = 0; i < n; i++)
             {
                 int at = (row * n) + i;
-                ids[at] = tokenIds[at];
-                positions[at] = mask.IsEmpty || mask[at] != 0 ? position++ : 0;
+                inputIds[at] = tokenIds[at];
+                positionIds[at] = mask.IsEmpty || mask[at] != 0 ? position++ : 0;
             }
 
             if (position > model.Config.ContextLength)
@@ -103,7 +108,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
     private void PrepareMask(ReadOnlySpan<byte> newMask, int n)
     {
         int rows = RowCount, total = Length + n;
-        Reserve(ref mask, rows * total);
+        Reserve(ref attentionMask, rows * total);
         if (newMask.IndexOf((byte)0) >= 0 && visible is null)
         {
             visible = new byte[rows * Capacity];
@@ -112,7 +117,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
 
         if (visible is null)
         {
-            mask.AsSpan(0, rows * total).Fill(1);
+            attentionMask.AsSpan(0, rows * total).Fill(1);
             return;
         }
 
@@ -121,7 +126,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
             Span<byte> seen = visible.AsSpan(row * Capacity, total);
             if (newMask.IsEmpty) seen[Length..].Fill(1);
             else newMask.Slice(row * n, n).CopyTo(seen[Length..]);
-            Span<long> wide = mask.AsSpan(row * total, total);
+            Span<long> wide = attentionMask.AsSpan(row * total, total);
             for (int i = 0; i < total; i++) wide[i] = seen[i] == 0 ? 0 : 1;
         }
     }
@@ -133,9 +138,9 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         {
             try
             {
-                inputs[0] = Matrix(ids, rows, n);
-                inputs[1] = Matrix(mask, rows, Length + n);
-                inputs[2] = Matrix(positions, rows, n);
+                inputs[0] = Matrix(inputIds, rows, n);
+                inputs[1] = Matrix(attentionMask, rows, Length + n);
+                inputs[2] = Matrix(positionIds, rows, n);
                 if (model.TakesLogitsToKeep) inputs[3] = keep;
                 cache.PlacePast(inputs.AsSpan(firstPast));
                 (shape3[0], shape3[1], shape3[2]) = (rows, logitsPerRow, model.Config.VocabularySize);

@@ -12,6 +12,7 @@ public sealed class OnnxCausalModel : ICausalModel
 {
     private readonly OnnxPackage package;
     private readonly Lazy<RowGather> rowGather;
+    private bool disposed;
 
     private OnnxCausalModel(OnnxPackage package, InferenceSession session, GptDevice device, OnnxEngineOptions options)
     {
@@ -105,6 +106,7 @@ public sealed class OnnxCausalModel : ICausalModel
     /// <inheritdoc/>
     public ICausalDecoder BeginDecoding(int rowCount, int capacity)
     {
+        ObjectDisposedException.ThrowIf(disposed, this);
         ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         return new OnnxCausalDecoder(this, rowCount, capacity);
@@ -123,6 +125,7 @@ public sealed class OnnxCausalModel : ICausalModel
     /// <summary>Releases the weights and the threads.</summary>
     public void Dispose()
     {
+        disposed = true;
         if (rowGather.IsValueCreated) rowGather.Value.Dispose();
         KeepAllLogits.Dispose();
         KeepLastLogits.Dispose();

@@ -202,6 +202,22 @@ public sealed class OnnxDecoderTests
     }
 
     [TestMethod]
+    public void A_disposed_decoder_or_model_says_so()
+    {
+        ICausalDecoder decoder = Model.Value.BeginDecoding(1, 4);
+        decoder.Dispose();
+        decoder.Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => decoder.Append([1], default, LogitsScope.LastPosition, new float[97]));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => decoder.SelectRows([0]));
+
+        using TestPackage package = TestPackage.Of(Small);
+        OnnxCausalModel model = package.Load();
+        model.Dispose();
+        model.Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => model.BeginDecoding(1, 1));
+    }
+
+    [TestMethod]
     public void A_token_allocates_no_more_managed_memory_late_than_early()
     {
         // What ONNX Runtime's managed API allocates for its handles and lists: some kilobytes, whatever the length.

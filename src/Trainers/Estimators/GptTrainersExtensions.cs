@@ -24,7 +24,7 @@ public static class GptTrainersExtensions
             using GptCheckpoint checkpoint = GptCheckpoint.Open(folder);
             GptTokenizer tokenizer = checkpoint.Tokenizer
                 ?? throw new CorruptFileException(folder, "it has no tokenizer.", "Put tokenizer.json, or vocab.json and merges.txt, beside the weights.");
-            return new(new TorchCausalModel(GptNetwork.FromWeights(checkpoint, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu), precision)), tokenizer);
+            return new(new TorchCausalModel(GptNetwork.FromWeights(checkpoint, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu), precision, trainable: false)), tokenizer);
         }
     }
 

@@ -98,13 +98,14 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         {
             LogPlan(options, network, trainingRows, validationRows, Log);
             PretrainingResult result = new PretrainingLoop(network, trainingRows, validationRows, options, seed, folder, Log).Run(resumed);
-            var model = new GptModel(new TorchCausalModel(network), tokenizer);
+
+            // What was trained in bfloat16 is used in float32, without gradients: the master weights, as they are saved and exported.
+            var model = new GptModel(new TorchCausalModel(GptNetwork.FromWeights(network, device, GptPrecision.Float32, trainable: false)), tokenizer);
             return new(_context.Gpt().Transforms.ScoreText(OutputColumnName, _inputColumnName, model).Fit(trainSet), model, result);
         }
-        catch
+        finally
         {
             network.Dispose();
-            throw;
         }
     }
 

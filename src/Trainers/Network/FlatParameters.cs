@@ -17,21 +17,22 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>64 bytes of float32: a cache line, and the widest vector register.</summary>
     private const long Alignment = 16;
 
-    private readonly Dictionary<string, Tensor> views = [];
-    private readonly Dictionary<string, (long Offset, GptParameterInfo Info)> places = [];
+    private readonly Dictionary<string, Tensor> _views = [];
+    private readonly Dictionary<string, (long Offset, GptParameterInfo Info)> _places = [];
 
     /// <summary>Allocates zeroed buffers.</summary>
     /// <param name="layout">The parameters.</param>
     /// <param name="device">Where the buffers lie.</param>
     /// <param name="workingType">float32, or bfloat16 for a working copy beside the float32 master weights.</param>
-    public FlatParameters(IReadOnlyList<GptParameterInfo> layout, Device device, ScalarType workingType)
+    /// <param name="trainable">Whether there are gradients.</param>
+    public FlatParameters(IReadOnlyList<GptParameterInfo> layout, Device device, ScalarType workingType, bool trainable)
     {
         Layout = layout;
         long offset = 0;
         foreach (GptParameterInfo info in layout.Where(static p => p.Shape.Count >= 2).Concat(layout.Where(static p => p.Shape.Count < 2)))
         {
             if (info.Shape.Count < 2 && DecayCount == 0) DecayCount = offset;
-            places.Add(info.Name, (offset, info));
+            _places.Add(info.Name, (offset, info));
             offset += (info.ElementCount + Alignment - 1) / Alignment * Alignment;
         }
 
@@ -39,13 +40,19 @@ internal sealed class FlatParameters : IDisposable
         using var scope = NewDisposeScope();
         Master = zeros(offset, ScalarType.Float32, device).DetachFromDisposeScope();
         Working = workingType == ScalarType.Float32 ? Master : zeros(offset, workingType, device).DetachFromDisposeScope();
-        Gradient = zeros(offset, workingType, device).DetachFromDisposeScope();
-        GradientSum = workingType == ScalarType.Float32 ? Gradient : zeros(offset, ScalarType.Float32, device).DetachFromDisposeScope();
+        long gradients = trainable ? offset : 0;
+        Gradient = zeros(gradients, workingType, device).DetachFromDisposeScope();
+        GradientSum = workingType == ScalarType.Float32 ? Gradient : zeros(gradients, ScalarType.Float32, device).DetachFromDisposeScope();
         foreach (GptParameterInfo info in layout)
         {
-            Tensor parameter = ViewOf(Working, info.Name).requires_grad_();
-            parameter.grad = ViewOf(Gradient, info.Name);
-            views.Add(info.Name, parameter.DetachFromDisposeScope());
+            Tensor parameter = ViewOf(Working, info.Name);
+            if (trainable)
+            {
+                parameter.requires_grad_();
+                parameter.grad = ViewOf(Gradient, info.Name);
+            }
+
+            _views.Add(info.Name, parameter.DetachFromDisposeScope());
         }
     }
 
@@ -58,7 +65,7 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>(N): the weights that the network computes with: <see cref="Master"/> itself, or its bfloat16 copy.</summary>
     public Tensor Working { get; }
 
-    /// <summary>(N), of the working type: what backward passes accumulate into.</summary>
+    /// <summary>(N), of the working type: what backward passes accumulate into. Empty where the network is not trainable.</summary>
     public Tensor Gradient { get; }
 
     /// <summary>
@@ -71,7 +78,7 @@ internal sealed class FlatParameters : IDisposable
     public long DecayCount { get; }
 
     /// <summary>The parameter of that name: a leaf that views the working buffer.</summary>
-    public Tensor this[string name] => views[name];
+    public Tensor this[string name] => _views[name];
 
     /// <summary>Refreshes the working copy from the master weights: one cast, or nothing where they are the same.</summary>
     public void RefreshWorkingCopy()
@@ -101,7 +108,7 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>A view of one parameter's part of a buffer of this layout.</summary>
     public Tensor ViewOf(Tensor flat, string name)
     {
-        (long offset, GptParameterInfo info) = places[name];
+        (long offset, GptParameterInfo info) = _places[name];
         return flat.narrow(0, offset, info.ElementCount).view([.. info.Shape]);
     }
 
@@ -122,12 +129,12 @@ internal sealed class FlatParameters : IDisposable
         CheckLength(name, source.Length);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        ViewOf(Master, name).copy_(tensor(source).view([.. places[name].Info.Shape]));
+        ViewOf(Master, name).copy_(tensor(source).view([.. _places[name].Info.Shape]));
     }
 
     public void Dispose()
     {
-        foreach (Tensor view in views.Values)
+        foreach (Tensor view in _views.Values)
         {
             view.grad?.Dispose();
             view.Dispose();
@@ -141,7 +148,7 @@ internal sealed class FlatParameters : IDisposable
 
     private void CheckLength(string name, int length)
     {
-        if (!places.TryGetValue(name, out var place)) throw new ArgumentException($"There is no parameter '{name}'.", nameof(name));
+        if (!_places.TryGetValue(name, out var place)) throw new ArgumentException($"There is no parameter '{name}'.", nameof(name));
         if (place.Info.ElementCount != length)
             throw new ArgumentException($"Parameter '{name}' is {place.Info.ShapeText}, {place.Info.ElementCount} elements; the buffer holds {length}.", nameof(length));
     }

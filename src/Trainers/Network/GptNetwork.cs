@@ -14,9 +14,9 @@ namespace MLNet.Gpt;
 /// </remarks>
 public sealed class GptNetwork : IGptWeights, IDisposable
 {
-    private readonly GptLayer[] layers;
-    private readonly Dictionary<(long Queries, long Keys, int? Band), Tensor> masks = [];
-    private readonly Lock maskGate = new();
+    private readonly GptLayer[] _layers;
+    private readonly Dictionary<(long Queries, long Keys, int? Band), Tensor> _masks = [];
+    private readonly Lock _maskGate = new();
 
     /// <summary>Creates a network with the papers' initial weights.</summary>
     /// <param name="config">The shape.</param>
@@ -27,17 +27,17 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <exception cref="DeviceUnavailableException">The device isn't there.</exception>
     /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
     public GptNetwork(GptConfig config, GptDevice device, long seed = 0, GptPrecision precision = GptPrecision.Float32)
-        : this(config, device, precision) => GptInitializer.Initialize(Parameters, config, seed);
+        : this(config, device, precision, trainable: true) => GptInitializer.Initialize(Parameters, config, seed);
 
-    private GptNetwork(GptConfig config, GptDevice device, GptPrecision precision)
+    private GptNetwork(GptConfig config, GptDevice device, GptPrecision precision, bool trainable)
     {
         ArgumentNullException.ThrowIfNull(config);
         Config = config.Validate();
         Device = device;
         TorchDevice = TorchRuntime.Open(device);
         WorkingType = PrecisionPolicy.Resolve(precision, device) == GptPrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
-        Parameters = new FlatParameters(GptParameterLayout.Of(config), TorchDevice, WorkingType);
-        layers = [.. Enumerable.Range(0, config.LayerCount).Select(index => new GptLayer(Parameters, index))];
+        Parameters = new FlatParameters(GptParameterLayout.Of(config), TorchDevice, WorkingType, trainable);
+        _layers = [.. Enumerable.Range(0, config.LayerCount).Select(index => new GptLayer(Parameters, index))];
     }
 
     /// <inheritdoc/>
@@ -65,12 +65,13 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <param name="weights">Where the weights come from.</param>
     /// <param name="device">Where the network computes.</param>
     /// <param name="precision">The number format; Auto chooses by device.</param>
+    /// <param name="trainable">False leaves out the gradients, which take as much memory as the weights.</param>
     /// <exception cref="DeviceUnavailableException">The device isn't there.</exception>
     /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
-    public static GptNetwork FromWeights(IGptWeights weights, GptDevice device, GptPrecision precision = GptPrecision.Float32)
+    public static GptNetwork FromWeights(IGptWeights weights, GptDevice device, GptPrecision precision = GptPrecision.Float32, bool trainable = true)
     {
         ArgumentNullException.ThrowIfNull(weights);
-        var network = new GptNetwork(weights.Config, device, precision);
+        var network = new GptNetwork(weights.Config, device, precision, trainable);
         try
         {
             foreach (GptParameterInfo info in network.Parameters.Layout)
@@ -106,7 +107,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         Tensor position = Parameters[GptParameterLayout.PositionEmbedding].narrow(0, 0, t);              // (T, C)
         Tensor x = TokenEmbedding.index_select(0, tokenIds.reshape(-1)).view(b, t, Config.EmbeddingSize); // (B, T, C)
         x = Dropout(x + position, Config.EmbeddingDropout).view(b * t, Config.EmbeddingSize);             // (B·T, C)
-        for (int index = 0; index < layers.Length; index++) x = Block(x, b, t, index, cache: null, mask: null);
+        for (int index = 0; index < _layers.Length; index++) x = Block(x, b, t, index, cache: null, mask: null);
         return FinalNorm(x).MoveToOuterDisposeScope();                                                    // (B·T, C)
     }
 
@@ -124,7 +125,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         long b = tokenIds.size(0), n = tokenIds.size(1);
         Tensor x = TokenEmbedding.index_select(0, tokenIds.reshape(-1))
             + Parameters[GptParameterLayout.PositionEmbedding].index_select(0, positionIds);              // (B·n, C)
-        for (int index = 0; index < layers.Length; index++) x = Block(x, b, n, index, cache, mask);
+        for (int index = 0; index < _layers.Length; index++) x = Block(x, b, n, index, cache, mask);
         return FinalNorm(x).MoveToOuterDisposeScope();
     }
 
@@ -140,8 +141,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Tensor mask in masks.Values) mask.Dispose();
-        masks.Clear();
+        foreach (Tensor mask in _masks.Values) mask.Dispose();
+        _masks.Clear();
         Parameters.Dispose();
     }
 
@@ -149,7 +150,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     private Tensor Block(Tensor x, long b, long t, int index, KeyValueCache? cache, Tensor? mask)
     {
         using var scope = NewDisposeScope();
-        GptLayer p = layers[index];
+        GptLayer p = _layers[index];
         if (Config.BlockForm == GptBlockForm.PreNorm)
         {
             x = AddProjection(x, Attention(Norm(x, p.Norm1Gain, p.Norm1Bias), b, t, index, cache, mask), p.AttentionOutWeight, p.AttentionOutBias);
@@ -167,7 +168,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <summary>Multi-head causal self-attention before its output projection (Vaswani et al. 2017, equation 1).</summary>
     private Tensor Attention(Tensor x, long b, long t, int index, KeyValueCache? cache, Tensor? mask)
     {
-        GptLayer p = layers[index];
+        GptLayer p = _layers[index];
         long h = Config.HeadCount, d = Config.HeadSize;
         Tensor[] qkv = addmm(p.AttentionInBias, x, p.AttentionInWeight, 1f, 1f).view(b, t, 3 * h * d).chunk(3, -1); // 3 of (B, T, C)
         Tensor q = qkv[0].view(b, t, h, d).transpose(1, 2);                                                // (B, H, T, D)
@@ -223,9 +224,9 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// </summary>
     internal Tensor CausalMask(long queries, long keys, int? band)
     {
-        lock (maskGate)
+        lock (_maskGate)
         {
-            if (masks.TryGetValue((queries, keys, band), out Tensor? known)) return known;
+            if (_masks.TryGetValue((queries, keys, band), out Tensor? known)) return known;
             using var noGradient = no_grad();
             using var scope = NewDisposeScope();
             Tensor row = arange(keys - queries, keys, ScalarType.Int64, TorchDevice).unsqueeze(1);         // (queries, 1)
@@ -233,14 +234,14 @@ public sealed class GptNetwork : IGptWeights, IDisposable
             Tensor hidden = column.gt(row);
             if (band is { } width) hidden = hidden.logical_or(column.le(row - width));
             Tensor mask = zeros(queries, keys, WorkingType, TorchDevice).masked_fill_(hidden, float.NegativeInfinity);
-            if (masks.Count >= 64)
+            if (_masks.Count >= 64)
             {
                 // A decoder with a band meets a new length at each token: keep the table small.
-                foreach (Tensor old in masks.Values) old.Dispose();
-                masks.Clear();
+                foreach (Tensor old in _masks.Values) old.Dispose();
+                _masks.Clear();
             }
 
-            masks.Add((queries, keys, band), mask.DetachFromDisposeScope());
+            _masks.Add((queries, keys, band), mask.DetachFromDisposeScope());
             return mask;
         }
     }

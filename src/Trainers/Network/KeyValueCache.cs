@@ -6,16 +6,16 @@ namespace MLNet.Gpt;
 /// <summary>The keys and values of the positions so far, allocated once for the capacity.</summary>
 internal sealed class KeyValueCache : IDisposable
 {
-    private Tensor[] keys;
-    private Tensor[] values;
+    private Tensor[] _keys;
+    private Tensor[] _values;
 
     /// <summary>Allocates the cache.</summary>
     public KeyValueCache(GptConfig config, long rows, long capacity, Device device, ScalarType type)
     {
         using var noGradient = no_grad();
         Capacity = capacity;
-        keys = Allocate();
-        values = Allocate();
+        _keys = Allocate();
+        _values = Allocate();
 
         Tensor[] Allocate() => [.. Enumerable.Range(0, config.LayerCount)
             .Select(_ => empty(rows, config.HeadCount, capacity, config.HeadSize, type, device).DetachFromDisposeScope())];
@@ -31,9 +31,9 @@ internal sealed class KeyValueCache : IDisposable
     public (Tensor Keys, Tensor Values) Append(int layer, Tensor key, Tensor value)
     {
         long n = key.size(2);
-        keys[layer].narrow(2, Length, n).copy_(key);
-        values[layer].narrow(2, Length, n).copy_(value);
-        return (keys[layer].narrow(2, 0, Length + n), values[layer].narrow(2, 0, Length + n));
+        _keys[layer].narrow(2, Length, n).copy_(key);
+        _values[layer].narrow(2, Length, n).copy_(value);
+        return (_keys[layer].narrow(2, 0, Length + n), _values[layer].narrow(2, 0, Length + n));
     }
 
     /// <summary>Counts n more positions as held.</summary>
@@ -42,8 +42,8 @@ internal sealed class KeyValueCache : IDisposable
     /// <summary>Keeps the given rows in the given order.</summary>
     public void SelectRows(Tensor rows)
     {
-        keys = Select(keys);
-        values = Select(values);
+        _keys = Select(_keys);
+        _values = Select(_values);
 
         Tensor[] Select(Tensor[] layers)
         {
@@ -60,6 +60,6 @@ internal sealed class KeyValueCache : IDisposable
 
     public void Dispose()
     {
-        foreach (Tensor tensor in keys.Concat(values)) tensor.Dispose();
+        foreach (Tensor tensor in _keys.Concat(_values)) tensor.Dispose();
     }
 }

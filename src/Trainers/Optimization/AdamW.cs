@@ -16,16 +16,16 @@ internal sealed class AdamW : IDisposable
     /// <summary>Elements of a block: five float32 streams of it fill 2.5 MB.</summary>
     private const long CpuBlock = 1 << 17;
 
-    private readonly FlatParameters parameters;
-    private readonly AdamWOptions options;
+    private readonly FlatParameters _parameters;
+    private readonly AdamWOptions _options;
 
     public AdamW(FlatParameters parameters, AdamWOptions options)
     {
-        this.parameters = parameters;
-        this.options = options.Validate();
+        _parameters = parameters;
+        _options = options.Validate();
         using var noGradient = no_grad();
-        FirstMoment = zeros_like(parameters.Master).DetachFromDisposeScope();
-        SecondMoment = zeros_like(parameters.Master).DetachFromDisposeScope();
+        FirstMoment = zeros_like(_parameters.Master).DetachFromDisposeScope();
+        SecondMoment = zeros_like(_parameters.Master).DetachFromDisposeScope();
     }
 
     /// <summary>(N) float32: m, the running mean of the gradient.</summary>
@@ -45,16 +45,16 @@ internal sealed class AdamW : IDisposable
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         StepCount++;
-        Tensor? clip = options.GradientClipNorm > 0
-            ? gradientNorm.add(1e-6f).reciprocal().mul_(options.GradientClipNorm).clamp_max_(1)   // stays on the device
+        Tensor? clip = _options.GradientClipNorm > 0
+            ? gradientNorm.add(1e-6f).reciprocal().mul_(_options.GradientClipNorm).clamp_max_(1)   // stays on the device
             : null;
-        double correction1 = 1 - Math.Pow(options.Beta1, StepCount);
-        double correction2 = 1 - Math.Pow(options.Beta2, StepCount);
-        long total = parameters.Master.size(0);
-        long block = parameters.Master.is_cuda ? total : CpuBlock;
-        Update(0, parameters.DecayCount, 1 - (learningRate * options.WeightDecay));
-        Update(parameters.DecayCount, total, 1);
-        parameters.RefreshWorkingCopy();
+        double correction1 = 1 - Math.Pow(_options.Beta1, StepCount);
+        double correction2 = 1 - Math.Pow(_options.Beta2, StepCount);
+        long total = _parameters.Master.size(0);
+        long block = _parameters.Master.is_cuda ? total : CpuBlock;
+        Update(0, _parameters.DecayCount, 1 - (learningRate * _options.WeightDecay));
+        Update(_parameters.DecayCount, total, 1);
+        _parameters.RefreshWorkingCopy();
 
         void Update(long begin, long end, double keep)
         {
@@ -62,13 +62,13 @@ internal sealed class AdamW : IDisposable
             {
                 using var blockScope = NewDisposeScope();
                 long count = Math.Min(block, end - start);
-                Tensor p = parameters.Master.narrow(0, start, count), g = parameters.GradientSum.narrow(0, start, count);
+                Tensor p = _parameters.Master.narrow(0, start, count), g = _parameters.GradientSum.narrow(0, start, count);
                 Tensor m = FirstMoment.narrow(0, start, count), v = SecondMoment.narrow(0, start, count);
                 if (clip is not null) g.mul_(clip);
                 if (keep != 1) p.mul_(keep);
-                m.mul_(options.Beta1).add_(g, 1 - options.Beta1);
-                v.mul_(options.Beta2).addcmul_(g, g, 1 - options.Beta2);
-                Tensor denominator = v.sqrt().mul_(1 / Math.Sqrt(correction2)).add_(options.Epsilon);
+                m.mul_(_options.Beta1).add_(g, 1 - _options.Beta1);
+                v.mul_(_options.Beta2).addcmul_(g, g, 1 - _options.Beta2);
+                Tensor denominator = v.sqrt().mul_(1 / Math.Sqrt(correction2)).add_(_options.Epsilon);
                 p.addcdiv_(m, denominator, -learningRate / correction1);
             }
         }

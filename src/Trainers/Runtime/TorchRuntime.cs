@@ -9,16 +9,16 @@ namespace MLNet.Gpt;
 internal static partial class TorchRuntime
 {
     private static readonly Lock Gate = new();
-    private static bool initialized;
+    private static bool _initialized;
 
     /// <summary>Loads libtorch, sets its thread count and tunes the heap; later calls return at once.</summary>
     /// <exception cref="NativeLibraryException">libtorch isn't there or can't be loaded.</exception>
     public static void Initialize()
     {
-        if (Volatile.Read(ref initialized)) return;
+        if (Volatile.Read(ref _initialized)) return;
         lock (Gate)
         {
-            if (initialized) return;
+            if (_initialized) return;
             TuneHeap();
             try
             {
@@ -31,7 +31,7 @@ internal static partial class TorchRuntime
                     "Reference TorchSharp-cpu, or TorchSharp-cuda-linux / TorchSharp-cuda-windows on a machine with an NVIDIA GPU, in the app that trains.", e);
             }
 
-            Volatile.Write(ref initialized, true);
+            Volatile.Write(ref _initialized, true);
         }
     }
 

@@ -24,7 +24,7 @@ echo "build: done"
 rm -rf "$results"
 mkdir -p "$results"
 broken=()
-for project in tests/*/*.csproj; do
+for project in tests/*.Tests/*.csproj; do
     name="$(basename "$project" .csproj)"
     echo "test: $name"
     started=$SECONDS

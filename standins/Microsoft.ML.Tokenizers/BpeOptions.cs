@@ -10,7 +10,7 @@ public sealed class BpeOptions
     }
 
     /// <summary>Tokens and their ids.</summary>
-    public IEnumerable<KeyValuePair<string, int>> Vocabulary { get; }
+    internal IEnumerable<KeyValuePair<string, int>> Vocabulary { get; }
 
     /// <summary>The merges, "left right" each, in order of priority.</summary>
     public IEnumerable<string>? Merges { get; set; }

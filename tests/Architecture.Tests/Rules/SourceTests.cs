@@ -15,10 +15,11 @@ public partial class SourceTests
     }
 
     // What saving relies on beyond the public API: the model header, the reader, and the attribute that names a loader.
+    // The stub declares them for the compiler and is no part of the assembly.
     [TestMethod]
     public void One_file_of_src_names_what_is_internal_to_the_model_format()
     {
-        string[] files = [.. Repository.Sources("src").Where(file => ModelInternals().IsMatch(File.ReadAllText(file))).Select(Relative)];
+        string[] files = [.. Repository.Sources("src").Where(file => !file.Contains("/Stub/", StringComparison.Ordinal) && ModelInternals().IsMatch(File.ReadAllText(file))).Select(Relative)];
         Assert.HasCount(1, files, $"These name VersionInfo, ModelLoadContext, LoadableClass, SignatureLoadModel or IgnoresAccessChecksTo: {string.Join(", ", files)}");
     }
 

@@ -4,5 +4,4 @@ public enum DeviceType
 {
     CPU = 0,
     CUDA = 1,
-    META = 14,
 }

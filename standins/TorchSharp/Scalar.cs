@@ -19,12 +19,6 @@ public sealed class Scalar : IDisposable
         _ => ScalarType.Bool,
     };
 
-    public static implicit operator Scalar(byte value) => new((long)value);
-
-    public static implicit operator Scalar(sbyte value) => new((long)value);
-
-    public static implicit operator Scalar(short value) => new((long)value);
-
     public static implicit operator Scalar(int value) => new((long)value);
 
     public static implicit operator Scalar(long value) => new(value);

@@ -44,6 +44,75 @@ public class ArithmeticTests
     }
 
     [TestMethod]
+    public void Operators_take_scalars_and_long_numbers()
+    {
+        Scalar two = 2;
+        Values.AreEqual([3, 4, 6], X + two);
+        Values.AreEqual([3, 4, 6], two + X);
+        Values.AreEqual([-1, 0, 2], X - two);
+        Values.AreEqual([1, 0, -2], two - X);
+        Values.AreEqual([2, 4, 8], X * two);
+        Values.AreEqual([2, 4, 8], two * X);
+        Values.AreEqual([0.5f, 1, 2], X / two);
+        Values.AreEqual([2, 1, 0.5f], two / X);
+        Values.AreEqual([3, 4, 6], 2L + X);
+        Values.AreEqual([-1, 0, 2], X - 2L);
+        Values.AreEqual([1, 0, -2], 2L - X);
+        Values.AreEqual([2, 4, 8], X * 2L);
+        Values.AreEqual([2, 4, 8], 2L * X);
+        Values.AreEqual([0.5f, 1, 2], X / 2L);
+        Values.AreEqual([2, 1, 0.5f], 2L / X);
+        Values.AreEqual([0, 0, 1], two < X);
+        Values.AreEqual([0, 1, 1], two <= X);
+        Values.AreEqual([1, 0, 0], two > X);
+        Values.AreEqual([1, 1, 0], two >= X);
+        Values.AreEqual([0, 1, 0], two == X);
+        Values.AreEqual([1, 0, 1], two != X);
+    }
+
+    [TestMethod]
+    public void Methods_do_what_the_operators_do()
+    {
+        Tensor y = full(3, 2f);
+        Values.AreEqual([3, 4, 6], X.add(y));
+        Values.AreEqual([5, 6, 8], X.add(y, 2));
+        Values.AreEqual([3, 4, 6], X.add(2));
+        Values.AreEqual([-1, 0, 2], X.sub(y));
+        Values.AreEqual([-1, 0, 2], X.sub(2));
+        Values.AreEqual([2, 4, 8], X.mul(y));
+        Values.AreEqual([2, 4, 8], X.mul(2));
+        Values.AreEqual([0.5f, 1, 2], X.div(y));
+        Values.AreEqual([-1, -2, -4], X.neg());
+        Values.AreEqual([0, 1, 0], X.eq(y));
+        Values.AreEqual([1, 0, 1], X.ne(y));
+        Values.AreEqual([0, 1, 1], X.ge(y));
+        Values.AreEqual([0, 0, 1], X.gt(y));
+        Values.AreEqual([0, 0, 1], X.gt(2));
+        Values.AreEqual([1, 1, 0], X.le(y));
+        Values.AreEqual([1, 1, 0], X.le(2));
+        Values.AreEqual([1, 0, 0], X.lt(y));
+    }
+
+    [TestMethod]
+    public void Numbers_become_tensors_where_one_is_wanted()
+    {
+        Tensor whole = 3, wide = 3L, single = 3f, real = 3.0, truth = true;
+        CollectionAssert.AreEqual(
+            new[] { ScalarType.Int32, ScalarType.Int64, ScalarType.Float32, ScalarType.Float64, ScalarType.Bool },
+            new[] { whole, wide, single, real, truth }.Select(t => t.dtype).ToArray());
+        Assert.IsTrue(new[] { whole, wide, single, real }.All(t => t.ndim == 0 && t.to(ScalarType.Int64).item<long>() == 3));
+        Assert.IsTrue(truth.item<bool>());
+    }
+
+    [TestMethod]
+    public void Conversions_that_only_steer_the_choice_of_an_overload_refuse_to_run()
+    {
+        Scalar scalar = 1;
+        Assert.ThrowsExactly<InvalidOperationException>(() => { Tensor t = scalar; });
+        Assert.ThrowsExactly<InvalidOperationException>(() => { Tensor t = TensorIndex.None; });
+    }
+
+    [TestMethod]
     public void Comparisons_give_truths()
     {
         Tensor y = tensor(new float[] { 2, 2, 2 });
@@ -129,9 +198,9 @@ public class ArithmeticTests
         Values.AreEqual([1, -2, -4], where(X > 1, -X, X));
         Values.AreEqual([1, 1, 0], tensor([1f, float.MaxValue, float.NaN]).isfinite());
         Values.AreEqual([0, 0, 1], tensor([1f, float.MaxValue, float.NaN]).isnan());
-        Values.AreEqual([0, 1, 2], (X / 2).floor());
-        Values.AreEqual([0, 1, 2], X.div(2, RoundingMode.floor));
-        Values.AreEqual([1, 2, 1], X % 3);
+        Values.AreEqual([-1, -1, -2], (-X).div(2, RoundingMode.floor));
+        Values.AreEqual([0, -1, -2], (-X).div(2, RoundingMode.trunc));
+        Values.AreEqual([0, -1, -2], (-X).div(full(3, 2f), RoundingMode.trunc));
     }
 
     [TestMethod]

@@ -34,10 +34,10 @@ public class AutogradTests
         Func<Tensor, Tensor> f = family switch
         {
             "arithmetic" => t => ((t + 1) * t - t / (t * t + 2) + 3 - 2 * t).addcmul(t, t, 0.5).addcdiv(t, t.square() + 1, 2).sum(),
-            "functions" => t => (t.exp().log1p() + t.tanh() * t.sigmoid() + (t.square() + 1).sqrt() + (t.square() + 1).rsqrt()
-                + t.sin().abs() + F.gelu(t) + F.gelu(t, TorchSharp.Modules.GELU.Approximate.tanh) + (t.square() + 1).pow(1.5).reciprocal()).sum(),
+            "functions" => t => ((t.exp() + 1).log() + t.tanh() * t.sigmoid() + (t.square() + 1).sqrt() + (t.square() + 1).rsqrt()
+                + t.abs() + F.gelu(t) + F.gelu(t, TorchSharp.Modules.GELU.Approximate.tanh) + (t.square() + 1).pow(1.5).reciprocal()).sum(),
             "products" => t => t.mm(t.t()).sum() + t.addmm(ones(3, 2, ScalarType.Float64), ones(2, 4, ScalarType.Float64) * t[0], 2, 3).square().sum()
-                + F.linear(t, t * 2, t[TensorIndex.Colon, 0]).square().sum() + t.mv(t[1]).square().sum() + einsum("ij,kj->ik", t, t).sum(),
+                + F.linear(t, t * 2, t[TensorIndex.Colon, 0]).square().sum() + t.mv(t[1]).square().sum(),
             "attention" => t => F.scaled_dot_product_attention(
                 t.view(1, 3, 4), t.view(1, 3, 4) * 2, t.view(1, 3, 4).exp(), is_casual: true).square().sum(),
             "normalisation" => t => F.layer_norm(t, [4], t[0].exp(), t[1], 1e-5).pow(3).sum() + t.softmax(1).square().sum(),

@@ -69,7 +69,14 @@ public class DisposeScopeTests
         }
 
         Assert.IsFalse(kept.IsInvalid);
-        using (DisposeScope scope = NewDisposeScope()) scope.Attach(kept);
+        using (DisposeScope scope = NewDisposeScope())
+        {
+            scope.Attach(kept);
+            Assert.AreSame(kept, scope.Detach(kept));
+            Assert.IsFalse(scope.Contains(kept));
+            scope.Attach(kept);
+        }
+
         Assert.IsTrue(kept.IsInvalid);
     }
 

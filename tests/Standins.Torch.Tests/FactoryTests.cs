@@ -28,11 +28,12 @@ public class FactoryTests
     {
         Assert.AreEqual(ScalarType.Float32, zeros(1).dtype);
         Assert.AreEqual(float32, rand(1).dtype);
-        foreach (ScalarType type in new[] { float64, float16, bfloat16, int64, int32, uint8, @bool })
+        foreach (ScalarType type in new[] { float64, float16, bfloat16, int64, int32, ScalarType.Int16, ScalarType.Int8, uint8, @bool })
         {
             Assert.AreEqual(type, ones(1, type).dtype);
         }
 
+        Assert.AreEqual(ScalarType.Float16, float16);
         Assert.AreEqual(ScalarType.Int64, arange(3).dtype);
         Assert.AreEqual(ScalarType.Float32, arange(0, 1, 0.25).dtype);
         Assert.AreEqual(ScalarType.Int64, full(1, 7).dtype);
@@ -71,6 +72,9 @@ public class FactoryTests
         Assert.AreEqual(ScalarType.Bool, tensor(new[] { true }).dtype);
         Assert.AreEqual(ScalarType.Byte, tensor(new byte[] { 1 }).dtype);
         Assert.AreEqual(ScalarType.Float32, tensor(1f).dtype);
+        Assert.AreEqual(ScalarType.Float64, tensor(1.0).dtype);
+        Assert.AreEqual(ScalarType.Int32, tensor(1).dtype);
+        Assert.AreEqual(ScalarType.Bool, tensor(true).dtype);
         Assert.AreEqual(1L, tensor(1L).item<long>());
         Assert.AreEqual(0, tensor(1L).ndim);
         Values.AreEqual([1, 2, 3, 4], tensor(new float[,] { { 1, 2 }, { 3, 4 } }));

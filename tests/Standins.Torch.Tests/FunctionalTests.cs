@@ -82,6 +82,7 @@ public class FunctionalTests
         Values.AreEqual([-0.15865525f, 0.34573123f, 1.9544997f], F.gelu(x, TorchSharp.Modules.GELU.Approximate.none), 1e-6f);
         using TorchSharp.Modules.GELU module = nn.GELU(TorchSharp.Modules.GELU.Approximate.tanh);
         Values.AreEqual(tanh, module.call(x), 1e-6f);
+        Values.AreEqual(tanh, module.forward(x), 1e-6f);
         Values.AreEqual(tanh, ((nn.IModule<Tensor, Tensor>)module).call(x), 1e-6f);
     }
 

@@ -67,6 +67,5 @@ public class IndexingTests
         Values.AreEqual([20, 0, 10, 0, 40, 0], zeros(2, 3).scatter_(1, places, tensor(new float[,] { { 10, 20 }, { 30, 40 } })));
         Values.AreEqual([20, 0, 10, 0, 70, 0], zeros(2, 3).scatter_add_(1, places, tensor(new float[,] { { 10, 20 }, { 30, 40 } })));
         Values.AreEqual([5, 7, 9, 0, 0, 0], zeros(2, 3).index_add_(0, tensor(new long[] { 0, 0 }), m, 1));
-        Values.AreEqual([4, 5, 6, 1, 2, 3], zeros(2, 3).index_copy_(0, tensor(new long[] { 1, 0 }), m));
     }
 }

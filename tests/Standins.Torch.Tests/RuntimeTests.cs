@@ -29,6 +29,13 @@ public class RuntimeTests
     }
 
     [TestMethod]
+    public void Seeding_CUDA_does_no_harm_where_there_is_none()
+    {
+        cuda.manual_seed(1);
+        cuda.manual_seed_all(1);
+    }
+
+    [TestMethod]
     public void TF32_can_be_allowed()
     {
         bool before = backends.cuda.matmul.allow_tf32;

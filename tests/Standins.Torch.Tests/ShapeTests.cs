@@ -54,7 +54,8 @@ public class ShapeTests
         Values.HasShape([4, 2, 3], x.expand(4, 2, 3));
         Values.AreEqual([0, 4], x.diagonal());
         Values.AreEqual([0, 1, 0, 1], x[0, ..2].repeat(2));
-        Values.AreEqual([0, 0, 1, 1], x[0, ..2].repeat_interleave(2));
+        Values.AreEqual([2, 0, 1], x[0].roll(1));
+        Values.AreEqual([3, 4, 5, 0, 1, 2], x.roll(1, 0));
         Values.AreEqual([1, 2, 4, 5], x.narrow(1, 1, 2));
     }
 
@@ -63,6 +64,7 @@ public class ShapeTests
     {
         Values.AreEqual([0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5], cat([x, x], 1));
         Values.HasShape([4, 3], cat(new List<Tensor> { x, x }));
+        Values.HasShape([4, 3], cat(new[] { x, x }));
         Values.HasShape([2, 2, 3], stack([x, x]));
         Values.AreEqual([1, 4], x.unbind(1)[1]);
         Values.AreEqual([2, 5], x.chunk(2, 1)[1]);

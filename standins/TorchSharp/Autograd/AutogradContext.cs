@@ -9,7 +9,6 @@ public static partial class torch
         public class AutogradContext : IDisposable
         {
             private readonly Dictionary<string, object> data = [];
-            private bool materializeGrads = true;
 
             internal AutogradContext()
             {
@@ -17,8 +16,6 @@ public static partial class torch
 
             /// <summary>libtorch's context, which is there while forward or backward runs.</summary>
             internal nint Handle { get; set; }
-
-            public bool MaterializeGrads => materializeGrads;
 
             public unsafe void save_for_backward(List<Tensor> tensors)
             {
@@ -36,30 +33,8 @@ public static partial class torch
 
             public object get_data(string key) => data.GetValueOrDefault(key);
 
-            public unsafe void mark_dirty(List<Tensor> tensors)
-            {
-                fixed (nint* items = Tensor.HandlesOf(tensors)) Native.Check(Native.ts_context_mark_dirty(Handle, items, tensors.Count));
-                GC.KeepAlive(tensors);
-            }
-
-            public unsafe void mark_non_differentiable(List<Tensor> tensors)
-            {
-                fixed (nint* items = Tensor.HandlesOf(tensors))
-                {
-                    Native.Check(Native.ts_context_mark_non_differentiable(Handle, items, tensors.Count));
-                }
-
-                GC.KeepAlive(tensors);
-            }
-
             /// <summary>Nothing to free: the tensors belong to the graph.</summary>
             public void Dispose() => GC.SuppressFinalize(this);
-
-            public void set_materialize_grads(bool value)
-            {
-                materializeGrads = value;
-                Native.ts_context_set_materialize_grads(Handle, value);
-            }
         }
     }
 }

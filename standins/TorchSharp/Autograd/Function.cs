@@ -7,6 +7,10 @@ public static partial class torch
     {
         public abstract class Function<T> where T : Function<T>, new()
         {
+            private protected Function()
+            {
+            }
+
             public abstract string Name { get; }
 
             internal static T Instance { get; } = new();

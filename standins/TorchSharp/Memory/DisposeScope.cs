@@ -51,11 +51,9 @@ public sealed class DisposeScope : IDisposable
         return (first, second, third);
     }
 
-    public void MoveToOuter(params IDisposable[] disposables) => MoveToOuter((IEnumerable<IDisposable>)disposables);
+    private void MoveToOuter(IEnumerable<IDisposable> disposables) => MoveToOther(OuterScope, disposables);
 
-    public void MoveToOuter(IEnumerable<IDisposable> disposables) => MoveToOther(OuterScope, disposables);
-
-    public void MoveToOther(DisposeScope? scope, IEnumerable<IDisposable> disposables)
+    internal void MoveToOther(DisposeScope? scope, IEnumerable<IDisposable> disposables)
     {
         Owner();
         if (scope is null)
@@ -76,9 +74,7 @@ public sealed class DisposeScope : IDisposable
         return disposable;
     }
 
-    public void Detach(params IDisposable[] disposables) => Detach((IEnumerable<IDisposable>)disposables);
-
-    public void Detach(IEnumerable<IDisposable> disposables)
+    private void Detach(IEnumerable<IDisposable> disposables)
     {
         DisposeScopeManager owner = Owner();
         foreach (IDisposable disposable in disposables)
@@ -91,9 +87,7 @@ public sealed class DisposeScope : IDisposable
 
     public void Attach(IDisposable disposable) => Attach((IEnumerable<IDisposable>)[disposable]);
 
-    public void Attach(params IDisposable[] disposables) => Attach((IEnumerable<IDisposable>)disposables);
-
-    public IReadOnlyList<IDisposable> Attach(IEnumerable<IDisposable> disposables)
+    private IReadOnlyList<IDisposable> Attach(IEnumerable<IDisposable> disposables)
     {
         DisposeScopeManager owner = Owner();
         var attached = new List<IDisposable>();
@@ -108,7 +102,7 @@ public sealed class DisposeScope : IDisposable
 
     public void DisposeEverything() => DisposeEverythingBut((IEnumerable<IDisposable>)[]);
 
-    public void DisposeEverythingBut(IEnumerable<IDisposable> inKeep)
+    private void DisposeEverythingBut(IEnumerable<IDisposable> inKeep)
     {
         Owner();
         HashSet<IDisposable> before = held;
@@ -118,8 +112,6 @@ public sealed class DisposeScope : IDisposable
             if (!held.Contains(disposable)) disposable.Dispose();
         }
     }
-
-    public void DisposeEverythingBut(params IDisposable[] keep) => DisposeEverythingBut((IEnumerable<IDisposable>)keep);
 
     public T DisposeEverythingBut<T>(T keep) where T : IDisposable
     {
@@ -135,7 +127,7 @@ public sealed class DisposeScope : IDisposable
         manager = null;
     }
 
-    public void MarkAsDisposed(IDisposable disposable)
+    internal void MarkAsDisposed(IDisposable disposable)
     {
         Owner();
         held.Remove(disposable);

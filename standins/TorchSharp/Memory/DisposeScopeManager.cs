@@ -5,13 +5,15 @@ public class DisposeScopeManager
     [ThreadStatic]
     private static DisposeScopeManager? threadSingleton;
 
-    public static ThreadDisposeScopeStatistics Statistics => ThreadSingleton.StatisticsInstance;
+    private DisposeScopeManager()
+    {
+    }
+
+    public static ThreadDisposeScopeStatistics Statistics => ThreadSingleton.Counts;
 
     internal static DisposeScopeManager ThreadSingleton => threadSingleton ??= new DisposeScopeManager();
 
-    internal ThreadDisposeScopeStatistics StatisticsInstance { get; } = new();
-
-    internal LifetimeStatistics Counts => StatisticsInstance.TensorStatistics;
+    internal ThreadDisposeScopeStatistics Counts { get; } = new();
 
     internal DisposeScope? CurrentDisposeScope { get; private set; }
 

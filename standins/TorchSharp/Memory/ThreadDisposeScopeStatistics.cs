@@ -2,23 +2,38 @@ namespace TorchSharp;
 
 public class ThreadDisposeScopeStatistics
 {
-    public long CreatedOutsideScopeCount => TensorStatistics.CreatedOutsideScopeCount;
+    internal ThreadDisposeScopeStatistics()
+    {
+    }
 
-    public long DisposedOutsideScopeCount => TensorStatistics.DisposedOutsideScopeCount;
+    public long CreatedOutsideScopeCount { get; internal set; }
 
-    public long CreatedInScopeCount => TensorStatistics.CreatedInScopeCount;
+    public long DisposedOutsideScopeCount { get; internal set; }
 
-    public long DisposedInScopeCount => TensorStatistics.DisposedInScopeCount;
+    public long CreatedInScopeCount { get; internal set; }
 
-    public long AttachedToScopeCount => TensorStatistics.AttachedToScopeCount;
+    public long DisposedInScopeCount { get; internal set; }
 
-    public long DetachedFromScopeCount => TensorStatistics.DetachedFromScopeCount;
+    public long AttachedToScopeCount { get; internal set; }
 
-    public long ThreadTotalLiveCount => TensorStatistics.ThreadTotalLiveCount;
+    public long DetachedFromScopeCount { get; internal set; }
 
-    public LifetimeStatistics TensorStatistics { get; } = new();
+    public long ThreadTotalLiveCount =>
+        CreatedInScopeCount - DisposedInScopeCount + CreatedOutsideScopeCount - DisposedOutsideScopeCount;
 
-    public void Reset() => TensorStatistics.Reset();
+    public void Reset()
+    {
+        CreatedOutsideScopeCount = 0;
+        DisposedOutsideScopeCount = 0;
+        CreatedInScopeCount = 0;
+        DisposedInScopeCount = 0;
+        AttachedToScopeCount = 0;
+        DetachedFromScopeCount = 0;
+    }
 
-    public override string ToString() => TensorStatistics.ToString();
+    public override string ToString() =>
+        $"ThreadTotalLiveCount: {ThreadTotalLiveCount}; CreatedOutsideScopeCount: {CreatedOutsideScopeCount}; "
+        + $"DisposedOutsideScopeCount: {DisposedOutsideScopeCount}; CreatedInScopeCount: {CreatedInScopeCount}; "
+        + $"DisposedInScopeCount: {DisposedInScopeCount}; AttachedToScopeCount: {AttachedToScopeCount}; "
+        + $"DetachedFromScopeCount: {DetachedFromScopeCount}";
 }

@@ -18,8 +18,6 @@ public static partial class torch
             return this;
         }
 
-        public Tensor with_requires_grad(bool requires_grad = true) => requires_grad_(requires_grad);
-
         public unsafe Tensor? grad
         {
             get
@@ -35,8 +33,6 @@ public static partial class torch
         public void retain_grad() => Done(Native.ts_retain_grad(Handle));
 
         public Tensor detach() => Own(Native.ts_detach(Handle), this);
-
-        public Tensor detach_() => Done(Native.ts_detach_(Handle));
 
         public void backward() => Done(Native.ts_backward(Handle));
 

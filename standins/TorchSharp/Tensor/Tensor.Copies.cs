@@ -5,13 +5,13 @@ public static partial class torch
     // Conversions, copies, fillings.
     public partial class Tensor
     {
-        public Tensor to_type(ScalarType type, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
+        internal Tensor to_type(ScalarType type, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
             Moved(Native.ts_to_type(Handle, (sbyte)type, copy, non_blocking), disposeAfter);
 
         public Tensor to(ScalarType type, bool copy = false, bool disposeAfter = false, bool non_blocking = false) =>
             to_type(type, copy, disposeAfter, non_blocking);
 
-        public Tensor to(DeviceType deviceType, int deviceIndex = -1, bool copy = false, bool disposeAfter = false, bool non_blocking = false)
+        internal Tensor to(DeviceType deviceType, int deviceIndex = -1, bool copy = false, bool disposeAfter = false, bool non_blocking = false)
         {
             InitializeDeviceType(deviceType);
             return Moved(Native.ts_to_device(Handle, (int)deviceType, deviceIndex, copy, non_blocking), disposeAfter);
@@ -45,8 +45,6 @@ public static partial class torch
 
         public Tensor copy_(Tensor source, bool nonBlocking = false) => Done(Native.ts_copy_(Handle, source.Handle, nonBlocking), source);
 
-        public Tensor set_(Tensor source) => Done(Native.ts_set_(Handle, source.Handle), source);
-
         public Tensor fill_(Scalar value) => Done(Native.ts_fill_(Handle, value.Number));
 
         /// <summary>Fills the tensor with zeros; as in the original, what is returned is a second handle to it.</summary>
@@ -58,25 +56,22 @@ public static partial class torch
         public Tensor uniform_(double from, double to, Generator? generator = null) =>
             Done(Native.ts_uniform_(Handle, from, to, Generator.HandleOrNull(generator)));
 
-        public Tensor bernoulli_(double p = 0.5, Generator? generator = null) =>
-            Done(Native.ts_bernoulli_(Handle, p, Generator.HandleOrNull(generator)));
-
         public Tensor multinomial(long num_samples, bool replacement = false, Generator? generator = null) =>
             Own(Native.ts_multinomial(Handle, num_samples, replacement, Generator.HandleOrNull(generator)), this);
 
-        public Tensor zeros_like(ScalarType? dtype = null, Device? device = null, bool requires_grad = false)
+        internal Tensor zeros_like(ScalarType? dtype = null, Device? device = null, bool requires_grad = false)
         {
             Device place = device ?? this.device;
             return Own(Native.ts_zeros_like(Handle, (sbyte)(dtype ?? this.dtype), (int)place.type, place.index, requires_grad), this);
         }
 
-        public Tensor ones_like(ScalarType? dtype = null, Device? device = null, bool requires_grad = false)
+        internal Tensor ones_like(ScalarType? dtype = null, Device? device = null, bool requires_grad = false)
         {
             Device place = device ?? this.device;
             return Own(Native.ts_ones_like(Handle, (sbyte)(dtype ?? this.dtype), (int)place.type, place.index, requires_grad), this);
         }
 
-        public Tensor empty_like(ScalarType? dtype = null, Device? device = null, bool requires_grad = false)
+        internal Tensor empty_like(ScalarType? dtype = null, Device? device = null, bool requires_grad = false)
         {
             Device place = device ?? this.device;
             return Own(Native.ts_empty_like(Handle, (sbyte)(dtype ?? this.dtype), (int)place.type, place.index, requires_grad), this);

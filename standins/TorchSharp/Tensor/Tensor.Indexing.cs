@@ -41,7 +41,7 @@ public static partial class torch
             set => index_put_(value, i1, i2, i3);
         }
 
-        public unsafe Tensor index(params TensorIndex[] indices)
+        internal unsafe Tensor index(params TensorIndex[] indices)
         {
             fixed (IndexStep* steps = Steps(indices))
             {
@@ -51,7 +51,7 @@ public static partial class torch
             }
         }
 
-        public unsafe Tensor index_put_(Tensor value, params TensorIndex[] indices)
+        internal unsafe Tensor index_put_(Tensor value, params TensorIndex[] indices)
         {
             fixed (IndexStep* steps = Steps(indices))
             {
@@ -82,13 +82,11 @@ public static partial class torch
         public static TensorIndex Slice(long? start = null, long? stop = null, long? step = null) =>
             new() { kind = 5, start = start, stop = stop, step = step };
 
-        public static TensorIndex Slice(Range range) => Slice(
+        private static TensorIndex Slice(Range range) => Slice(
             range.Start.IsFromEnd ? -range.Start.Value : range.Start.Value,
             range.End.IsFromEnd ? range.End.Value == 0 ? null : -range.End.Value : range.End.Value);
 
         public static TensorIndex Single(long? index) => new() { kind = 1, start = index };
-
-        public static TensorIndex Bool(bool value) => new() { kind = 3, start = value ? 1 : 0 };
 
         public static TensorIndex Tensor(Tensor tensor) => new() { kind = 4, tensor = tensor };
 

@@ -22,8 +22,6 @@ public static partial class torch
             return Own(Native.ts_dot(Handle, target.Handle), this, target);
         }
 
-        public Tensor outer(Tensor vec2) => Own(Native.ts_outer(Handle, vec2.Handle), this, vec2);
-
         public Tensor addmm(Tensor mat1, Tensor mat2, float beta = 1, float alpha = 1) =>
             Own(Native.ts_addmm(Handle, mat1.Handle, mat2.Handle, beta, alpha), this, mat1, mat2);
 

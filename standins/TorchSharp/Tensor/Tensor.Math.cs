@@ -32,61 +32,29 @@ public static partial class torch
 
         public Tensor square() => Own(Native.ts_square(Handle), this);
 
-        public Tensor sin() => Own(Native.ts_sin(Handle), this);
-
-        public Tensor cos() => Own(Native.ts_cos(Handle), this);
-
-        public Tensor floor() => Own(Native.ts_floor(Handle), this);
-
-        public Tensor log1p() => Own(Native.ts_log1p(Handle), this);
-
-        public Tensor expm1() => Own(Native.ts_expm1(Handle), this);
-
-        public Tensor sign() => Own(Native.ts_sign(Handle), this);
-
         public Tensor isfinite() => Own(Native.ts_isfinite(Handle), this);
 
         public Tensor isnan() => Own(Native.ts_isnan(Handle), this);
 
-        public Tensor isinf() => Own(Native.ts_isinf(Handle), this);
-
         public Tensor logical_not() => Own(Native.ts_logical_not(Handle), this);
-
-        public Tensor negative() => neg();
-
-        public Tensor abs_() => Done(Native.ts_abs_(Handle));
 
         public Tensor neg_() => Done(Native.ts_neg_(Handle));
 
         public Tensor sqrt_() => Done(Native.ts_sqrt_(Handle));
 
-        public Tensor rsqrt_() => Done(Native.ts_rsqrt_(Handle));
-
         public Tensor exp_() => Done(Native.ts_exp_(Handle));
-
-        public Tensor log_() => Done(Native.ts_log_(Handle));
-
-        public Tensor tanh_() => Done(Native.ts_tanh_(Handle));
-
-        public Tensor sigmoid_() => Done(Native.ts_sigmoid_(Handle));
-
-        public Tensor reciprocal_() => Done(Native.ts_reciprocal_(Handle));
 
         public Tensor add(Tensor target) => add(target, 1);
 
         public Tensor add(Tensor target, Scalar alpha) => Own(Native.ts_add(Handle, target.Handle, alpha.Number), this, target);
 
-        public Tensor add(Scalar scalar) => add(scalar, 1);
-
-        public Tensor add(Scalar scalar, Scalar alpha) => Own(Native.ts_add_scalar(Handle, scalar.Number, alpha.Number), this);
+        public Tensor add(Scalar scalar) => Own(Native.ts_add_scalar(Handle, scalar.Number, One), this);
 
         public Tensor add_(Tensor target) => add_(target, 1);
 
         public Tensor add_(Tensor target, Scalar alpha) => Done(Native.ts_add_(Handle, target.Handle, alpha.Number), target);
 
-        public Tensor add_(Scalar scalar) => add_(scalar, 1);
-
-        public Tensor add_(Scalar scalar, Scalar alpha) => Done(Native.ts_add_scalar_(Handle, scalar.Number, alpha.Number));
+        public Tensor add_(Scalar scalar) => Done(Native.ts_add_scalar_(Handle, scalar.Number, One));
 
         public Tensor sub(Tensor target) => Own(Native.ts_sub(Handle, target.Handle, One), this, target);
 
@@ -116,25 +84,13 @@ public static partial class torch
         public Tensor div_(Scalar target, RoundingMode rounding_mode = RoundingMode.None) =>
             Done(Native.ts_div_scalar_(Handle, target.Number, (int)rounding_mode));
 
-        public Tensor remainder(Tensor target) => Own(Native.ts_remainder(Handle, target.Handle), this, target);
-
-        public Tensor remainder(Scalar scalar) => Own(Native.ts_remainder_scalar(Handle, scalar.Number), this);
-
         public Tensor pow(Tensor exponent) => Own(Native.ts_pow(Handle, exponent.Handle), this, exponent);
 
         public Tensor pow(Scalar exponent) => Own(Native.ts_pow_scalar(Handle, exponent.Number), this);
 
-        public Tensor pow_(Tensor exponent) => Done(Native.ts_pow_(Handle, exponent.Handle), exponent);
-
-        public Tensor pow_(Scalar exponent) => Done(Native.ts_pow_scalar_(Handle, exponent.Number));
-
         public Tensor maximum(Tensor other) => Own(Native.ts_maximum(Handle, other.Handle), this, other);
 
         public Tensor minimum(Tensor other) => Own(Native.ts_minimum(Handle, other.Handle), this, other);
-
-        public Tensor max(Tensor other) => maximum(other);
-
-        public Tensor min(Tensor other) => minimum(other);
 
         public Tensor logical_and(Tensor other) => Own(Native.ts_logical_and(Handle, other.Handle), this, other);
 
@@ -149,14 +105,10 @@ public static partial class torch
         public Tensor addcdiv(Tensor tensor1, Tensor tensor2, Scalar value) =>
             Own(Native.ts_addcdiv(Handle, tensor1.Handle, tensor2.Handle, value.Number), this, tensor1, tensor2);
 
-        public Tensor addcdiv(Tensor tensor1, Tensor tensor2) => addcdiv(tensor1, tensor2, 1);
-
         public Tensor addcdiv_(Tensor tensor1, Tensor tensor2, Scalar value) =>
             Done(Native.ts_addcdiv_(Handle, tensor1.Handle, tensor2.Handle, value.Number), tensor1, tensor2);
 
         public Tensor addcdiv_(Tensor tensor1, Tensor tensor2) => addcdiv_(tensor1, tensor2, 1);
-
-        public Tensor lerp(Tensor end, Tensor weight) => Own(Native.ts_lerp(Handle, end.Handle, weight.Handle), this, end, weight);
 
         public Tensor lerp_(Tensor end, Tensor weight) => Done(Native.ts_lerp_(Handle, end.Handle, weight.Handle), end, weight);
 
@@ -168,9 +120,6 @@ public static partial class torch
 
         public Tensor clamp_(Scalar? min = null, Scalar? max = null) =>
             Done(Native.ts_clamp_(Handle, Scalar.OrNone(min), Scalar.OrNone(max)));
-
-        public Tensor clamp_(Tensor? min = null, Tensor? max = null) =>
-            Done(Native.ts_clamp_tensor_(Handle, HandleOrNull(min), HandleOrNull(max)), min, max);
 
         public Tensor clamp_max(Scalar max) => Own(Native.ts_clamp(Handle, Scalar.OrNone(null), max.Number), this);
 
@@ -186,7 +135,7 @@ public static partial class torch
         public Tensor masked_fill_(Tensor mask, Scalar value) =>
             Done(Native.ts_masked_fill_(Handle, mask.Handle, value.Number), mask);
 
-        public Tensor where(Tensor condition, Tensor y) =>
+        internal Tensor where(Tensor condition, Tensor y) =>
             Own(Native.ts_where(condition.Handle, Handle, y.Handle), this, condition, y);
 
         public Tensor tril(long diagonal = 0) => Own(Native.ts_tril(Handle, diagonal), this);

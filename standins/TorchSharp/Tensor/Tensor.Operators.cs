@@ -60,15 +60,15 @@ public static partial class torch
 
         public static Tensor operator -(Tensor left, double right) => left.sub(right);
 
-        public static Tensor operator -(Scalar left, Tensor right) => right.negative().add(left);
+        public static Tensor operator -(Scalar left, Tensor right) => right.neg().add(left);
 
-        public static Tensor operator -(int left, Tensor right) => right.negative().add(left);
+        public static Tensor operator -(int left, Tensor right) => right.neg().add(left);
 
-        public static Tensor operator -(long left, Tensor right) => right.negative().add(left);
+        public static Tensor operator -(long left, Tensor right) => right.neg().add(left);
 
-        public static Tensor operator -(float left, Tensor right) => right.negative().add(left);
+        public static Tensor operator -(float left, Tensor right) => right.neg().add(left);
 
-        public static Tensor operator -(double left, Tensor right) => right.negative().add(left);
+        public static Tensor operator -(double left, Tensor right) => right.neg().add(left);
 
         public static Tensor operator /(Tensor left, Tensor right) => left.div(right);
 
@@ -92,27 +92,7 @@ public static partial class torch
 
         public static Tensor operator /(double left, Tensor right) => right.reciprocal().mul(left);
 
-        public static Tensor operator %(Tensor left, Tensor right) => left.remainder(right);
-
-        public static Tensor operator %(Tensor left, Scalar right) => left.remainder(right);
-
-        public static Tensor operator %(Tensor left, int right) => left.remainder(right);
-
-        public static Tensor operator %(Tensor left, long right) => left.remainder(right);
-
-        public static Tensor operator %(Tensor left, float right) => left.remainder(right);
-
-        public static Tensor operator %(Tensor left, double right) => left.remainder(right);
-
         public static Tensor operator -(Tensor tensor) => tensor.neg();
-
-        public static Tensor operator &(Tensor left, Tensor right) => Own(Native.ts_bitwise_and(left.Handle, right.Handle), left, right);
-
-        public static Tensor operator |(Tensor left, Tensor right) => Own(Native.ts_bitwise_or(left.Handle, right.Handle), left, right);
-
-        public static Tensor operator ^(Tensor left, Tensor right) => Own(Native.ts_bitwise_xor(left.Handle, right.Handle), left, right);
-
-        public static Tensor operator ~(Tensor left) => Own(Native.ts_bitwise_not(left.Handle), left);
 
         public static Tensor operator ==(Tensor left, Tensor right) => left.eq(right);
 
@@ -149,10 +129,6 @@ public static partial class torch
         public static Tensor operator >=(Tensor left, Scalar right) => left.ge(right);
 
         public static Tensor operator >=(Scalar left, Tensor right) => right.le(left);
-
-        public static implicit operator Tensor(byte value) => tensor(value);
-
-        public static implicit operator Tensor(short value) => tensor(value);
 
         public static implicit operator Tensor(int value) => tensor(value);
 

@@ -36,8 +36,6 @@ public static partial class torch
 
         public Tensor sum(ScalarType? type = null) => Own(Native.ts_sum(Handle, OrNone(type)), this);
 
-        public Tensor sum(long[] dim, bool keepdim = false, ScalarType? type = null) => sum((ReadOnlySpan<long>)dim, keepdim, type);
-
         public unsafe Tensor sum(ReadOnlySpan<long> dim, bool keepdim = false, ScalarType? type = null)
         {
             fixed (long* p = dim) return Own(Native.ts_sum_along(Handle, p, dim.Length, keepdim, OrNone(type)), this);
@@ -51,8 +49,6 @@ public static partial class torch
         {
             fixed (long* p = dimensions) return Own(Native.ts_mean_along(Handle, p, dimensions.Length, keepdim, OrNone(type)), this);
         }
-
-        public Tensor prod(ScalarType? type = null) => Own(Native.ts_prod(Handle, OrNone(type)), this);
 
         public Tensor var(bool unbiased = true) => Own(Native.ts_var(Handle, unbiased), this);
 

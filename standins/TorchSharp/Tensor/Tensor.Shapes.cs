@@ -15,13 +15,10 @@ public static partial class torch
 
         public Tensor expand(params long[] sizes) => expand((ReadOnlySpan<long>)sizes);
 
-        public Tensor expand(ReadOnlySpan<long> sizes, bool isImplicit = false)
+        internal Tensor expand(ReadOnlySpan<long> sizes, bool isImplicit = false)
         {
             fixed (long* p = sizes) return Own(Native.ts_expand(Handle, p, sizes.Length, isImplicit), this);
         }
-
-        public Tensor repeat_interleave(long repeats, long? dim = null, long? output_size = null) =>
-            Own(Native.ts_repeat_interleave(Handle, repeats, dim.HasValue, dim.GetValueOrDefault()), this);
 
         public Tensor transpose(long dim0, long dim1) => Own(Native.ts_transpose(Handle, dim0, dim1), this);
 
@@ -36,23 +33,13 @@ public static partial class torch
 
         public Tensor narrow(long dim, long start, long length) => Own(Native.ts_narrow(Handle, dim, start, length), this);
 
-        public Tensor slice(long dim, long start, long finish, long step) => Own(Native.ts_slice(Handle, dim, start, finish, step), this);
-
         public Tensor select(long dim, long index) => Own(Native.ts_select(Handle, dim, index), this);
 
-        public Tensor diagonal(long offset = 0L, long dim1 = 0L, long dim2 = 1L) => Own(Native.ts_diagonal(Handle, offset, dim1, dim2), this);
+        public Tensor diagonal(long offset = 0L, long dim1 = 0L, long dim2 = 1L) =>
+            Own(Native.ts_diagonal(Handle, offset, dim1, dim2), this);
 
-        public Tensor roll(long shifts, long? dims = null) => Own(Native.ts_roll(Handle, shifts, dims.HasValue, dims.GetValueOrDefault()), this);
-
-        public Tensor as_strided(long[] size, long[] strides, long storageOffset = 0L)
-        {
-            fixed (long* sizes = size, steps = strides)
-            {
-                return Own(Native.ts_as_strided(Handle, sizes, steps, size.Length, storageOffset), this);
-            }
-        }
-
-        public Tensor unfold(long dimension, long size, long step) => Own(Native.ts_unfold(Handle, dimension, size, step), this);
+        public Tensor roll(long shifts, long? dims = null) =>
+            Own(Native.ts_roll(Handle, shifts, dims.HasValue, dims.GetValueOrDefault()), this);
 
         public Tensor[] chunk(long chunks, long dim = 0L)
         {
@@ -84,26 +71,14 @@ public static partial class torch
 
         public Tensor masked_select(Tensor mask) => Own(Native.ts_masked_select(Handle, mask.Handle), this, mask);
 
-        public Tensor nonzero() => Own(Native.ts_nonzero(Handle), this);
-
-        public Tensor scatter(long dim, Tensor index, Tensor src) => Own(Native.ts_scatter(Handle, dim, index.Handle, src.Handle), this, index, src);
-
-        public Tensor scatter_(long dim, Tensor index, Tensor src) => Done(Native.ts_scatter_(Handle, dim, index.Handle, src.Handle), index, src);
-
-        public Tensor scatter_add(long dim, Tensor index, Tensor src) =>
-            Own(Native.ts_scatter_add(Handle, dim, index.Handle, src.Handle), this, index, src);
+        public Tensor scatter_(long dim, Tensor index, Tensor src) =>
+            Done(Native.ts_scatter_(Handle, dim, index.Handle, src.Handle), index, src);
 
         public Tensor scatter_add_(long dim, Tensor index, Tensor src) =>
             Done(Native.ts_scatter_add_(Handle, dim, index.Handle, src.Handle), index, src);
 
-        public Tensor index_add(long dim, Tensor index, Tensor source, Scalar alpha) =>
-            Own(Native.ts_index_add(Handle, dim, index.Handle, source.Handle, alpha.Number), this, index, source);
-
         public Tensor index_add_(long dim, Tensor index, Tensor source, Scalar alpha) =>
             Done(Native.ts_index_add_(Handle, dim, index.Handle, source.Handle, alpha.Number), index, source);
-
-        public Tensor index_copy_(long dim, Tensor index, Tensor source) =>
-            Done(Native.ts_index_copy_(Handle, dim, index.Handle, source.Handle), index, source);
 
         private Tensor Shaped(long[] sizes, delegate*<nint, long*, long, nint> operation)
         {

@@ -20,7 +20,7 @@ public static partial class torch
             if (register) OwningDisposeScope = DisposeScopeManager.ThreadSingleton.RegisterOnCurrentDisposeScope(this);
         }
 
-        ~Tensor() => Dispose(false);
+        ~Tensor() => Release();
 
         public static long TotalCount => totalCount;
 
@@ -34,11 +34,11 @@ public static partial class torch
 
         public void Dispose()
         {
-            Dispose(true);
+            Release();
             GC.SuppressFinalize(this);
         }
 
-        protected virtual void Dispose(bool disposing)
+        private void Release()
         {
             if (handle == 0) return;
             DisposeScopeManager.ThreadSingleton.DisposingOnCurrentScope(this);
@@ -62,40 +62,28 @@ public static partial class torch
 
         public Tensor MoveToOtherDisposeScope(Tensor other) => MoveToOtherDisposeScope(other.OwningDisposeScope);
 
-        public Tensor MoveToOtherDisposeScope(DisposeScope? other)
+        private Tensor MoveToOtherDisposeScope(DisposeScope? other)
         {
             if (OwningDisposeScope is { } scope) scope.MoveToOther(other, [this]);
             else other?.Attach(this);
             return this;
         }
 
-        /// <summary>Takes the native tensor out of this object, which is invalid afterwards.</summary>
-        internal nint MoveHandle()
-        {
-            nint moved = handle;
-            handle = 0;
-            return moved;
-        }
+        public long ndim => Read(Native.ts_dim(Handle));
 
-        public long Dimensions => Read(Native.ts_dim(Handle));
-
-        public long dim() => Dimensions;
-
-        public long ndim => Dimensions;
+        public long dim() => ndim;
 
         public long NumberOfElements => Read(Native.ts_numel(Handle));
 
         public long numel() => NumberOfElements;
 
-        public long ElementSize => Read(Native.ts_element_size(Handle));
-
-        public long element_size() => ElementSize;
+        public long element_size() => Read(Native.ts_element_size(Handle));
 
         public ScalarType dtype => (ScalarType)Read(Native.ts_dtype(Handle));
 
         public DeviceType device_type => (DeviceType)Read(Native.ts_device_type(Handle));
 
-        public int device_index => Read(Native.ts_device_index(Handle));
+        internal int device_index => Read(Native.ts_device_index(Handle));
 
         public Device device => device_type == DeviceType.CPU ? new Device(DeviceType.CPU) : new Device(device_type, device_index);
 
@@ -104,8 +92,6 @@ public static partial class torch
         public bool is_contiguous() => Read(Native.ts_is_contiguous(Handle));
 
         public bool is_pinned() => Read(Native.CheckFlag(Native.ts_is_pinned(Handle)));
-
-        public long storage_offset() => Read(Native.ts_storage_offset(Handle));
 
         public unsafe long size(int dim)
         {
@@ -124,7 +110,7 @@ public static partial class torch
 
         public long[] shape => size();
 
-        public unsafe long stride(int dim)
+        internal unsafe long stride(int dim)
         {
             long result;
             Done(Native.ts_stride(Handle, dim, &result));
@@ -143,7 +129,7 @@ public static partial class torch
         {
             get
             {
-                long count = NumberOfElements * ElementSize;
+                long count = NumberOfElements * element_size();
                 if (!is_contiguous()) throw new InvalidOperationException("Bytes() called on non-contiguous tensor.");
                 if (count > int.MaxValue) throw new ArgumentException("Span only supports up to int.MaxValue elements.");
                 RequireCpu();
@@ -153,7 +139,7 @@ public static partial class torch
             set
             {
                 if (!is_contiguous()) throw new InvalidOperationException("SetBytes() called on non-contiguous tensor.");
-                if (NumberOfElements * ElementSize != value.Length) throw new ArgumentException("Mismatched data sizes in SetBytes().");
+                if (NumberOfElements * element_size() != value.Length) throw new ArgumentException("Mismatched data sizes in SetBytes().");
                 value.CopyTo(new Span<byte>((void*)DataPointer(), value.Length));
             }
         }

@@ -10,7 +10,6 @@ using namespace ts;
 
 TS_API bool ts_grad_enabled() { return at::GradMode::is_enabled(); }
 TS_API void ts_set_grad_enabled(bool enabled) { at::GradMode::set_enabled(enabled); }
-TS_API bool ts_inference_mode_enabled() { return c10::InferenceMode::is_enabled(); }
 TS_API c10::InferenceMode* ts_inference_mode_enter(bool enabled) {
     return guarded(static_cast<c10::InferenceMode*>(nullptr), [&] { return new c10::InferenceMode(enabled); });
 }
@@ -19,7 +18,6 @@ TS_API void ts_inference_mode_leave(c10::InferenceMode* guard) { delete guard; }
 TS_API int32_t ts_set_requires_grad(Tensor* t, bool value) { return run([&] { t->requires_grad_(value); }); }
 TS_API int32_t ts_retain_grad(Tensor* t) { return run([&] { t->retain_grad(); }); }
 TS_API Tensor* ts_detach(const Tensor* t) { return make([&] { return t->detach(); }); }
-TS_API int32_t ts_detach_(Tensor* t) { return run([&] { t->detach_(); }); }
 TS_API int32_t ts_grad(const Tensor* t, Tensor** out) {
     return run([&] {
         Tensor grad = t->grad();
@@ -111,13 +109,4 @@ TS_API int32_t ts_context_save(AutogradContext* context, Tensor* const* items, i
 }
 TS_API int64_t ts_context_saved(AutogradContext* context, Tensor*** out) {
     return make_many(out, [&] { return context->get_saved_variables(); });
-}
-TS_API int32_t ts_context_mark_dirty(AutogradContext* context, Tensor* const* items, int64_t n) {
-    return run([&] { context->mark_dirty(list(items, n)); });
-}
-TS_API int32_t ts_context_mark_non_differentiable(AutogradContext* context, Tensor* const* items, int64_t n) {
-    return run([&] { context->mark_non_differentiable(list(items, n)); });
-}
-TS_API void ts_context_set_materialize_grads(AutogradContext* context, bool value) {
-    context->set_materialize_grads(value);
 }

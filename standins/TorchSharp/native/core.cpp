@@ -37,7 +37,6 @@ TS_API int32_t ts_device_index(const Tensor* t) { return t->device().index(); }
 TS_API bool ts_is_leaf(const Tensor* t) { return t->is_leaf(); }
 TS_API bool ts_is_contiguous(const Tensor* t) { return t->is_contiguous(); }
 TS_API bool ts_requires_grad(const Tensor* t) { return t->requires_grad(); }
-TS_API int64_t ts_storage_offset(const Tensor* t) { return t->storage_offset(); }
 TS_API int32_t ts_is_pinned(const Tensor* t) { return guarded(int32_t{-1}, [&] { return int32_t{t->is_pinned()}; }); }
 
 TS_API int32_t ts_size(const Tensor* t, int64_t dim, int64_t* out) { return run([&] { *out = t->size(dim); }); }
@@ -53,16 +52,6 @@ TS_API void ts_strides(const Tensor* t, int64_t* out) {
 TS_API void* ts_data(const Tensor* t) {
     return guarded(static_cast<void*>(nullptr), [&] { return t->data_ptr(); });
 }
-TS_API void* ts_storage_data(const Tensor* t) {
-    return guarded(static_cast<void*>(nullptr), [&] {
-#if TS_TORCH_AT_LEAST(2, 1)
-        return t->storage().mutable_data();
-#else
-        return t->storage().data();
-#endif
-    });
-}
-TS_API int32_t ts_storage_nbytes(const Tensor* t, uint64_t* out) { return run([&] { *out = t->storage().nbytes(); }); }
 TS_API int32_t ts_equal(const Tensor* a, const Tensor* b) {
     return guarded(int32_t{-1}, [&] { return int32_t{at::equal(*a, *b)}; });
 }
@@ -100,7 +89,6 @@ TS_API Tensor* ts_pin_memory(const Tensor* t) { return make([&] { return t->pin_
 TS_API int32_t ts_copy_(Tensor* t, const Tensor* source, bool non_blocking) {
     return run([&] { t->copy_(*source, non_blocking); });
 }
-TS_API int32_t ts_set_(Tensor* t, const Tensor* source) { return run([&] { t->set_(*source); }); }
 TS_API Tensor* ts_clone(const Tensor* t) { return make([&] { return t->clone(); }); }
 TS_API Tensor* ts_alias(const Tensor* t) { return make([&] { return t->alias(); }); }
 TS_API Tensor* ts_contiguous(const Tensor* t) { return make([&] { return t->contiguous(); }); }
@@ -108,8 +96,6 @@ TS_API Tensor* ts_contiguous(const Tensor* t) { return make([&] { return t->cont
 // ---- threads and devices
 TS_API int32_t ts_get_num_threads() { return at::get_num_threads(); }
 TS_API int32_t ts_set_num_threads(int32_t count) { return run([&] { at::set_num_threads(count); }); }
-TS_API int32_t ts_get_num_interop_threads() { return at::get_num_interop_threads(); }
-TS_API int32_t ts_set_num_interop_threads(int32_t count) { return run([&] { at::set_num_interop_threads(count); }); }
 TS_API bool ts_cuda_is_available() { return guarded(false, [] { return torch::cuda::is_available(); }); }
 TS_API int32_t ts_cuda_device_count() {
     return guarded(int32_t{-1}, [] { return static_cast<int32_t>(torch::cuda::device_count()); });
@@ -122,12 +108,6 @@ TS_API bool ts_get_matmul_allow_tf32() {
 }
 TS_API int32_t ts_set_matmul_allow_tf32(bool allow) {
     return run([&] { at::globalContext().setAllowTF32CuBLAS(allow); });
-}
-TS_API bool ts_get_cudnn_allow_tf32() {
-    return guarded(false, [] { return at::globalContext().allowTF32CuDNN(); });
-}
-TS_API int32_t ts_set_cudnn_allow_tf32(bool allow) {
-    return run([&] { at::globalContext().setAllowTF32CuDNN(allow); });
 }
 
 // ---- random numbers
@@ -150,7 +130,6 @@ TS_API int32_t ts_generator_seed(Generator* g, uint64_t seed) {
         g->set_current_seed(seed);
     });
 }
-TS_API uint64_t ts_generator_initial_seed(const Generator* g) { return g->current_seed(); }
 TS_API Tensor* ts_generator_get_state(Generator* g) {
     return make([&] {
         std::lock_guard<std::mutex> lock(g->mutex());

@@ -29,9 +29,6 @@ TS_API Tensor* ts_randint(int64_t low, int64_t high, const int64_t* size, int64_
                           int32_t index, bool grad, const at::Generator* g) {
     return make([&] { return torch::randint(low, high, ints(size, n), maybe(g), options(type, dev, index, grad)); });
 }
-TS_API Tensor* ts_randperm(int64_t n, int8_t type, int32_t dev, int32_t index, bool grad, const at::Generator* g) {
-    return make([&] { return torch::randperm(n, maybe(g), options(type, dev, index, grad)); });
-}
 
 #define LIKE_FACTORY(name)                                                                             \
     TS_API Tensor* ts_##name(const Tensor* like, int8_t type, int32_t dev, int32_t index, bool grad) \
@@ -41,9 +38,6 @@ LIKE_FACTORY(zeros_like)
 LIKE_FACTORY(ones_like)
 LIKE_FACTORY(empty_like)
 
-TS_API Tensor* ts_full_like(const Tensor* like, Scalar value, int8_t type, int32_t dev, int32_t index, bool grad) {
-    return make([&] { return torch::full_like(*like, value.get(), options(type, dev, index, grad)); });
-}
 
 // Copies an array of elements of one type into a new tensor, perhaps of another type, perhaps elsewhere.
 TS_API Tensor* ts_from_data(const void* data, const int64_t* size, int64_t n, int8_t source_type, int8_t type,
@@ -57,15 +51,6 @@ TS_API Tensor* ts_from_data(const void* data, const int64_t* size, int64_t n, in
     });
 }
 
-// Shares the caller's memory; release(context) is called when the last tensor over it is gone.
-TS_API Tensor* ts_from_blob(void* data, int64_t count, int8_t type, bool grad, void (*release)(void*), void* context) {
-    return make([&] {
-        auto t = torch::from_blob(
-            data, {count}, [release, context](void*) { release(context); },
-            at::TensorOptions().dtype(static_cast<at::ScalarType>(type)));
-        return grad ? t.set_requires_grad(true) : t;
-    });
-}
 
 TS_API int32_t ts_fill_(Tensor* t, Scalar value) { return run([&] { t->fill_(value.get()); }); }
 // Fills the tensor itself; what comes back is a second handle to it.
@@ -75,9 +60,6 @@ TS_API int32_t ts_normal_(Tensor* t, double mean, double std, const at::Generato
 }
 TS_API int32_t ts_uniform_(Tensor* t, double from, double to, const at::Generator* g) {
     return run([&] { t->uniform_(from, to, maybe(g)); });
-}
-TS_API int32_t ts_bernoulli_(Tensor* t, double p, const at::Generator* g) {
-    return run([&] { t->bernoulli_(p, maybe(g)); });
 }
 TS_API Tensor* ts_multinomial(const Tensor* t, int64_t samples, bool replacement, const at::Generator* g) {
     return make([&] { return t->multinomial(samples, replacement, maybe(g)); });

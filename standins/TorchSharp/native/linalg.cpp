@@ -11,7 +11,6 @@ PRODUCT(bmm)
 PRODUCT(matmul)
 PRODUCT(mv)
 PRODUCT(dot)
-PRODUCT(outer)
 
 #define ADDED_PRODUCT(name)                                                                                \
     TS_API Tensor* ts_##name(const Tensor* t, const Tensor* a, const Tensor* b, float beta, float alpha)   \
@@ -23,8 +22,4 @@ PRODUCT(outer)
 ADDED_PRODUCT(addmm)
 ADDED_PRODUCT_(addmm)
 ADDED_PRODUCT(addmv)
-ADDED_PRODUCT_(addmv)
 
-TS_API Tensor* ts_einsum(const char* equation, Tensor* const* items, int64_t n) {
-    return make([&] { return at::einsum(equation, list(items, n)); });
-}

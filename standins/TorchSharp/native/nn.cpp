@@ -15,10 +15,6 @@ TS_API Tensor* ts_layer_norm(const Tensor* input, const int64_t* shape, int64_t 
 }
 TS_API Tensor* ts_gelu(const Tensor* t, bool tanh) { return make([&] { return at::gelu(*t, tanh ? "tanh" : "none"); }); }
 TS_API int32_t ts_gelu_(Tensor* t, bool tanh) { return run([&] { at::gelu_(*t, tanh ? "tanh" : "none"); }); }
-TS_API Tensor* ts_relu(const Tensor* t) { return make([&] { return t->relu(); }); }
-TS_API int32_t ts_relu_(Tensor* t) { return run([&] { t->relu_(); }); }
-TS_API Tensor* ts_silu(const Tensor* t) { return make([&] { return at::silu(*t); }); }
-TS_API Tensor* ts_log_sigmoid(const Tensor* t) { return make([&] { return at::log_sigmoid(*t); }); }
 TS_API Tensor* ts_dropout(Tensor* t, double p, bool training, bool inplace) {
     return make([&] { return inplace ? at::dropout_(*t, p, training) : at::dropout(*t, p, training); });
 }
@@ -34,13 +30,6 @@ TS_API Tensor* ts_nll_loss(const Tensor* input, const Tensor* target, const Tens
 TS_API Tensor* ts_mse_loss(const Tensor* input, const Tensor* target, int64_t reduction) {
     return make([&] { return at::mse_loss(*input, *target, reduction); });
 }
-TS_API Tensor* ts_binary_cross_entropy_with_logits(const Tensor* input, const Tensor* target, const Tensor* weight,
-                                                   int64_t reduction, const Tensor* pos_weight) {
-    return make([&] {
-        return at::binary_cross_entropy_with_logits(*input, *target, maybe(weight), maybe(pos_weight), reduction);
-    });
-}
-TS_API Tensor* ts_one_hot(const Tensor* t, int64_t classes) { return make([&] { return at::one_hot(*t, classes); }); }
 
 #if !TS_TORCH_AT_LEAST(2, 0)
 
@@ -82,6 +71,3 @@ TS_API Tensor* ts_scaled_dot_product_attention(const Tensor* query, const Tensor
     });
 }
 
-TS_API int32_t ts_clip_grad_norm_(Tensor* const* items, int64_t n, double max_norm, double norm_type, double* out) {
-    return run([&] { *out = torch::nn::utils::clip_grad_norm_(list(items, n), max_norm, norm_type); });
-}

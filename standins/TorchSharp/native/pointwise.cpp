@@ -7,30 +7,20 @@ using namespace ts;
     TS_API Tensor* ts_##name(const Tensor* t) { return make([&] { return t->name(); }); }
 #define UNARY_(name) \
     TS_API int32_t ts_##name##_(Tensor* t) { return run([&] { t->name##_(); }); }
-#define UNARY_BOTH(name) UNARY(name) UNARY_(name)
 
-UNARY_BOTH(abs)
-UNARY_BOTH(neg)
-UNARY_BOTH(sqrt)
-UNARY_BOTH(rsqrt)
-UNARY_BOTH(exp)
-UNARY_BOTH(log)
-UNARY_BOTH(tanh)
-UNARY_BOTH(sigmoid)
-UNARY_BOTH(reciprocal)
+UNARY(abs)
+UNARY(neg) UNARY_(neg)
+UNARY(sqrt) UNARY_(sqrt)
+UNARY(exp) UNARY_(exp)
+UNARY(rsqrt)
+UNARY(log)
+UNARY(tanh)
+UNARY(sigmoid)
+UNARY(reciprocal)
 UNARY(square)
-UNARY(sin)
-UNARY(cos)
-UNARY(floor)
-UNARY(round)
-UNARY(sign)
-UNARY(log1p)
-UNARY(expm1)
 UNARY(isfinite)
 UNARY(isnan)
-UNARY(isinf)
 UNARY(logical_not)
-UNARY(bitwise_not)
 
 #define BINARY(name) \
     TS_API Tensor* ts_##name(const Tensor* a, const Tensor* b) { return make([&] { return a->name(*b); }); }
@@ -40,25 +30,19 @@ UNARY(bitwise_not)
     TS_API Tensor* ts_##name##_scalar(const Tensor* a, Scalar b) { return make([&] { return a->name(b.get()); }); }
 #define SCALAR_(name) \
     TS_API int32_t ts_##name##_scalar_(Tensor* a, Scalar b) { return run([&] { a->name##_(b.get()); }); }
-#define ARITHMETIC(name) BINARY(name) BINARY_(name) SCALAR(name) SCALAR_(name)
 
-ARITHMETIC(mul)
-ARITHMETIC(pow)
-ARITHMETIC(remainder)
+BINARY(mul) BINARY_(mul) SCALAR(mul) SCALAR_(mul)
+BINARY(pow) SCALAR(pow)
 BINARY(maximum)
 BINARY(minimum)
 BINARY(logical_and)
 BINARY(logical_or)
-BINARY(bitwise_and)
-BINARY(bitwise_or)
-BINARY(bitwise_xor)
-#define COMPARISON(name) BINARY(name) SCALAR(name)
-COMPARISON(eq)
-COMPARISON(ne)
-COMPARISON(lt)
-COMPARISON(le)
-COMPARISON(gt)
-COMPARISON(ge)
+BINARY(eq) SCALAR(eq)
+BINARY(ne) SCALAR(ne)
+BINARY(lt) SCALAR(lt)
+BINARY(le) SCALAR(le)
+BINARY(gt) SCALAR(gt)
+BINARY(ge) SCALAR(ge)
 
 // Addition and subtraction take a factor on the second operand.
 #define SCALED(name)                                                                                              \
@@ -102,9 +86,6 @@ TS_API int32_t ts_div_scalar_(Tensor* a, Scalar b, int32_t mode) {
 FUSED(addcmul)
 FUSED(addcdiv)
 
-TS_API Tensor* ts_lerp(const Tensor* t, const Tensor* end, const Tensor* weight) {
-    return make([&] { return t->lerp(*end, *weight); });
-}
 TS_API int32_t ts_lerp_(Tensor* t, const Tensor* end, const Tensor* weight) {
     return run([&] { t->lerp_(*end, *weight); });
 }
@@ -117,9 +98,6 @@ TS_API int32_t ts_clamp_(Tensor* t, Scalar low, Scalar high) {
 }
 TS_API Tensor* ts_clamp_tensor(const Tensor* t, const Tensor* low, const Tensor* high) {
     return make([&] { return t->clamp(maybe(low), maybe(high)); });
-}
-TS_API int32_t ts_clamp_tensor_(Tensor* t, const Tensor* low, const Tensor* high) {
-    return run([&] { t->clamp_(maybe(low), maybe(high)); });
 }
 
 TS_API Tensor* ts_masked_fill(const Tensor* t, const Tensor* mask, Scalar value) {

@@ -12,7 +12,6 @@ using namespace ts;
 WHOLE(all) ALONG(all)
 WHOLE(any) ALONG(any)
 WHOLE(argmax) ALONG(argmax)
-WHOLE(argmin) ALONG(argmin)
 WHOLE(max)
 WHOLE(min)
 ALONG(logsumexp)
@@ -23,9 +22,6 @@ TS_API int32_t ts_max_along(const Tensor* t, int64_t dim, bool keepdim, Tensor**
 TS_API int32_t ts_min_along(const Tensor* t, int64_t dim, bool keepdim, Tensor** values, Tensor** indices) {
     return make2(values, indices, [&] { return t->min(dim, keepdim); });
 }
-TS_API Tensor* ts_amax(const Tensor* t, const int64_t* dims, int64_t n, bool keepdim) {
-    return make([&] { return t->amax(ints(dims, n), keepdim); });
-}
 
 TS_API Tensor* ts_sum(const Tensor* t, int8_t type) { return make([&] { return t->sum(maybe_type(type)); }); }
 TS_API Tensor* ts_sum_along(const Tensor* t, const int64_t* dims, int64_t n, bool keepdim, int8_t type) {
@@ -35,16 +31,9 @@ TS_API Tensor* ts_mean(const Tensor* t) { return make([&] { return t->mean(); })
 TS_API Tensor* ts_mean_along(const Tensor* t, const int64_t* dims, int64_t n, bool keepdim, int8_t type) {
     return make([&] { return t->mean(ints(dims, n), keepdim, maybe_type(type)); });
 }
-TS_API Tensor* ts_prod(const Tensor* t, int8_t type) { return make([&] { return t->prod(maybe_type(type)); }); }
 
 TS_API Tensor* ts_var(const Tensor* t, bool unbiased) { return make([&] { return t->var(unbiased); }); }
-TS_API Tensor* ts_var_along(const Tensor* t, const int64_t* dims, int64_t n, bool unbiased, bool keepdim) {
-    return make([&] { return t->var(ints(dims, n), unbiased, keepdim); });
-}
 TS_API Tensor* ts_std(const Tensor* t, bool unbiased) { return make([&] { return t->std(unbiased); }); }
-TS_API Tensor* ts_std_along(const Tensor* t, const int64_t* dims, int64_t n, bool unbiased, bool keepdim) {
-    return make([&] { return t->std(ints(dims, n), unbiased, keepdim); });
-}
 
 TS_API Tensor* ts_norm(const Tensor* t, float p) { return make([&] { return t->norm(p); }); }
 TS_API Tensor* ts_norm_along(const Tensor* t, int64_t dim, bool keepdim, float p) {
@@ -67,7 +56,4 @@ TS_API int32_t ts_topk(const Tensor* t, int64_t k, int64_t dim, bool largest, bo
 }
 TS_API int32_t ts_sort(const Tensor* t, int64_t dim, bool descending, bool stable, Tensor** values, Tensor** indices) {
     return make2(values, indices, [&] { return t->sort(optional<bool>(stable), dim, descending); });
-}
-TS_API Tensor* ts_argsort(const Tensor* t, int64_t dim, bool descending) {
-    return make([&] { return t->argsort(dim, descending); });
 }

@@ -17,9 +17,6 @@ TS_API Tensor* ts_expand(const Tensor* t, const int64_t* sizes, int64_t n, bool 
 TS_API Tensor* ts_repeat(const Tensor* t, const int64_t* sizes, int64_t n) {
     return make([&] { return t->repeat(ints(sizes, n)); });
 }
-TS_API Tensor* ts_repeat_interleave(const Tensor* t, int64_t repeats, bool has_dim, int64_t dim) {
-    return make([&] { return t->repeat_interleave(repeats, has_dim ? optional<int64_t>(dim) : optional<int64_t>()); });
-}
 TS_API Tensor* ts_permute(const Tensor* t, const int64_t* dims, int64_t n) {
     return make([&] { return t->permute(ints(dims, n)); });
 }
@@ -34,23 +31,14 @@ TS_API Tensor* ts_squeeze_along(const Tensor* t, int64_t dim) { return make([&] 
 TS_API Tensor* ts_narrow(const Tensor* t, int64_t dim, int64_t start, int64_t length) {
     return make([&] { return t->narrow(dim, start, length); });
 }
-TS_API Tensor* ts_slice(const Tensor* t, int64_t dim, int64_t start, int64_t finish, int64_t step) {
-    return make([&] { return t->slice(dim, start, finish, step); });
-}
 TS_API Tensor* ts_select(const Tensor* t, int64_t dim, int64_t index) {
     return make([&] { return t->select(dim, index); });
-}
-TS_API Tensor* ts_as_strided(const Tensor* t, const int64_t* size, const int64_t* strides, int64_t n, int64_t offset) {
-    return make([&] { return t->as_strided(ints(size, n), ints(strides, n), offset); });
 }
 TS_API Tensor* ts_diagonal(const Tensor* t, int64_t offset, int64_t dim1, int64_t dim2) {
     return make([&] { return t->diagonal(offset, dim1, dim2); });
 }
 TS_API Tensor* ts_roll(const Tensor* t, int64_t shift, bool has_dim, int64_t dim) {
     return make([&] { return has_dim ? t->roll(shift, dim) : t->roll(shift); });
-}
-TS_API Tensor* ts_unfold(const Tensor* t, int64_t dim, int64_t size, int64_t step) {
-    return make([&] { return t->unfold(dim, size, step); });
 }
 
 TS_API int64_t ts_chunk(const Tensor* t, int64_t chunks, int64_t dim, Tensor*** out) {
@@ -81,21 +69,14 @@ TS_API Tensor* ts_gather(const Tensor* t, int64_t dim, const Tensor* index) {
 TS_API Tensor* ts_masked_select(const Tensor* t, const Tensor* mask) {
     return make([&] { return t->masked_select(*mask); });
 }
-TS_API Tensor* ts_nonzero(const Tensor* t) { return make([&] { return t->nonzero(); }); }
 
-#define SCATTER(name)                                                                                      \
-    TS_API Tensor* ts_##name(const Tensor* t, int64_t dim, const Tensor* index, const Tensor* source)      \
-    { return make([&] { return t->name(dim, *index, *source); }); }                                        \
-    TS_API int32_t ts_##name##_(Tensor* t, int64_t dim, const Tensor* index, const Tensor* source)         \
+#define SCATTER_(name)                                                                             \
+    TS_API int32_t ts_##name##_(Tensor* t, int64_t dim, const Tensor* index, const Tensor* source) \
     { return run([&] { t->name##_(dim, *index, *source); }); }
 
-SCATTER(scatter)
-SCATTER(scatter_add)
-SCATTER(index_copy)
+SCATTER_(scatter)
+SCATTER_(scatter_add)
 
-TS_API Tensor* ts_index_add(const Tensor* t, int64_t dim, const Tensor* index, const Tensor* source, Scalar alpha) {
-    return make([&] { return t->index_add(dim, *index, *source, alpha.get()); });
-}
 TS_API int32_t ts_index_add_(Tensor* t, int64_t dim, const Tensor* index, const Tensor* source, Scalar alpha) {
     return run([&] { t->index_add_(dim, *index, *source, alpha.get()); });
 }
@@ -141,7 +122,4 @@ TS_API Tensor* ts_index(const Tensor* t, const IndexStep* steps, int64_t n) {
 }
 TS_API int32_t ts_index_put_(Tensor* t, const IndexStep* steps, int64_t n, const Tensor* value) {
     return run([&] { t->index_put_(indices(steps, n), *value); });
-}
-TS_API int32_t ts_index_put_scalar_(Tensor* t, const IndexStep* steps, int64_t n, Scalar value) {
-    return run([&] { t->index_put_(indices(steps, n), value.get()); });
 }

@@ -38,15 +38,6 @@ public static partial class torch
                 return x.alias();
             }
 
-            public static Tensor relu(Tensor x, bool inplace = false)
-            {
-                if (!inplace) return Tensor.Own(Native.ts_relu(x.Handle), x);
-                Native.Check(Native.ts_relu_(x.Handle));
-                return x.alias();
-            }
-
-            public static Tensor logsigmoid(Tensor x) => Tensor.Own(Native.ts_log_sigmoid(x.Handle), x);
-
             public static Tensor dropout(Tensor input, double p = 0.5, bool training = true, bool inplace = false) =>
                 Tensor.Own(Native.ts_dropout(input.Handle, p, training, inplace), input);
 

@@ -14,29 +14,15 @@ public static partial class torch
             if (parts.Length == 2) index = int.Parse(parts[1], CultureInfo.InvariantCulture);
         }
 
-        public Device(string deviceType, int index = -1)
-        {
-            type = Parse(deviceType);
-            this.index = index;
-        }
-
         public Device(DeviceType deviceType, int index = -1)
         {
             type = deviceType;
             this.index = index;
         }
 
-        public Device(int index)
-        {
-            type = DeviceType.CUDA;
-            this.index = index;
-        }
-
         public DeviceType type { get; private set; }
 
         public int index { get; private set; } = -1;
-
-        public static implicit operator Device(string description) => new(description);
 
         public override string ToString()
         {
@@ -56,13 +42,5 @@ public static partial class torch
     // TypeInitializationException around the reason.
     public static readonly Device CPU = InitializeDevice(new Device(DeviceType.CPU, -1));
 
-    private static Device default_device = CPU;
-
     public static Device device(string description) => InitializeDevice(new Device(description));
-
-    public static Device device(string deviceType, int index = -1) => InitializeDevice(new Device(deviceType, index));
-
-    public static Device device(DeviceType deviceType, int index = -1) => InitializeDevice(new Device(deviceType, index));
-
-    public static Device device(int index) => new(DeviceType.CUDA, index);
 }

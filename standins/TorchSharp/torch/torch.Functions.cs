@@ -1,12 +1,8 @@
-using System.Text;
-
 namespace TorchSharp;
 
 public static partial class torch
 {
     public static Tensor addmm(Tensor input, Tensor mat1, Tensor mat2, float beta, float alpha) => input.addmm(mat1, mat2, beta, alpha);
-
-    public static Tensor matmul(Tensor input, Tensor target) => input.matmul(target);
 
     public static Tensor where(Tensor condition, Tensor x, Tensor y) => x.where(condition, y);
 
@@ -14,32 +10,8 @@ public static partial class torch
 
     public static Tensor log(Tensor input) => input.log();
 
-    public static Tensor sqrt(Tensor input) => input.sqrt();
-
-    public static Tensor tanh(Tensor input) => input.tanh();
-
-    public static Tensor maximum(Tensor input, Tensor other) => input.maximum(other);
-
-    public static Tensor minimum(Tensor input, Tensor other) => input.minimum(other);
-
-    public static Tensor softmax(Tensor input, int dim, ScalarType? dtype = null) => input.softmax(dim, dtype);
-
     public static bool allclose(Tensor tensor, Tensor target, double rtol = 1e-05, double atol = 1e-08, bool equal_nan = false) =>
         tensor.allclose(target, rtol, atol, equal_nan);
-
-    public static unsafe Tensor einsum(string equation, params Tensor[] tensors)
-    {
-        nint[] handles = Tensor.HandlesOf(tensors);
-        fixed (byte* text = Encoding.UTF8.GetBytes(equation + '\0'))
-        {
-            fixed (nint* items = handles)
-            {
-                Tensor result = Tensor.Own(Native.ts_einsum(text, items, handles.Length));
-                GC.KeepAlive(tensors);
-                return result;
-            }
-        }
-    }
 
     public static Tensor cat(IList<Tensor> tensors, long dim = 0) => cat([.. tensors], dim);
 

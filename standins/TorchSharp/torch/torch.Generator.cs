@@ -2,62 +2,56 @@ namespace TorchSharp;
 
 public static partial class torch
 {
+    /// <summary>A source of random numbers on the CPU.</summary>
     public class Generator : IDisposable
     {
-        public Generator(ulong seed = 0, Device? device = null)
-            : this(Made(seed)) => this.device = device ?? CPU;
+        private nint handle;
 
-        private Generator(nint handle)
+        public Generator(ulong seed = 0, Device? device = null)
+            : this(Made(seed))
         {
-            Handle = handle;
-            device = CPU;
         }
 
-        ~Generator() => Dispose(false);
+        private Generator(nint handle) => this.handle = handle;
 
-        public static Generator Default => new(Native.Check(Native.ts_generator_default()));
+        ~Generator() => Release();
 
-        public nint Handle { get; private set; }
-
-        public Device device { get; private set; }
+        internal static Generator Default => new(Native.Check(Native.ts_generator_default()));
 
         public Tensor get_state()
         {
-            Tensor state = Tensor.Own(Native.ts_generator_get_state(Handle));
+            Tensor state = Tensor.Own(Native.ts_generator_get_state(handle));
             GC.KeepAlive(this);
             return state;
         }
 
         public void set_state(Tensor value)
         {
-            Native.Check(Native.ts_generator_set_state(Handle, value.Handle));
+            Native.Check(Native.ts_generator_set_state(handle, value.Handle));
             GC.KeepAlive(this);
             GC.KeepAlive(value);
         }
 
         public Generator manual_seed(long seed)
         {
-            TryInitializeDeviceType(DeviceType.CUDA);
-            Native.Check(Native.ts_generator_seed(Handle, (ulong)seed));
+            Native.Check(Native.ts_generator_seed(handle, (ulong)seed));
             return this;
         }
 
-        public long initial_seed() => (long)Native.ts_generator_initial_seed(Handle);
-
         public void Dispose()
         {
-            Dispose(true);
+            Release();
             GC.SuppressFinalize(this);
         }
 
-        protected virtual void Dispose(bool disposing)
-        {
-            if (Handle == 0) return;
-            Native.ts_generator_delete(Handle);
-            Handle = 0;
-        }
+        internal static nint HandleOrNull(Generator? generator) => generator?.handle ?? 0;
 
-        internal static nint HandleOrNull(Generator? generator) => generator is null ? 0 : generator.Handle;
+        private void Release()
+        {
+            if (handle == 0) return;
+            Native.ts_generator_delete(handle);
+            handle = 0;
+        }
 
         private static nint Made(ulong seed)
         {
@@ -66,18 +60,14 @@ public static partial class torch
         }
     }
 
-    public static class random
+    /// <summary>Seeds the CPU's generator; as in the original, CUDA's have a call of their own.</summary>
+    public static Generator manual_seed(long seed)
     {
-        public static Generator manual_seed(long seed) => Generator.Default.manual_seed(seed);
-
-        public static Tensor get_rng_state() => Generator.Default.get_state();
-
-        public static void set_rng_state(Tensor new_state) => Generator.Default.set_state(new_state);
+        TryInitializeDeviceType(DeviceType.CPU);
+        return Generator.Default.manual_seed(seed);
     }
 
-    public static Generator manual_seed(long seed) => random.manual_seed(seed);
+    public static Tensor get_rng_state() => Generator.Default.get_state();
 
-    public static Tensor get_rng_state() => random.get_rng_state();
-
-    public static void set_rng_state(Tensor new_state) => random.set_rng_state(new_state);
+    public static void set_rng_state(Tensor new_state) => Generator.Default.set_state(new_state);
 }

@@ -4,13 +4,13 @@ namespace TorchSharp;
 
 public static partial class torch
 {
-    public static bool TryInitializeDeviceType(DeviceType deviceType)
+    internal static bool TryInitializeDeviceType(DeviceType deviceType)
     {
         Native.Load();
         return deviceType != DeviceType.CUDA || Native.ts_cuda_is_available();
     }
 
-    public static void InitializeDeviceType(DeviceType deviceType)
+    internal static void InitializeDeviceType(DeviceType deviceType)
     {
         Native.Load();
         if (deviceType == DeviceType.CUDA && !Native.ts_cuda_is_available())
@@ -20,22 +20,16 @@ public static partial class torch
         }
     }
 
-    public static Device InitializeDevice(Device? device)
+    internal static Device InitializeDevice(Device? device)
     {
-        device ??= get_default_device();
+        device ??= CPU;
         InitializeDeviceType(device.type);
         return device;
     }
 
-    public static Device get_default_device() => default_device;
-
     public static int get_num_threads() => Native.ts_get_num_threads();
 
     public static void set_num_threads(int num) => Native.Check(Native.ts_set_num_threads(num));
-
-    public static int get_num_interop_threads() => Native.ts_get_num_interop_threads();
-
-    public static void set_num_interop_threads(int num) => Native.Check(Native.ts_set_num_interop_threads(num));
 
     public static class cuda
     {
@@ -81,15 +75,6 @@ public static partial class torch
                     get => Native.ts_get_matmul_allow_tf32();
                     set => Native.Check(Native.ts_set_matmul_allow_tf32(value));
                 }
-            }
-        }
-
-        public static class cudnn
-        {
-            public static bool allow_tf32
-            {
-                get => Native.ts_get_cudnn_allow_tf32();
-                set => Native.Check(Native.ts_set_cudnn_allow_tf32(value));
             }
         }
     }

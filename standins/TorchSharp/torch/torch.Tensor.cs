@@ -9,47 +9,29 @@ public static partial class torch
     public static Tensor tensor(bool scalar, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         FromData<bool>([scalar], [], ScalarType.Bool, dtype, device, requires_grad);
 
+    public static Tensor tensor(int scalar, Device? device = null, bool requires_grad = false) =>
+        FromData<int>([scalar], [], ScalarType.Int32, null, device, requires_grad);
+
+    public static Tensor tensor(double scalar, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
+        FromData<double>([scalar], [], ScalarType.Float64, dtype, device, requires_grad);
+
     public static Tensor tensor(bool[] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         FromData<bool>(rawArray, [rawArray.Length], ScalarType.Bool, dtype, Place(device, names), requires_grad);
-
-    public static Tensor tensor(bool[] rawArray, ReadOnlySpan<long> dimensions, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
-        FromData<bool>(rawArray, dimensions, ScalarType.Bool, dtype, Place(device, names), requires_grad);
 
     public static Tensor tensor(bool[,] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         FromData(Flat<bool>(rawArray), [rawArray.GetLength(0), rawArray.GetLength(1)], ScalarType.Bool, dtype, Place(device, names), requires_grad);
 
-    public static Tensor tensor(byte scalar, Device? device = null, bool requires_grad = false) =>
-        FromData<byte>([scalar], [], ScalarType.Byte, null, device, requires_grad);
-
     public static Tensor tensor(byte[] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         FromData<byte>(rawArray, [rawArray.Length], ScalarType.Byte, dtype, Place(device, names), requires_grad);
 
-    public static Tensor tensor(byte[] rawArray, ReadOnlySpan<long> dimensions, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
-        FromData<byte>(rawArray, dimensions, ScalarType.Byte, dtype, Place(device, names), requires_grad);
-
-    public static Tensor tensor(byte[,] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
-        FromData(Flat<byte>(rawArray), [rawArray.GetLength(0), rawArray.GetLength(1)], ScalarType.Byte, dtype, Place(device, names), requires_grad);
-
-    public static Tensor tensor(int scalar, Device? device = null, bool requires_grad = false) =>
-        FromData<int>([scalar], [], ScalarType.Int32, null, device, requires_grad);
-
     public static Tensor tensor(int[] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         FromData<int>(rawArray, [rawArray.Length], ScalarType.Int32, dtype, Place(device, names), requires_grad);
-
-    public static Tensor tensor(int[] rawArray, ReadOnlySpan<long> dimensions, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
-        FromData<int>(rawArray, dimensions, ScalarType.Int32, dtype, Place(device, names), requires_grad);
-
-    public static Tensor tensor(int[,] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
-        FromData(Flat<int>(rawArray), [rawArray.GetLength(0), rawArray.GetLength(1)], ScalarType.Int32, dtype, Place(device, names), requires_grad);
 
     public static Tensor tensor(long scalar, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
         FromData<long>([scalar], [], ScalarType.Int64, dtype, device, requires_grad);
 
     public static Tensor tensor(long[] dataArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         FromData<long>(dataArray, [dataArray.Length], ScalarType.Int64, dtype, Place(device, names), requires_grad);
-
-    public static Tensor tensor(long[] dataArray, ReadOnlySpan<long> dimensions, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
-        FromData<long>(dataArray, dimensions, ScalarType.Int64, dtype, Place(device, names), requires_grad);
 
     public static Tensor tensor(long[,] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         FromData(Flat<long>(rawArray), [rawArray.GetLength(0), rawArray.GetLength(1)], ScalarType.Int64, dtype, Place(device, names), requires_grad);
@@ -66,17 +48,11 @@ public static partial class torch
     public static Tensor tensor(float[,] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         FromData(Flat<float>(rawArray), [rawArray.GetLength(0), rawArray.GetLength(1)], ScalarType.Float32, dtype, Place(device, names), requires_grad);
 
-    public static Tensor tensor(double scalar, ScalarType? dtype = null, Device? device = null, bool requires_grad = false) =>
-        FromData<double>([scalar], [], ScalarType.Float64, dtype, device, requires_grad);
-
     public static Tensor tensor(double[] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         FromData<double>(rawArray, [rawArray.Length], ScalarType.Float64, dtype, Place(device, names), requires_grad);
 
     public static Tensor tensor(double[] rawArray, ReadOnlySpan<long> dimensions, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
         FromData<double>(rawArray, dimensions, ScalarType.Float64, dtype, Place(device, names), requires_grad);
-
-    public static Tensor tensor(double[,] rawArray, ScalarType? dtype = null, Device? device = null, bool requires_grad = false, string[]? names = null) =>
-        FromData(Flat<double>(rawArray), [rawArray.GetLength(0), rawArray.GetLength(1)], ScalarType.Float64, dtype, Place(device, names), requires_grad);
 
     /// <summary>The elements of an array of any rank, in row-major order.</summary>
     private static unsafe ReadOnlySpan<T> Flat<T>(Array array) where T : unmanaged =>

@@ -24,11 +24,16 @@ internal static class TestModels
         return new GptModel(engine, Letters);
     }
 
-    /// <summary>A tiny GPT with the formula's weights as an ONNX package with its tokenizer.</summary>
+    private static int _packages;
+
+    /// <summary>
+    /// A tiny GPT with the formula's weights as an ONNX package with its tokenizer. No two are quite the same, so that a loaded model is not shared with another
+    /// test's.
+    /// </summary>
     public static string WritePackage(TemporaryFolder folder, bool dataFile = false)
     {
         string path = folder["package"];
-        var config = new GptConfig { VocabularySize = Letters.VocabularySize, ContextLength = 32, EmbeddingSize = 16, LayerCount = 2, HeadCount = 2 };
+        var config = new GptConfig { VocabularySize = Letters.VocabularySize, ContextLength = 32, EmbeddingSize = 16, LayerCount = 2, HeadCount = 2, LayerNormEpsilon = 1e-5f + (1e-9f * Interlocked.Increment(ref _packages)) };
         OnnxExporter.Write(new FormulaWeights(config), path, new OnnxExportOptions
         {
             TokenizerHash = Letters.Hash,

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace MLNet.Gpt;
 
-/// <summary>Decodes a batch over a <see cref="GptNetwork"/> with a preallocated key/value _cache.</summary>
+/// <summary>Decodes a batch over a <see cref="GptNetwork"/> with a preallocated key/value cache.</summary>
 internal sealed class TorchCausalDecoder : ICausalDecoder
 {
     private readonly GptNetwork _network;

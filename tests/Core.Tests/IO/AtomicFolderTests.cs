@@ -76,6 +76,49 @@ public sealed class AtomicFolderTests
     }
 
     [TestMethod]
+    public void A_reader_never_finds_a_new_folder_half_there()
+    {
+        using var root = new TemporaryFolder();
+        for (int i = 0; i < 5; i++)
+        {
+            string path = root[$"model{i}"];
+            using var folder = new AtomicFolder(path, static _ => true, "a test");
+            for (int file = 0; file < 50; file++) File.WriteAllText(Path.Combine(folder.WorkPath, $"{file}"), New);
+            using var started = new ManualResetEventSlim();
+            Task<int> reader = Task.Run(() =>
+            {
+                started.Set();
+                while (!Directory.Exists(path)) Thread.SpinWait(1);
+                return Directory.GetFiles(path).Length;
+            });
+            started.Wait();
+            folder.Publish();
+            Assert.AreEqual(50, reader.GetAwaiter().GetResult());
+        }
+    }
+
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public void A_reader_never_finds_a_folder_missing_that_is_replaced_in_one_call()
+    {
+        using var root = new TemporaryFolder();
+        Directory.CreateDirectory(root["a"]);
+        Directory.CreateDirectory(root["b"]);
+        if (!DiskSync.TryExchange(root["a"], root["b"])) Assert.Inconclusive("This file system can't exchange two folders in one call.");
+        Write(root["model"], Old);
+        using var done = new CancellationTokenSource();
+        int reads = 0;
+        Task reader = Task.Run(() =>
+        {
+            for (; !done.IsCancellationRequested; reads++) Assert.HasCount(3, Read(root["model"]));
+        });
+        while (Volatile.Read(ref reads) == 0) Thread.Yield();
+        for (int i = 0; i < 30; i++) Write(root["model"], New);
+        done.Cancel();
+        reader.GetAwaiter().GetResult();
+    }
+
+    [TestMethod]
     public void A_folder_killed_before_its_first_appearance_is_missing_and_can_be_written_again()
     {
         using var root = new TemporaryFolder();

@@ -6,10 +6,10 @@ namespace Microsoft.ML;
 /// A zip of named entries. Each entry is a temporary file while it is open, so that it can be long and its header can
 /// be written last, and so that several can be open at once.
 /// </summary>
-internal abstract class Repository
+internal abstract class Repository(string temporaryFolder)
 {
-    protected static FileStream OpenTemporary() => new(
-        Path.Combine(Path.GetTempPath(), $"ml_dotnet_{Path.GetRandomFileName()}"),
+    protected FileStream OpenTemporary() => new(
+        Path.Combine(temporaryFolder, $"ml_dotnet_{Path.GetRandomFileName()}"),
         FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 1 << 16, FileOptions.DeleteOnClose);
 
     protected static string ToEntryName(string directory, string name)
@@ -20,7 +20,7 @@ internal abstract class Repository
     }
 }
 
-internal sealed class RepositoryWriter(Stream stream) : Repository, IDisposable
+internal sealed class RepositoryWriter(Stream stream, string temporaryFolder) : Repository(temporaryFolder), IDisposable
 {
     private readonly ZipArchive _archive = new(stream, ZipArchiveMode.Create, leaveOpen: true);
     private readonly HashSet<string> _names = [];
@@ -44,7 +44,7 @@ internal sealed class RepositoryReader : Repository, IDisposable
     private readonly ZipArchive _archive;
     private readonly Dictionary<string, ZipArchiveEntry> _entries = [];
 
-    public RepositoryReader(Stream stream)
+    public RepositoryReader(Stream stream, string temporaryFolder) : base(temporaryFolder)
     {
         try
         {

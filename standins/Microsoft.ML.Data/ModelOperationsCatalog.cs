@@ -9,14 +9,14 @@ public sealed class ModelOperationsCatalog
     private const string SchemaName = "Schema";
     private const string ModelFolder = TransformerChain.LoaderSignature;
 
-    private readonly IHostEnvironment _env;
+    private readonly IHostEnvironmentInternal _env;
 
-    internal ModelOperationsCatalog(IHostEnvironment env) => _env = env;
+    internal ModelOperationsCatalog(IHostEnvironmentInternal env) => _env = env;
 
     public void Save(ITransformer model, DataViewSchema inputSchema, Stream stream)
     {
         Contracts.CheckValue(stream, nameof(stream));
-        using var repository = new RepositoryWriter(stream);
+        using var repository = new RepositoryWriter(stream, _env.TempFilePath);
         repository.WriteEntry("TrainingInfo", "Version.txt", entry => entry.Write("stand-in for 5.0.0"u8));
         if (model is not null)
             ModelSaveContext.SaveModel(repository, model, ModelFolder);
@@ -39,7 +39,7 @@ public sealed class ModelOperationsCatalog
     public ITransformer Load(Stream stream, out DataViewSchema inputSchema)
     {
         Contracts.CheckValue(stream, nameof(stream));
-        using var repository = new RepositoryReader(stream);
+        using var repository = new RepositoryReader(stream, _env.TempFilePath);
         inputSchema = null;
         using (var entry = repository.OpenEntryOrNull(null, SchemaName))
         {

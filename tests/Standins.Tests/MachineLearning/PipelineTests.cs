@@ -50,7 +50,13 @@ public sealed class PipelineTests
 
         public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => new Same(inputSchema);
 
-        public void Save(ModelSaveContext ctx) => throw new NotSupportedException();
+        public Action? Saving { get; init; }
+
+        public void Save(ModelSaveContext ctx)
+        {
+            Saving?.Invoke();
+            throw new NotSupportedException();
+        }
 
         public void Dispose() => Disposals++;
     }
@@ -159,6 +165,25 @@ public sealed class PipelineTests
     {
         var model = _ml.Transforms.CopyColumns("Copy", "Text").Append(new Counting()).Fit(Texts("a"));
         Assert.ThrowsExactly<NotSupportedException>(() => _ml.Model.Save(model, Texts().Schema, new MemoryStream()));
+    }
+
+    [TestMethod]
+    public void Saving_goes_through_the_temporary_folder_of_the_context()
+    {
+        string folder = Directory.CreateTempSubdirectory("standins-").FullName;
+        try
+        {
+            _ml.TempFilePath = folder;
+            bool inUse = false;
+            var model = new Counting { Saving = () => inUse = Directory.EnumerateFileSystemEntries(folder).Any() };
+            Assert.ThrowsExactly<NotSupportedException>(() => _ml.Model.Save(model, Texts().Schema, new MemoryStream()));
+            Assert.IsTrue(inUse);
+            Assert.IsFalse(Directory.EnumerateFileSystemEntries(folder).Any(), "nothing stays behind");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [TestMethod]

@@ -45,13 +45,15 @@ internal sealed class TokenizerDefinition
     /// <param name="merges">The merges as pairs of tokens.</param>
     /// <param name="specialTokens">The tokens that are special.</param>
     /// <param name="source">The file that they come from, for messages.</param>
+    /// <param name="mergesSource">The file that the merges come from, where it is another.</param>
     /// <exception cref="CorruptFileException">The parts don't make a tokenizer.</exception>
     public static TokenizerDefinition Create(
         GptTokenizerKind kind,
         IReadOnlyCollection<KeyValuePair<string, long>> vocabulary,
         IReadOnlyCollection<(string Left, string Right)> merges,
         IReadOnlyCollection<string> specialTokens,
-        string source)
+        string source,
+        string? mergesSource = null)
     {
         string[] tokens = OrderById(vocabulary, source);
         var ids = new Dictionary<string, int>(tokens.Length, StringComparer.Ordinal);
@@ -73,7 +75,7 @@ internal sealed class TokenizerDefinition
 
         if (kind == GptTokenizerKind.ByteLevelBpe) CheckByteTokens(tokens, ids, special, source);
         else CheckCharacterTokens(tokens, special, merges.Count, source);
-        return new TokenizerDefinition(kind, tokens, ResolveMerges(merges, ids, special, source), special.ToFrozenDictionary(StringComparer.Ordinal));
+        return new TokenizerDefinition(kind, tokens, ResolveMerges(merges, ids, special, mergesSource ?? source), special.ToFrozenDictionary(StringComparer.Ordinal));
     }
 
     /// <summary>A SHA-256 over kind, tokens, special tokens and merges, in lower-case hex.</summary>

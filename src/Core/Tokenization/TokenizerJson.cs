@@ -92,13 +92,12 @@ internal static class TokenizerJson
         const string Supported = "ByteLevel without a prefix space";
         if (preTokenizer is not { } found) throw new UnsupportedTokenizerException(path, "pre_tokenizer", "null", Supported);
         if (TypeOf(found, "pre_tokenizer", path) != "ByteLevel") throw new UnsupportedTokenizerException(path, "pre_tokenizer", TokenizerFile.Show(found), Supported);
-        if (Find(found, "add_prefix_space") is not { ValueKind: JsonValueKind.False } prefix)
+        if (Find(found, "add_prefix_space") is not { ValueKind: JsonValueKind.False })
         {
-            // Absent, it means true to Hugging Face's reader.
+            // Hugging Face's reader refuses a file without it too.
             throw new UnsupportedTokenizerException(path, "pre_tokenizer.add_prefix_space", "not false", "false");
         }
 
-        _ = prefix;
         if (Find(found, "use_regex") is { ValueKind: not JsonValueKind.True } regex) throw new UnsupportedTokenizerException(path, "pre_tokenizer.use_regex", TokenizerFile.Show(regex), "true");
         if (decoder != "ByteLevel") throw new UnsupportedTokenizerException(path, "decoder", decoder ?? "null", "ByteLevel");
         return GptTokenizerKind.ByteLevelBpe;

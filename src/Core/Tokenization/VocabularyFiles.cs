@@ -24,7 +24,7 @@ internal static class VocabularyFiles
         }
 
         IReadOnlyCollection<string> specials = TokenizerFile.AddSpecialTokens(vocabulary, specialTokens, vocabularyPath);
-        return TokenizerDefinition.Create(GptTokenizerKind.ByteLevelBpe, vocabulary, merges, specials, vocabularyPath);
+        return TokenizerDefinition.Create(GptTokenizerKind.ByteLevelBpe, vocabulary, merges, specials, vocabularyPath, mergesPath);
     }
 
     public static void WriteVocabulary(TokenizerDefinition definition, Stream stream)

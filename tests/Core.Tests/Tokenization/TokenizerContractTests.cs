@@ -124,6 +124,27 @@ public sealed class TokenizerContractTests
     }
 
     [TestMethod]
+    [DataRow(7)]
+    [DataRow(31)]
+    [DataRow(101)]
+    [DataRow(10_001)]
+    public void Of_merges_of_one_rank_the_leftmost_goes_first_in_words_of_any_length(int length)
+    {
+        // An odd run of a's: pairs from the left, and the last a alone. Then (aa, aa) and so on, from the left again: what remains stands at the end.
+        BpeTokenizer tokenizer = BpeTokenizer.Create(new BpeOptions([new("a", 1), new("aa", 2), new("aaaa", 4)]) { Merges = ["a a", "aa aa"], ByteLevel = true });
+        int[] expected = [.. Enumerable.Repeat(4, length / 4), .. Enumerable.Repeat(2, length % 4 / 2), .. Enumerable.Repeat(1, length % 2)];
+        CollectionAssert.AreEqual(expected, tokenizer.EncodeToIds(new string('a', length)).ToArray());
+    }
+
+    [TestMethod]
+    public void A_lower_rank_goes_before_a_longer_match()
+    {
+        // (b, c) has the lowest rank, so that "abc" is a + bc though ab is a token.
+        BpeTokenizer tokenizer = BpeTokenizer.Create(new BpeOptions([new("a", 0), new("b", 1), new("c", 2), new("bc", 3), new("ab", 4)]) { Merges = ["b c", "a b"], ByteLevel = true });
+        CollectionAssert.AreEqual(new[] { 0, 3, 4 }, tokenizer.EncodeToIds("abcab").ToArray());
+    }
+
+    [TestMethod]
     public void Without_a_pre_tokenizer_of_its_own_words_are_cut_from_symbols_and_white_space_is_lost()
     {
         BpeTokenizer tokenizer = BpeTokenizer.Create(new BpeOptions([new("a", 0), new("!", 1), new("a!", 2), new(" ", 3)]) { Merges = ["a !"] });

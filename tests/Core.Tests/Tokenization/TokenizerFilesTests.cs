@@ -254,7 +254,8 @@ public sealed class TokenizerFilesTests
     {
         using var folder = new TemporaryFolder();
         (string vocabulary, string merges) = TokenizerFiles.Pair();
-        Corrupt(() => GptTokenizer.FromVocabularyAndMerges(folder.Write("v.json", vocabulary), folder.Write("m.txt", merges + added)));
+        string message = Corrupt(() => GptTokenizer.FromVocabularyAndMerges(folder.Write("v.json", vocabulary), folder.Write("m.txt", merges + added)));
+        StringAssert.Contains(message, folder.File("m.txt"));
     }
 
     [TestMethod]

@@ -57,6 +57,7 @@ internal sealed class TrainingCheckpoint
     /// <exception cref="CorruptFileException">There is none, or it can't be read.</exception>
     public static TrainingCheckpoint Open(string checkpointFolder)
     {
+        AtomicFolder.Recover(checkpointFolder);
         string folder = Path.Combine(checkpointFolder, "training_state");
         string path = Path.Combine(folder, "state.json");
         const string Remedy = "Begin a new run in another folder; the weights beside it can still be used.";

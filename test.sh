@@ -30,12 +30,14 @@ for project in tests/*.Tests/*.csproj; do
     started=$SECONDS
     # One assembly at a time: each uses all cores itself. A test that hangs is ended after five minutes.
     status=0
-    dotnet test "$project" -c Release --no-build -nologo -v quiet -nodeReuse:false \
+    DOTNET_CLI_UI_LANGUAGE=en dotnet test "$project" -c Release --no-build -nologo -v quiet -nodeReuse:false \
         --results-directory "$results" --logger "trx;LogFileName=$name.trx" \
         --blame-hang-timeout 5m --blame-hang-dump-type none \
         "$@" > "$results/$name.log" 2>&1 < /dev/null || status=$?
     if [[ $status -ne 0 ]]; then broken+=("$name"); fi
-    echo "test: $name took $((SECONDS - started)) s"
+    # The runner's own line on the assembly, such as "Passed!  - Failed: 0, Passed: 38, Skipped: 0, Total: 38, …".
+    counts="$(sed -nE 's/^(Passed|Failed|Skipped)! +- (.*), Duration: .*/\2/p' "$results/$name.log" | tail -n 1)"
+    echo "test: $name took $((SECONDS - started)) s (${counts:-no result})"
 done
 
 dotnet run --file eng/TestSummary.cs -v quiet -- "$results" "${broken[@]}"

@@ -55,5 +55,5 @@ if (passed + failed == 0)
 Console.WriteLine($"{passed} passed, {failed} failed, {skipped} skipped");
 return passed > 0 && failed == 0 && broken.Length == 0 ? 0 : 1;
 
-static string Reason(string message) => message.Replace("Assert.Inconclusive failed. ", "").ReplaceLineEndings("\n    ");
+static string Reason(string message) => message.Replace("Assert.Inconclusive. ", "").ReplaceLineEndings("\n    ");
 static string Indent(string text) => "    " + text.ReplaceLineEndings("\n    ");

@@ -47,8 +47,22 @@ public class FunctionalTests
     public void A_query_that_sees_nothing_attends_to_nothing()
     {
         Tensor seen = tensor(new[,] { { true, true }, { false, false } });
-        Tensor y = F.scaled_dot_product_attention(ones(1, 2, 4), ones(1, 2, 4), ones(1, 2, 4), seen);
+        Tensor q = ones(1, 2, 4).requires_grad_(), k = arange(8, float32).view(1, 2, 4).requires_grad_();
+        Tensor y = F.scaled_dot_product_attention(q, k, ones(1, 2, 4), seen);
         Values.AreEqual([1, 1, 1, 1, 0, 0, 0, 0], y, 1e-6f);
+        y.square().sum().backward();
+        Values.AreEqual([0, 0, 0, 0], q.grad![0, 1]);
+        Assert.IsTrue(k.grad!.isfinite().all().item<bool>());
+    }
+
+    [TestMethod]
+    public void A_mask_and_the_keys_of_one_row_serve_every_row_and_head()
+    {
+        manual_seed(9);
+        Tensor q = randn(2, 3, 4, 8), k = randn(1, 3, 5, 8), v = randn(1, 3, 5, 8), added = randn(2, 1, 4, 5);
+        Tensor all = F.scaled_dot_product_attention(q, k.expand(2, 3, 5, 8), v.expand(2, 3, 5, 8), added.expand(2, 3, 4, 5));
+        Tensor broadcast = F.scaled_dot_product_attention(q, k, v, added);
+        Assert.IsTrue(allclose(all, broadcast, 1e-5, 1e-6));
     }
 
     [TestMethod]

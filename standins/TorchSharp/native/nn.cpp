@@ -33,29 +33,56 @@ TS_API Tensor* ts_mse_loss(const Tensor* input, const Tensor* target, int64_t re
 
 #if !TS_TORCH_AT_LEAST(2, 0)
 
-// softmax(q kᵀ / √d + mask) v. Query (…, L, D), key and value (…, S, D); the causal mask lets position i of the
+// softmax(q kᵀ / √D + mask) v. Query (…, L, D), key and value (…, S, D); the causal mask lets position i of the
 // query see the positions up to i of the key; a bool mask says what is seen, another kind is added. A row that
 // sees nothing gives zeros, as it does in libtorch 2.
 static Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor* mask, double p,
                         bool causal) {
     constexpr double infinity = std::numeric_limits<double>::infinity();
-    Tensor scores = at::matmul(query * (1.0 / std::sqrt(static_cast<double>(query.size(-1)))), key.transpose(-2, -1));
-    if (causal) {
-        // (L, S), true where the key lies ahead of the query
-        Tensor hidden = at::ones({query.size(-2), key.size(-2)}, query.options().dtype(at::kBool).requires_grad(false)).triu(1);
-        scores = scores.masked_fill_(hidden, -infinity);
-    } else if (mask != nullptr) {
-        scores = mask->scalar_type() == at::kBool ? scores.masked_fill_(mask->logical_not(), -infinity)
-                                                  : scores + *mask;
+    const int64_t l = query.size(-2), s = key.size(-2);
+
+    // One product of N matrices, N the product of the leading dimensions.
+    std::vector<int64_t> lead = at::infer_size(query.sizes().slice(0, query.dim() - 2), key.sizes().slice(0, key.dim() - 2));
+    int64_t n = 1;
+    for (int64_t size : lead)
+        n *= size;
+    auto with_lead = [&](int64_t rows, int64_t columns) {
+        std::vector<int64_t> shape = lead;
+        shape.insert(shape.end(), {rows, columns});
+        return shape;
+    };
+    auto matrices = [&](const Tensor& t) {
+        return t.expand(with_lead(t.size(-2), t.size(-1))).reshape({n, t.size(-2), t.size(-1)});
+    };
+
+    const double scale = 1.0 / std::sqrt(static_cast<double>(query.size(-1)));
+    Tensor q = matrices(query), k = matrices(key).transpose(1, 2), scores, blind;
+    if (!causal && mask == nullptr) {
+        scores = at::bmm(q * scale, k); // (N, L, S)
+    } else {
+        Tensor bias; // what is added: (L, S), or the mask's shape
+        if (causal) {
+            bias = at::full({l, s}, -infinity, query.options().requires_grad(false)).triu_(1);
+        } else {
+            bias = mask->scalar_type() == at::kBool
+                       ? at::zeros_like(*mask, query.options().requires_grad(false)).masked_fill_(mask->logical_not(), -infinity)
+                       : mask->to(query.scalar_type());
+            Tensor nothing_seen = bias.detach().eq(-infinity).all(-1, true);
+            if (nothing_seen.any().item<bool>()) {
+                bias = bias.masked_fill(nothing_seen, 0); // so that softmax and its gradient stay finite
+                blind = nothing_seen.expand(with_lead(l, 1)).reshape({n, l, 1});
+            }
+        }
+        bias = bias.dim() == 2 ? bias.expand({n, l, s}) : bias.expand(with_lead(l, s)).reshape({n, l, s});
+        scores = at::baddbmm(bias, q, k, 1, scale);
     }
+
     Tensor weights = at::softmax(scores, -1);
-    if (mask != nullptr) {
-        Tensor blind = scores.detach().eq(-infinity).all(-1, true);
+    if (blind.defined())
         weights = weights.masked_fill(blind, 0);
-    }
     if (p > 0)
         weights = at::dropout(weights, p, true);
-    return at::matmul(weights, value);
+    return at::bmm(weights, matrices(value)).view(with_lead(l, value.size(-1)));
 }
 
 #endif

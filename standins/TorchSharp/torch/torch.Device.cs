@@ -38,9 +38,11 @@ public static partial class torch
 
     public static Device CUDA => cudaDevice ??= InitializeDevice(new Device(DeviceType.CUDA, -1));
 
-    // The initialiser loads the native library, so that its absence shows as in the original: a
+    public static readonly Device CPU;
+
+    // Loads the native library before anything here is used, so that its absence shows as in the original: a
     // TypeInitializationException around the reason.
-    public static readonly Device CPU = InitializeDevice(new Device(DeviceType.CPU, -1));
+    static torch() => CPU = InitializeDevice(new Device(DeviceType.CPU, -1));
 
     public static Device device(string description) => InitializeDevice(new Device(description));
 }

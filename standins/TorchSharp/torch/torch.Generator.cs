@@ -8,7 +8,7 @@ public static partial class torch
         private nint handle;
 
         public Generator(ulong seed = 0, Device? device = null)
-            : this(Made(seed))
+            : this(Native.Check(Native.ts_generator_new(seed)))
         {
         }
 
@@ -52,20 +52,10 @@ public static partial class torch
             Native.ts_generator_delete(handle);
             handle = 0;
         }
-
-        private static nint Made(ulong seed)
-        {
-            InitializeDeviceType(DeviceType.CPU);
-            return Native.Check(Native.ts_generator_new(seed));
-        }
     }
 
     /// <summary>Seeds the CPU's generator; as in the original, CUDA's have a call of their own.</summary>
-    public static Generator manual_seed(long seed)
-    {
-        TryInitializeDeviceType(DeviceType.CPU);
-        return Generator.Default.manual_seed(seed);
-    }
+    public static Generator manual_seed(long seed) => Generator.Default.manual_seed(seed);
 
     public static Tensor get_rng_state() => Generator.Default.get_state();
 

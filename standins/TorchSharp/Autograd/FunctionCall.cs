@@ -103,7 +103,7 @@ internal sealed unsafe class FunctionCall
     {
         foreach (torch.Tensor? tensor in tensors)
         {
-            Native.ts_list_add(outputs, tensor is null or { IsInvalid: true } ? 0 : tensor.Handle);
+            Native.Check(Native.ts_list_add(outputs, tensor is null or { IsInvalid: true } ? 0 : tensor.Handle));
             GC.KeepAlive(tensor);
         }
     }

@@ -231,7 +231,7 @@ internal static unsafe partial class Native
     [DllImport(Library)] internal static extern int ts_backward_many(nint* tensors, long n, nint* grads, long grad_count, bool retain_graph, bool create_graph, nint* inputs, long input_count);
     [DllImport(Library)] internal static extern long ts_autograd_grad(nint* outputs, long n, nint* inputs, long input_count, nint* grads, long grad_count, bool retain_graph, bool create_graph, bool allow_unused, nint** result);
     [DllImport(Library)] internal static extern void ts_fail(byte* message);
-    [DllImport(Library)] internal static extern void ts_list_add(nint list, nint t);
+    [DllImport(Library)] internal static extern int ts_list_add(nint list, nint t);
     [DllImport(Library)] internal static extern long ts_function_apply(nint* inputs, long n, void* state, Callbacks callbacks, nint** result);
     [DllImport(Library)] internal static extern int ts_context_save(nint context, nint* items, long n);
     [DllImport(Library)] internal static extern long ts_context_saved(nint context, nint** result);

@@ -11,8 +11,6 @@ public sealed class DisposeScope : IDisposable
         OuterScope = manager.CurrentDisposeScope;
     }
 
-    internal DisposeScope? OuterScope { get; set; }
-
     public IReadOnlyList<IDisposable> DisposablesView
     {
         get
@@ -31,93 +29,53 @@ public sealed class DisposeScope : IDisposable
         }
     }
 
+    internal DisposeScope? OuterScope { get; set; }
+
     public T MoveToOuter<T>(T disposable) where T : IDisposable
     {
-        MoveToOuter(new IDisposable[] { disposable });
+        MoveTo(OuterScope, disposable);
         return disposable;
     }
 
     public (T1 first, T2 second) MoveToOuter<T1, T2>(T1 first, T2 second)
         where T1 : IDisposable where T2 : IDisposable
     {
-        MoveToOuter(new IDisposable[] { first, second });
-        return (first, second);
+        return (MoveToOuter(first), MoveToOuter(second));
     }
 
     public (T1 first, T2 second, T3 third) MoveToOuter<T1, T2, T3>(T1 first, T2 second, T3 third)
         where T1 : IDisposable where T2 : IDisposable where T3 : IDisposable
     {
-        MoveToOuter(new IDisposable[] { first, second, third });
-        return (first, second, third);
-    }
-
-    private void MoveToOuter(IEnumerable<IDisposable> disposables) => MoveToOther(OuterScope, disposables);
-
-    internal void MoveToOther(DisposeScope? scope, IEnumerable<IDisposable> disposables)
-    {
-        Owner();
-        if (scope is null)
-        {
-            Detach(disposables);
-            return;
-        }
-
-        foreach (IDisposable disposable in disposables)
-        {
-            if (held.Remove(disposable)) scope.Take(disposable);
-        }
+        return (MoveToOuter(first), MoveToOuter(second), MoveToOuter(third));
     }
 
     public T Detach<T>(T disposable) where T : IDisposable
     {
-        Detach(new IDisposable[] { disposable });
-        return disposable;
-    }
-
-    private void Detach(IEnumerable<IDisposable> disposables)
-    {
         DisposeScopeManager owner = Owner();
-        foreach (IDisposable disposable in disposables)
+        if (held.Remove(disposable))
         {
-            if (!held.Remove(disposable)) continue;
             owner.Counts.DetachedFromScopeCount++;
             AsTensor(disposable).OwningDisposeScope = null;
         }
+
+        return disposable;
     }
 
-    public void Attach(IDisposable disposable) => Attach((IEnumerable<IDisposable>)[disposable]);
-
-    private IReadOnlyList<IDisposable> Attach(IEnumerable<IDisposable> disposables)
+    public void Attach(IDisposable disposable)
     {
         DisposeScopeManager owner = Owner();
-        var attached = new List<IDisposable>();
-        foreach (IDisposable disposable in disposables)
-        {
-            if (Take(disposable)) owner.Counts.AttachedToScopeCount++;
-            attached.Add(disposable);
-        }
-
-        return attached;
+        if (Take(disposable)) owner.Counts.AttachedToScopeCount++;
     }
 
-    public void DisposeEverything() => DisposeEverythingBut((IEnumerable<IDisposable>)[]);
-
-    private void DisposeEverythingBut(IEnumerable<IDisposable> inKeep)
-    {
-        Owner();
-        HashSet<IDisposable> before = held;
-        held = new HashSet<IDisposable>(inKeep, ReferenceEqualityComparer.Instance);
-        foreach (IDisposable disposable in before)
-        {
-            if (!held.Contains(disposable)) disposable.Dispose();
-        }
-    }
+    public void DisposeEverything() => DisposeHeld([]);
 
     public T DisposeEverythingBut<T>(T keep) where T : IDisposable
     {
-        DisposeEverythingBut(new IDisposable[] { keep });
+        DisposeHeld([keep]);
         return keep;
     }
+
+    public bool Contains(IDisposable disposable) => held.Contains(disposable);
 
     public void Dispose()
     {
@@ -127,24 +85,31 @@ public sealed class DisposeScope : IDisposable
         manager = null;
     }
 
-    internal void MarkAsDisposed(IDisposable disposable)
+    /// <summary>Moves what is held here to another scope; where there is none, detaches it.</summary>
+    internal void MoveTo(DisposeScope? scope, IDisposable disposable)
     {
         Owner();
-        held.Remove(disposable);
-        AsTensor(disposable).OwningDisposeScope = null;
+        if (scope is null) Detach(disposable);
+        else if (held.Remove(disposable)) scope.Take(disposable);
     }
-
-    public bool Contains(IDisposable disposable) => held.Contains(disposable);
 
     internal void Register(torch.Tensor tensor) => held.Add(tensor);
 
-    /// <summary>Puts a tensor in another's place, in the scope that holds the other.</summary>
-    internal static void ReplaceWith(torch.Tensor original, torch.Tensor replacement)
+    internal void MarkAsDisposed(torch.Tensor tensor)
     {
-        if (original.OwningDisposeScope is { } scope && scope.held.Remove(original))
+        Owner();
+        held.Remove(tensor);
+        tensor.OwningDisposeScope = null;
+    }
+
+    private void DisposeHeld(IDisposable[] keep)
+    {
+        Owner();
+        HashSet<IDisposable> before = held;
+        held = new HashSet<IDisposable>(keep, ReferenceEqualityComparer.Instance);
+        foreach (IDisposable disposable in before)
         {
-            original.OwningDisposeScope = null;
-            scope.Take(replacement);
+            if (!held.Contains(disposable)) disposable.Dispose();
         }
     }
 

@@ -12,12 +12,12 @@ public static partial class torch
         private static long totalCount;
         private static long peakCount;
 
-        internal Tensor(nint handle, bool register = true)
+        internal Tensor(nint handle)
         {
             this.handle = handle;
             long count = Interlocked.Increment(ref totalCount);
             if (count > peakCount) peakCount = count;
-            if (register) OwningDisposeScope = DisposeScopeManager.ThreadSingleton.RegisterOnCurrentDisposeScope(this);
+            OwningDisposeScope = DisposeScopeManager.ThreadSingleton.RegisterOnCurrentDisposeScope(this);
         }
 
         ~Tensor() => Release();
@@ -60,12 +60,10 @@ public static partial class torch
             return this;
         }
 
-        public Tensor MoveToOtherDisposeScope(Tensor other) => MoveToOtherDisposeScope(other.OwningDisposeScope);
-
-        private Tensor MoveToOtherDisposeScope(DisposeScope? other)
+        public Tensor MoveToOtherDisposeScope(Tensor other)
         {
-            if (OwningDisposeScope is { } scope) scope.MoveToOther(other, [this]);
-            else other?.Attach(this);
+            if (OwningDisposeScope is { } scope) scope.MoveTo(other.OwningDisposeScope, this);
+            else other.OwningDisposeScope?.Attach(this);
             return this;
         }
 
@@ -224,29 +222,5 @@ public static partial class torch
         internal static nint HandleOrNull(Tensor? tensor) => tensor is null ? 0 : tensor.Handle;
 
         internal static nint[] HandlesOf(IEnumerable<Tensor?> tensors) => [.. tensors.Select(HandleOrNull)];
-    }
-
-    /// <summary>Which .NET type holds an element.</summary>
-    internal static readonly Dictionary<Type, ScalarType> ElementTypes = new()
-    {
-        [typeof(bool)] = ScalarType.Bool,
-        [typeof(byte)] = ScalarType.Byte,
-        [typeof(sbyte)] = ScalarType.Int8,
-        [typeof(short)] = ScalarType.Int16,
-        [typeof(int)] = ScalarType.Int32,
-        [typeof(long)] = ScalarType.Int64,
-        [typeof(Half)] = ScalarType.Float16,
-        [typeof(float)] = ScalarType.Float32,
-        [typeof(double)] = ScalarType.Float64,
-    };
-
-    public static DisposeScope NewDisposeScope() => DisposeScopeManager.ThreadSingleton.NewDisposeScope();
-
-    public static DisposeScope? CurrentDisposeScope => DisposeScopeManager.ThreadSingleton.CurrentDisposeScope;
-
-    public static Tensor WrappedTensorDisposeScope(Func<Tensor> expr)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        return expr().MoveToOuterDisposeScope();
     }
 }

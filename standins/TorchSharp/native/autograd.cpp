@@ -56,7 +56,7 @@ struct Callbacks {
 };
 
 TS_API void ts_fail(const char* message) { fail(message); }
-TS_API void ts_list_add(variable_list* list, const Tensor* t) { list->push_back(or_undefined(t)); }
+TS_API int32_t ts_list_add(variable_list* list, const Tensor* t) { return run([&] { list->push_back(or_undefined(t)); }); }
 
 namespace {
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -92,6 +93,8 @@ int64_t make_many(Tensor*** out, F&& body) noexcept {
     return guarded(int64_t{-1}, [&] {
         std::vector<Tensor> all = body();
         auto** items = static_cast<Tensor**>(std::malloc(sizeof(Tensor*) * (all.empty() ? 1 : all.size())));
+        if (items == nullptr)
+            throw std::bad_alloc();
         for (size_t i = 0; i < all.size(); i++)
             items[i] = all[i].defined() ? own(std::move(all[i])) : nullptr;
         *out = items;

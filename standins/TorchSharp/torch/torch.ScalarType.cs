@@ -25,6 +25,20 @@ public static partial class torch
     public static ScalarType float32 = ScalarType.Float32;
     public static ScalarType float64 = ScalarType.Float64;
 
+    /// <summary>Which .NET type holds an element.</summary>
+    internal static readonly Dictionary<Type, ScalarType> ElementTypes = new()
+    {
+        [typeof(bool)] = ScalarType.Bool,
+        [typeof(byte)] = ScalarType.Byte,
+        [typeof(sbyte)] = ScalarType.Int8,
+        [typeof(short)] = ScalarType.Int16,
+        [typeof(int)] = ScalarType.Int32,
+        [typeof(long)] = ScalarType.Int64,
+        [typeof(Half)] = ScalarType.Float16,
+        [typeof(float)] = ScalarType.Float32,
+        [typeof(double)] = ScalarType.Float64,
+    };
+
     /// <summary>"Not given" to the native library.</summary>
     internal static sbyte OrNone(ScalarType? type) => type is { } given ? (sbyte)given : (sbyte)-1;
 }

@@ -1,9 +1,10 @@
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 
 namespace MLNet.Gpt.Architecture.Tests.Documentation;
 
 [TestClass]
-public class DocumentationTests
+public partial class DocumentationTests
 {
     public static IEnumerable<object[]> Snippets => MarkdownFile.All
         .SelectMany(file => file.Snippets.Select((code, index) => new object[] { $"{file.Name}, snippet {index + 1}", code }));
@@ -66,6 +67,17 @@ public class DocumentationTests
             }
         }
     }
+
+    [TestMethod]
+    public void The_list_of_benchmarks_names_those_that_the_program_knows()
+    {
+        string[] listed = [.. File.ReadLines(Repository.PathOf("benchmarks", "benchmarks.txt")).Select(line => line.Split(' ')[0])];
+        string program = File.ReadAllText(Repository.PathOf("benchmarks", "Benchmarks", "Program.cs"));
+        CollectionAssert.AreEquivalent(BenchmarkCase().Matches(program).Select(match => match.Groups[1].Value).ToArray(), listed);
+    }
+
+    [GeneratedRegex("""case "([a-z0-9-]+)":""")]
+    private static partial Regex BenchmarkCase();
 
     // Ours, and what a program that references our packages gets with them.
     private static IEnumerable<string> ReferencedBySnippets() =>

@@ -13,7 +13,7 @@ library=$cache/libTorchShim.so
 libtorch=${LIBTORCH:-}
 
 if [[ -n $libtorch ]]; then
-    libtorch=$(cd "$libtorch" && pwd)
+    libtorch=$(realpath -m -- "$libtorch")
     torch_cpu=$libtorch/lib/libtorch_cpu.so
     header=$libtorch/include/torch/csrc/api/include/torch/torch.h
 else

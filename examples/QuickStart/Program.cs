@@ -5,6 +5,12 @@ using MLNet.Gpt;
 using QuickStart;
 
 // The whole way of the data: real text → tokens → a GPT trained from scratch → ONNX → an ML.NET pipeline that writes.
+if (args is ["--help" or "-h"])
+{
+    Console.WriteLine(Arguments.Usage);
+    return 0;
+}
+
 Arguments arguments;
 try
 {

@@ -50,7 +50,7 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
         NotePadding(mask, b, n);
         Tensor hidden = _network.HiddenWithCache(tensor(ids, device: _network.TorchDevice).view(b, n), tensor(positions, device: _network.TorchDevice), _cache, MaskFor(n));
         if (scope == LogitsScope.LastPosition) hidden = hidden.view(b, n, -1).select(1, n - 1);
-        _network.Logits(hidden).to(ScalarType.Float32).cpu().data<float>().CopyTo(logits);   // sync: reads the logits
+        _network.Logits(hidden).CopyFloatsTo(logits);
         _cache.Advance(n);
         Length += n;
         _realLengths = lengths;

@@ -119,7 +119,7 @@ internal sealed class FlatParameters : IDisposable
         CheckLength(name, destination.Length);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        ViewOf(Master, name).cpu().contiguous().data<float>().CopyTo(destination);
+        ViewOf(Master, name).CopyFloatsTo(destination);
     }
 
     /// <summary>Copies a parameter into the master weights; call <see cref="RefreshWorkingCopy"/> after the last one.</summary>

@@ -76,7 +76,7 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
         _stepClock.Start();
         using var scope = NewDisposeScope();
         double scale = 1.0 / ((double)options.BatchSize * training.ContextLength);
-        manual_seed(SeedOf(_state.Step));
+        SeedDropout(_state.Step);
         var starts = new List<long>();
         Tensor loss = zeros([], ScalarType.Float32, network.TorchDevice);
         for (int done = 0; done < options.BatchSize; done += _micro)
@@ -110,7 +110,12 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
     }
 
     /// <summary>Dropout of a step depends on the seed and the step alone, so that a resumed run draws what the first would have drawn.</summary>
-    private long SeedOf(int step) => unchecked((seed * 6_364_136_223_846_793_005) + step);
+    private void SeedDropout(int step)
+    {
+        long stepSeed = unchecked((seed * 6_364_136_223_846_793_005) + step);
+        manual_seed(stepSeed);                                         // the CPU's generator only
+        if (network.Device.IsCuda) cuda.manual_seed_all(stepSeed);
+    }
 
     private void Skip(List<long> starts)
     {

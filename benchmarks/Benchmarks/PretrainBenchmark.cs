@@ -9,7 +9,12 @@ internal static class PretrainBenchmark
 {
     public static int Run(string name, PretrainSetting setting, BenchmarkArguments arguments)
     {
-        setting = setting with { Steps = arguments.Int("--steps", setting.Steps), Seeds = arguments.Int("--seeds", setting.Seeds) };
+        setting = setting with
+        {
+            Steps = arguments.Int("--steps", setting.Steps),
+            Seeds = arguments.Int("--seeds", setting.Seeds),
+            Evaluate = setting.Evaluate && !arguments.Has("--speed-only"),
+        };
         arguments.RefuseOthers();
         string path = Repository.TestData("tinyshakespeare.txt");
         string text = File.ReadAllText(path);

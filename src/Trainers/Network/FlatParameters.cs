@@ -9,15 +9,17 @@ namespace MLNet.Gpt;
 /// the gradient buffer: a backward pass accumulates in place.
 /// </summary>
 /// <remarks>
-/// Tensors of two or more dimensions come first, so that weight decay applies to one range. Each parameter begins at a multiple
-/// of <see cref="Alignment"/> elements; the gaps stay zero.
+/// Tensors of two or more dimensions come first, so that weight decay applies to one range; LayerNorm's come last, because they
+/// have no bfloat16 copy. Each parameter begins at a multiple of <see cref="Alignment"/> elements; the gaps stay zero.
 /// </remarks>
 internal sealed class FlatParameters : IDisposable
 {
     /// <summary>64 bytes of float32: a cache line, and the widest vector register.</summary>
     private const long Alignment = 16;
 
-    private readonly Dictionary<string, Tensor> _views = [];
+    private readonly Dictionary<string, Tensor> _wide = [];
+    private readonly Dictionary<string, Tensor> _narrow = [];
+    private readonly long _workingCount;
     private readonly Dictionary<string, (long Offset, GptParameterInfo Info)> _places = [];
 
     /// <summary>Allocates zeroed buffers.</summary>
@@ -29,9 +31,10 @@ internal sealed class FlatParameters : IDisposable
     {
         Layout = layout;
         long offset = 0;
-        foreach (GptParameterInfo info in layout.Where(static p => p.Shape.Count >= 2).Concat(layout.Where(static p => p.Shape.Count < 2)))
+        foreach (GptParameterInfo info in layout.OrderBy(GroupOf))
         {
-            if (info.Shape.Count < 2 && DecayCount == 0) DecayCount = offset;
+            if (GroupOf(info) >= 1 && DecayCount == 0) DecayCount = offset;
+            if (GroupOf(info) == 2 && _workingCount == 0) _workingCount = offset;
             _places.Add(info.Name, (offset, info));
             offset += (info.ElementCount + Alignment - 1) / Alignment * Alignment;
         }
@@ -39,20 +42,26 @@ internal sealed class FlatParameters : IDisposable
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Master = zeros(offset, ScalarType.Float32, device).DetachFromDisposeScope();
-        Working = workingType == ScalarType.Float32 ? Master : zeros(offset, workingType, device).DetachFromDisposeScope();
-        long gradients = trainable ? offset : 0;
-        Gradient = zeros(gradients, workingType, device).DetachFromDisposeScope();
-        GradientSum = workingType == ScalarType.Float32 ? Gradient : zeros(gradients, ScalarType.Float32, device).DetachFromDisposeScope();
+        bool copy = workingType != ScalarType.Float32;
+        Working = copy ? zeros(_workingCount, workingType, device).DetachFromDisposeScope() : Master;
+        GradientSum = zeros(trainable ? offset : 0, ScalarType.Float32, device).DetachFromDisposeScope();
+        Gradient = copy ? zeros(trainable ? _workingCount : 0, workingType, device).DetachFromDisposeScope() : GradientSum;
         foreach (GptParameterInfo info in layout)
         {
-            Tensor parameter = ViewOf(Working, info.Name);
+            _wide.Add(info.Name, Leaf(Master, GradientSum, info.Name));
+            _narrow.Add(info.Name, copy && GroupOf(info) < 2 ? Leaf(Working, Gradient, info.Name) : _wide[info.Name]);
+        }
+
+        Tensor Leaf(Tensor values, Tensor gradients, string name)
+        {
+            Tensor leaf = ViewOf(values, name);
             if (trainable)
             {
-                parameter.requires_grad_();
-                parameter.grad = ViewOf(Gradient, info.Name);
+                leaf.requires_grad_();
+                leaf.grad = ViewOf(gradients, name);
             }
 
-            _views.Add(info.Name, parameter.DetachFromDisposeScope());
+            return leaf.DetachFromDisposeScope();
         }
     }
 
@@ -62,30 +71,34 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>(N) float32: the weights that the optimizer updates.</summary>
     public Tensor Master { get; }
 
-    /// <summary>(N): the weights that the network computes with: <see cref="Master"/> itself, or its bfloat16 copy.</summary>
+    /// <summary>What matrix products compute with: <see cref="Master"/> itself, or a bfloat16 copy of all but LayerNorm's parameters.</summary>
     public Tensor Working { get; }
 
-    /// <summary>(N), of the working type: what backward passes accumulate into. Empty where the network is not trainable.</summary>
+    /// <summary>The gradient of <see cref="Working"/>, of its type and length. Empty where the network is not trainable.</summary>
     public Tensor Gradient { get; }
 
     /// <summary>
-    /// (N) float32: the gradient of the step, summed over its micro-batches: <see cref="Gradient"/> itself, or where that is bfloat16
-    /// the sum that <see cref="CollectGradient"/> keeps.
+    /// (N) float32: the gradient of <see cref="Master"/>, summed over the micro-batches of the step: <see cref="Gradient"/> itself, or where
+    /// that is bfloat16 the sum that <see cref="CollectGradient"/> keeps.
     /// </summary>
     public Tensor GradientSum { get; }
 
     /// <summary>The elements at the front of the buffers that weight decay applies to.</summary>
     public long DecayCount { get; }
 
-    /// <summary>The parameter of that name: a leaf that views the working buffer.</summary>
-    public Tensor this[string name] => _views[name];
+    /// <summary>The parameter of that name as matrix products take it: a leaf that views the working buffer.</summary>
+    public Tensor this[string name] => _narrow[name];
+
+    /// <summary>The parameter of that name in float32: a leaf that views the master weights.</summary>
+    public Tensor Wide(string name) => _wide[name];
 
     /// <summary>Refreshes the working copy from the master weights: one cast, or nothing where they are the same.</summary>
     public void RefreshWorkingCopy()
     {
         if (ReferenceEquals(Master, Working)) return;
         using var noGradient = no_grad();
-        Working.copy_(Master);
+        using var scope = NewDisposeScope();
+        Working.copy_(Master.narrow(0, 0, _workingCount));
     }
 
     /// <summary>After a micro-batch: adds a bfloat16 gradient to the float32 sum and clears it. Nothing to do in float32.</summary>
@@ -93,7 +106,8 @@ internal sealed class FlatParameters : IDisposable
     {
         if (ReferenceEquals(Gradient, GradientSum)) return;
         using var noGradient = no_grad();
-        GradientSum.add_(Gradient);
+        using var scope = NewDisposeScope();
+        GradientSum.narrow(0, 0, _workingCount).add_(Gradient.to(ScalarType.Float32));   // a sum of two types is many times slower
         Gradient.zero_();
     }
 
@@ -101,6 +115,7 @@ internal sealed class FlatParameters : IDisposable
     public void ZeroGradient()
     {
         using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
         GradientSum.zero_();
         if (!ReferenceEquals(Gradient, GradientSum)) Gradient.zero_();
     }
@@ -134,7 +149,7 @@ internal sealed class FlatParameters : IDisposable
 
     public void Dispose()
     {
-        foreach (Tensor view in _views.Values)
+        foreach (Tensor view in _wide.Values.Concat(_narrow.Values).Distinct(ReferenceEqualityComparer.Instance).Cast<Tensor>())
         {
             view.grad?.Dispose();
             view.Dispose();
@@ -145,6 +160,10 @@ internal sealed class FlatParameters : IDisposable
         if (!ReferenceEquals(Master, Working)) Working.Dispose();
         Master.Dispose();
     }
+
+    /// <summary>0: matrices, which decay; 1: biases; 2: LayerNorm's.</summary>
+    private static int GroupOf(GptParameterInfo info) =>
+        info.Shape.Count >= 2 ? 0 : info.Name.Contains("ln_", StringComparison.Ordinal) ? 2 : 1;
 
     private void CheckLength(string name, int length)
     {

@@ -2,12 +2,12 @@ using static TorchSharp.torch;
 
 namespace MLNet.Gpt;
 
-/// <summary>The parameters of one Transformer block, by what they do. Projections are [in, out].</summary>
+/// <summary>The parameters of one Transformer block, by what they do. Projections are [in, out], of the working type; LayerNorm is float32.</summary>
 internal sealed class GptLayer(FlatParameters parameters, int index)
 {
-    public Tensor Norm1Gain { get; } = parameters[$"h.{index}.ln_1.weight"];
+    public Tensor Norm1Gain { get; } = parameters.Wide($"h.{index}.ln_1.weight");
 
-    public Tensor Norm1Bias { get; } = parameters[$"h.{index}.ln_1.bias"];
+    public Tensor Norm1Bias { get; } = parameters.Wide($"h.{index}.ln_1.bias");
 
     public Tensor AttentionInWeight { get; } = parameters[$"h.{index}.attn.c_attn.weight"];
 
@@ -17,9 +17,9 @@ internal sealed class GptLayer(FlatParameters parameters, int index)
 
     public Tensor AttentionOutBias { get; } = parameters[$"h.{index}.attn.c_proj.bias"];
 
-    public Tensor Norm2Gain { get; } = parameters[$"h.{index}.ln_2.weight"];
+    public Tensor Norm2Gain { get; } = parameters.Wide($"h.{index}.ln_2.weight");
 
-    public Tensor Norm2Bias { get; } = parameters[$"h.{index}.ln_2.bias"];
+    public Tensor Norm2Bias { get; } = parameters.Wide($"h.{index}.ln_2.bias");
 
     public Tensor FeedForwardInWeight { get; } = parameters[$"h.{index}.mlp.c_fc.weight"];
 

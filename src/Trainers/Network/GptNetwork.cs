@@ -96,7 +96,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
 
     /// <summary>The last hidden states of a batch, final LayerNorm included.</summary>
     /// <param name="tokenIds">(B, T) int64 on the network's device; T at most the context length.</param>
-    /// <returns>(B·T, C), of the working type.</returns>
+    /// <returns>(B·T, C) float32.</returns>
     /// <exception cref="PromptTooLongException">T exceeds the context length.</exception>
     public Tensor Hidden(Tensor tokenIds)
     {
@@ -104,8 +104,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         using var scope = NewDisposeScope();
         long b = tokenIds.size(0), t = tokenIds.size(1);
         CheckLength(t);
-        Tensor position = Parameters[GptParameterLayout.PositionEmbedding].narrow(0, 0, t);              // (T, C)
-        Tensor x = TokenEmbedding.index_select(0, tokenIds.reshape(-1)).view(b, t, Config.EmbeddingSize); // (B, T, C)
+        Tensor position = Parameters.Wide(GptParameterLayout.PositionEmbedding).narrow(0, 0, t);         // (T, C)
+        Tensor x = Parameters.Wide(GptParameterLayout.TokenEmbedding).index_select(0, tokenIds.reshape(-1)).view(b, t, Config.EmbeddingSize); // (B, T, C)
         x = Dropout(x + position, Config.EmbeddingDropout).view(b * t, Config.EmbeddingSize);             // (B·T, C)
         for (int index = 0; index < _layers.Length; index++) x = Block(x, b, t, index, cache: null, mask: null);
         return FinalNorm(x).MoveToOuterDisposeScope();                                                    // (B·T, C)
@@ -118,13 +118,13 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <param name="positionIds">(B·n) int64: each token's position in its row.</param>
     /// <param name="cache">Holds the predecessors; receives the new keys and values.</param>
     /// <param name="mask">(B, 1, n, past + n), additive, for padded rows; null where none is padded.</param>
-    /// <returns>(B·n, C).</returns>
+    /// <returns>(B·n, C) float32.</returns>
     internal Tensor HiddenWithCache(Tensor tokenIds, Tensor positionIds, KeyValueCache cache, Tensor? mask)
     {
         using var scope = NewDisposeScope();
         long b = tokenIds.size(0), n = tokenIds.size(1);
-        Tensor x = TokenEmbedding.index_select(0, tokenIds.reshape(-1))
-            + Parameters[GptParameterLayout.PositionEmbedding].index_select(0, positionIds);              // (B·n, C)
+        Tensor x = Parameters.Wide(GptParameterLayout.TokenEmbedding).index_select(0, tokenIds.reshape(-1))
+            + Parameters.Wide(GptParameterLayout.PositionEmbedding).index_select(0, positionIds);              // (B·n, C)
         for (int index = 0; index < _layers.Length; index++) x = Block(x, b, n, index, cache, mask);
         return FinalNorm(x).MoveToOuterDisposeScope();
     }
@@ -135,7 +135,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     public Tensor Logits(Tensor hidden)
     {
         ArgumentNullException.ThrowIfNull(hidden);
-        return functional.linear(hidden, TokenEmbedding);
+        return functional.linear(hidden.to(WorkingType), TokenEmbedding);
     }
 
     /// <inheritdoc/>
@@ -170,7 +170,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     {
         GptLayer p = _layers[index];
         long h = Config.HeadCount, d = Config.HeadSize;
-        Tensor[] qkv = addmm(p.AttentionInBias, x, p.AttentionInWeight, 1f, 1f).view(b, t, 3 * h * d).chunk(3, -1); // 3 of (B, T, C)
+        Tensor[] qkv = addmm(p.AttentionInBias, x.to(WorkingType), p.AttentionInWeight, 1f, 1f).view(b, t, 3 * h * d).chunk(3, -1); // 3 of (B, T, C)
         Tensor q = qkv[0].view(b, t, h, d).transpose(1, 2);                                                // (B, H, T, D)
         Tensor k = qkv[1].view(b, t, h, d).transpose(1, 2);
         Tensor v = qkv[2].view(b, t, h, d).transpose(1, 2);
@@ -200,20 +200,23 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         return y.transpose(1, 2).reshape(b * t, h * d);                                                    // (B·T, C)
     }
 
-    private static Tensor FeedForward(Tensor x, GptLayer p) =>
-        functional.gelu(addmm(p.FeedForwardInBias, x, p.FeedForwardInWeight, 1f, 1f), TorchSharp.Modules.GELU.Approximate.tanh); // (B·T, F)
+    private Tensor FeedForward(Tensor x, GptLayer p) =>
+        TanhGelu.Of(addmm(p.FeedForwardInBias, x.to(WorkingType), p.FeedForwardInWeight, 1f, 1f));        // (B·T, F)
 
-    /// <summary>x + Dropout(y·W + bias): a block's way back into the residual stream. Without dropout the sum is part of the product.</summary>
+    /// <summary>
+    /// x + Dropout(y·W + bias): a block's way back into the residual stream, which is float32. Where nothing comes between, the sum is
+    /// part of the product.
+    /// </summary>
     private Tensor AddProjection(Tensor x, Tensor y, Tensor weight, Tensor bias) =>
-        Training && Config.ResidualDropout > 0
-            ? x + Dropout(addmm(bias, y, weight, 1f, 1f), Config.ResidualDropout)
-            : addmm(x, y, weight, 1f, 1f).add_(bias);                                                     // (B·T, C)
+        WorkingType == ScalarType.Float32 && !(Training && Config.ResidualDropout > 0)
+            ? addmm(x, y, weight, 1f, 1f).add_(bias)
+            : x + Dropout(addmm(bias, y, weight, 1f, 1f), Config.ResidualDropout).to(ScalarType.Float32); // (B·T, C)
 
     private Tensor Norm(Tensor x, Tensor gain, Tensor bias) =>
         functional.layer_norm(x, [Config.EmbeddingSize], gain, bias, Config.LayerNormEpsilon);
 
     private Tensor FinalNorm(Tensor x) =>
-        Config.BlockForm == GptBlockForm.PreNorm ? Norm(x, Parameters["ln_f.weight"], Parameters["ln_f.bias"]) : x;
+        Config.BlockForm == GptBlockForm.PreNorm ? Norm(x, Parameters.Wide("ln_f.weight"), Parameters.Wide("ln_f.bias")) : x;
 
     private Tensor Dropout(Tensor x, double probability) =>
         Training && probability > 0 ? functional.dropout(x, probability, training: true) : x;

@@ -51,8 +51,8 @@ internal static class LanguageModelLoss
             Tensor head = network.TokenEmbedding.detach();                                                 // (V, C)
             Tensor headGradient = network.TokenEmbedding.grad!;                                            // (V, C), a view of the flat gradient
             sum = zeros([], ScalarType.Float32, hidden.device);
-            hiddenGradient = empty_like(hidden);
-            Tensor states = hidden.detach();
+            Tensor states = hidden.detach().to(network.WorkingType);
+            hiddenGradient = empty_like(states);
             foreach ((long start, long count) in Chunks(hidden.size(0), network.Config.VocabularySize))
             {
                 using var chunk = NewDisposeScope();
@@ -67,7 +67,7 @@ internal static class LanguageModelLoss
             }
         }
 
-        hidden.backward([hiddenGradient]);
+        hidden.backward([hiddenGradient.to(hidden.dtype)]);
         return sum.MoveToOuterDisposeScope();
 
         static Tensor LogSoftmax(Tensor logits) => nn.functional.log_softmax(logits.to(ScalarType.Float32), 1);

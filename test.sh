@@ -37,7 +37,7 @@ for project in tests/*.Tests/*.csproj; do
     if [[ $status -ne 0 ]]; then broken+=("$name"); fi
     # The runner's own line on the assembly, such as "Passed!  - Failed: 0, Passed: 38, Skipped: 0, Total: 38, …".
     counts="$(sed -nE 's/^(Passed|Failed|Skipped)! +- (.*), Duration: .*/\2/p' "$results/$name.log" | tail -n 1)"
-    echo "test: $name took $((SECONDS - started)) s (${counts:-no result})"
+    echo "test: $name took $((SECONDS - started)) s (${counts:-nothing ran})"
 done
 
 dotnet run --file eng/TestSummary.cs -v quiet -- "$results" "${broken[@]}"

@@ -15,9 +15,9 @@ internal sealed class MetricsLog(string folder)
     /// <summary>Appends one report.</summary>
     public void Add(TrainingProgress progress) => File.AppendAllText(LinesPath, ToLine(progress));
 
-    /// <summary>Reads the reports up to a step, and drops the later ones from the file: the resumed run will write them again.</summary>
-    /// <exception cref="CorruptFileException">A line before that step is not a report.</exception>
-    public IReadOnlyList<TrainingProgress> Resume(int step)
+    /// <summary>Reads the reports that a checkpoint's state has behind it, and drops the others from the file: the resumed run will write them again.</summary>
+    /// <exception cref="CorruptFileException">The first line is not a report.</exception>
+    public IReadOnlyList<TrainingProgress> Resume(TrainingState state)
     {
         var kept = new List<TrainingProgress>();
         if (!File.Exists(LinesPath)) return kept;
@@ -39,7 +39,7 @@ internal sealed class MetricsLog(string folder)
                 throw new CorruptFileException(LinesPath, $"its first line is not a report ({e.Message})", "Delete the file; the checkpoints don't need it.", e);
             }
 
-            if (progress.Step > step) break;
+            if (progress.Step > state.Step || (progress.Step == state.Step && state.LossSteps > 0)) break;
             kept.Add(progress);
         }
 

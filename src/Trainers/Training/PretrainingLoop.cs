@@ -27,7 +27,7 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
         if (resumed is not null)
         {
             _state = resumed.Restore(optimizer, network);
-            _history.AddRange(folder!.Metrics.Resume(_state.Step));
+            _history.AddRange(folder!.Metrics.Resume(_state));
         }
 
         _firstStep = _state.Step;
@@ -59,7 +59,13 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
         {
             cancelled = true;
             log($"Cancelled after step {_state.Step} of {options.MaxSteps}; the model is kept as far as it got.");
-            if (_state.LossSteps > 0) Report(null);
+            if (_state.LossSteps > 0)
+            {
+                // What is reported now is reported again, in its place, if the run is resumed.
+                TrainingState unfinished = _state;
+                Report(null);
+                _state = unfinished;
+            }
         }
 
         // 4. Leave the last state on disk and the weights that were asked for in the network.

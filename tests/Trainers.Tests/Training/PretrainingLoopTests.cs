@@ -40,6 +40,34 @@ public sealed class PretrainingLoopTests
     }
 
     [TestMethod]
+    public void A_run_killed_between_two_reports_reports_the_same_means_when_resumed()
+    {
+        using var fixture = new TrainingFixture();
+        LanguageModelOptions options = fixture.Options with { LogInterval = 4 };
+        (float[] weights, PretrainingResult whole) = fixture.Train(options, toFolder: true);
+        string run = Path.Combine(fixture.Folder, "run"), last = Path.Combine(run, "checkpoints", "last"), kept = Path.Combine(fixture.Folder, "kept");
+        Directory.Delete(run, recursive: true);
+
+        // At the report of step 16 the checkpoint on disk is that of step 14: two losses into the mean of steps 13 to 16.
+        fixture.Train(options with { Progress = p => { if (p.Step == 16) Copy(last, kept); } }, toFolder: true);
+        Directory.Delete(last, recursive: true);
+        Copy(kept, last);
+        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Resume = true }, toFolder: true);
+        CollectionAssert.AreEqual(whole.History.Select(static p => (p.Step, p.Loss)).ToArray(), rest.History.Select(static p => (p.Step, p.Loss)).ToArray());
+        CollectionAssert.AreEqual(weights, resumed);
+
+        static void Copy(string from, string to)
+        {
+            foreach (string file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories))
+            {
+                string target = Path.Combine(to, Path.GetRelativePath(from, file));
+                Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+                File.Copy(file, target);
+            }
+        }
+    }
+
+    [TestMethod]
     public void A_run_that_lost_what_came_after_its_checkpoint_writes_each_metrics_line_once()
     {
         using var fixture = new TrainingFixture();

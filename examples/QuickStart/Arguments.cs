@@ -10,13 +10,13 @@ internal sealed record Arguments(string? TextPath, int Steps, string RunFolder)
 
           --text PATH   train on this UTF-8 file (blank lines separate documents)
                         instead of the .NET SDK's own documentation
-          --steps N     training steps (default 600, about three minutes on two CPU cores)
+          --steps N     training steps (default 1,600, about three minutes on two CPU cores)
           --out PATH    the run folder (default runs/quickstart); an earlier run there is replaced
         """;
 
     public static Arguments Parse(string[] args)
     {
-        var result = new Arguments(null, 600, Path.Combine("runs", "quickstart"));
+        var result = new Arguments(null, 1_600, Path.Combine("runs", "quickstart"));
         for (int i = 0; i < args.Length; i += 2)
         {
             if (i + 1 == args.Length) throw new ArgumentException($"'{args[i]}' needs a value.");

@@ -45,7 +45,8 @@ LanguageModelTrainer trainer = ml.Gpt().Trainers.LanguageModel("Text", new Langu
     BatchSize = 16,
     Optimizer = new AdamWOptions { LearningRate = 2e-3, WarmupSteps = Math.Min(50, arguments.Steps / 4), Beta2 = 0.99 },
     ValidationFraction = 0.05,
-    EvaluationInterval = Math.Max(1, arguments.Steps / 6),
+    EvaluationInterval = Math.Max(1, (arguments.Steps + 5) / 6),
+    LogInterval = Math.Max(1, arguments.Steps / 32),
     EvaluationRows = 128,
     RunFolder = arguments.RunFolder,
     Progress = static progress => Console.WriteLine(progress),
@@ -91,7 +92,7 @@ Check(after.Any(static a => a.Text.Trim().Length > 0), "it writes something");
 Console.WriteLine($"""
 
     All of it held, in {clock.Elapsed.TotalMinutes:F1} minutes. What to try next:
-      a longer run        --steps 3000
+      a longer run        --steps 6000
       your own text       --text book.txt
       look at the curve   {Path.Combine(arguments.RunFolder, "loss.svg")}
       deploy              reference MLNet.Gpt.Transforms, and load {zip} with mlContext.Model.Load

@@ -70,6 +70,7 @@ internal static class PretrainBenchmark
             MaxSteps = setting.Steps,
             BatchSize = setting.Batch,
             Optimizer = new AdamWOptions { LearningRate = setting.LearningRate, MinLearningRate = setting.MinLearningRate, WarmupSteps = setting.Warmup, Beta2 = 0.99 },
+            ResidualInitializerScale = setting.ResidualInitializerScale,
             Precision = precision,
             SplitByPosition = true,
             EvaluationInterval = setting.Evaluate ? setting.Steps : 0,

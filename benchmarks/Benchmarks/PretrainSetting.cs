@@ -21,6 +21,12 @@ internal sealed record PretrainSetting(int Layers, int Heads, int Width, int Con
     /// <summary>GPT-2 small's blocks: 85 M parameters.</summary>
     public static PretrainSetting EightyFiveMillion { get; } = new(12, 12, 768, 512, 2, 12, 1, Evaluate: false, BFloat16: true);
 
+    /// <summary>
+    /// A model of four layers learns faster from residual projections at full deviation, as the code released with GPT-2 has them; the peer
+    /// scales them as nanoGPT does, and so do the larger settings.
+    /// </summary>
+    public double? ResidualInitializerScale => Layers <= 4 ? 1 : null;
+
     public double LearningRate => 1e-3;
 
     public double MinLearningRate => 1e-4;

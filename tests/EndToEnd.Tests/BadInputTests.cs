@@ -94,6 +94,7 @@ public sealed class BadInputTests
         Refused(static o => o with { MicroBatchSize = 3 });
         Refused(static o => o with { ValidationFraction = 1 });
         Refused(static o => o with { EvaluationRows = 0 });
+        Refused(static o => o with { ResidualInitializerScale = -1 });
         Refused(static o => o with { LogInterval = 0 });
         Refused(static o => o with { Resume = true });
         Refused(static o => o with { Model = o.Model with { EmbeddingSize = 50 } });

@@ -85,7 +85,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         GptNetwork network;
         if (resumed is null)
         {
-            network = new(options.Model, device, seed, precision);
+            network = new(options.Model, device, seed, precision, options.ResidualInitializerScale);
         }
         else
         {

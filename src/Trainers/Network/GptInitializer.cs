@@ -14,18 +14,19 @@ internal static class GptInitializer
     /// <param name="parameters">Receives the weights.</param>
     /// <param name="config">The shape.</param>
     /// <param name="seed">Seeds the draw; the global generator is not touched.</param>
-    public static void Initialize(FlatParameters parameters, GptConfig config, long seed)
+    /// <param name="residualScale">The factor on σ for the projections into the residual stream; null for the one above.</param>
+    public static void Initialize(FlatParameters parameters, GptConfig config, long seed, double? residualScale)
     {
         using var noGradient = no_grad();
         using var generator = new Generator((ulong)seed);
-        double residualScale = config.BlockForm == GptBlockForm.PreNorm ? 1 / Math.Sqrt(2.0 * config.LayerCount) : 1;
+        double scale = residualScale ?? (config.BlockForm == GptBlockForm.PreNorm ? 1 / Math.Sqrt(2.0 * config.LayerCount) : 1);
         foreach (GptParameterInfo info in parameters.Layout)
         {
             using var scope = NewDisposeScope();
             Tensor view = parameters.ViewOf(parameters.Master, info.Name);
             if (info.Shape.Count >= 2)
             {
-                double deviation = config.InitializerRange * (info.Name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? residualScale : 1);
+                double deviation = config.InitializerRange * (info.Name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? scale : 1);
                 view.copy_(empty([.. info.Shape], ScalarType.Float32).normal_(0, deviation, generator));
             }
             else

@@ -23,11 +23,12 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <param name="device">Where it computes.</param>
     /// <param name="seed">Seeds the initial weights.</param>
     /// <param name="precision">The number format; Auto chooses by device.</param>
+    /// <param name="residualInitializerScale">As <see cref="LanguageModelOptions.ResidualInitializerScale"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">The configuration is not valid.</exception>
     /// <exception cref="DeviceUnavailableException">The device isn't there.</exception>
     /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
-    public GptNetwork(GptConfig config, GptDevice device, long seed = 0, GptPrecision precision = GptPrecision.Float32)
-        : this(config, device, precision, trainable: true) => GptInitializer.Initialize(Parameters, config, seed);
+    public GptNetwork(GptConfig config, GptDevice device, long seed = 0, GptPrecision precision = GptPrecision.Float32, double? residualInitializerScale = null)
+        : this(config, device, precision, trainable: true) => GptInitializer.Initialize(Parameters, config, seed, residualInitializerScale);
 
     private GptNetwork(GptConfig config, GptDevice device, GptPrecision precision, bool trainable)
     {

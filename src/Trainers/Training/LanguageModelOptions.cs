@@ -25,6 +25,13 @@ public sealed record LanguageModelOptions
     /// <summary>Optimizer, schedule and clipping.</summary>
     public AdamWOptions Optimizer { get; init; } = new();
 
+    /// <summary>
+    /// The factor on the initial deviation of the projections into the residual stream, 0 or more. Null (the default) means 1/√(2L) for a pre-norm
+    /// model (Radford et al. 2019, section 2.3) and 1 for a post-norm one. 1, which the code released with GPT-2 has, trains a model of few
+    /// layers faster; a deep one needs the smaller factor.
+    /// </summary>
+    public double? ResidualInitializerScale { get; init; }
+
     /// <summary>The number format of the forward and backward passes.</summary>
     public GptPrecision Precision { get; init; } = GptPrecision.Auto;
 
@@ -102,6 +109,8 @@ public sealed record LanguageModelOptions
             throw new ArgumentException($"MicroBatchSize is {micro}; it must divide BatchSize ({BatchSize}).", nameof(MicroBatchSize));
         if (!(ValidationFraction is >= 0 and < 1))
             throw new ArgumentOutOfRangeException(nameof(ValidationFraction), ValidationFraction, $"ValidationFraction is {ValidationFraction}; it must be at least 0 and below 1 (0 switches validation off).");
+        if (ResidualInitializerScale is { } scale && !(scale >= 0 && double.IsFinite(scale)))
+            throw new ArgumentOutOfRangeException(nameof(ResidualInitializerScale), scale, $"ResidualInitializerScale is {scale}; it must be 0 or more and finite.");
         if (Tokenizer is not null && Tokenizer.VocabularySize > Model.VocabularySize)
             throw new ArgumentException($"The tokenizer has {Tokenizer.VocabularySize} tokens and the model a vocabulary of {Model.VocabularySize}; set Model.VocabularySize to {Tokenizer.VocabularySize} or more.", nameof(Model));
         if (Resume && RunFolder is null)

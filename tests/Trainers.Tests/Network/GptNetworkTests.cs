@@ -90,11 +90,14 @@ public sealed class GptNetworkTests
         Assert.AreEqual(0.02 / Math.Sqrt(16), Deviation("h.3.attn.c_proj.weight", 256 * 256), 0.00005);
         Assert.AreEqual(0.02 / Math.Sqrt(16), Deviation("h.7.mlp.c_proj.weight", 1024 * 256), 0.00005);
         Assert.AreEqual(0.0, Deviation("h.0.attn.c_attn.bias", 768));
+        using var unscaled = new GptNetwork(config, GptDevice.Cpu, seed: 3, residualInitializerScale: 1);
+        Assert.AreEqual(0.02, Deviation("h.3.attn.c_proj.weight", 256 * 256, unscaled), 0.0002);
+        Assert.AreEqual(0.02, Deviation("h.0.attn.c_attn.weight", 256 * 768, unscaled), 0.0002);
 
-        double Deviation(string name, int count)
+        double Deviation(string name, int count, GptNetwork? other = null)
         {
             var values = new float[count];
-            network.Read(name, values);
+            (other ?? network).Read(name, values);
             return Math.Sqrt(values.Sum(static v => (double)v * v) / count);
         }
     }

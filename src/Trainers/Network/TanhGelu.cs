@@ -8,8 +8,9 @@ namespace MLNet.Gpt;
 /// gelu(x) = ½x(1 + tanh(√(2/π)(x + 0.044715x³))), which is x·σ(2√(2/π)(x + 0.044715x³)).
 /// </summary>
 /// <remarks>
-/// libtorch's own kernel spends most of its time on a CPU in tanh; the logistic form in place of it, a few passes over memory in
-/// float32, takes a third of the time forward and backward. On a GPU libtorch's kernel is the better one.
+/// On a CPU, libtorch 1.13's tanh takes four times as long as its logistic function (3.1 and 0.7 ms for 3 million floats on two cores), and
+/// its kernel for this activation computes tanh in both directions; hence the logistic form, a few passes over memory in float32. On a GPU
+/// it is libtorch's one kernel against a dozen.
 /// </remarks>
 internal sealed class TanhGelu : autograd.SingleTensorFunction<TanhGelu>
 {

@@ -68,6 +68,28 @@ public sealed class PretrainingLoopTests
     }
 
     [TestMethod]
+    public void A_run_cancelled_between_two_reports_reports_the_same_means_when_resumed()
+    {
+        using var untouched = new TrainingFixture();
+        PretrainingResult whole = untouched.Train(untouched.Options with { LogInterval = 10 }, toFolder: true).Result;
+        for (int attempt = 0; attempt < 20; attempt++)
+        {
+            using var fixture = new TrainingFixture();
+            using var cancel = new CancellationTokenSource();
+            LanguageModelOptions options = fixture.Options with { LogInterval = 10 };
+            Task? canceller = null;
+            PretrainingResult part = fixture.Train(options with { CancellationToken = cancel.Token, Progress = p => canceller ??= Task.Run(cancel.Cancel) }, toFolder: true).Result;
+            canceller!.Wait();
+            if (!part.Cancelled || part.Steps % 10 == 0) continue;   // another thread cancels: it may come at a report
+            PretrainingResult rest = fixture.Train(options with { Resume = true }, toFolder: true).Result;
+            CollectionAssert.AreEqual(whole.History.Select(static p => (p.Step, p.Loss)).ToArray(), rest.History.Select(static p => (p.Step, p.Loss)).ToArray());
+            return;
+        }
+
+        Assert.Inconclusive("Twenty runs were all cancelled at a report.");
+    }
+
+    [TestMethod]
     public void A_run_that_lost_what_came_after_its_checkpoint_writes_each_metrics_line_once()
     {
         using var fixture = new TrainingFixture();

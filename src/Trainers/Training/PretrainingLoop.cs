@@ -40,6 +40,7 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
         try
         {
             if (_state.Step == 0 && options.EvaluationInterval > 0) Evaluate(best);
+            if (_state.LossSteps > 0) ReportIfDue(best);   // resumed from a cancellation during an evaluation
             while (_state.Step < options.MaxSteps)
             {
                 options.CancellationToken.ThrowIfCancellationRequested();
@@ -48,11 +49,8 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
                 Update(optimizer, loader);
 
                 // 3. Report, evaluate and save when it is time.
-                bool last = _state.Step == options.MaxSteps;
-                double? validationLoss = null;
-                if (options.EvaluationInterval > 0 && (last || _state.Step % options.EvaluationInterval == 0)) validationLoss = Evaluate(best);
-                if (last || validationLoss is not null || _state.Step % options.LogInterval == 0) Report(validationLoss);
-                if (!last && options.CheckpointInterval > 0 && _state.Step % options.CheckpointInterval == 0) folder?.WriteLast(network, optimizer, _state);
+                ReportIfDue(best);
+                if (_state.Step < options.MaxSteps && options.CheckpointInterval > 0 && _state.Step % options.CheckpointInterval == 0) folder?.WriteLast(network, optimizer, _state);
             }
         }
         catch (OperationCanceledException) when (options.CancellationToken.IsCancellationRequested)
@@ -74,6 +72,14 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
         folder?.Metrics.Draw(_history);
         best?.Restore(network);
         return new(_history, _state.Step, _history.Count > 0 ? _history[^1].Loss : double.NaN, _state.ValidationLoss, _state.BestValidationLoss, _state.BestStep, cancelled, _state.SkippedUpdates);
+    }
+
+    private void ReportIfDue(BestWeights? best)
+    {
+        bool last = _state.Step == options.MaxSteps;
+        double? validationLoss = null;
+        if (options.EvaluationInterval > 0 && (last || _state.Step % options.EvaluationInterval == 0)) validationLoss = Evaluate(best);
+        if (last || validationLoss is not null || _state.Step % options.LogInterval == 0) Report(validationLoss);
     }
 
     /// <summary>Forward and backward over the micro-batches of a step, then the optimizer.</summary>

@@ -9,23 +9,21 @@ internal sealed class GptLayer(FlatParameters parameters, int index)
 
     public Tensor Norm1Bias { get; } = parameters.Wide($"h.{index}.ln_1.bias");
 
-    public Tensor AttentionInWeight { get; } = parameters[$"h.{index}.attn.c_attn.weight"];
+    /// <summary>(C, 3C): queries, keys and values.</summary>
+    public Projection AttentionIn { get; } = ProjectionOf(parameters, $"h.{index}.attn.c_attn");
 
-    public Tensor AttentionInBias { get; } = parameters[$"h.{index}.attn.c_attn.bias"];
-
-    public Tensor AttentionOutWeight { get; } = parameters[$"h.{index}.attn.c_proj.weight"];
-
-    public Tensor AttentionOutBias { get; } = parameters[$"h.{index}.attn.c_proj.bias"];
+    /// <summary>(C, C): back into the residual stream.</summary>
+    public Projection AttentionOut { get; } = ProjectionOf(parameters, $"h.{index}.attn.c_proj");
 
     public Tensor Norm2Gain { get; } = parameters.Wide($"h.{index}.ln_2.weight");
 
     public Tensor Norm2Bias { get; } = parameters.Wide($"h.{index}.ln_2.bias");
 
-    public Tensor FeedForwardInWeight { get; } = parameters[$"h.{index}.mlp.c_fc.weight"];
+    /// <summary>(C, F).</summary>
+    public Projection FeedForwardIn { get; } = ProjectionOf(parameters, $"h.{index}.mlp.c_fc");
 
-    public Tensor FeedForwardInBias { get; } = parameters[$"h.{index}.mlp.c_fc.bias"];
+    /// <summary>(F, C): back into the residual stream.</summary>
+    public Projection FeedForwardOut { get; } = ProjectionOf(parameters, $"h.{index}.mlp.c_proj");
 
-    public Tensor FeedForwardOutWeight { get; } = parameters[$"h.{index}.mlp.c_proj.weight"];
-
-    public Tensor FeedForwardOutBias { get; } = parameters[$"h.{index}.mlp.c_proj.bias"];
+    private static Projection ProjectionOf(FlatParameters parameters, string name) => new(parameters[$"{name}.weight"], parameters[$"{name}.bias"]);
 }

@@ -10,7 +10,7 @@ namespace MLNet.Gpt;
 /// </summary>
 /// <remarks>
 /// Symbols: B batch, T time, C channels, H heads, D head size, F feed-forward width, V vocabulary. Not thread-safe while training;
-/// several threads may run <see cref="Hidden"/> under <c>no_grad</c> when <see cref="Training"/> is off. Dispose it to free the weights.
+/// several threads may run <see cref="Hidden(Tensor)"/> under <c>no_grad</c> when <see cref="Training"/> is off. Dispose it to free the weights.
 /// </remarks>
 public sealed class GptNetwork : IGptWeights, IDisposable
 {
@@ -99,16 +99,44 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <param name="tokenIds">(B, T) int64 on the network's device; T at most the context length.</param>
     /// <returns>(B·T, C) float32.</returns>
     /// <exception cref="PromptTooLongException">T exceeds the context length.</exception>
-    public Tensor Hidden(Tensor tokenIds)
+    public Tensor Hidden(Tensor tokenIds) => Hidden(tokenIds, positionIds: null, mask: null);
+
+    /// <summary>The last hidden states of a batch whose rows may hold several examples each.</summary>
+    /// <param name="tokenIds">(B, T) int64 on the network's device; T at most the context length.</param>
+    /// <param name="positionIds">(B·T) int64: each token's position in its example; null for 0, 1, … in every row.</param>
+    /// <param name="mask">
+    /// (B, 1, T, T) of the working type, added to the attention scores: 0 where a query may look, -∞ where it may not; the causal mask comes on
+    /// top. Null where each row is one example.
+    /// </param>
+    /// <returns>(B·T, C) float32.</returns>
+    /// <exception cref="PromptTooLongException">T exceeds the context length.</exception>
+    internal Tensor Hidden(Tensor tokenIds, Tensor? positionIds, Tensor? mask)
     {
         ArgumentNullException.ThrowIfNull(tokenIds);
         using var scope = NewDisposeScope();
-        long b = tokenIds.size(0), t = tokenIds.size(1);
-        CheckLength(t);
-        Tensor position = Parameters.Wide(GptParameterLayout.PositionEmbedding).narrow(0, 0, t);         // (T, C)
-        Tensor x = Parameters.Wide(GptParameterLayout.TokenEmbedding).index_select(0, tokenIds.reshape(-1)).view(b, t, Config.EmbeddingSize); // (B, T, C)
-        x = Dropout(x + position, Config.EmbeddingDropout).view(b * t, Config.EmbeddingSize);             // (B·T, C)
-        for (int index = 0; index < _layers.Length; index++) x = Block(x, b, t, index, cache: null, mask: null);
+        CheckLength(tokenIds.size(1));
+        return HiddenOf(EmbeddingOf(tokenIds), tokenIds.size(0), tokenIds.size(1), positionIds, mask).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>(B·T, C) float32: the embeddings of tokens, without their positions'.</summary>
+    internal Tensor EmbeddingOf(Tensor tokenIds) => Parameters.Wide(GptParameterLayout.TokenEmbedding).index_select(0, tokenIds.reshape(-1));
+
+    /// <summary>The last hidden states that follow from given token embeddings.</summary>
+    /// <param name="embedding">(B·T, C) float32, as <see cref="EmbeddingOf"/> gives it.</param>
+    /// <param name="b">B.</param>
+    /// <param name="t">T.</param>
+    /// <param name="positionIds">As for <see cref="Hidden(Tensor, Tensor, Tensor)"/>.</param>
+    /// <param name="mask">As for <see cref="Hidden(Tensor, Tensor, Tensor)"/>.</param>
+    /// <returns>(B·T, C) float32.</returns>
+    internal Tensor HiddenOf(Tensor embedding, long b, long t, Tensor? positionIds = null, Tensor? mask = null)
+    {
+        using var scope = NewDisposeScope();
+        Tensor table = Parameters.Wide(GptParameterLayout.PositionEmbedding);
+        Tensor x = positionIds is null
+            ? (embedding.view(b, t, Config.EmbeddingSize) + table.narrow(0, 0, t)).view(b * t, Config.EmbeddingSize)
+            : embedding + table.index_select(0, positionIds);
+        x = Dropout(x, Config.EmbeddingDropout);                                                          // (B·T, C)
+        for (int index = 0; index < _layers.Length; index++) x = Block(x, b, t, index, cache: null, mask);
         return FinalNorm(x).MoveToOuterDisposeScope();                                                    // (B·T, C)
     }
 
@@ -154,13 +182,13 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         GptLayer p = _layers[index];
         if (Config.BlockForm == GptBlockForm.PreNorm)
         {
-            x = AddProjection(x, Attention(Norm(x, p.Norm1Gain, p.Norm1Bias), b, t, index, cache, mask), p.AttentionOutWeight, p.AttentionOutBias);
-            x = AddProjection(x, FeedForward(Norm(x, p.Norm2Gain, p.Norm2Bias), p), p.FeedForwardOutWeight, p.FeedForwardOutBias);
+            x = AddProjection(x, Attention(Norm(x, p.Norm1Gain, p.Norm1Bias), b, t, index, cache, mask), p.AttentionOut);
+            x = AddProjection(x, FeedForward(Norm(x, p.Norm2Gain, p.Norm2Bias), p), p.FeedForwardOut);
         }
         else
         {
-            x = Norm(AddProjection(x, Attention(x, b, t, index, cache, mask), p.AttentionOutWeight, p.AttentionOutBias), p.Norm1Gain, p.Norm1Bias);
-            x = Norm(AddProjection(x, FeedForward(x, p), p.FeedForwardOutWeight, p.FeedForwardOutBias), p.Norm2Gain, p.Norm2Bias);
+            x = Norm(AddProjection(x, Attention(x, b, t, index, cache, mask), p.AttentionOut), p.Norm1Gain, p.Norm1Bias);
+            x = Norm(AddProjection(x, FeedForward(x, p), p.FeedForwardOut), p.Norm2Gain, p.Norm2Bias);
         }
 
         return x.MoveToOuterDisposeScope();
@@ -171,7 +199,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     {
         GptLayer p = _layers[index];
         long h = Config.HeadCount, d = Config.HeadSize;
-        Tensor[] qkv = addmm(p.AttentionInBias, x.to(WorkingType), p.AttentionInWeight, 1f, 1f).view(b, t, 3 * h * d).chunk(3, -1); // 3 of (B, T, C)
+        Tensor[] qkv = p.AttentionIn.Of(x.to(WorkingType), Training).view(b, t, 3 * h * d).chunk(3, -1);  // 3 of (B, T, C)
         Tensor q = qkv[0].view(b, t, h, d).transpose(1, 2);                                                // (B, H, T, D)
         Tensor k = qkv[1].view(b, t, h, d).transpose(1, 2);
         Tensor v = qkv[2].view(b, t, h, d).transpose(1, 2);
@@ -202,16 +230,16 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     }
 
     private Tensor FeedForward(Tensor x, GptLayer p) =>
-        TanhGelu.Of(addmm(p.FeedForwardInBias, x.to(WorkingType), p.FeedForwardInWeight, 1f, 1f));        // (B·T, F)
+        TanhGelu.Of(p.FeedForwardIn.Of(x.to(WorkingType), Training));                                      // (B·T, F)
 
     /// <summary>
     /// x + Dropout(y·W + bias): a block's way back into the residual stream, which is float32. Where nothing comes between, the sum is
     /// part of the product.
     /// </summary>
-    private Tensor AddProjection(Tensor x, Tensor y, Tensor weight, Tensor bias) =>
-        WorkingType == ScalarType.Float32 && !(Training && Config.ResidualDropout > 0)
-            ? addmm(x, y, weight, 1f, 1f).add_(bias)
-            : x + Dropout(addmm(bias, y, weight, 1f, 1f), Config.ResidualDropout).to(ScalarType.Float32); // (B·T, C)
+    private Tensor AddProjection(Tensor x, Tensor y, Projection projection) =>
+        WorkingType == ScalarType.Float32 && projection.Adapter is null && !(Training && Config.ResidualDropout > 0)
+            ? addmm(x, y, projection.Weight, 1f, 1f).add_(projection.Bias)
+            : x + Dropout(projection.Of(y, Training), Config.ResidualDropout).to(ScalarType.Float32);      // (B·T, C)
 
     private Tensor Norm(Tensor x, Tensor gain, Tensor bias) =>
         functional.layer_norm(x, [Config.EmbeddingSize], gain, bias, Config.LayerNormEpsilon);

@@ -18,6 +18,7 @@ internal static partial class CheckpointNames
     [
         Config, GenerationConfig, Weights, WeightsIndex, GptCheckpoint.TrainingStateFolder,
         "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        ChatTemplate.FileName, ChatTemplate.JinjaFileName,
     ];
 
     /// <summary>Whether a file or folder of this name is part of a checkpoint folder.</summary>

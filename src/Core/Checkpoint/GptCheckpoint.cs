@@ -43,6 +43,10 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
     /// <exception cref="TokenizerMismatchException">The tokenizer has more tokens than the model.</exception>
     public GptTokenizer? Tokenizer => _tokenizer.Value;
 
+    /// <summary>The chat template that the model was fine-tuned with, read at each use; null where the folder has no chat_template.json.</summary>
+    /// <exception cref="CorruptFileException">The file is not what its format says.</exception>
+    public ChatTemplate? ChatTemplate => ChatTemplate.Load(Folder);
+
     /// <summary>
     /// The generation settings that came with the checkpoint (generation_config.json, or the end-of-text id of config.json), and
     /// <see cref="GenerationOptions"/>'s own defaults where they are silent.
@@ -108,17 +112,25 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
     /// Called with the path of the unfinished folder, to add files that must appear together with the weights: <see cref="TrainingStateFolder"/>
     /// and what is in it. They are flushed to the disk with the rest.
     /// </param>
+    /// <param name="chatTemplate">The chat template to store with them; null (the default) stores none.</param>
     /// <exception cref="TokenizerMismatchException">The tokenizer has more tokens than the model.</exception>
+    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template, or there is no tokenizer.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="FolderNotReplaceableException">The existing folder holds something that isn't part of a checkpoint.</exception>
     /// <exception cref="ConcurrentWriteException">Another writer is writing this folder.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    public static void Write(string folder, IGptWeights weights, GptTokenizer? tokenizer = null, GenerationOptions? generation = null, Action<string>? addFiles = null)
+    public static void Write(
+        string folder, IGptWeights weights, GptTokenizer? tokenizer = null, GenerationOptions? generation = null, Action<string>? addFiles = null, ChatTemplate? chatTemplate = null)
     {
         ArgumentNullException.ThrowIfNull(weights);
         GptConfig config = weights.Config.Validate();
         if (tokenizer is not null) RequireFits(folder, tokenizer, config);
         generation?.Validate();
+        if (chatTemplate is not null)
+        {
+            chatTemplate.Validate(tokenizer ?? throw new ChatTemplateException("A chat template comes without a tokenizer, whose special tokens it needs.", "Pass the tokenizer too."));
+        }
+
         using var target = new AtomicFolder(folder, CheckpointNames.Belongs, CheckpointNames.Contents);
         try
         {
@@ -126,6 +138,7 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
             AtomicFile.Write(Path.Combine(target.WorkPath, CheckpointNames.Config), stream => CheckpointConfig.Write(stream, config, tokenizer?.EndOfTextId));
             AtomicFile.Write(Path.Combine(target.WorkPath, CheckpointNames.GenerationConfig), stream => CheckpointGeneration.Write(stream, generation, tokenizer?.EndOfTextId));
             tokenizer?.Save(target.WorkPath);
+            chatTemplate?.Save(target.WorkPath);
             addFiles?.Invoke(target.WorkPath);
         }
         catch (Exception exception) when (IOErrors.IsDiskFull(exception))

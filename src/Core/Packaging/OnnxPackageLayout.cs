@@ -15,10 +15,11 @@ public static class OnnxPackageLayout
     /// <summary>The configuration, in Hugging Face's form.</summary>
     public const string ConfigFile = "config.json";
 
-    /// <summary>The files that a package takes over from a checkpoint where it has them: the tokenizer's, and the settings for generation.</summary>
+    /// <summary>The files that a package takes over from a checkpoint where it has them: the tokenizer's, the settings for generation, and the chat template.</summary>
     public static IReadOnlyList<string> CompanionFiles { get; } =
     [
         "generation_config.json", "tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        ChatTemplate.FileName, ChatTemplate.JinjaFileName,
     ];
 
     /// <summary>The version of the package's form, written to <see cref="FormatVersionKey"/>.</summary>

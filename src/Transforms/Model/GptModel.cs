@@ -16,20 +16,24 @@ public sealed class GptModel : IDisposable
     /// <summary>Joins an engine and a tokenizer.</summary>
     /// <param name="engine">The engine; owned by the model from now on.</param>
     /// <param name="tokenizer">The tokenizer. It may have fewer tokens than the engine's vocabulary, which then is padded; never more.</param>
+    /// <param name="chatTemplate">The template that the model was fine-tuned with; null (the default) for a model that was not fine-tuned on conversations.</param>
     /// <exception cref="ArgumentException">The tokenizer has more tokens than the engine's vocabulary.</exception>
-    public GptModel(ICausalModel engine, GptTokenizer tokenizer)
-        : this(engine, tokenizer, backing: null)
+    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
+    public GptModel(ICausalModel engine, GptTokenizer tokenizer, ChatTemplate? chatTemplate = null)
+        : this(engine, tokenizer, chatTemplate, backing: null)
     {
     }
 
-    internal GptModel(ICausalModel engine, GptTokenizer tokenizer, IDisposable? backing)
+    internal GptModel(ICausalModel engine, GptTokenizer tokenizer, ChatTemplate? chatTemplate, IDisposable? backing)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(tokenizer);
         if (tokenizer.VocabularySize > engine.Config.VocabularySize)
             throw new ArgumentException($"The tokenizer has {tokenizer.VocabularySize} tokens, the model only {engine.Config.VocabularySize}; take the tokenizer that the model was trained with.", nameof(tokenizer));
+        chatTemplate?.Validate(tokenizer);
         Engine = engine;
         Tokenizer = tokenizer;
+        ChatTemplate = chatTemplate;
         _backing = backing;
     }
 
@@ -38,6 +42,9 @@ public sealed class GptModel : IDisposable
 
     /// <summary>The tokenizer.</summary>
     public GptTokenizer Tokenizer { get; }
+
+    /// <summary>How conversations are written for this model; null where it was not fine-tuned on any.</summary>
+    public ChatTemplate? ChatTemplate { get; }
 
     /// <summary>The engine that computes: TorchSharp or ONNX Runtime. Owned by the model.</summary>
     public ICausalModel Engine { get; }
@@ -51,6 +58,7 @@ public sealed class GptModel : IDisposable
     /// <exception cref="CorruptFileException">A file is not what its format says.</exception>
     /// <exception cref="UnsupportedModelException">The package asks for a computation that this library does not perform.</exception>
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
+    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the package's chat template.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
     /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
     public static GptModel FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null) => FromOnnx(folder, device, options, backing: null);
@@ -64,7 +72,7 @@ public sealed class GptModel : IDisposable
             GptTokenizer tokenizer = GptTokenizer.Load(folder);
             if (engine.TokenizerHash is { } trained && trained != tokenizer.Hash)
                 throw new TokenizerMismatchException(folder, $"the tokenizer {trained}", $"the tokenizer {tokenizer.Hash} beside it", "Put the model's own tokenizer files back, or export the model again.");
-            return new GptModel(engine, tokenizer, backing);
+            return new GptModel(engine, tokenizer, ChatTemplate.Load(folder), backing);
         }
         catch
         {
@@ -194,6 +202,7 @@ public sealed class GptModel : IDisposable
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
         Engine.WriteOnnxPackage(folder);
         Tokenizer.Save(folder);
+        ChatTemplate?.Save(folder);
     }
 
     private int[][] EncodeAll(IReadOnlyList<string> texts, SpecialTokenHandling handling)

@@ -460,4 +460,19 @@ public sealed class GptCheckpointTests
 
         public void Read(string name, Span<float> destination) => throw new FormatException();
     }
+
+    [TestMethod]
+    public void A_chat_template_is_kept_with_the_model()
+    {
+        using var folder = new TemporaryFolder();
+        GptTokenizer tokenizer = GptTokenizer.FromCharacters(["ab"]);
+        ChatTemplate template = ChatTemplate.Default with { UserMarker = "a", AssistantMarker = "b", SystemMarker = null };
+        var weights = new RandomWeights(CheckpointFixtures.Gpt2);
+        GptCheckpoint.Write(folder["model"], weights, tokenizer, chatTemplate: template);
+        using (GptCheckpoint checkpoint = GptCheckpoint.Open(folder["model"])) Assert.AreEqual(template, checkpoint.ChatTemplate);
+        GptCheckpoint.Write(folder["model"], weights, tokenizer);
+        using (GptCheckpoint checkpoint = GptCheckpoint.Open(folder["model"])) Assert.IsNull(checkpoint.ChatTemplate);
+        Assert.ThrowsExactly<ChatTemplateException>(() => GptCheckpoint.Write(folder["model"], weights, chatTemplate: template));
+        Assert.ThrowsExactly<ChatTemplateException>(() => GptCheckpoint.Write(folder["model"], weights, tokenizer, chatTemplate: ChatTemplate.ChatMl));
+    }
 }

@@ -39,11 +39,11 @@ public sealed class ColumnCopyingTransformer : OneToOneTransformerBase
     private static VersionInfo VersionInfo => new("COPYCOLT", 0x00010001, 0x00010001, 0x00010001,
         typeof(ColumnCopyingTransformer).Assembly.FullName, LoaderSignature);
 
-    private protected override ColumnMap Map(DataViewSchema inputSchema)
+    private protected override IRowToRowMapper Map(DataViewSchema inputSchema)
     {
         Contracts.CheckValue(inputSchema, nameof(inputSchema));
         var source = inputSchema.GetColumnOrNull(Columns.Input) ?? throw Contracts.ExceptMissingColumn("input", Columns.Input);
-        return new(inputSchema, [.. inputSchema.Select(column => (column.Name, column.Index)), (Columns.Output, source.Index)]);
+        return new ColumnMap(inputSchema, [.. inputSchema.Select(column => (column.Name, column.Index)), (Columns.Output, source.Index)]);
     }
 
     private protected override void SaveModel(ModelSaveContext ctx)

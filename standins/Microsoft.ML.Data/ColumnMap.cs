@@ -30,7 +30,7 @@ internal sealed class ColumnMap : IRowToRowMapper
 }
 
 /// <summary>A data view whose rows are another's, mapped.</summary>
-internal sealed class MappedDataView(IDataView input, ColumnMap map) : IDataView
+internal sealed class MappedDataView(IDataView input, IRowToRowMapper map) : IDataView
 {
     public bool CanShuffle => input.CanShuffle;
 

@@ -65,6 +65,23 @@ public sealed class DataOperationsCatalog
     {
         Contracts.CheckValue(data, nameof(data));
         Contracts.CheckParam(testFraction is > 0 and < 1, nameof(testFraction), "Must be between 0 and 1 exclusive");
+        return Split(data, samplingKeyColumnName, seed, draw => draw < testFraction);
+    }
+
+    /// <summary>Each row is in the test set of one fold and in the training set of the others.</summary>
+    internal IEnumerable<TrainTestData> Folds(IDataView data, int numberOfFolds, string samplingKeyColumnName, int? seed)
+    {
+        Contracts.CheckValue(data, nameof(data));
+        Contracts.CheckParam(numberOfFolds > 1, nameof(numberOfFolds), "Must be more than 1");
+        for (int i = 0; i < numberOfFolds; i++)
+        {
+            int fold = i;
+            yield return Split(data, samplingKeyColumnName, seed, draw => (int)(draw * numberOfFolds) == fold);
+        }
+    }
+
+    private TrainTestData Split(IDataView data, string samplingKeyColumnName, int? seed, Func<double, bool> isTest)
+    {
         if (samplingKeyColumnName is not null)
             throw new NotSupportedException("The stand-in can't split by a sampling key.");
         int usedSeed = seed ?? _environmentSeed ?? 42;
@@ -73,7 +90,7 @@ public sealed class DataOperationsCatalog
         IDataView Side(bool test) => new RowFilter(data, () =>
         {
             var random = new Random(usedSeed);
-            return () => random.NextDouble() < testFraction == test ? RowFilter.Verdict.Take : RowFilter.Verdict.Skip;
+            return () => isTest(random.NextDouble()) == test ? RowFilter.Verdict.Take : RowFilter.Verdict.Skip;
         });
     }
 

@@ -12,6 +12,8 @@ public sealed class MLContext : IHostEnvironmentInternal
         Data = new(_env, seed);
         Model = new(_env);
         Transforms = new();
+        MulticlassClassification = new(Data);
+        Regression = new();
     }
 
     public event EventHandler<LoggingEventArgs> Log;
@@ -21,6 +23,10 @@ public sealed class MLContext : IHostEnvironmentInternal
     public ModelOperationsCatalog Model { get; }
 
     public TransformsCatalog Transforms { get; }
+
+    public MulticlassClassificationCatalog MulticlassClassification { get; }
+
+    public RegressionCatalog Regression { get; }
 
     public int? GpuDeviceId
     {

@@ -18,7 +18,7 @@ public abstract class RowToRowTransformerBase : ITransformer
 
     void ICanSaveModel.Save(ModelSaveContext ctx) => SaveModel(ctx);
 
-    private protected abstract ColumnMap Map(DataViewSchema inputSchema);
+    private protected abstract IRowToRowMapper Map(DataViewSchema inputSchema);
 
     private protected abstract void SaveModel(ModelSaveContext ctx);
 }

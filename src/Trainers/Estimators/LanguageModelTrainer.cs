@@ -57,6 +57,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         // 1. Where to train, in what format, from which seed.
         GptDevice device = TrainingDevice.Resolve(_options.Device, _context, Log);
         GptPrecision precision = PrecisionPolicy.Resolve(_options.Precision, device);
+        using Tf32Scope tf32 = Tf32Scope.Enter(_options.AllowTf32, device);
         using RunSpace space = RunSpace.Prepare(_options.RunFolder, _options.Resume);
         TrainingCheckpoint? resumed = _options.Resume ? TrainingCheckpoint.Open(RunFolder.LastCheckpointOf(_options.RunFolder!)) : null;
         long seed = _options.Seed ?? resumed?.Seed ?? host.Rand.Next();

@@ -35,6 +35,13 @@ public sealed record LanguageModelOptions
     /// <summary>The number format of the forward and backward passes.</summary>
     public GptPrecision Precision { get; init; } = GptPrecision.Auto;
 
+    /// <summary>
+    /// True lets a CUDA GPU round the operands of float32 matrix products to TF32 (10 bits of mantissa) on its tensor cores, several times as fast;
+    /// GPUs before Ampere have none and compute in float32 all the same. False (the default) keeps all 23 bits. Read on a GPU only: on a CPU
+    /// true is refused with a <see cref="DeviceUnavailableException"/>. Bfloat16 products are not touched.
+    /// </summary>
+    public bool AllowTf32 { get; init; }
+
     /// <summary>The share of the documents held out for validation, in [0, 1). 0 switches validation off. Default 0.1. Not read when a validation set is given to Fit.</summary>
     public double ValidationFraction { get; init; } = 0.1;
 

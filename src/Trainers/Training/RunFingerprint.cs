@@ -44,6 +44,7 @@ internal static class RunFingerprint
             ["Optimizer.WeightDecay"] = optimizer.WeightDecay,
             ["Optimizer.GradientClipNorm"] = optimizer.GradientClipNorm,
             ["Precision"] = precision,
+            ["AllowTf32"] = options.AllowTf32,
             ["Device"] = device,
             ["Seed"] = seed,
             ["Tokenizer"] = tokenizerHash,

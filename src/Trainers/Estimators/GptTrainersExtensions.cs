@@ -30,15 +30,52 @@ public static class GptTrainersExtensions
 
     extension(GptModel model)
     {
-        /// <summary>Writes the weights, configuration and tokenizer as a checkpoint folder in Hugging Face's GPT-2 layout.</summary>
+        /// <summary>
+        /// A model of the same base with a LoRA adapter: the weights are shared, so that several adapters over one base take little more
+        /// memory than the base alone.
+        /// </summary>
+        /// <param name="adapterFolder">The adapter, in PEFT's layout. It takes the place of one that this model has.</param>
+        /// <returns>
+        /// The model, which the caller disposes; either may be disposed first. It generates and scores with the adapter; SaveCheckpoint and
+        /// ExportOnnx write it merged.
+        /// </returns>
+        /// <exception cref="NotSupportedException">The model does not run on TorchSharp.</exception>
+        /// <exception cref="CheckpointNotFoundException">The folder or one of its files is missing.</exception>
+        /// <exception cref="CorruptFileException">A file is not what its format says.</exception>
+        /// <exception cref="UnsupportedAdapterException">The adapter asks for something that this library does not do.</exception>
+        /// <exception cref="TensorMismatchException">The adapter belongs to another base; the shapes are named.</exception>
+        public GptModel WithAdapter(string adapterFolder)
+        {
+            GptNetwork network = NetworkOf(model, "An adapter is attached to a model on TorchSharp", "Attach it to the checkpoint, and export that.");
+            using LoraCheckpoint checkpoint = LoraCheckpoint.Open(adapterFolder, network.Config);
+            LoraAdapter adapter = LoraAdapter.Load(checkpoint, network.Config, network.TorchDevice);
+            return new(new TorchCausalModel(network.Share(adapter)), model.Tokenizer);
+        }
+
+        /// <summary>Writes the model's LoRA adapter alone, in PEFT's layout; it opens in PEFT over the base in transformers.</summary>
+        /// <param name="adapterFolder">Where to; an adapter there is replaced when the new one is complete.</param>
+        /// <param name="baseModel">The base's name or folder, by which PEFT finds it; null (the default) names none.</param>
+        /// <exception cref="NotSupportedException">The model does not run on TorchSharp.</exception>
+        /// <exception cref="InvalidOperationException">The model has no adapter.</exception>
+        /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
+        public void SaveAdapter(string adapterFolder, string? baseModel = null)
+        {
+            GptNetwork network = NetworkOf(model, "An adapter is written from a model on TorchSharp", "Save it where the model was trained.");
+            if (network.Adapter is null) throw new InvalidOperationException("The model has no adapter; write all of it with SaveCheckpoint.");
+            network.Adapter.Write(adapterFolder, baseModel);
+        }
+
+        /// <summary>Writes the weights, configuration and tokenizer as a checkpoint folder in Hugging Face's GPT-2 layout. An adapter is merged into them.</summary>
         /// <param name="folder">Where to; a checkpoint there is replaced when the new one is complete.</param>
         /// <exception cref="NotSupportedException">The model does not run on TorchSharp.</exception>
         /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
         public void SaveCheckpoint(string folder)
         {
-            if (model.Engine is not TorchCausalModel engine)
-                throw new NotSupportedException($"A checkpoint is written from a model on TorchSharp; this one runs on {model.Engine.GetType().Name}. Use ExportOnnx, or save the checkpoint where the model was trained.");
-            GptCheckpoint.Write(folder, engine.Network, model.Tokenizer);
+            GptCheckpoint.Write(folder, NetworkOf(model, "A checkpoint is written from a model on TorchSharp", "Use ExportOnnx, or save the checkpoint where the model was trained."), model.Tokenizer);
         }
     }
+
+    private static GptNetwork NetworkOf(GptModel model, string rule, string remedy) => model.Engine is TorchCausalModel engine
+        ? engine.Network
+        : throw new NotSupportedException($"{rule}; this one runs on {model.Engine.GetType().Name}. {remedy}");
 }

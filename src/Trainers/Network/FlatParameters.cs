@@ -20,6 +20,7 @@ internal sealed class FlatParameters : IDisposable
     private readonly Dictionary<string, Tensor> _wide = [];
     private readonly Dictionary<string, Tensor> _narrow = [];
     private readonly long _workingCount;
+    private int _owners = 1;
     private readonly Dictionary<string, (long Offset, GptParameterInfo Info)> _places = [];
 
     /// <summary>Allocates zeroed buffers.</summary>
@@ -39,6 +40,8 @@ internal sealed class FlatParameters : IDisposable
             offset += (info.ElementCount + Alignment - 1) / Alignment * Alignment;
         }
 
+        if (layout.All(static info => GroupOf(info) == 0)) DecayCount = offset;
+        if (layout.All(static info => GroupOf(info) < 2)) _workingCount = offset;
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Master = zeros(offset, ScalarType.Float32, device).DetachFromDisposeScope();
@@ -147,8 +150,16 @@ internal sealed class FlatParameters : IDisposable
         ViewOf(Master, name).copy_(tensor(source).view([.. _places[name].Info.Shape]));
     }
 
+    /// <summary>Gives the buffers another owner: they go when the last one has disposed them.</summary>
+    public FlatParameters Share()
+    {
+        Interlocked.Increment(ref _owners);
+        return this;
+    }
+
     public void Dispose()
     {
+        if (Interlocked.Decrement(ref _owners) > 0) return;
         foreach (Tensor view in _wide.Values.Concat(_narrow.Values).Distinct(ReferenceEqualityComparer.Instance).Cast<Tensor>())
         {
             view.grad?.Dispose();

@@ -17,6 +17,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     private readonly GptLayer[] _layers;
     private readonly Dictionary<(long Queries, long Keys, int? Band), Tensor> _masks = [];
     private readonly Lock _maskGate = new();
+    private int _disposed;
 
     /// <summary>Creates a network with the papers' initial weights.</summary>
     /// <param name="config">The shape.</param>
@@ -41,6 +42,16 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         _layers = [.. Enumerable.Range(0, config.LayerCount).Select(index => new GptLayer(Parameters, index))];
     }
 
+    private GptNetwork(GptNetwork origin)
+    {
+        Config = origin.Config;
+        Device = origin.Device;
+        TorchDevice = origin.TorchDevice;
+        WorkingType = origin.WorkingType;
+        Parameters = origin.Parameters.Share();
+        _layers = [.. Enumerable.Range(0, Config.LayerCount).Select(index => new GptLayer(Parameters, index))];
+    }
+
     /// <inheritdoc/>
     public GptConfig Config { get; }
 
@@ -58,6 +69,9 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     internal ScalarType WorkingType { get; }
 
     internal FlatParameters Parameters { get; }
+
+    /// <summary>What is trained beside the frozen weights, or null.</summary>
+    internal LoraAdapter? Adapter { get; private set; }
 
     /// <summary>(V, C): the token embedding, which is the output head too.</summary>
     internal Tensor TokenEmbedding => Parameters[GptParameterLayout.TokenEmbedding];
@@ -93,7 +107,41 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Read(string name, Span<float> destination) => Parameters.Read(name, destination);
+    /// <remarks>With an adapter, the weights that it is merged into: a checkpoint or an ONNX package made of this network needs no adapter.</remarks>
+    public void Read(string name, Span<float> destination)
+    {
+        Parameters.Read(name, destination);
+        const string Suffix = ".weight";
+        if (!name.EndsWith(Suffix, StringComparison.Ordinal) || Adapter?.TermOf(name[..^Suffix.Length]) is not { } term) return;
+        using Tensor added = term.ToWeight();
+        var values = new float[destination.Length];
+        added.CopyFloatsTo(values);
+        for (int i = 0; i < values.Length; i++) destination[i] += values[i];
+    }
+
+    /// <summary>A network over the same weights, with an adapter of its own or none. The weights go when the last network over them is disposed.</summary>
+    /// <param name="adapter">Lies on this network's device. Goes with the new network; null for none.</param>
+    internal GptNetwork Share(LoraAdapter? adapter)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        var network = new GptNetwork(this);
+        if (adapter is not null) network.Attach(adapter);
+        return network;
+    }
+
+    /// <summary>Puts an adapter beside the projections. It goes with the network.</summary>
+    internal void Attach(LoraAdapter adapter)
+    {
+        if (Adapter is not null) throw new InvalidOperationException("The network has an adapter already; share its weights with another network for a second one.");
+        Adapter = adapter;
+        for (int index = 0; index < _layers.Length; index++)
+        {
+            _layers[index].AttentionIn.Adapter = adapter.TermOf($"h.{index}.attn.c_attn");
+            _layers[index].AttentionOut.Adapter = adapter.TermOf($"h.{index}.attn.c_proj");
+            _layers[index].FeedForwardIn.Adapter = adapter.TermOf($"h.{index}.mlp.c_fc");
+            _layers[index].FeedForwardOut.Adapter = adapter.TermOf($"h.{index}.mlp.c_proj");
+        }
+    }
 
     /// <summary>The last hidden states of a batch, final LayerNorm included.</summary>
     /// <param name="tokenIds">(B, T) int64 on the network's device; T at most the context length.</param>
@@ -170,9 +218,11 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         foreach (Tensor mask in _masks.Values) mask.Dispose();
         _masks.Clear();
         Parameters.Dispose();
+        Adapter?.Dispose();
     }
 
     /// <summary>One Transformer block. The scope frees what autograd has not saved.</summary>
@@ -236,10 +286,17 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// x + Dropout(y·W + bias): a block's way back into the residual stream, which is float32. Where nothing comes between, the sum is
     /// part of the product.
     /// </summary>
-    private Tensor AddProjection(Tensor x, Tensor y, Projection projection) =>
-        WorkingType == ScalarType.Float32 && projection.Adapter is null && !(Training && Config.ResidualDropout > 0)
-            ? addmm(x, y, projection.Weight, 1f, 1f).add_(projection.Bias)
-            : x + Dropout(projection.Of(y, Training), Config.ResidualDropout).to(ScalarType.Float32);      // (B·T, C)
+    private Tensor AddProjection(Tensor x, Tensor y, Projection projection)
+    {
+        if (WorkingType == ScalarType.Float32 && !(Training && Config.ResidualDropout > 0))
+        {
+            // An adapter that adds zeros changes no bit of the base's result.
+            Tensor sum = addmm(x, y, projection.Weight, 1f, 1f).add_(projection.Bias);
+            return projection.Adapter is null ? sum : sum + projection.Adapter.Of(y, Training);
+        }
+
+        return x + Dropout(projection.Of(y, Training), Config.ResidualDropout).to(ScalarType.Float32);        // (B·T, C)
+    }
 
     private Tensor Norm(Tensor x, Tensor gain, Tensor bias) =>
         functional.layer_norm(x, [Config.EmbeddingSize], gain, bias, Config.LayerNormEpsilon);

@@ -16,8 +16,9 @@ internal static class LanguageModelLoss
     /// <param name="network">Gives the head.</param>
     /// <param name="hidden">(N, C).</param>
     /// <param name="targets">(N) int64.</param>
+    /// <param name="weights">(N) float32: the weight of each token's loss; null (the default) for 1.</param>
     /// <returns>A float32 scalar tensor, in nats.</returns>
-    public static Tensor Sum(GptNetwork network, Tensor hidden, Tensor targets)
+    public static Tensor Sum(GptNetwork network, Tensor hidden, Tensor targets, Tensor? weights = null)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
@@ -27,7 +28,8 @@ internal static class LanguageModelLoss
             using var chunk = NewDisposeScope();
             Tensor logits = network.Logits(hidden.narrow(0, start, count)).to(ScalarType.Float32);         // (n, V)
             Tensor target = targets.narrow(0, start, count).unsqueeze(1);                                  // (n, 1)
-            sum.add_(logits.logsumexp(1).sum()).sub_(logits.gather(1, target).sum());
+            if (weights is null) sum.add_(logits.logsumexp(1).sum()).sub_(logits.gather(1, target).sum());
+            else sum.add_(logits.logsumexp(1).sub_(logits.gather(1, target).view(-1)).mul_(weights.narrow(0, start, count)).sum());
         }
 
         return sum.MoveToOuterDisposeScope();
@@ -35,21 +37,22 @@ internal static class LanguageModelLoss
 
     /// <summary>
     /// The summed negative log-likelihood; accumulates scale·∂sum/∂parameters into the network's gradient: through the head here, and
-    /// through the rest of the network by a backward pass from <paramref name="hidden"/>.
+    /// through the rest of the network by a backward pass from <paramref name="hidden"/>. A frozen head has no gradient and gets none.
     /// </summary>
     /// <param name="network">The network that made <paramref name="hidden"/>.</param>
     /// <param name="hidden">(N, C), with its autograd graph.</param>
     /// <param name="targets">(N) int64.</param>
     /// <param name="scale">The weight of a token's loss, e.g. 1 / (tokens of the step).</param>
-    /// <returns>The unscaled sum, a float32 scalar tensor, in nats.</returns>
-    public static Tensor Backward(GptNetwork network, Tensor hidden, Tensor targets, double scale)
+    /// <param name="weights">(N) float32: what each token's loss is multiplied by besides; null (the default) for 1. A token of weight 0 contributes nothing.</param>
+    /// <returns>The weighted but unscaled sum, a float32 scalar tensor, in nats.</returns>
+    public static Tensor Backward(GptNetwork network, Tensor hidden, Tensor targets, double scale, Tensor? weights = null)
     {
         using var scope = NewDisposeScope();
         Tensor sum, hiddenGradient;
         using (no_grad())
         {
             Tensor head = network.TokenEmbedding.detach();                                                 // (V, C)
-            Tensor headGradient = network.TokenEmbedding.grad!;                                            // (V, C), a view of the flat gradient
+            Tensor? headGradient = network.TokenEmbedding.grad;                                            // (V, C), a view of the flat gradient
             sum = zeros([], ScalarType.Float32, hidden.device);
             Tensor states = hidden.detach().to(network.WorkingType);
             hiddenGradient = empty_like(states);
@@ -59,11 +62,14 @@ internal static class LanguageModelLoss
                 Tensor h = states.narrow(0, start, count);                                                 // (n, C)
                 Tensor target = targets.narrow(0, start, count).unsqueeze(1);                              // (n, 1)
                 Tensor p = LogSoftmax(h.mm(head.t()));                                                     // (n, V): log p
-                sum.sub_(p.gather(1, target).sum());
+                Tensor? weight = weights?.narrow(0, start, count).unsqueeze(1);                            // (n, 1)
+                Tensor logLikelihood = p.gather(1, target);                                                // (n, 1)
+                sum.sub_((weight is null ? logLikelihood : logLikelihood.mul_(weight)).sum());
                 p.exp_().scatter_add_(1, target, full(count, 1, -1f, ScalarType.Float32, hidden.device));  // p - onehot = ∂nll/∂logits
+                if (weight is not null) p.mul_(weight);
                 Tensor logitGradient = p.to(h.dtype);
                 hiddenGradient.narrow(0, start, count).addmm_(logitGradient, head, 0f, (float)scale);
-                headGradient.addmm_(logitGradient.t(), h, 1f, (float)scale);
+                headGradient?.addmm_(logitGradient.t(), h, 1f, (float)scale);
             }
         }
 

@@ -53,6 +53,36 @@ public sealed class GptNetworkTests
     }
 
     [TestMethod]
+    public void Weighted_tokens_count_by_their_weight_and_those_of_weight_0_not_at_all()
+    {
+        GradientCase c = Case("pre-norm");
+        using var scope = NewDisposeScope();
+        using GptNetwork network = GptNetwork.FromWeights(c.Weights, GptDevice.Cpu);
+        Tensor ids = Ids(c), weights = tensor([0f, 1, 2, 0, 0.5f, 1, 1, 0, 1, 3, 1, 0]);
+        long[] others = [.. c.Targets];
+        foreach (int masked in (int[])[0, 3, 4, 7, 11]) others[masked] = masked == 4 ? others[4] : 9 - (others[masked] % 9);
+        (float loss, float[] gradient) = Run(c.Targets);
+        (float otherLoss, float[] otherGradient) = Run(others);
+        Assert.AreEqual(loss, otherLoss, "changing the target of a masked token changes no bit");
+        CollectionAssert.AreEqual(gradient, otherGradient);
+
+        // The sum over the tokens one by one, each with its weight.
+        Tensor hidden = network.Hidden(ids);
+        double expected = 0;
+        for (int i = 0; i < 12; i++)
+            expected += weights[i].item<float>() * LanguageModelLoss.Sum(network, hidden.narrow(0, i, 1), tensor(c.Targets[i..(i + 1)])).item<float>();
+        Assert.AreEqual(expected, loss, 1e-4);
+        Assert.AreEqual(expected, LanguageModelLoss.Sum(network, hidden, tensor(c.Targets), weights).item<float>(), 1e-4);
+
+        (float Loss, float[] Gradient) Run(long[] targets)
+        {
+            network.Parameters.ZeroGradient();
+            float sum = LanguageModelLoss.Backward(network, network.Hidden(ids), tensor(targets), 0.25, weights).item<float>();
+            return (sum, network.Parameters.GradientSum.data<float>().ToArray());
+        }
+    }
+
+    [TestMethod]
     public void A_fresh_model_is_as_unsure_as_a_uniform_guess()
     {
         var config = new GptConfig { VocabularySize = 512, ContextLength = 64, EmbeddingSize = 128, LayerCount = 4, HeadCount = 4 };

@@ -1,0 +1,117 @@
+using static TorchSharp.torch;
+
+namespace MLNet.Gpt;
+
+/// <summary>A LoRA adapter in memory: its tensors, which may be a part of a larger trainable set, and the terms that they make.</summary>
+internal sealed class LoraAdapter : IDisposable
+{
+    private const string SuffixA = ".lora_A.weight", SuffixB = ".lora_B.weight";
+
+    private readonly FlatParameters _parameters;
+    private readonly bool _ownsParameters;
+    private readonly Dictionary<string, LoraTerm> _terms = [];
+
+    /// <summary>Takes the adapter's tensors from a set.</summary>
+    /// <param name="parameters">A float32 set whose layout holds <see cref="LoraLayout"/>'s tensors, among others or alone.</param>
+    /// <param name="config">The base's shape.</param>
+    /// <param name="options">What the adapter is.</param>
+    /// <param name="ownsParameters">Whether the set goes with the adapter.</param>
+    public LoraAdapter(FlatParameters parameters, GptConfig config, LoraOptions options, bool ownsParameters = false)
+    {
+        _parameters = parameters;
+        _ownsParameters = ownsParameters;
+        Config = config;
+        Options = options;
+        foreach (GptParameterInfo info in LoraLayout.Of(config, options))
+        {
+            if (!info.Name.EndsWith(SuffixA, StringComparison.Ordinal)) continue;
+            string projection = info.Name[..^SuffixA.Length];
+            _terms.Add(projection, new(parameters[info.Name], parameters[projection + SuffixB], options));
+        }
+    }
+
+    /// <summary>The base's shape.</summary>
+    public GptConfig Config { get; }
+
+    /// <summary>What the adapter is.</summary>
+    public LoraOptions Options { get; }
+
+    /// <summary>A fresh adapter in a set of its own, or one that waits for its numbers.</summary>
+    /// <param name="config">The base's shape.</param>
+    /// <param name="options">What the adapter is.</param>
+    /// <param name="device">Where it lies: where the base does.</param>
+    /// <param name="trainable">Whether there are gradients.</param>
+    /// <param name="parameters">The set, which goes with the adapter.</param>
+    public static LoraAdapter Create(GptConfig config, LoraOptions options, Device device, bool trainable, out FlatParameters parameters)
+    {
+        parameters = new FlatParameters(LoraLayout.Of(config, options), device, ScalarType.Float32, trainable);
+        return new(parameters, config, options, ownsParameters: true);
+    }
+
+    /// <summary>An adapter from its folder, to be used, not trained.</summary>
+    public static LoraAdapter Load(LoraCheckpoint checkpoint, GptConfig config, Device device)
+    {
+        LoraAdapter adapter = Create(config, checkpoint.Options, device, trainable: false, out _);
+        try
+        {
+            adapter.Read(checkpoint);
+            return adapter;
+        }
+        catch
+        {
+            adapter.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// The initial numbers: B zero, so that training begins at the base (Hu et al. 2021, section 4.1); A as PEFT draws it, Kaiming-uniform
+    /// with a = √5, which is U(-1/√in, 1/√in). Drawn on the CPU, so that a seed gives the same adapter on every device.
+    /// </summary>
+    public void Initialize(long seed)
+    {
+        using var noGradient = no_grad();
+        using var generator = new Generator((ulong)seed);
+        foreach (GptParameterInfo info in LoraLayout.Of(Config, Options))
+        {
+            using var scope = NewDisposeScope();
+            Tensor view = _parameters.ViewOf(_parameters.Master, info.Name);
+            if (info.Name.EndsWith(SuffixB, StringComparison.Ordinal))
+            {
+                view.zero_();
+            }
+            else
+            {
+                double bound = 1 / Math.Sqrt(info.Shape[1]);
+                view.copy_(rand([.. info.Shape], ScalarType.Float32, generator: generator).mul_(2 * bound).sub_(bound));
+            }
+        }
+    }
+
+    /// <summary>Takes all numbers from a folder of the same options.</summary>
+    public void Read(LoraCheckpoint checkpoint)
+    {
+        foreach (GptParameterInfo info in checkpoint.Tensors)
+        {
+            var values = new float[info.ElementCount];
+            checkpoint.Read(info.Name, values);
+            _parameters.Write(info.Name, values);
+        }
+    }
+
+    /// <summary>Writes PEFT's folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="baseModel">The base's name or path, or null.</param>
+    /// <param name="addFiles">As for <see cref="LoraCheckpoint.Write"/>.</param>
+    public void Write(string folder, string? baseModel, Action<string>? addFiles = null) =>
+        LoraCheckpoint.Write(folder, Config, Options, (name, values) => _parameters.Read(name, values), baseModel, addFiles);
+
+    /// <summary>The term of a projection, by its name in a checkpoint ("h.0.attn.c_attn"); null where it is not adapted.</summary>
+    public LoraTerm? TermOf(string projection) => _terms.GetValueOrDefault(projection);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_ownsParameters) _parameters.Dispose();
+    }
+}

@@ -24,7 +24,7 @@ public static class GptTrainersExtensions
             using GptCheckpoint checkpoint = GptCheckpoint.Open(folder);
             GptTokenizer tokenizer = checkpoint.Tokenizer
                 ?? throw new CorruptFileException(folder, "it has no tokenizer.", "Put tokenizer.json, or vocab.json and merges.txt, beside the weights.");
-            return new(new TorchCausalModel(GptNetwork.FromWeights(checkpoint, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu), precision, trainable: false)), tokenizer);
+            return new(new TorchCausalModel(GptNetwork.FromWeights(checkpoint, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu), precision, trainable: false)), tokenizer, checkpoint.ChatTemplate);
         }
     }
 
@@ -49,7 +49,7 @@ public static class GptTrainersExtensions
             GptNetwork network = NetworkOf(model, "An adapter is attached to a model on TorchSharp", "Attach it to the checkpoint, and export that.");
             using LoraCheckpoint checkpoint = LoraCheckpoint.Open(adapterFolder, network.Config);
             LoraAdapter adapter = LoraAdapter.Load(checkpoint, network.Config, network.TorchDevice);
-            return new(new TorchCausalModel(network.Share(adapter)), model.Tokenizer);
+            return new(new TorchCausalModel(network.Share(adapter)), model.Tokenizer, model.ChatTemplate);
         }
 
         /// <summary>Writes the model's LoRA adapter alone, in PEFT's layout; it opens in PEFT over the base in transformers.</summary>
@@ -71,7 +71,7 @@ public static class GptTrainersExtensions
         /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
         public void SaveCheckpoint(string folder)
         {
-            GptCheckpoint.Write(folder, NetworkOf(model, "A checkpoint is written from a model on TorchSharp", "Use ExportOnnx, or save the checkpoint where the model was trained."), model.Tokenizer);
+            GptCheckpoint.Write(folder, NetworkOf(model, "A checkpoint is written from a model on TorchSharp", "Use ExportOnnx, or save the checkpoint where the model was trained."), model.Tokenizer, chatTemplate: model.ChatTemplate);
         }
     }
 

@@ -54,9 +54,9 @@ public sealed class BadInputTests
         using var folder = new TemporaryFolder();
         LanguageModelOptions options = SmallModel.Options with { MaxSteps = 1, EvaluationInterval = 0, RunFolder = folder["run"] };
         SmallModel.Train(Ml, options).Dispose();
-        DateTime before = File.GetLastWriteTimeUtc(Path.Combine(folder["run"], "checkpoints", "last", "model.safetensors"));
+        DateTime before = File.GetLastWriteTimeUtc(Path.Combine(RunCheckpoints.FindLast(folder["run"])!, "model.safetensors"));
         Assert.ThrowsExactly<RunExistsException>(() => SmallModel.Train(Ml, options));
-        Assert.AreEqual(before, File.GetLastWriteTimeUtc(Path.Combine(folder["run"], "checkpoints", "last", "model.safetensors")));
+        Assert.AreEqual(before, File.GetLastWriteTimeUtc(Path.Combine(RunCheckpoints.FindLast(folder["run"])!, "model.safetensors")));
     }
 
     [TestMethod]
@@ -92,6 +92,16 @@ public sealed class BadInputTests
         Refused(static o => o with { MaxSteps = 0 });
         Refused(static o => o with { BatchSize = 0 });
         Refused(static o => o with { MicroBatchSize = 3 });
+        Refused(static o => o with { MicroBatchSize = 0 });
+        Refused(static o => o with { KeepCheckpoints = 0 });
+        Refused(static o => o with { AverageDecay = 1 });
+        Refused(static o => o with { LossSpikeDeviations = double.NaN });
+        Refused(static o => o with { PeakFlops = -1 });
+        Refused(static o => o with { TensorBoard = true });
+        Refused(static o => o with { Stages = [new(10, 32, 8)] });
+        Refused(static o => o with { Stages = [new(61, 24, 8)] });
+        Refused(static o => o with { Stages = [new(0, 24, 8)] });
+        Refused(static o => o with { Stages = [new(10, 24, 6)], MicroBatchSize = 4 });
         Refused(static o => o with { ValidationFraction = 1 });
         Refused(static o => o with { EvaluationRows = 0 });
         Refused(static o => o with { ResidualInitializerScale = -1 });

@@ -82,8 +82,11 @@ public sealed record GptConfig
     /// Floating-point operations of one forward and backward pass for one token of a full context:
     /// 6·N + 12·L·C·T, N the parameters without the position table (Chowdhery et al. 2022, appendix B).
     /// </summary>
-    public double FlopsPerToken =>
-        (6.0 * (ParameterCount - ((long)ContextLength * EmbeddingSize))) + (12.0 * LayerCount * EmbeddingSize * ContextLength);
+    public double FlopsPerToken => FlopsPerTokenAt(ContextLength);
+
+    /// <summary><see cref="FlopsPerToken"/> for rows of another length.</summary>
+    internal double FlopsPerTokenAt(int length) =>
+        (6.0 * (ParameterCount - ((long)ContextLength * EmbeddingSize))) + (12.0 * LayerCount * EmbeddingSize * length);
 
     /// <summary>How many positions layer <paramref name="layer"/> sees, itself included; null where it sees all earlier ones.</summary>
     /// <param name="layer">The layer, 0 to L-1.</param>

@@ -115,8 +115,11 @@ public sealed class PackedRows
     public DocumentRange DocumentsOf(long start)
     {
         Check(start, 0, 0);
-        return new(File.DocumentOf(_firstToken + start), File.DocumentOf(_firstToken + start + ContextLength));
+        return DocumentsOf(start, ContextLength);
     }
+
+    /// <summary>The documents of <paramref name="length"/> tokens and the target of the last one.</summary>
+    internal DocumentRange DocumentsOf(long start, int length) => new(File.DocumentOf(_firstToken + start), File.DocumentOf(_firstToken + start + length));
 
     private void Check(long start, int length, int expectedLength)
     {

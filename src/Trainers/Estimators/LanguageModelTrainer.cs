@@ -38,7 +38,9 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
     /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
     /// <exception cref="RunExistsException">The run folder holds a run, and <see cref="LanguageModelOptions.Resume"/> is off.</exception>
     /// <exception cref="ResumeMismatchException">The run to resume had other options.</exception>
-    /// <exception cref="TrainingDivergedException">The gradient was not finite too many times in a row.</exception>
+    /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
+    /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
+    /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
     public GptLanguageModelTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one text column and validates on another view's column of that name.</summary>
@@ -59,7 +61,9 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         GptPrecision precision = PrecisionPolicy.Resolve(_options.Precision, device);
         using Tf32Scope tf32 = Tf32Scope.Enter(_options.AllowTf32, device);
         using RunSpace space = RunSpace.Prepare(_options.RunFolder, _options.Resume);
-        TrainingCheckpoint? resumed = _options.Resume ? TrainingCheckpoint.Open(RunFolder.LastCheckpointOf(_options.RunFolder!)) : null;
+        string? last = _options.Resume ? RunCheckpoints.FindLast(_options.RunFolder!, Log) : null;
+        if (_options.Resume && last is null) Log($"The run in '{_options.RunFolder}' has no checkpoint to continue from; it begins anew.");
+        TrainingCheckpoint? resumed = last is null ? null : TrainingCheckpoint.Open(last);
         long seed = _options.Seed ?? resumed?.Seed ?? host.Rand.Next();
 
         // 2. Text → tokenizer → token files.
@@ -79,10 +83,10 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         var trainingRows = new PackedRows(corpus.Train, options.Model.ContextLength);
         PackedRows? validationRows = (validation?.Train ?? corpus.Validation) is { } file ? new(file, options.Model.ContextLength) : null;
 
-        // 3. A fresh network, or the one of the run to resume.
-        RunFolder? folder = options.RunFolder is null ? null
-            : new(options.RunFolder, tokenizer, seed, RunFingerprint.Of(options, precision, device, seed, tokenizer.Hash, HashOf(corpus.Train.Path)));
-        resumed?.RequireSame(folder!);
+        // 3. A fresh network, or the one of the run to resume, which has its micro-batch too: another one would give other losses.
+        string dataHash = HashOf(corpus.Train.Path);
+        IReadOnlyList<int>? microBatches = resumed is null ? null : TrainingPlan.Recorded(options, resumed.MicroBatchSizes);
+        if (resumed is not null) resumed.RequireSame(FolderOf(TrainingPlan.Of(options, microBatches ?? TrainingPlan.StagesOf(options).Select(static s => s.BatchSize).ToArray()))!);
         GptNetwork network;
         if (resumed is null)
         {
@@ -90,15 +94,21 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         }
         else
         {
-            using GptCheckpoint weights = GptCheckpoint.Open(folder!.LastCheckpoint);
+            using GptCheckpoint weights = GptCheckpoint.Open(last!);
             network = GptNetwork.FromWeights(weights, device, precision);
         }
 
         // 4. Train, and wrap what comes out.
         try
         {
-            LogPlan(options, network, trainingRows, validationRows, Log);
-            PretrainingResult result = new PretrainingLoop(network, trainingRows, validationRows, options, seed, folder, Log).Run(resumed);
+            if (microBatches is null && TrainingPlan.NeedsSearch(options)) microBatches = MicroBatchSearch.Find(network, options, Log);
+            TrainingPlan plan = TrainingPlan.Of(options, microBatches);
+            LogPlan(options, plan, network, trainingRows, validationRows, Log);
+            var loop = new PretrainingLoop(network, trainingRows, validationRows, options, seed, FolderOf(plan), Log, plan)
+            {
+                BytesPerToken = validationRows is null || options.EvaluationInterval == 0 ? null : Evaluation.BytesPerToken(validationRows, options.EvaluationRows, tokenizer),
+            };
+            PretrainingResult result = loop.Run(resumed);
 
             // What was trained in bfloat16 is used in float32, without gradients: the master weights, as they are saved and exported.
             var model = new GptModel(new TorchCausalModel(GptNetwork.FromWeights(network, device, GptPrecision.Float32, trainable: false)), tokenizer);
@@ -108,6 +118,9 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         {
             network.Dispose();
         }
+
+        RunFolder? FolderOf(TrainingPlan plan) => options.RunFolder is null ? null
+            : new(options.RunFolder, tokenizer, seed, RunFingerprint.Of(options, plan, precision, device, seed, tokenizer.Hash, dataHash), options.KeepCheckpoints) { LastWritten = last };
     }
 
     /// <inheritdoc/>
@@ -135,11 +148,12 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         return _options with { Model = _options.Model with { VocabularySize = tokenizer.VocabularySize } };
     }
 
-    private static void LogPlan(LanguageModelOptions options, GptNetwork network, PackedRows training, PackedRows? validation, Action<string> log)
+    private static void LogPlan(LanguageModelOptions options, TrainingPlan plan, GptNetwork network, PackedRows training, PackedRows? validation, Action<string> log)
     {
         GptConfig model = network.Config;
-        long tokensPerStep = (long)options.BatchSize * model.ContextLength;
-        log(FormattableString.Invariant($"{model.ParameterCount:N0} parameters, {network.Precision} on {network.Device}; {tokensPerStep:N0} tokens a step, {options.MaxSteps * tokensPerStep / (double)training.TokenCount:F1} passes over {training.TokenCount:N0} training tokens; {model.FlopsPerToken * tokensPerStep:E2} FLOP a step; validation on {validation?.RowCount ?? 0:N0} rows"));
+        long tokensPerStep = plan.Stages[^1].TokensPerStep;
+        foreach (PlannedStage stage in plan.Stages.Take(plan.Stages.Count - 1)) log($"first {stage}");
+        log(FormattableString.Invariant($"{model.ParameterCount:N0} parameters, {network.Precision} on {network.Device}; {tokensPerStep:N0} tokens a step, {plan.TokensOf(options.MaxSteps) / (double)training.TokenCount:F1} passes over {training.TokenCount:N0} training tokens; {model.FlopsPerToken * tokensPerStep:E2} FLOP a step; validation on {validation?.RowCount ?? 0:N0} rows"));
     }
 
     private static string HashOf(string path)

@@ -11,7 +11,7 @@ namespace MLNet.Gpt;
 /// On a CPU the update walks the buffers in blocks that stay in the cache over its dozen operations; on a GPU each operation takes
 /// the whole buffer. The results do not depend on the blocks.
 /// </remarks>
-internal sealed class AdamW : IDisposable
+internal sealed partial class AdamW : IDisposable
 {
     /// <summary>Elements of a block: five float32 streams of it fill 2.5 MB.</summary>
     private const long CpuBlock = 1 << 17;
@@ -78,5 +78,6 @@ internal sealed class AdamW : IDisposable
     {
         FirstMoment.Dispose();
         SecondMoment.Dispose();
+        _deviceStepCount?.Dispose();
     }
 }

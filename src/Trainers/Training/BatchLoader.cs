@@ -1,10 +1,33 @@
 namespace MLNet.Gpt;
 
-/// <summary>Reads the micro-batches of a run, one ahead of the computation, on another thread.</summary>
-internal sealed class BatchLoader(PackedRows rows, int batchSize, long seed, BatchPosition start) : IDisposable
+/// <summary>
+/// Reads the micro-batches of a run, one ahead of the computation, on another thread. A row of the order has the full context; a
+/// stage of shorter rows cuts it into equal parts and takes one after the other, so that each token still comes once an epoch,
+/// across stages too. What a stage leaves of its last row is left out.
+/// </summary>
+internal sealed class BatchLoader : IDisposable
 {
-    private readonly BatchOrder _order = new(rows, seed, start);
+    private readonly PackedRows _rows;
+    private readonly TrainingPlan _plan;
+    private readonly BatchOrder _order;
+    private readonly long[] _row;
+    private readonly long[] _start = new long[1];
     private Task<TrainingBatch>? _ahead;
+    private int _step, _rowsDone, _part;
+
+    /// <param name="rows">Rows of the full context.</param>
+    /// <param name="plan">What comes at which step.</param>
+    /// <param name="seed">Decides the order.</param>
+    /// <param name="from">Where to begin: behind its last update.</param>
+    public BatchLoader(PackedRows rows, TrainingPlan plan, long seed, TrainingState from)
+    {
+        (_rows, _plan, _step, _part) = (rows, plan, from.Step, from.RowPart);
+        _row = new long[rows.ContextLength + 1];
+
+        // A row that is used in part has been counted as taken: it is drawn again.
+        _order = new(rows, seed, _part > 0 ? from.Position with { Index = from.Position.Index - 1 } : from.Position);
+        if (_part > 0) Draw();
+    }
 
     /// <summary>The next batch.</summary>
     public TrainingBatch Next()
@@ -15,16 +38,34 @@ internal sealed class BatchLoader(PackedRows rows, int batchSize, long seed, Bat
     }
 
     /// <summary>Waits for the read under way: the rows may be closed afterwards.</summary>
-    public void Dispose() => _ahead?.Wait();
+    public void Dispose() => Task.WhenAny(_ahead ?? Task.CompletedTask).Wait();
+
+    private void Draw()
+    {
+        _order.Next(_start);
+        _rows.CopyRow(_start[0], _row);
+    }
 
     private TrainingBatch Read()
     {
-        int t = rows.ContextLength;
-        var inputs = new long[batchSize * t];
-        var targets = new long[batchSize * t];
-        var starts = new long[batchSize];
-        _order.Next(starts);
-        for (int b = 0; b < batchSize; b++) rows.CopyRow(starts[b], inputs.AsSpan(b * t, t), targets.AsSpan(b * t, t));
-        return new(inputs, targets, starts, _order.Position);
+        PlannedStage stage = _plan.StageOf(_step);
+        int t = stage.SequenceLength, parts = _rows.ContextLength / t, b = stage.MicroBatchSize;
+        if (_step == stage.FirstStep && _rowsDone == 0) _part = 0;
+        var inputs = new long[b * t];
+        var targets = new long[b * t];
+        var starts = new long[b];
+        for (int i = 0; i < b; i++)
+        {
+            if (_part == 0) Draw();
+            int offset = _part * t;
+            starts[i] = _start[0] + offset;
+            _row.AsSpan(offset, t).CopyTo(inputs.AsSpan(i * t));
+            _row.AsSpan(offset + 1, t).CopyTo(targets.AsSpan(i * t));
+            _part = (_part + 1) % parts;
+        }
+
+        _rowsDone += b;
+        if (_rowsDone == stage.BatchSize) (_step, _rowsDone) = (_step + 1, 0);
+        return new(inputs, targets, starts, _order.Position, _part);
     }
 }

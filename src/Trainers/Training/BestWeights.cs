@@ -8,6 +8,9 @@ internal sealed class BestWeights : IDisposable
 {
     private Tensor? _copy;
 
+    /// <summary>Whether weights were kept.</summary>
+    public bool HasAny => _copy is not null;
+
     /// <summary>Copies the network's weights.</summary>
     public void Keep(GptNetwork network)
     {
@@ -20,6 +23,7 @@ internal sealed class BestWeights : IDisposable
     /// <summary>Takes the weights of a checkpoint, where there is one: a resumed run must not forget an earlier best.</summary>
     public void Load(GptNetwork network, string checkpoint)
     {
+        AtomicFolder.Recover(checkpoint);
         if (!Directory.Exists(checkpoint)) return;
         using GptCheckpoint weights = GptCheckpoint.Open(checkpoint);
         using GptNetwork holder = GptNetwork.FromWeights(weights, GptDevice.Cpu);

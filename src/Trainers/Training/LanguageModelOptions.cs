@@ -19,8 +19,24 @@ public sealed record LanguageModelOptions
     /// <summary>Rows of T + 1 tokens in one update, 1 or more. Default 8.</summary>
     public int BatchSize { get; init; } = 8;
 
-    /// <summary>Rows computed at once; divides <see cref="BatchSize"/>, gradients are accumulated over the rest. Null (the default) means all of them.</summary>
-    public int? MicroBatchSize { get; init; }
+    /// <summary>
+    /// Rows computed at once: a number that divides <see cref="BatchSize"/>, <see cref="MicroBatchSize.WholeBatch"/> (the default) or
+    /// <see cref="MicroBatchSize.Auto"/>, the largest that fits the memory. Gradients are accumulated over the rest.
+    /// </summary>
+    public MicroBatchSize MicroBatchSize { get; init; }
+
+    /// <summary>
+    /// Stages with rows shorter than the context that come first, in order; what they leave of <see cref="MaxSteps"/> is trained with
+    /// <see cref="BatchSize"/> rows of the full context. Empty (the default) for none. The learning rate follows the steps of the whole run,
+    /// and evaluations always take rows of the full context.
+    /// </summary>
+    public IReadOnlyList<TrainingStage> Stages { get; init; } = [];
+
+    /// <summary>
+    /// The decay of an exponential moving average of the weights, in [0, 1), e.g. 0.999. Evaluations, checkpoints and the returned model then have
+    /// the averages. 0 (the default) switches averaging off.
+    /// </summary>
+    public double AverageDecay { get; init; }
 
     /// <summary>Optimizer, schedule and clipping.</summary>
     public AdamWOptions Optimizer { get; init; } = new();
@@ -63,14 +79,39 @@ public sealed record LanguageModelOptions
     /// <summary>Updates between checkpoints of the last state in <see cref="RunFolder"/>; 0 writes one at the end only. Default 250.</summary>
     public int CheckpointInterval { get; init; } = 250;
 
+    /// <summary>How many checkpoints of last states stay, 1 (the default) or more; the best evaluation's stays besides. The disk holds one more while a new one is written.</summary>
+    public int KeepCheckpoints { get; init; } = 1;
+
     /// <summary>
-    /// Where token files, <c>metrics.jsonl</c>, <c>loss.svg</c> and the checkpoints <c>last</c> and <c>best</c> go; null (the
+    /// Where token files, <c>metrics.jsonl</c>, <c>loss.svg</c> and the checkpoints go (<see cref="RunCheckpoints"/> finds them); null (the
     /// default) writes nothing but temporary token files.
     /// </summary>
     public string? RunFolder { get; init; }
 
-    /// <summary>Updates in a row that are skipped because the gradient is not finite, before the run stops with a <see cref="TrainingDivergedException"/>; 0 stops at the first. Default 10.</summary>
+    /// <summary>Whether event files for TensorBoard go into <c>tensorboard</c> in <see cref="RunFolder"/>. Default false.</summary>
+    public bool TensorBoard { get; init; }
+
+    /// <summary>
+    /// Updates in a row that are skipped because the loss or the gradient is not finite, before the run stops with a
+    /// <see cref="TrainingDivergedException"/>; 0 stops at the first. On a GPU skipped updates are counted when the next report, evaluation or checkpoint
+    /// is due, which is when the run stops too; no update is made of them in between. Default 10.
+    /// </summary>
     public int MaxSkippedUpdates { get; init; } = 10;
+
+    /// <summary>
+    /// The standard deviations above the mean of the last 100 updates from which a loss is logged as a spike, with the documents of its batch;
+    /// 0 switches the warning off. Default 6. Nothing is skipped.
+    /// </summary>
+    public double LossSpikeDeviations { get; init; } = 6;
+
+    /// <summary>
+    /// The device's floating-point operations per second that <see cref="TrainingProgress.ModelFlopsUtilization"/> compares with; null (the default)
+    /// measures those of a matrix product once a process, 0 switches it off.
+    /// </summary>
+    public double? PeakFlops { get; init; }
+
+    /// <summary>Whether reports tell where the time of an update goes. Default false: on a GPU it waits for the device several times an update.</summary>
+    public bool MeasureStepTimes { get; init; }
 
     /// <summary>
     /// True (the default) returns the weights of the best evaluation, false those of the last step. The same where there is no
@@ -80,7 +121,8 @@ public sealed record LanguageModelOptions
 
     /// <summary>
     /// Continues the run in <see cref="RunFolder"/> from its last checkpoint, to the same losses as if it had never stopped (bit for bit
-    /// on a CPU with the same thread count). False (the default) refuses a folder that holds a run.
+    /// on a CPU with the same thread count); a run that ended before its first checkpoint begins anew. False (the default) refuses a folder
+    /// that holds a run.
     /// </summary>
     public bool Resume { get; init; }
 
@@ -112,8 +154,16 @@ public sealed record LanguageModelOptions
         AtLeast(1, LogInterval, nameof(LogInterval));
         AtLeast(0, CheckpointInterval, nameof(CheckpointInterval));
         AtLeast(0, MaxSkippedUpdates, nameof(MaxSkippedUpdates));
-        if (MicroBatchSize is { } micro && (micro < 1 || BatchSize % micro != 0))
-            throw new ArgumentException($"MicroBatchSize is {micro}; it must divide BatchSize ({BatchSize}).", nameof(MicroBatchSize));
+        AtLeast(1, KeepCheckpoints, nameof(KeepCheckpoints));
+        ValidateStages();
+        if (!(AverageDecay is >= 0 and < 1))
+            throw new ArgumentOutOfRangeException(nameof(AverageDecay), AverageDecay, $"AverageDecay is {AverageDecay}; it must be at least 0 and below 1 (0 switches averaging off).");
+        if (!(LossSpikeDeviations >= 0))
+            throw new ArgumentOutOfRangeException(nameof(LossSpikeDeviations), LossSpikeDeviations, $"LossSpikeDeviations is {LossSpikeDeviations}; it must be 0 or more (0 switches the warning off).");
+        if (PeakFlops is { } peak && !(peak >= 0 && double.IsFinite(peak)))
+            throw new ArgumentOutOfRangeException(nameof(PeakFlops), peak, $"PeakFlops is {peak}; it must be 0 or more and finite, or null to measure it.");
+        if (TensorBoard && RunFolder is null)
+            throw new ArgumentException("TensorBoard's event files go into the RunFolder; set one.", nameof(RunFolder));
         if (!(ValidationFraction is >= 0 and < 1))
             throw new ArgumentOutOfRangeException(nameof(ValidationFraction), ValidationFraction, $"ValidationFraction is {ValidationFraction}; it must be at least 0 and below 1 (0 switches validation off).");
         if (ResidualInitializerScale is { } scale && !(scale >= 0 && double.IsFinite(scale)))
@@ -127,6 +177,27 @@ public sealed record LanguageModelOptions
         static void AtLeast(int minimum, int value, string name)
         {
             if (value < minimum) throw new ArgumentOutOfRangeException(name, value, $"{name} is {value}; it must be {minimum} or more.");
+        }
+    }
+
+    private void ValidateStages()
+    {
+        ArgumentNullException.ThrowIfNull(Stages);
+        for (int i = 0; i < Stages.Count; i++)
+        {
+            (int steps, int length, int batch, _) = Stages[i] ?? throw new ArgumentException($"Stage {i} is null.", nameof(Stages));
+            if (steps < 1) throw new ArgumentOutOfRangeException(nameof(Stages), steps, $"Stage {i} has {steps} steps; it must have 1 or more.");
+            if (batch < 1) throw new ArgumentOutOfRangeException(nameof(Stages), batch, $"Stage {i} has a batch of {batch} rows; it must be 1 or more.");
+            if (length < 1 || Model.ContextLength % length != 0)
+                throw new ArgumentException($"Stage {i} has rows of {length} tokens; they must divide the context length ({Model.ContextLength}).", nameof(Stages));
+        }
+
+        long sum = Stages.Sum(static s => (long)s.Steps);
+        if (sum > MaxSteps) throw new ArgumentException($"The stages have {sum} steps and the run {MaxSteps}; raise MaxSteps or shorten a stage.", nameof(Stages));
+        foreach (TrainingStage stage in TrainingPlan.StagesOf(this))
+        {
+            if ((stage.MicroBatchSize ?? MicroBatchSize).Rows is { } micro && stage.BatchSize % micro != 0)
+                throw new ArgumentException($"MicroBatchSize is {micro}; it must divide BatchSize ({stage.BatchSize}).", nameof(MicroBatchSize));
         }
     }
 }

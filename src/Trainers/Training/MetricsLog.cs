@@ -13,7 +13,9 @@ internal sealed class MetricsLog(string folder)
     private string LinesPath => Path.Combine(folder, "metrics.jsonl");
 
     /// <summary>Appends one report.</summary>
-    public void Add(TrainingProgress progress) => File.AppendAllText(LinesPath, ToLine(progress));
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="FolderNotWritableException">The file can't be written.</exception>
+    public void Add(TrainingProgress progress) => Write(LinesPath, path => File.AppendAllText(path, ToLine(progress)));
 
     /// <summary>Reads the reports that a checkpoint's state has behind it, and drops the others from the file: the resumed run will write them again.</summary>
     /// <exception cref="CorruptFileException">The first line is not a report.</exception>
@@ -28,7 +30,15 @@ internal sealed class MetricsLog(string folder)
             {
                 Line values = JsonSerializer.Deserialize<Line>(line, Json)!;
                 progress = new(values.Step, values.MaxSteps, values.Tokens, values.Loss ?? double.NaN, values.LearningRate, values.GradientNorm ?? double.NaN,
-                    values.TokensPerSecond, values.ValidationLoss, TimeSpan.FromSeconds(values.ElapsedSeconds), TimeSpan.Zero);
+                    values.TokensPerSecond, values.ValidationLoss, TimeSpan.FromSeconds(values.ElapsedSeconds), TimeSpan.Zero)
+                {
+                    BitsPerByte = values.BitsPerByte,
+                    ModelFlopsUtilization = values.ModelFlopsUtilization,
+                    PeakMemoryBytes = values.PeakMemoryBytes,
+                    LossSpikes = values.LossSpikes,
+                    SkippedUpdates = values.SkippedUpdates,
+                    StepTimes = values.StepTimes,
+                };
             }
             catch (JsonException) when (kept.Count > 0)
             {
@@ -39,7 +49,7 @@ internal sealed class MetricsLog(string folder)
                 throw new CorruptFileException(LinesPath, $"its first line is not a report ({e.Message})", "Delete the file; the checkpoints don't need it.", e);
             }
 
-            if (progress.Step > state.Step || (progress.Step == state.Step && state.LossSteps > 0)) break;
+            if (progress.Step > state.ReportedStep) break;
             kept.Add(progress);
         }
 
@@ -48,16 +58,32 @@ internal sealed class MetricsLog(string folder)
     }
 
     /// <summary>Draws the curve of all reports so far.</summary>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="FolderNotWritableException">The file can't be written.</exception>
     public void Draw(IReadOnlyList<TrainingProgress> history) =>
-        File.WriteAllText(Path.Combine(folder, "loss.svg"), LossCurve.ToSvg(history));
+        Write(Path.Combine(folder, "loss.svg"), path => File.WriteAllText(path, LossCurve.ToSvg(history)));
+
+    private static void Write(string path, Action<string> write)
+    {
+        try
+        {
+            write(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw IOErrors.OnWriting(e, path, Path.GetDirectoryName(path)!);
+        }
+    }
 
     private static string ToLine(TrainingProgress progress) => JsonSerializer.Serialize(
         new Line(progress.Step, progress.MaxSteps, progress.Tokens, Finite(progress.Loss), progress.ValidationLoss, Finite(progress.Perplexity), progress.LearningRate,
-            Finite(progress.GradientNorm), progress.TokensPerSecond, Math.Round(progress.Elapsed.TotalSeconds, 3)), Json) + "\n";
+            Finite(progress.GradientNorm), progress.TokensPerSecond, Math.Round(progress.Elapsed.TotalSeconds, 3),
+            progress.BitsPerByte, progress.ModelFlopsUtilization, progress.PeakMemoryBytes, progress.LossSpikes, progress.SkippedUpdates, progress.StepTimes), Json) + "\n";
 
     /// <summary>JSON has no NaN and no infinity.</summary>
     private static double? Finite(double value) => double.IsFinite(value) ? value : null;
 
     private sealed record Line(int Step, int MaxSteps, long Tokens, double? Loss, double? ValidationLoss, double? Perplexity, double LearningRate,
-        double? GradientNorm, double TokensPerSecond, double ElapsedSeconds);
+        double? GradientNorm, double TokensPerSecond, double ElapsedSeconds, double? BitsPerByte, double? ModelFlopsUtilization, long? PeakMemoryBytes,
+        int LossSpikes, int SkippedUpdates, StepTimes? StepTimes);
 }

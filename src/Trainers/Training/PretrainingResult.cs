@@ -17,4 +17,11 @@ public sealed record PretrainingResult(
     double? BestValidationLoss,
     int BestStep,
     bool Cancelled,
-    int SkippedUpdates);
+    int SkippedUpdates)
+{
+    /// <summary>The folder of the last checkpoint, which <see cref="LanguageModelOptions.Resume"/> continues from; null without a run folder.</summary>
+    public string? LastCheckpoint { get; init; }
+
+    /// <summary>The folder of the checkpoint of the best evaluation; null where there is none.</summary>
+    public string? BestCheckpoint { get; init; }
+}

@@ -5,14 +5,18 @@ namespace MLNet.Gpt;
 /// <summary>What the losses of a run depend on, by name: a run that is resumed must have all of it in common.</summary>
 internal static class RunFingerprint
 {
+    /// <summary>The entry of the micro-batch sizes.</summary>
+    public const string MicroBatchSize = "MicroBatchSize";
+
     /// <summary>Collects it.</summary>
     /// <param name="options">The options of the run.</param>
+    /// <param name="plan">Its stages, micro-batch sizes decided.</param>
     /// <param name="precision">The number format in use.</param>
     /// <param name="device">The device in use.</param>
     /// <param name="seed">The seed in use.</param>
     /// <param name="tokenizerHash">The tokenizer's hash.</param>
     /// <param name="dataHash">A hash of the training tokens.</param>
-    public static IReadOnlyDictionary<string, string> Of(LanguageModelOptions options, GptPrecision precision, GptDevice device, long seed, string tokenizerHash, string dataHash)
+    public static IReadOnlyDictionary<string, string> Of(LanguageModelOptions options, TrainingPlan plan, GptPrecision precision, GptDevice device, long seed, string tokenizerHash, string dataHash)
     {
         GptConfig model = options.Model;
         AdamWOptions optimizer = options.Optimizer;
@@ -33,7 +37,9 @@ internal static class RunFingerprint
             ["Model.LayerNormEpsilon"] = model.LayerNormEpsilon,
             ["Model.InitializerRange"] = model.InitializerRange,
             ["BatchSize"] = options.BatchSize,
-            ["MicroBatchSize"] = options.MicroBatchSize ?? options.BatchSize,
+            [MicroBatchSize] = plan.MicroBatchSizes,
+            ["Stages"] = options.Stages.Count == 0 ? "none" : string.Join("; ", options.Stages.Select(static s => FormattableString.Invariant($"{s.Steps} steps of {s.BatchSize} rows of {s.SequenceLength} tokens"))),
+            ["AverageDecay"] = options.AverageDecay,
             ["Optimizer.LearningRate"] = optimizer.LearningRate,
             ["Optimizer.MinLearningRate"] = optimizer.MinLearningRate ?? optimizer.LearningRate / 10,
             ["Optimizer.WarmupSteps"] = optimizer.WarmupSteps,

@@ -1,23 +1,25 @@
 namespace MLNet.Gpt;
 
-/// <summary>What a run keeps on disk: token files, metrics, the loss curve, and the checkpoints <c>last</c> and <c>best</c>.</summary>
+/// <summary>What a run keeps on disk: token files, metrics, the loss curve, and its checkpoints.</summary>
 internal sealed class RunFolder
 {
     private readonly GptTokenizer _tokenizer;
+    private readonly int _keep;
 
     /// <summary>Names an existing folder.</summary>
     /// <param name="path">The folder.</param>
     /// <param name="tokenizer">Goes into each checkpoint.</param>
     /// <param name="seed">The seed of the run.</param>
     /// <param name="fingerprint">What a resumed run must have in common with this one.</param>
-    public RunFolder(string path, GptTokenizer tokenizer, long seed, IReadOnlyDictionary<string, string> fingerprint)
+    /// <param name="keepCheckpoints">How many checkpoints of last states stay, 1 or more.</param>
+    public RunFolder(string path, GptTokenizer tokenizer, long seed, IReadOnlyDictionary<string, string> fingerprint, int keepCheckpoints = 1)
     {
         Path = System.IO.Path.GetFullPath(path);
         _tokenizer = tokenizer;
+        _keep = keepCheckpoints;
         Seed = seed;
         Fingerprint = fingerprint;
         Metrics = new(Path);
-        if (Directory.Exists(LastCheckpoint)) LastWritten = LastCheckpoint;
     }
 
     /// <summary>The seed of the run.</summary>
@@ -32,25 +34,27 @@ internal sealed class RunFolder
     /// <summary>metrics.jsonl and loss.svg.</summary>
     public MetricsLog Metrics { get; }
 
-    /// <summary>The checkpoint of the last state, training state included.</summary>
-    public string LastCheckpoint => LastCheckpointOf(Path);
+    /// <summary>Where TensorBoard's event files go.</summary>
+    public string TensorBoardFolder => System.IO.Path.Combine(Path, "tensorboard");
 
     /// <summary>The checkpoint of the best evaluation.</summary>
-    public string BestCheckpoint => System.IO.Path.Combine(Path, "checkpoints", "best");
+    public string BestCheckpoint => RunCheckpoints.BestOf(Path);
 
     /// <summary>The checkpoint of the last state that this run wrote or began from, or null.</summary>
-    public string? LastWritten { get; private set; }
+    public string? LastWritten { get; set; }
 
-    /// <summary>Where a run's last checkpoint lies.</summary>
-    public static string LastCheckpointOf(string runFolder) => System.IO.Path.Combine(runFolder, "checkpoints", "last");
-
-    /// <summary>Writes the weights, the tokenizer and all that resuming needs.</summary>
-    public void WriteLast(GptNetwork network, AdamW optimizer, TrainingState state)
+    /// <summary>Writes the weights, the tokenizer and all that resuming needs; older checkpoints that are not to be kept go once this one is safe.</summary>
+    public void WriteLast(GptNetwork network, AdamW optimizer, WeightAverage? average, TrainingState state)
     {
-        GptCheckpoint.Write(LastCheckpoint, network, _tokenizer, addFiles: folder => TrainingCheckpoint.Write(folder, network, optimizer, state, Seed, Fingerprint));
-        LastWritten = LastCheckpoint;
+        string path = RunCheckpoints.PathOf(Path, state.Step);
+        GptCheckpoint.Write(path, average is null ? network : average, _tokenizer,
+            addFiles: folder => TrainingCheckpoint.Write(folder, network, optimizer, average, state, Seed, Fingerprint));
+        string? previous = LastWritten;
+        LastWritten = path;
+        RunCheckpoints.Prune(Path, previous, state.Step, _keep);
     }
 
     /// <summary>Writes the weights and the tokenizer.</summary>
-    public void WriteBest(GptNetwork network) => GptCheckpoint.Write(BestCheckpoint, network, _tokenizer);
+    public void WriteBest(GptNetwork network, TrainingState state) =>
+        GptCheckpoint.Write(BestCheckpoint, network, _tokenizer, addFiles: folder => BestRecord.Write(folder, new(state.BestStep, state.BestValidationLoss ?? double.NaN)));
 }

@@ -8,7 +8,8 @@ namespace MLNet.Gpt;
 /// <param name="Targets">(B·T): each place's next token.</param>
 /// <param name="RowStarts">(B): where each row begins in the token file.</param>
 /// <param name="After">The position of the order behind this batch.</param>
-internal sealed record TrainingBatch(long[] Inputs, long[] Targets, long[] RowStarts, BatchPosition After)
+/// <param name="RowPart">The parts already used of the row last taken; 0 where it is used up.</param>
+internal sealed record TrainingBatch(long[] Inputs, long[] Targets, long[] RowStarts, BatchPosition After, int RowPart)
 {
     /// <summary>The batch on a device: (B, T) and (B·T) int64. To a GPU it goes through pinned memory, without waiting.</summary>
     public (Tensor Ids, Tensor Targets) To(Device device)

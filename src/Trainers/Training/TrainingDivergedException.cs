@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 public sealed class TrainingDivergedException : GptException
 {
     internal TrainingDivergedException(int step, int skipped, IReadOnlyList<DocumentRange> documents, string? lastCheckpoint)
-        : base($"At step {step} the gradient was not finite, for the {skipped}th time in a row; the batch came from {string.Join(", ", documents)}. "
+        : base($"At step {step} the loss or the gradient was not finite, for the {skipped}th time in a row; the batch came from {string.Join(", ", documents)}. "
             + $"Lower the learning rate, lengthen the warm-up, or look at those documents. {(lastCheckpoint is null ? "No checkpoint was written." : $"The last good checkpoint is '{lastCheckpoint}'.")}")
     {
         Step = step;

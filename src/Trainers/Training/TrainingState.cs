@@ -6,8 +6,14 @@ internal sealed record TrainingState
     /// <summary>Updates made.</summary>
     public int Step { get; init; }
 
-    /// <summary>Where the next micro-batch begins.</summary>
+    /// <summary>Where the next row begins.</summary>
     public BatchPosition Position { get; init; }
+
+    /// <summary>The parts already used of the row before <see cref="Position"/>; 0 where it is used up.</summary>
+    public int RowPart { get; init; }
+
+    /// <summary>The updates made when the last report was written.</summary>
+    public int ReportedStep { get; init; }
 
     /// <summary>The rate of the last update.</summary>
     public double LearningRate { get; init; }
@@ -21,6 +27,12 @@ internal sealed record TrainingState
     /// <summary>The updates that <see cref="LossSum"/> sums.</summary>
     public int LossSteps { get; init; }
 
+    /// <summary>The losses of the last updates, the oldest first: what a spike is measured against.</summary>
+    public IReadOnlyList<double> RecentLosses { get; init; } = [];
+
+    /// <summary>Updates since the last report whose loss was a spike.</summary>
+    public int LossSpikes { get; init; }
+
     /// <summary>The last validation loss.</summary>
     public double? ValidationLoss { get; init; }
 
@@ -30,7 +42,7 @@ internal sealed record TrainingState
     /// <summary>The updates made when it was lowest.</summary>
     public int BestStep { get; init; }
 
-    /// <summary>Updates left out because the gradient was not finite.</summary>
+    /// <summary>Updates left out because the loss or the gradient was not finite.</summary>
     public int SkippedUpdates { get; init; }
 
     /// <summary>Those since the last update that was made.</summary>

@@ -45,13 +45,13 @@ public sealed class PretrainingLoopTests
         using var fixture = new TrainingFixture();
         LanguageModelOptions options = fixture.Options with { LogInterval = 4 };
         (float[] weights, PretrainingResult whole) = fixture.Train(options, toFolder: true);
-        string run = Path.Combine(fixture.Folder, "run"), last = Path.Combine(run, "checkpoints", "last"), kept = Path.Combine(fixture.Folder, "kept");
+        string run = fixture.Run, checkpoints = Path.Combine(run, "checkpoints"), kept = Path.Combine(fixture.Folder, "kept");
         Directory.Delete(run, recursive: true);
 
         // At the report of step 16 the checkpoint on disk is that of step 14: two losses into the mean of steps 13 to 16.
-        fixture.Train(options with { Progress = p => { if (p.Step == 16) Copy(last, kept); } }, toFolder: true);
-        Directory.Delete(last, recursive: true);
-        Copy(kept, last);
+        fixture.Train(options with { Progress = p => { if (p.Step == 16) Copy(checkpoints, kept); } }, toFolder: true);
+        Directory.Delete(checkpoints, recursive: true);
+        Copy(kept, checkpoints);
         (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Resume = true }, toFolder: true);
         CollectionAssert.AreEqual(whole.History.Select(static p => (p.Step, p.Loss)).ToArray(), rest.History.Select(static p => (p.Step, p.Loss)).ToArray());
         CollectionAssert.AreEqual(weights, resumed);
@@ -144,13 +144,13 @@ public sealed class PretrainingLoopTests
     {
         using var fixture = new TrainingFixture();
         LanguageModelOptions options = fixture.Options with { Model = TrainingFixture.Config };
-        double[] Losses(int? micro)
+        double[] Losses(MicroBatchSize micro)
         {
             using GptNetwork network = new(TrainingFixture.Config.WithDropout(0), GptDevice.Cpu, TrainingFixture.Seed);
             return [.. new PretrainingLoop(network, fixture.TrainingRows, null, options with { MicroBatchSize = micro }, TrainingFixture.Seed, null, fixture.Log.Add).Run(null).History.Select(static p => p.Loss)];
         }
 
-        double[] whole = Losses(null), parts = Losses(1);
+        double[] whole = Losses(MicroBatchSize.WholeBatch), parts = Losses(1);
         // The same sums in another order: float32 rounding, amplified by thirty updates.
         for (int i = 0; i < whole.Length; i++) Assert.AreEqual(whole[i], parts[i], 1e-4, $"step {i + 1}");
     }

@@ -39,23 +39,27 @@ internal sealed class TrainingFixture : IDisposable
         CheckpointInterval = 7,
         LogInterval = 1,
         ReturnBest = false,
+        PeakFlops = 1e12,
         Precision = GptPrecision.Float32,
     };
 
+    public string Run => Path.Combine(Folder, "run");
+
     public RunFolder RunFolder(LanguageModelOptions options) =>
-        new(Path.Combine(Folder, "run"), GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvw"]), Seed, RunFingerprint.Of(options, GptPrecision.Float32, GptDevice.Cpu, Seed, "tokenizer", "data"));
+        new(Run, GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvw"]), Seed, RunFingerprint.Of(options, TrainingPlan.Of(options), GptPrecision.Float32, GptDevice.Cpu, Seed, "tokenizer", "data"), options.KeepCheckpoints);
 
     /// <summary>Trains a fresh network, or the resumed one; gives the weights and how it went.</summary>
-    public (float[] Weights, PretrainingResult Result) Train(LanguageModelOptions options, bool toFolder = false)
+    public (float[] Weights, PretrainingResult Result) Train(LanguageModelOptions options, bool toFolder = false, bool immediate = true, Action<int>? stepStarting = null)
     {
         RunFolder? folder = toFolder ? RunFolder(options) : null;
         if (folder is not null) Directory.CreateDirectory(folder.Path);
-        TrainingCheckpoint? resumed = options.Resume ? TrainingCheckpoint.Open(folder!.LastCheckpoint) : null;
+        string? last = options.Resume ? RunCheckpoints.FindLast(Run, Log.Add) : null;
+        TrainingCheckpoint? resumed = last is null ? null : TrainingCheckpoint.Open(last);
         resumed?.RequireSame(folder!);
-        using GptNetwork network = resumed is null
-            ? new(Config, GptDevice.Cpu, Seed)
-            : GptNetwork.FromWeights(GptCheckpoint.Open(folder!.LastCheckpoint), GptDevice.Cpu);
-        PretrainingResult result = new PretrainingLoop(network, TrainingRows, ValidationRows, options, Seed, folder, Log.Add).Run(resumed);
+        folder?.LastWritten = last;
+        using GptCheckpoint? weights = last is null ? null : GptCheckpoint.Open(last);
+        using GptNetwork network = weights is null ? new(Config, GptDevice.Cpu, Seed) : GptNetwork.FromWeights(weights, GptDevice.Cpu);
+        PretrainingResult result = new PretrainingLoop(network, TrainingRows, ValidationRows, options, Seed, folder, Log.Add) { Immediate = immediate, StepStarting = stepStarting }.Run(resumed);
         return ([.. network.Parameters.Master.data<float>()], result);
     }
 

@@ -29,6 +29,8 @@ internal sealed class BenchmarkArguments
         ? int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) ? value : throw new ArgumentException($"{name} needs a whole number, not '{text}'.")
         : standard;
 
+    public string Text(string name, string standard) => _values.Remove(name, out string? text) ? text ?? throw new ArgumentException($"{name} needs a value.") : standard;
+
     public bool Has(string name) => _values.Remove(name);
 
     /// <summary>Call after the last option has been asked for.</summary>

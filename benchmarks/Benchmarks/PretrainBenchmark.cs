@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.ML;
+using static TorchSharp.torch;
 
 namespace MLNet.Gpt.Benchmarks;
 
@@ -35,6 +36,7 @@ internal static class PretrainBenchmark
         Row("peer, float32", peer);
         if (oursBFloat16 is not null) Row("ours, bfloat16", oursBFloat16);
         if (peerBFloat16 is not null) Row("peer, autocast", peerBFloat16);
+        if (setting.BFloat16) PrintPeaks();
         Console.WriteLine();
 
         string line = Invariant($"{name} ours={speed:F0} peer={peer.TokensPerSecond:F0} ratio={speed / peer.TokensPerSecond:F3}");
@@ -48,24 +50,33 @@ internal static class PretrainBenchmark
         Console.WriteLine(line + " unit=tokens/s");
         return 0;
 
+        // What the arithmetic units reach in one large product, and how much of it a step's forward and backward pass make use of.
+        void PrintPeaks()
+        {
+            double flops = setting.Config(tokenizer.VocabularySize).FlopsPerToken;
+            Console.WriteLine(Invariant($"\na 2048³ product here; {flops:E2} FLOP a token:"));
+            Peak("float32", ScalarType.Float32, ("ours", speed), ("peer", peer.TokensPerSecond));
+            if (oursBFloat16 is not null && peerBFloat16 is not null)
+                Peak("bfloat16", ScalarType.BFloat16, ("ours", oursBFloat16.TokensPerSecond), ("peer", peerBFloat16.TokensPerSecond));
+
+            void Peak(string format, ScalarType type, params (string Side, double TokensPerSecond)[] sides)
+            {
+                double peak = MatrixPeak.Measure(type);
+                Console.WriteLine(Invariant($"  {format,-10}{peak / 1e9,7:F0} GFLOP/s; a step reaches ") + string.Join(", ", sides.Select(s => Invariant($"{100 * s.TokensPerSecond * flops / peak:F0} % ({s.Side})"))));
+            }
+        }
+
         void Row(string side, Measured m) => Console.WriteLine(Invariant(
             $"{side,-18}{m.TokensPerSecond,12:N0}{1000.0 * setting.Batch * setting.Context / m.TokensPerSecond,10:F1}{(setting.Evaluate ? Invariant($"{m.ValidationLoss,18:F4}") : "")}"));
     }
 
-    private static Measured Train(PretrainSetting setting, string text, GptTokenizer tokenizer, int seed, GptPrecision precision)
+    internal static Measured Train(PretrainSetting setting, string text, GptTokenizer tokenizer, int seed, GptPrecision precision)
     {
         var ml = new MLContext(seed);
         var speeds = new List<double>();
         LanguageModelTrainer trainer = ml.Gpt().Trainers.LanguageModel("Text", new LanguageModelOptions
         {
-            Model = new GptConfig
-            {
-                VocabularySize = tokenizer.VocabularySize,
-                LayerCount = setting.Layers,
-                HeadCount = setting.Heads,
-                EmbeddingSize = setting.Width,
-                ContextLength = setting.Context,
-            },
+            Model = setting.Config(tokenizer.VocabularySize),
             Tokenizer = tokenizer,
             MaxSteps = setting.Steps,
             BatchSize = setting.Batch,
@@ -88,22 +99,27 @@ internal static class PretrainBenchmark
         return new(speeds[speeds.Count / 2], model.Training.ValidationLoss ?? double.NaN);
     }
 
-    private static Measured TrainPeer(PretrainSetting setting, string path, bool autocast)
+    internal static Measured TrainPeer(PretrainSetting setting, string path, bool autocast)
+    {
+        JsonElement result = RunPeer(setting, path, autocast ? [("--autocast", null)] : []);
+        return new(result.GetProperty("tokens_per_second").GetDouble(), setting.Evaluate ? result.GetProperty("validation_loss").GetDouble() : double.NaN);
+    }
+
+    internal static JsonElement RunPeer(PretrainSetting setting, string path, (string Name, object? Value)[] extra)
     {
         List<(string, object?)> arguments =
         [
             ("--text", path), ("--layers", setting.Layers), ("--heads", setting.Heads), ("--width", setting.Width), ("--context", setting.Context),
             ("--batch", setting.Batch), ("--steps", setting.Steps), ("--lr", setting.LearningRate), ("--min-lr", setting.MinLearningRate), ("--warmup", setting.Warmup),
+            .. extra,
         ];
-        if (autocast) arguments.Add(("--autocast", null));
         if (!setting.Evaluate) arguments.Add(("--no-evaluation", null));
-        JsonElement result = Peer.Run("pretrain.py", [.. arguments]);
-        return new(result.GetProperty("tokens_per_second").GetDouble(), setting.Evaluate ? result.GetProperty("validation_loss").GetDouble() : double.NaN);
+        return Peer.Run("pretrain.py", [.. arguments]);
     }
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private sealed record Measured(double TokensPerSecond, double ValidationLoss);
+    internal sealed record Measured(double TokensPerSecond, double ValidationLoss);
 
     private sealed record Document(string Text);
 }

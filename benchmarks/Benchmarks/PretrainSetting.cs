@@ -29,6 +29,16 @@ internal sealed record PretrainSetting(int Layers, int Heads, int Width, int Con
 
     public double LearningRate => 1e-3;
 
+    /// <summary>The model for a vocabulary.</summary>
+    public GptConfig Config(int vocabularySize) => new()
+    {
+        VocabularySize = vocabularySize,
+        LayerCount = Layers,
+        HeadCount = Heads,
+        EmbeddingSize = Width,
+        ContextLength = Context,
+    };
+
     public double MinLearningRate => 1e-4;
 
     public int Warmup => Math.Min(100, Steps / 3);

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import json
 import math
-import resource
 import statistics
 import sys
 import time
@@ -18,6 +17,7 @@ import numpy
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 
 class Attention(nn.Module):
@@ -65,6 +65,7 @@ class Gpt(nn.Module):
         self.head = nn.Linear(width, vocabulary, bias=False)
         self.head.weight = self.wte.weight
         self.dropout = dropout
+        self.checkpointing = None   # arguments of torch.utils.checkpoint, or None to keep all activations
         for name, parameter in self.named_parameters():
             if parameter.dim() < 2:
                 nn.init.ones_(parameter) if "ln" in name and name.endswith("weight") else nn.init.zeros_(parameter)
@@ -75,9 +76,15 @@ class Gpt(nn.Module):
         x = self.wte(ids) + self.wpe(torch.arange(ids.size(1), device=ids.device))
         x = F.dropout(x, self.dropout, self.training)
         for block in self.blocks:
-            x = block(x)
+            x = checkpoint(block, x, **self.checkpointing) if self.checkpointing is not None and self.training else block(x)
         logits = self.head(self.ln_f(x))
         return F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1))
+
+
+def peak_megabytes():
+    """The most memory that this process ever had resident; ru_maxrss would count the process that started it too."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:"))
 
 
 def main():
@@ -100,6 +107,7 @@ def main():
     p.add_argument("--device", default="cpu")
     p.add_argument("--autocast", action="store_true", help="bfloat16 autocast")
     p.add_argument("--compile", action="store_true")
+    p.add_argument("--checkpointing", action="store_true", help="recompute each block's activations in the backward pass")
     p.add_argument("--no-evaluation", action="store_true")
     p.add_argument("--skip-steps", type=int, default=5, help="steps left out of the timing")
     a = p.parse_args()
@@ -112,6 +120,8 @@ def main():
     split = int(0.9 * len(data))
     train, validation = data[:split], data[split:]
     model = Gpt(a.vocabulary or len(characters), a.context, a.layers, a.heads, a.width, a.dropout).to(a.device)
+    if a.checkpointing:
+        model.checkpointing = {"use_reentrant": False}
     decayed = [q for q in model.parameters() if q.dim() >= 2]
     others = [q for q in model.parameters() if q.dim() < 2]
     extra = {"fused": True} if a.device.startswith("cuda") else {}
@@ -153,7 +163,7 @@ def main():
         "train_loss": loss.item(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_rss_mb": peak_megabytes(),
     }
     if kind == "cuda":
         result["peak_gpu_mb"] = torch.cuda.max_memory_allocated() / 2**20

@@ -13,7 +13,7 @@ namespace LossPredictionExample;
 /// <param name="Documents">How many documents are read.</param>
 internal sealed record Plan(Size[] Small, Size Large, int[] Steps, int LargeSteps, int BatchSize, int ContextLength, int EvaluationRows, int Documents)
 {
-    public static Plan Full { get; } = new([new(2, 32), new(2, 48), new(3, 64), new(3, 96)], new(4, 128), [200, 450, 1_000], 1_800, 16, 128, 400, int.MaxValue);
+    public static Plan Full { get; } = new([new(2, 32), new(2, 48), new(3, 64), new(3, 96)], new(4, 128), [800, 1_600, 3_200], 6_000, 8, 64, 800, int.MaxValue);
 
     /// <summary>Shows the way in seconds; the runs are too short for their losses to follow the law.</summary>
     public static Plan Quick { get; } = new([new(1, 16), new(1, 32), new(2, 32), new(2, 48)], new(2, 64), [30, 60, 120], 160, 8, 32, 64, 4_000);

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Makes a bundle that tests and measures this checkout on an x86-64 Linux machine with an NVIDIA GPU and PyTorch's
+# pip package, and with no .NET SDK and no network: the .NET runtime, the published tests and benchmarks, the
+# native sources of the TorchSharp stand-in (built there against that PyTorch's libtorch), the PyTorch peers.
+#
+#   eng/gpu/bundle.sh OUT [PIECE]      OUT: the folder to write; PIECE: the size of a piece in MB (default 60)
+#
+# On the other machine:   OUT/start.sh [options]      unpacks beside itself and runs; run.sh --help lists the options
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+if [[ $# -lt 1 || $# -gt 2 || "$1" == -* ]]; then
+    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+fi
+out="$(realpath -m -- "$1")"
+piece="${2:-60}"
+if [[ -e "$out" && -n "$(ls -A "$out")" ]]; then
+    echo "bundle: '$out' isn't empty; name another folder." >&2
+    exit 1
+fi
+for tool in dotnet tar xz split; do
+    command -v "$tool" > /dev/null || { echo "bundle: $tool is missing." >&2; exit 1; }
+done
+dotnet_root="$(dirname "$(readlink -f "$(command -v dotnet)")")"
+runtime="$(ls -d "$dotnet_root"/shared/Microsoft.NETCore.App/10.* | sort -V | tail -n 1)"
+fxr="$(ls -d "$dotnet_root"/host/fxr/10.* | sort -V | tail -n 1)"
+
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+bundle="$work/mlnet-gpt-gpu"
+mkdir -p "$bundle/dotnet/shared/Microsoft.NETCore.App" "$bundle/dotnet/host/fxr" "$bundle/native" "$bundle/benchmarks"
+
+# 1. The runtime: the host, and the shared framework.
+cp "$dotnet_root/dotnet" "$bundle/dotnet/"
+cp -r "$fxr" "$bundle/dotnet/host/fxr/"
+cp -r "$runtime" "$bundle/dotnet/shared/Microsoft.NETCore.App/"
+
+# 2. Tests and benchmarks, always over the stand-in: the official package brings a libtorch of its own, 2 GB with CUDA.
+"$root/eng/build-native.sh"
+publish() { # publish PROJECT FOLDER
+    echo "bundle: publishing $1"
+    dotnet publish "$root/$1" -c Release -o "$bundle/$2" -v quiet -nologo -nodeReuse:false \
+        -p:GptPackageStack=standins -p:GptTestPrograms=true -p:UseAppHost=false \
+        > "$work/publish.log" 2>&1 || { tail -n 20 "$work/publish.log" >&2; exit 1; }
+    # ONNX Runtime isn't what runs there, and the shim is built there.
+    rm -f "$bundle/$2"/libonnxruntime*.so* "$bundle/$2/libTorchShim.so" "$bundle/$2"/*.pdb "$bundle/$2"/MLNet.Gpt.*.xml
+}
+publish tests/Gpu.Tests/MLNet.Gpt.Gpu.Tests.csproj tests/gpu
+publish tests/Standins.Torch.Tests/MLNet.Gpt.Standins.Torch.Tests.csproj tests/torch
+publish benchmarks/Benchmarks/Benchmarks.csproj benchmarks/program
+cp -r "$root/benchmarks/peers" "$bundle/benchmarks/"
+
+# 3. What is built and run there.
+cp "$root"/standins/TorchSharp/native/* "$bundle/native/"
+cp "$root/eng/gpu/run.sh" "$root/eng/gpu/build-shim.sh" "$bundle/"
+
+# 4. Packed, in pieces that a transfer with a size limit takes.
+mkdir -p "$out"
+tar -C "$work" -cf - mlnet-gpt-gpu | xz -6 -T0 | split -b "${piece}000000" -d - "$out/mlnet-gpt-gpu.tar.xz."
+cp "$root/eng/gpu/start.sh" "$out/"
+(cd "$out" && sha256sum mlnet-gpt-gpu.tar.xz.* > SHA256SUMS)
+echo "bundle: $out"
+(cd "$out" && du -h --apparent-size -- *)

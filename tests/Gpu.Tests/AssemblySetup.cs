@@ -1,0 +1,2 @@
+// libtorch's random state, the GPU's memory and its speed belong to all tests together.
+[assembly: DoNotParallelize]

@@ -36,6 +36,9 @@ internal static class PretrainBenchmark
         Row("peer, float32", peer);
         if (oursBFloat16 is not null) Row("ours, bfloat16", oursBFloat16);
         if (peerBFloat16 is not null) Row("peer, autocast", peerBFloat16);
+        Console.WriteLine("\nms an update, medians     forward  backward  optimizer      data      rest");
+        Parts("ours, float32", ours[0]);
+        if (oursBFloat16 is not null) Parts("ours, bfloat16", oursBFloat16);
         if (setting.BFloat16) PrintPeaks();
         Console.WriteLine();
 
@@ -66,6 +69,9 @@ internal static class PretrainBenchmark
             }
         }
 
+        static void Parts(string side, Measured m) => Console.WriteLine(Invariant(
+            $"{side,-22}{m.Parts!.Forward,11:F1}{m.Parts.Backward,10:F1}{m.Parts.Optimizer,11:F1}{m.Parts.Data,10:F1}{m.Parts.Rest,10:F1}"));
+
         void Row(string side, Measured m) => Console.WriteLine(Invariant(
             $"{side,-18}{m.TokensPerSecond,12:N0}{1000.0 * setting.Batch * setting.Context / m.TokensPerSecond,10:F1}{(setting.Evaluate ? Invariant($"{m.ValidationLoss,18:F4}") : "")}"));
     }
@@ -74,6 +80,7 @@ internal static class PretrainBenchmark
     {
         var ml = new MLContext(seed);
         var speeds = new List<double>();
+        var parts = new List<StepTimes>();
         LanguageModelTrainer trainer = ml.Gpt().Trainers.LanguageModel("Text", new LanguageModelOptions
         {
             Model = setting.Config(tokenizer.VocabularySize),
@@ -86,17 +93,25 @@ internal static class PretrainBenchmark
             SplitByPosition = true,
             EvaluationInterval = setting.Evaluate ? setting.Steps : 0,
             LogInterval = 1,
+            MeasureStepTimes = true,
+            PeakFlops = 0,
             ReturnBest = false,
             Device = GptDevice.Cpu,
             Progress = p =>
             {
                 speeds.Add(p.TokensPerSecond);
+                if (p.StepTimes is { } times) parts.Add(times);
                 if (p.Step % 100 == 0) Console.Error.WriteLine($"ours seed {seed} {precision} {p}");
             },
         });
         using GptLanguageModelTransformer model = trainer.Fit(ml.Data.LoadFromEnumerable([new Document(text)]));
         speeds.Sort();
-        return new(speeds[speeds.Count / 2], model.Training.ValidationLoss ?? double.NaN);
+        return new(speeds[speeds.Count / 2], model.Training.ValidationLoss ?? double.NaN)
+        {
+            Parts = new(Median(static p => p.Forward), Median(static p => p.Backward), Median(static p => p.Optimizer), Median(static p => p.Data), Median(static p => p.Rest)),
+        };
+
+        double Median(Func<StepTimes, double> part) => parts.Select(part).Order().ElementAt(parts.Count / 2);
     }
 
     internal static Measured TrainPeer(PretrainSetting setting, string path, bool autocast)
@@ -119,7 +134,11 @@ internal static class PretrainBenchmark
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    internal sealed record Measured(double TokensPerSecond, double ValidationLoss);
+    internal sealed record Measured(double TokensPerSecond, double ValidationLoss)
+    {
+        /// <summary>Where our update's time goes, medians in milliseconds; null for the peer.</summary>
+        public StepTimes? Parts { get; init; }
+    }
 
     private sealed record Document(string Text);
 }

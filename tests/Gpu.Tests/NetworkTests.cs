@@ -62,7 +62,7 @@ public sealed class NetworkTests
         long[] inputs = [.. Enumerable.Range(0, 4_096).Select(static i => (long)i * 7 % 311)], targets = [.. inputs.Select(static v => v + 1)];
         Tensor pinned = tensor(inputs).pin_memory();
         Assert.IsTrue(pinned.is_pinned());
-        (Tensor ids, Tensor next) = new TrainingBatch(inputs, targets, new long[32], default).To(new Device(DeviceType.CUDA, 0));
+        (Tensor ids, Tensor next) = new TrainingBatch(inputs, targets, new long[32], default, RowPart: 0).To(new Device(DeviceType.CUDA, 0));
         Assert.AreEqual(DeviceType.CUDA, ids.device.type);
         CollectionAssert.AreEqual(new long[] { 32, 128 }, ids.shape);
         CollectionAssert.AreEqual(inputs, ids.cpu().contiguous().data<long>().ToArray());

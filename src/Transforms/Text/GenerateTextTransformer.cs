@@ -37,6 +37,10 @@ public sealed class GenerateTextTransformer : GptTextTransformer
         return contents.OpenModel((model, owned) => new GenerateTextTransformer(settings, model, owned));
     }
 
+    /// <summary>The columns that such a transformer adds.</summary>
+    internal static IReadOnlyList<TextOutput> OutputsOf(string outputColumnName, string inputColumnName, GenerateTextOptions options) =>
+        GenerateOperation.Columns(new(outputColumnName, inputColumnName, options));
+
     private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteTo);
 
     private sealed record Settings(string OutputColumnName, string InputColumnName, GenerateTextOptions Options);
@@ -61,7 +65,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
             return [.. model.GenerateTokens(prompts, options, onToken: null, options.CancellationToken).Select(model.ToText)];
         }
 
-        private static List<TextOutput> Columns(Settings settings)
+        public static List<TextOutput> Columns(Settings settings)
         {
             GenerateTextOptions options = settings.Options;
             ArgumentNullException.ThrowIfNull(options);

@@ -1,0 +1,141 @@
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// Teaches a pretrained GPT to complete prompts or to answer in conversations (supervised fine-tuning; Ouyang et al. 2022, section 3.5):
+/// rows → examples → training on their completions → a transformer that writes completions.
+/// </summary>
+/// <remarks>Create it with <c>ml.Gpt().Trainers.SupervisedFineTuning</c>. Immutable; <c>Fit</c> may be called again. Training uses the process's libtorch threads and random state.</remarks>
+public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTuningTransformer>
+{
+    private readonly MLContext _context;
+    private readonly string _outputColumnName;
+    private readonly string _inputColumnName;
+    private readonly string? _completionColumnName;
+    private readonly SupervisedFineTuningOptions _options;
+
+    internal SupervisedFineTuningTrainer(MLContext context, string outputColumnName, string inputColumnName, string? completionColumnName, SupervisedFineTuningOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        ArgumentException.ThrowIfNullOrEmpty(outputColumnName);
+        ArgumentException.ThrowIfNullOrEmpty(inputColumnName);
+        ArgumentNullException.ThrowIfNull(options);
+        _context = context;
+        _outputColumnName = outputColumnName;
+        _inputColumnName = inputColumnName;
+        _completionColumnName = completionColumnName;
+        _options = options.Validate();
+        if (!options.Generation.StopAtEndOfText)
+            throw new ArgumentException("Generation.StopAtEndOfText is false, and a completion ends with a token that generation has to stop at; leave it true.", nameof(options));
+        if (completionColumnName is not null && options.ChatTemplate is not null)
+            throw new ArgumentException("ChatTemplate is set, and a prompt and a completion column are read, which need none; leave it null, or name one conversation column.", nameof(options));
+    }
+
+    /// <summary>Trains on a view's rows; a share of them is held out for validation.</summary>
+    /// <param name="input">One example a row.</param>
+    /// <returns>The trained model, which the caller disposes.</returns>
+    /// <exception cref="ColumnMismatchException">A column is missing or does not hold text.</exception>
+    /// <exception cref="TrainingExampleException">A completion is empty, a conversation is broken, an example is too long, or there is none.</exception>
+    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
+    /// <exception cref="CheckpointNotFoundException">The pretrained model's folder or a file of it is missing.</exception>
+    /// <exception cref="CorruptFileException">A file of the pretrained model, or of the run to resume, is not what its format says.</exception>
+    /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
+    /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
+    /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
+    /// <exception cref="RunExistsException">The run folder holds a run, and <see cref="SupervisedFineTuningOptions.Resume"/> is off.</exception>
+    /// <exception cref="ResumeMismatchException">The run to resume had other options, data or pretrained weights.</exception>
+    /// <exception cref="TrainingDivergedException">The gradient was not finite too many times in a row.</exception>
+    public GptSupervisedFineTuningTransformer Fit(IDataView input) => Fit(input, null);
+
+    /// <summary>Trains on one view's rows and validates on another's.</summary>
+    /// <param name="trainSet">The examples to train on.</param>
+    /// <param name="validationSet">The examples to validate on; null holds out a share of <paramref name="trainSet"/>.</param>
+    /// <returns>The trained model, which the caller disposes.</returns>
+    public GptSupervisedFineTuningTransformer Fit(IDataView trainSet, IDataView? validationSet)
+    {
+        ArgumentNullException.ThrowIfNull(trainSet);
+        CheckColumns(trainSet);
+        if (validationSet is not null) CheckColumns(validationSet);
+        IHost host = ((IHostEnvironment)_context).Register("Gpt");
+        using IChannel channel = host.Start("SupervisedFineTuning");
+        void Log(string line) => channel.Info(MessageSensitivity.None, "{0}", line);
+
+        // 1. Where to train, in what format, from which seed, and from which model.
+        GptDevice device = TrainingDevice.Resolve(_options.Device, _context, Log);
+        GptPrecision precision = PrecisionPolicy.Resolve(_options.Precision, device);
+        using RunSpace? space = _options.RunFolder is null ? null : RunSpace.Prepare(_options.RunFolder, _options.Resume);
+        long seed = _options.Seed ?? (_options.Resume ? FineTuningFolder.SeedOf(_options.RunFolder!) : host.Rand.Next());
+        using GptCheckpoint? checkpoint = _options.PretrainedFolder is null ? null : GptCheckpoint.Open(_options.PretrainedFolder);
+        GptTokenizer tokenizer = _options.Pretrained?.Tokenizer ?? checkpoint!.Tokenizer
+            ?? throw new CorruptFileException(checkpoint!.Folder, "it has no tokenizer.", "Put tokenizer.json, or vocab.json and merges.txt, beside the weights.");
+        IGptWeights pretrained = checkpoint is not null ? checkpoint : ((TorchCausalModel)_options.Pretrained!.Engine).Network;
+        ChatTemplate? template = _completionColumnName is not null ? null
+            : _options.ChatTemplate ?? _options.Pretrained?.ChatTemplate ?? checkpoint?.ChatTemplate ?? ChatTemplate.Default;
+
+        // 2. Rows → examples.
+        var reader = new SupervisedExamples(tokenizer, pretrained.Config.ContextLength, _options);
+        List<SupervisedExample> training = Read(reader, trainSet, template);
+        List<SupervisedExample> validation = validationSet is null ? HoldOut(training, seed) : Read(reader, validationSet, template);
+
+        // 3. A copy of the model to train.
+        using FineTuningNetwork trained = FineTuningNetwork.Create(
+            pretrained, _options.ResidualDropout is { } dropout ? pretrained.Config with { ResidualDropout = dropout } : pretrained.Config, device, precision, _options.Lora, seed);
+        FineTuningFolder? folder = _options.RunFolder is null ? null
+            : new(_options.RunFolder, tokenizer, template, checkpoint?.Folder, seed, FineTuningFingerprint.Of(_options, pretrained, training, tokenizer, precision, device, seed));
+        var loop = new SupervisedFineTuningLoop(trained, training, validation, _options, seed, folder, Log);
+        long parameters = trained.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
+        Log(FormattableString.Invariant($"{parameters:N0} of {trained.Network.Config.ParameterCount:N0} parameters trained, {trained.Network.Precision} on {device}; {training.Count:N0} examples of {training.Average(static e => e.TokenIds.Length):F0} tokens, {training.Average(static e => e.TargetCount):F0} of them completion, {validation.Count:N0} for validation; {reader.TruncatedCount} cut to the context, {reader.LeftOutCount} left out; {loop.MaxSteps:N0} updates"));
+
+        // 4. Train, and wrap what comes out.
+        (FineTuningState state, IReadOnlyList<TrainingProgress> history, bool stoppedEarly, bool cancelled) = loop.Run();
+        var result = new FineTuningResult(history, state.Step, training.Count, validation.Count, reader.TruncatedCount, reader.LeftOutCount, parameters,
+            history.Count > 0 ? history[^1].Loss : double.NaN, state.ValidationLoss, state.BestValidationLoss, state.BestStep, stoppedEarly, cancelled, state.SkippedUpdates);
+        var model = new GptModel(new TorchCausalModel(trained.ToNetwork(pretrained)), tokenizer, template ?? _options.Pretrained?.ChatTemplate ?? checkpoint?.ChatTemplate);
+        return new(Generator(model, template), model, result);
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        return TextColumnShape.Add(inputSchema, _inputColumnName, GenerateTextTransformer.OutputsOf(_outputColumnName, _inputColumnName, _options.Generation));
+    }
+
+    private void CheckColumns(IDataView view)
+    {
+        TextColumnMapper.FindText(_inputColumnName, view.Schema);
+        if (_completionColumnName is not null) TextColumnMapper.FindText(_completionColumnName, view.Schema);
+    }
+
+    private List<SupervisedExample> Read(SupervisedExamples reader, IDataView view, ChatTemplate? template) => template is null
+        ? reader.ReadPairs(view, _inputColumnName, _completionColumnName!)
+        : reader.ReadConversations(view, _inputColumnName, template);
+
+    /// <summary>Moves a share of the examples, drawn by the seed, to a set of their own; one example at least stays.</summary>
+    private List<SupervisedExample> HoldOut(List<SupervisedExample> examples, long seed)
+    {
+        int count = Math.Min((int)Math.Round(examples.Count * _options.ValidationFraction), examples.Count - 1);
+        var random = new Random(unchecked((int)seed));
+        var heldOut = new List<SupervisedExample>();
+        while (heldOut.Count < count)
+        {
+            int index = random.Next(examples.Count);
+            heldOut.Add(examples[index]);
+            examples.RemoveAt(index);
+        }
+
+        return heldOut;
+    }
+
+    /// <summary>Generation ends where a completion ended in training: at the end-of-text token, or at the one that ends a turn.</summary>
+    private GenerateTextTransformer Generator(GptModel model, ChatTemplate? template)
+    {
+        GenerateTextOptions generation = _options.Generation;
+        int? end = template?.EndOfTurnId(model.Tokenizer);
+        if (end is { } id && !generation.StopTokenIds.Contains(id)) generation = generation with { StopTokenIds = [.. generation.StopTokenIds, id] };
+        return new(_outputColumnName, _inputColumnName, model, generation);
+    }
+}

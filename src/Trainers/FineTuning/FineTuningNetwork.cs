@@ -1,0 +1,112 @@
+namespace MLNet.Gpt;
+
+/// <summary>
+/// What fine-tuning trains: all weights of a network, or a LoRA adapter beside frozen ones. Knows how to keep either on disk: a checkpoint
+/// folder, or PEFT's.
+/// </summary>
+internal sealed class FineTuningNetwork : IDisposable
+{
+    private readonly GptConfig _config;       // the pretrained model's, its own dropout included
+    private readonly LoraAdapter? _adapter;
+
+    private FineTuningNetwork(GptNetwork network, GptConfig config, LoraAdapter? adapter, IReadOnlyList<FlatParameters> sets)
+    {
+        Network = network;
+        _config = config;
+        _adapter = adapter;
+        Sets = sets;
+    }
+
+    /// <summary>The network, the adapter attached.</summary>
+    public GptNetwork Network { get; }
+
+    /// <summary>What training changes.</summary>
+    public IReadOnlyList<FlatParameters> Sets { get; }
+
+    /// <summary>Copies a pretrained model for training.</summary>
+    /// <param name="pretrained">The weights.</param>
+    /// <param name="dropout">The configuration's copy with the dropout of the training.</param>
+    /// <param name="device">Where to train.</param>
+    /// <param name="precision">The number format; frozen weights are kept in it alone.</param>
+    /// <param name="lora">The adapter to train; null trains all weights.</param>
+    /// <param name="seed">Seeds the adapter.</param>
+    public static FineTuningNetwork Create(IGptWeights pretrained, GptConfig dropout, GptDevice device, GptPrecision precision, LoraOptions? lora, long seed)
+    {
+        GptNetwork network = GptNetwork.FromWeights(new Reconfigured(pretrained, dropout), device, precision, trainable: lora is null);
+        try
+        {
+            if (lora is null) return new(network, pretrained.Config, null, [network.Parameters]);
+            LoraAdapter adapter = LoraAdapter.Create(dropout, lora, network.TorchDevice, trainable: true, out FlatParameters parameters);
+            network.Attach(adapter);
+            adapter.Initialize(seed);
+            return new(network, pretrained.Config, adapter, [parameters]);
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes what was trained, with other files beside it.</summary>
+    public void Write(string folder, GptTokenizer tokenizer, ChatTemplate? chatTemplate, string? baseModel, Action<string>? addFiles)
+    {
+        if (_adapter is not null) _adapter.Write(folder, baseModel, addFiles);
+        else GptCheckpoint.Write(folder, new Reconfigured(Network, _config), tokenizer, addFiles: addFiles, chatTemplate: chatTemplate);
+    }
+
+    /// <summary>Takes what <see cref="Write"/> wrote; the weights that it did not write stay as they are.</summary>
+    public void Read(string folder)
+    {
+        if (_adapter is not null)
+        {
+            using LoraCheckpoint adapter = LoraCheckpoint.Open(folder, _config);
+            if (!LoraLayout.Of(_config, _adapter.Options).Select(static t => (t.Name, t.ShapeText)).SequenceEqual(adapter.Tensors.Select(static t => (t.Name, t.ShapeText))))
+                throw new CorruptFileException(folder, "its adapter has other tensors than the run.", "Begin a new run in another folder.");
+            _adapter.Read(adapter);
+            return;
+        }
+
+        using GptCheckpoint checkpoint = GptCheckpoint.Open(folder);
+        foreach (GptParameterInfo info in Network.Parameters.Layout)
+        {
+            var values = new float[info.ElementCount];
+            checkpoint.Read(info.Name, values);
+            Network.Parameters.Write(info.Name, values);
+        }
+
+        Network.Parameters.RefreshWorkingCopy();
+    }
+
+    /// <summary>
+    /// A float32 model to use, with the pretrained model's configuration: the trained weights, or the pretrained ones with a copy of the adapter.
+    /// </summary>
+    /// <param name="pretrained">The frozen weights, where there is an adapter: a network that can be shared, or where to read them.</param>
+    public GptNetwork ToNetwork(IGptWeights pretrained)
+    {
+        if (_adapter is null) return GptNetwork.FromWeights(new Reconfigured(Network, _config), Network.Device, GptPrecision.Float32, trainable: false);
+        LoraAdapter copy = LoraAdapter.Create(_config, _adapter.Options, Network.TorchDevice, trainable: false, out FlatParameters parameters);
+        foreach (GptParameterInfo info in parameters.Layout)
+        {
+            var values = new float[info.ElementCount];
+            Sets[0].Read(info.Name, values);
+            parameters.Write(info.Name, values);
+        }
+
+        if (pretrained is GptNetwork { Adapter: null } shared && shared.Device == Network.Device) return shared.Share(copy);
+        GptNetwork network = GptNetwork.FromWeights(pretrained, Network.Device, GptPrecision.Float32, trainable: false);
+        network.Attach(copy);
+        return network;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Network.Dispose();
+
+    /// <summary>Weights under a configuration that differs in dropout alone.</summary>
+    private sealed class Reconfigured(IGptWeights weights, GptConfig config) : IGptWeights
+    {
+        public GptConfig Config => config;
+
+        public void Read(string name, Span<float> destination) => weights.Read(name, destination);
+    }
+}

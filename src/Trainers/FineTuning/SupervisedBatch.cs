@@ -1,0 +1,99 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// Some rows of examples in ordinary memory. A row holds one example, or with packing several; each has positions from 0 and, by the mask,
+/// sees itself alone. Behind the examples a row is padded; padding has no loss, and no token before it sees it.
+/// </summary>
+internal sealed class SupervisedBatch
+{
+    private readonly long[] _ids, _positions, _segments, _targetPlaces, _targets;
+    private readonly int _rows, _length;
+    private readonly bool _packed;
+
+    private SupervisedBatch(IReadOnlyList<IReadOnlyList<SupervisedExample>> rows)
+    {
+        _rows = rows.Count;
+        _length = rows.Max(static row => row.Sum(static e => e.Length));
+        _packed = rows.Any(static row => row.Count > 1);
+        _ids = new long[_rows * _length];
+        _positions = new long[_rows * _length];
+        _segments = new long[_rows * _length];
+        List<long> places = [], targets = [];
+        for (int row = 0; row < _rows; row++)
+        {
+            int at = row * _length;
+            for (int i = 0; i < rows[row].Count; i++)
+            {
+                SupervisedExample example = rows[row][i];
+                for (int position = 0; position < example.Length; position++, at++)
+                {
+                    _ids[at] = example.TokenIds[position];
+                    _positions[at] = position;
+                    _segments[at] = i + 1;     // padding keeps 0
+                    if (!example.IsTarget[position + 1]) continue;
+                    places.Add(at);
+                    targets.Add(example.TokenIds[position + 1]);
+                }
+            }
+        }
+
+        _targetPlaces = [.. places];
+        _targets = [.. targets];
+    }
+
+    /// <summary>The tokens with a loss.</summary>
+    public int TargetCount => _targets.Length;
+
+    /// <summary>Lays examples out in rows, and takes the rows in groups. The longest come first, so that a group is padded little.</summary>
+    /// <param name="examples">The examples of an update.</param>
+    /// <param name="rowLength">The most places of a row that several examples share; null for one example a row.</param>
+    /// <param name="rowsAtOnce">The most rows of a group; null for all.</param>
+    public static IReadOnlyList<SupervisedBatch> Of(IReadOnlyList<SupervisedExample> examples, int? rowLength, int? rowsAtOnce)
+    {
+        var rows = new List<List<SupervisedExample>>();
+        var free = new List<int>();
+        foreach (SupervisedExample example in examples.OrderByDescending(static e => e.Length))
+        {
+            // First fit, the longest first (Johnson 1973): at most 11/9 of the fewest rows possible.
+            int row = rowLength is null ? -1 : free.FindIndex(places => places >= example.Length);
+            if (row < 0)
+            {
+                row = rows.Count;
+                rows.Add([]);
+                free.Add(rowLength ?? example.Length);
+            }
+
+            rows[row].Add(example);
+            free[row] -= example.Length;
+        }
+
+        return [.. rows.Chunk(rowsAtOnce ?? rows.Count).Select(static group => new SupervisedBatch(group))];
+    }
+
+    /// <summary>The hidden states before each target, and the targets, on the network's device.</summary>
+    /// <returns>(n, C) float32 with its autograd graph, and (n) int64; n is <see cref="TargetCount"/>.</returns>
+    public (Tensor Hidden, Tensor Targets) Run(GptNetwork network)
+    {
+        Device device = network.TorchDevice;
+        Tensor ids = Move(_ids).view(_rows, _length);                                                     // (B, T)
+        Tensor hidden = network.Hidden(ids, _packed ? Move(_positions) : null, _packed ? Mask(network) : null); // (B·T, C)
+        return (hidden.index_select(0, Move(_targetPlaces)), Move(_targets));
+
+        Tensor Move(long[] values) => device.type == DeviceType.CPU ? tensor(values) : tensor(values).to(device);
+    }
+
+    /// <summary>(B, 1, T, T) of the working type: 0 within an example, -∞ between two. Padding sees padding, so that no row of it is empty.</summary>
+    private Tensor Mask(GptNetwork network)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor segments = tensor(_segments).to(network.TorchDevice).view(_rows, 1, _length);              // (B, 1, T)
+        Tensor query = segments.view(_rows, 1, _length, 1), key = segments.view(_rows, 1, 1, _length);
+        return zeros([_rows, 1, _length, _length], network.WorkingType, network.TorchDevice)
+            .masked_fill_(query.gt(key).logical_or(key.gt(query)), float.NegativeInfinity)
+            .MoveToOuterDisposeScope();
+    }
+}

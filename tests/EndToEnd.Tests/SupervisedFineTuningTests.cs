@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using Microsoft.ML.Data;
 
 namespace MLNet.Gpt.EndToEnd.Tests;
 
@@ -90,16 +91,25 @@ public sealed class SupervisedFineTuningTests
     }
 
     [TestMethod]
-    public void The_fitted_transformer_works_in_a_chain_and_is_saved_and_loaded_without_TorchSharp()
+    public void The_fitted_transformer_is_saved_as_ONNX_and_ends_completions_there_too()
     {
         IDataView rows = View(After[256..]);
-        ITransformer fitted = Ml.Transforms.CopyColumns("Question", "Prompt").Fit(rows).Append(after);
-        string zip = Folder["chain.zip"];
-        Ml.Model.Save(fitted, rows.Schema, zip);
+        string zip = Folder["after.zip"];
+        Ml.Model.Save(after, rows.Schema, zip);
         ITransformer loaded = new MLContext().Model.Load(zip, out _);
-        List<Written> direct = Read(fitted, After[256..]), again = Read(loaded, After[256..]);
+        List<Written> direct = Read(after, After[256..]), again = Read(loaded, After[256..]);
         CollectionAssert.AreEqual(direct.Select(static r => (r.Answer, r.Why)).ToArray(), again.Select(static r => (r.Answer, r.Why)).ToArray());
         ((IDisposable)loaded).Dispose();
+    }
+
+    [TestMethod]
+    public void The_trainer_is_a_part_of_a_pipeline_like_any_other()
+    {
+        IDataView rows = Ml.Data.LoadFromEnumerable(After[..64].Select(static e => new Question { Text = e.Prompt, Completion = e.Completion }));
+        using TransformerChain<GptSupervisedFineTuningTransformer> fitted = Ml.Transforms.CopyColumns("Prompt", "Text")
+            .Append(Ml.Gpt().Trainers.SupervisedFineTuning("Answer", "Prompt", "Completion", Options with { Pretrained = after.Model, Epochs = 1 })).Fit(rows);
+        List<Written> written = [.. Ml.Data.CreateEnumerable<Written>(fitted.Transform(rows), reuseRowObject: false)];
+        Assert.IsGreaterThan(58, Right(written));
     }
 
     private static int Right(List<Written> rows) => rows.Count(static r => r.Answer == r.Completion);
@@ -112,6 +122,13 @@ public sealed class SupervisedFineTuningTests
     private sealed class Example
     {
         public string Prompt { get; set; } = "";
+
+        public string Completion { get; set; } = "";
+    }
+
+    private sealed class Question
+    {
+        public string Text { get; set; } = "";
 
         public string Completion { get; set; } = "";
     }

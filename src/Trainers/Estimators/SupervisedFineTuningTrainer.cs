@@ -47,7 +47,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
     /// <exception cref="RunExistsException">The run folder holds a run, and <see cref="SupervisedFineTuningOptions.Resume"/> is off.</exception>
     /// <exception cref="ResumeMismatchException">The run to resume had other options, data or pretrained weights.</exception>
-    /// <exception cref="TrainingDivergedException">The gradient was not finite too many times in a row.</exception>
+    /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
     public GptSupervisedFineTuningTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one view's rows and validates on another's.</summary>

@@ -79,7 +79,8 @@ internal sealed class FineTuningNetwork : IDisposable
     }
 
     /// <summary>
-    /// A float32 model to use, with the pretrained model's configuration: the trained weights, or the pretrained ones with a copy of the adapter.
+    /// A network to use, with the pretrained model's configuration: the trained weights in float32, or a copy of the adapter over the pretrained
+    /// ones, which are shared where they are a network on this device and read in float32 where not.
     /// </summary>
     /// <param name="pretrained">The frozen weights, where there is an adapter: a network that can be shared, or where to read them.</param>
     public GptNetwork ToNetwork(IGptWeights pretrained)

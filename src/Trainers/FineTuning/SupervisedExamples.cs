@@ -20,7 +20,7 @@ internal sealed class SupervisedExamples(GptTokenizer tokenizer, int contextLeng
     /// <exception cref="TrainingExampleException">A completion is empty, an example is too long, or there is none.</exception>
     public List<SupervisedExample> ReadPairs(IDataView view, string promptColumn, string completionColumn)
     {
-        IEnumerable<SupervisedExample> pairs = TextColumn.Read(view, promptColumn).Zip(TextColumn.Read(view, completionColumn)).Select((pair, row) =>
+        IEnumerable<SupervisedExample> pairs = Pairs(view, promptColumn, completionColumn).Select((pair, row) =>
         {
             (string prompt, string completion) = pair;
             int[] head = tokenizer.Encode(prompt, options.SpecialTokens), tail = tokenizer.Encode(completion, options.SpecialTokens);
@@ -55,6 +55,21 @@ internal sealed class SupervisedExamples(GptTokenizer tokenizer, int contextLeng
                 throw new TrainingExampleException(row, $"the conversation in column '{column}' is broken.", exception.Message, exception);
             }
         }));
+    }
+
+    /// <summary>Both texts of each row, from one cursor: two cursors over shuffled rows need not agree.</summary>
+    private static IEnumerable<(string Prompt, string Completion)> Pairs(IDataView view, string promptColumn, string completionColumn)
+    {
+        DataViewSchema.Column first = TextColumnMapper.FindText(promptColumn, view.Schema), second = TextColumnMapper.FindText(completionColumn, view.Schema);
+        using DataViewRowCursor cursor = view.GetRowCursor([first, second]);
+        ValueGetter<ReadOnlyMemory<char>> prompt = cursor.GetGetter<ReadOnlyMemory<char>>(first), completion = cursor.GetGetter<ReadOnlyMemory<char>>(second);
+        ReadOnlyMemory<char> promptText = default, completionText = default;
+        while (cursor.MoveNext())
+        {
+            prompt(ref promptText);
+            completion(ref completionText);
+            yield return (promptText.ToString(), completionText.ToString());
+        }
     }
 
     private List<SupervisedExample> Fit(IEnumerable<SupervisedExample> examples)

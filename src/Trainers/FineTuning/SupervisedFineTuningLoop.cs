@@ -29,7 +29,7 @@ internal sealed class SupervisedFineTuningLoop(
     private bool Evaluates => validation.Count > 0 && options.EvaluationInterval != 0;
 
     /// <summary>Runs to the last epoch, to cancellation, or until early stopping ends it. The network then holds the weights that the options ask for.</summary>
-    /// <exception cref="TrainingDivergedException">The gradient was not finite too many times in a row.</exception>
+    /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
     public (FineTuningState State, IReadOnlyList<TrainingProgress> History, bool StoppedEarly, bool Cancelled) Run()
     {
         // 1. Begin at the pretrained weights, or continue where the last checkpoint stands.
@@ -38,7 +38,7 @@ internal sealed class SupervisedFineTuningLoop(
         if (options.Resume)
         {
             _state = folder!.Resume(trained, sets, best);
-            _history.AddRange(folder.Metrics.Resume(new TrainingState { Step = _state.ReportedStep }));
+            _history.AddRange(folder.Metrics.Resume(new TrainingState { ReportedStep = _state.ReportedStep }));
         }
 
         _firstStep = _state.Step;
@@ -98,11 +98,10 @@ internal sealed class SupervisedFineTuningLoop(
 
         Tensor norm = sets.GradientNorm();
         double rate = LearningRateSchedule.At(_state.Step, _optimizer, MaxSteps);
-        double gradientNorm = norm.item<float>();               // sync: decides whether the update is made
-        if (double.IsFinite(gradientNorm))
+        double gradientNorm = norm.item<float>(), mean = loss.item<float>() / targets;   // sync: decides whether the update is made
+        if (double.IsFinite(gradientNorm) && double.IsFinite(mean))
         {
             sets.Step(rate, norm);
-            double mean = loss.item<float>() / targets;         // sync: reads the loss
             _state = _state with { LossSum = _state.LossSum + mean, LossSteps = _state.LossSteps + 1, Tokens = _state.Tokens + targets, SkippedInARow = 0 };
         }
         else
@@ -148,7 +147,7 @@ internal sealed class SupervisedFineTuningLoop(
     {
         _state = _state with { SkippedUpdates = _state.SkippedUpdates + 1, SkippedInARow = _state.SkippedInARow + 1 };
         long[] rows = [.. examples.Select(static e => e.Row).Order()];
-        log($"Step {_state.Step + 1}: the gradient is not finite; the update is skipped. The batch holds the rows {string.Join(", ", rows)}.");
+        log($"Step {_state.Step + 1}: the loss or the gradient is not finite; the update is skipped. The batch holds the rows {string.Join(", ", rows)}.");
         if (_state.SkippedInARow > options.MaxSkippedUpdates)
             throw new TrainingDivergedException(_state.Step + 1, _state.SkippedInARow, [.. rows.Select(static row => new DocumentRange((int)row, (int)row))], folder?.LastWritten);
     }

@@ -92,7 +92,7 @@ public sealed record SupervisedFineTuningOptions
     /// </summary>
     public bool Resume { get; init; }
 
-    /// <summary>Updates in a row that are skipped because the gradient is not finite, before the run stops with a <see cref="TrainingDivergedException"/>; 0 stops at the first. Default 10.</summary>
+    /// <summary>Updates in a row that are skipped because the loss or the gradient is not finite, before the run stops with a <see cref="TrainingDivergedException"/>; 0 stops at the first. Default 10.</summary>
     public int MaxSkippedUpdates { get; init; } = 10;
 
     /// <summary>How the fitted transformer generates. Default: 128 tokens at most, drawn from the model's own distribution. Generation ends at the token that ends a completion.</summary>

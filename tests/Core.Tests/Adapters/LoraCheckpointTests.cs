@@ -37,6 +37,22 @@ public sealed class LoraCheckpointTests
     }
 
     [TestMethod]
+    public void An_adapter_in_the_form_that_PEFT_saves_is_read()
+    {
+        using LoraCheckpoint adapter = LoraCheckpoint.Open(Path.Combine(AppContext.BaseDirectory, "fixtures", "peft-adapter"), Base);
+        Assert.AreEqual("openai-community/gpt2", adapter.BaseModel);
+        Assert.AreEqual(new LoraOptions { Rank = 4, Alpha = 6, Dropout = 0.05f, Projections = LoraProjections.Attention | LoraProjections.FeedForwardOut }, adapter.Options);
+        int k = 0;
+        foreach (GptParameterInfo tensor in adapter.Tensors.OrderBy(static t => t.Name, StringComparer.Ordinal))
+        {
+            var values = new float[tensor.ElementCount];
+            adapter.Read(tensor.Name, values);
+            for (int i = 0; i < values.Length; i++) Assert.AreEqual((((7 * i) + (3 * k)) % 251 - 125) / 64f, values[i], tensor.Name);
+            k++;
+        }
+    }
+
+    [TestMethod]
     public void The_configuration_has_PEFTs_members()
     {
         JsonNode json = JsonNode.Parse(File.ReadAllText(Path.Combine(Write(new LoraOptions { Projections = LoraProjections.Attention }), "adapter_config.json")))!;

@@ -114,6 +114,18 @@ public sealed class SupervisedFineTuningTests
     }
 
     [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void A_run_leaves_no_tensor_behind(bool lora)
+    {
+        SupervisedFineTuningOptions options = Options with { Lora = lora ? new() : null, Packing = lora, ReturnBest = true };
+        Fit(options).Dispose();
+        long before = TorchSharp.torch.Tensor.TotalCount;
+        Fit(options).Dispose();
+        Assert.AreEqual(before, TorchSharp.torch.Tensor.TotalCount);
+    }
+
+    [TestMethod]
     public void A_frozen_base_may_be_bfloat16()
     {
         using GptSupervisedFineTuningTransformer fitted = Fit(Options with { Lora = new() { Rank = 4, Projections = LoraProjections.All }, Precision = GptPrecision.BFloat16 });

@@ -50,6 +50,26 @@ public sealed class TrainedModelTests
     }
 
     [TestMethod]
+    public void Both_engines_give_the_same_embeddings_and_answers()
+    {
+        string[] texts = ["the cat sees the river, number 7.", "", "a", "my friend Zoë likes 日本 and 🎈"];
+        foreach (EmbeddingPooling pooling in Enum.GetValues<EmbeddingPooling>())
+        {
+            IReadOnlyList<SequenceEmbedding> torch = trained.Model.Embed(texts, new() { Pooling = pooling, Normalize = false }), onnx = deployed.Embed(texts, new() { Pooling = pooling, Normalize = false });
+            for (int i = 0; i < texts.Length; i++)
+            {
+                for (int c = 0; c < torch[i].Vector.Length; c++) Assert.AreEqual(torch[i].Vector[c], onnx[i].Vector[c], 1e-4f, $"{pooling} of '{texts[i]}', {c}");
+            }
+        }
+
+        IReadOnlyList<string>[] choices = [.. texts.Select(_ => new[] { "river", "a bird", "seven" })];
+        foreach ((ChoiceScores torch, ChoiceScores onnx) in trained.Model.ScoreChoices(texts, choices).Zip(deployed.ScoreChoices(texts, choices)))
+        {
+            for (int c = 0; c < 3; c++) Assert.AreEqual(torch.LogLikelihoods[c], onnx.LogLikelihoods[c], 1e-3);
+        }
+    }
+
+    [TestMethod]
     public void Both_engines_write_the_same_text_for_a_batch_of_unequal_prompts()
     {
         string[] prompts = ["the", "my friend Zoë likes", "every bird", "a small dog follows two green"];

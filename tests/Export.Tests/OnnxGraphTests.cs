@@ -29,7 +29,7 @@ public sealed class OnnxGraphTests
         CollectionAssert.AreEqual(
             new[]
             {
-                "logits: Float (-1, -1, 61)",
+                "last_hidden_state: Float (-1, -1, 32)", "logits: Float (-1, -1, 61)",
                 "present.0.key: Float (-1, 2, -1, 16)", "present.0.value: Float (-1, 2, -1, 16)",
                 "present.1.key: Float (-1, 2, -1, 16)", "present.1.value: Float (-1, 2, -1, 16)",
             },

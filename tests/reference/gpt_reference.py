@@ -91,7 +91,7 @@ def feed_forward(x, w, layer):
     return active @ w[h + "c_proj.weight"] + w[h + "c_proj.bias"]
 
 
-def logits(ids, w, case):
+def hidden_states(ids, w, case):
     x = w["wte.weight"][ids] + w["wpe.weight"][:len(ids)]
     for layer in range(case["L"]):
         h = f"h.{layer}."
@@ -103,7 +103,11 @@ def logits(ids, w, case):
             x = x + feed_forward(layer_norm(x, w, h + "ln_2"), w, layer)
     if not case["post"]:
         x = layer_norm(x, w, "ln_f")
-    return x @ w["wte.weight"].T
+    return x
+
+
+def logits(ids, w, case):
+    return hidden_states(ids, w, case) @ w["wte.weight"].T
 
 
 def main():

@@ -51,6 +51,12 @@ public static class OnnxPackageLayout
     /// <summary>Output: float32 (B, T, V), or as many last positions as <see cref="LogitsToKeep"/> says.</summary>
     public const string Logits = "logits";
 
+    /// <summary>
+    /// Output: float32 (B, T, C), the last hidden states, final LayerNorm included. Packages of earlier versions and other exporters' models lack it; only embeddings
+    /// need it.
+    /// </summary>
+    public const string LastHiddenState = "last_hidden_state";
+
     /// <summary>Whether a file of this name is part of a package.</summary>
     /// <param name="name">The file's name, without its folder.</param>
     public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile || CompanionFiles.Contains(name);

@@ -69,6 +69,8 @@ internal sealed class GptGraph
         string BiasOf(int layer) => config.BandWidthOfLayer(layer) is null ? denseBias : bandedBias ?? denseBias;
         string hidden = config.BlockForm == GptBlockForm.PreNorm ? PreNormBlocks(tokens, places, BiasOf) : PostNormBlocks(tokens, places, BiasOf);
 
+        hidden = graph.Rename(hidden, OnnxPackageLayout.LastHiddenState); // an output that costs nothing where it is not asked for
+
         // 5. Logits of the last positions; a start of -0 keeps all of them, one before the first is taken as the first.
         string start = graph.Node("logits.start", "Unsqueeze", [graph.Node("logits.minus", "Neg", [keep]), graph.Int64s("axis_0", 0)]);
         string last = graph.Node("logits.hidden", "Slice", [hidden, start, graph.Int64s("end", long.MaxValue), graph.Int64s("axis_1", 1)]);   // (B, T', C)
@@ -80,6 +82,7 @@ internal sealed class GptGraph
             graph.Output(OnnxPackageLayout.PresentValue(layer), DataType.Float, "batch_size", config.HeadCount, "total_sequence_length", config.HeadSize);
         }
 
+        graph.Output(OnnxPackageLayout.LastHiddenState, DataType.Float, "batch_size", "sequence_length", config.EmbeddingSize);
         return graph;
     }
 

@@ -44,6 +44,15 @@ internal sealed class GraphBuilder
         return outputs[0];
     }
 
+    /// <summary>Gives a node's output another name; to be called before anything reads it.</summary>
+    /// <returns>The new name.</returns>
+    public string Rename(string value, string newName)
+    {
+        NodeProto node = Graph.Node.Single(node => node.Output.Contains(value));
+        node.Output[node.Output.IndexOf(value)] = newName;
+        return newName;
+    }
+
     /// <summary>Declares a weight: a float32 initializer whose numbers are read when the file is written. Asking again changes nothing.</summary>
     /// <returns>Its name.</returns>
     public string Weight(GptParameterInfo parameter)

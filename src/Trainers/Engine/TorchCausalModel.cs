@@ -1,8 +1,11 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
 namespace MLNet.Gpt;
 
 /// <summary>A <see cref="GptNetwork"/> as the engine of generation and scoring.</summary>
 /// <remarks>Several threads may decode at once; the network must not be training meanwhile. Owns the network.</remarks>
-public sealed class TorchCausalModel : ICausalModel
+public sealed class TorchCausalModel : IHiddenStateModel
 {
     /// <summary>Takes over a network.</summary>
     /// <param name="network">The network; disposed with this model.</param>
@@ -27,6 +30,17 @@ public sealed class TorchCausalModel : ICausalModel
         ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         return new TorchCausalDecoder(Network, rowCount, capacity);
+    }
+
+    /// <inheritdoc/>
+    public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, int rowCount, Span<float> hidden)
+    {
+        int t = HiddenStateChecks.Validate(Config, tokenIds, rowCount, hidden);
+        var ids = new long[tokenIds.Length];
+        for (int i = 0; i < ids.Length; i++) ids[i] = tokenIds[i];
+        using var noGradient = no_grad();
+        using var disposal = NewDisposeScope();
+        Network.Hidden(tensor(ids, device: Network.TorchDevice).view(rowCount, t)).CopyFloatsTo(hidden); // sync: the caller's numbers
     }
 
     /// <inheritdoc/>

@@ -17,6 +17,9 @@ public sealed class GptCatalog
     /// <summary>The context, whose log, seed and device the components use.</summary>
     public MLContext Context { get; }
 
-    /// <summary>The transforms: text to tokens, prompt to text, text to likelihood.</summary>
+    /// <summary>The transforms: text to tokens, prompt to text, text to likelihood or vector, columns to prompts and answers.</summary>
     public GptTransformsCatalog Transforms => new(this);
+
+    /// <summary>Measures of language models: perplexity, bits per byte, multiple choice.</summary>
+    public GptEvaluationCatalog Evaluate => new(this);
 }

@@ -1,3 +1,5 @@
+using Microsoft.ML;
+
 namespace MLNet.Gpt;
 
 /// <summary>The GPT transforms: <c>ml.Gpt().Transforms</c>. As in ML.NET, the output column comes before the input column.</summary>
@@ -78,5 +80,68 @@ public sealed class GptTransformsCatalog
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(options);
         return new(new ScoreTextTransformer(outputColumnName, inputColumnName, model, options));
+    }
+
+    /// <summary>Turns the texts of a column into vectors.</summary>
+    /// <param name="outputColumnName">The column to add: a vector of Single of the model's <see cref="GptConfig.EmbeddingSize"/>.</param>
+    /// <param name="inputColumnName">The text column; null means the output column's name.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="pooling">How hidden states become one vector.</param>
+    /// <param name="normalize">Whether vectors are scaled to length 1.</param>
+    /// <exception cref="ArgumentException">The output column has no name.</exception>
+    public GptTextEstimator<EmbedTextTransformer> EmbedText(
+        string outputColumnName, string? inputColumnName, GptModel model, EmbeddingPooling pooling = EmbeddingPooling.Mean, bool normalize = true) =>
+        EmbedText(outputColumnName, inputColumnName, model, new EmbedTextOptions { Pooling = pooling, Normalize = normalize });
+
+    /// <summary>Turns the texts of a column into vectors.</summary>
+    /// <param name="outputColumnName">The column to add: a vector of Single of the model's <see cref="GptConfig.EmbeddingSize"/>.</param>
+    /// <param name="inputColumnName">The text column; null means the output column's name.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="options">The options, among them the names of further columns.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or two output columns share a name.</exception>
+    public GptTextEstimator<EmbedTextTransformer> EmbedText(string outputColumnName, string? inputColumnName, GptModel model, EmbedTextOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(options);
+        return new(new EmbedTextTransformer(outputColumnName, inputColumnName, model, options));
+    }
+
+    /// <summary>Builds prompts from text columns: zero-, one- or few-shot.</summary>
+    /// <param name="outputColumnName">The text column to add: the prompts.</param>
+    /// <param name="options">The templates, the number of examples and how they are selected, the most tokens.</param>
+    /// <param name="examples">The examples, read at once; null where the options ask for none.</param>
+    /// <param name="tokenizer">Counts tokens; needed with <see cref="BuildPromptOptions.MaxTokens"/>.</param>
+    /// <exception cref="ArgumentException">An option is out of range, there are too few examples, or a tokenizer is needed and missing.</exception>
+    /// <exception cref="PromptTemplateException">A template is malformed.</exception>
+    /// <exception cref="ColumnMismatchException">A field of the example template is no text column of the examples.</exception>
+    public GptTextEstimator<BuildPromptTransformer> BuildPrompt(string outputColumnName, BuildPromptOptions options, IDataView? examples = null, GptTokenizer? tokenizer = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        return new(new BuildPromptTransformer(outputColumnName, options, PromptExamples.Read(examples, options), tokenizer));
+    }
+
+    /// <summary>Chooses for each prompt of a column the likeliest of some candidate answers.</summary>
+    /// <param name="outputColumnName">The column to add: a key whose values are the candidates. "Score", a vector of Single, is added too.</param>
+    /// <param name="promptColumnName">The text column of prompts.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="choices">The candidates, two or more.</param>
+    /// <param name="normalization">What they are ranked by.</param>
+    /// <exception cref="ArgumentException">There are fewer than two candidates, or one is there twice.</exception>
+    public GptTextEstimator<ScoreChoicesTransformer> ScoreChoices(
+        string outputColumnName, string promptColumnName, GptModel model, IReadOnlyList<string> choices, ChoiceNormalization normalization = ChoiceNormalization.None) =>
+        ScoreChoices(outputColumnName, promptColumnName, model, new ScoreChoicesOptions { Choices = choices, Normalization = normalization });
+
+    /// <summary>Chooses for each prompt of a column the likeliest of some candidate answers.</summary>
+    /// <param name="outputColumnName">The column to add: a key whose values are the candidates, or, where each row has its own, the chosen text.</param>
+    /// <param name="promptColumnName">The text column of prompts.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="options">The options, among them the candidates or their column.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or two output columns share a name.</exception>
+    public GptTextEstimator<ScoreChoicesTransformer> ScoreChoices(string outputColumnName, string promptColumnName, GptModel model, ScoreChoicesOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(options);
+        return new(new ScoreChoicesTransformer(outputColumnName, promptColumnName, model, options));
     }
 }

@@ -13,10 +13,10 @@ public sealed class GptTextEstimator<TTransformer> : IEstimator<TTransformer>
 
     internal GptTextEstimator(TTransformer transformer) => _transformer = transformer;
 
-    /// <summary>Checks that the input has the column to read. No row is looked at.</summary>
+    /// <summary>Checks that the input has the columns to read. No row is looked at.</summary>
     /// <param name="input">The data.</param>
     /// <returns>The transformer.</returns>
-    /// <exception cref="ColumnMismatchException">The input column is missing, or is not text.</exception>
+    /// <exception cref="ColumnMismatchException">An input column is missing, or is not text.</exception>
     public TTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -26,10 +26,10 @@ public sealed class GptTextEstimator<TTransformer> : IEstimator<TTransformer>
 
     /// <summary>The columns of the input and those that are added; one of the same name takes the other's place.</summary>
     /// <param name="inputSchema">The input's shape.</param>
-    /// <exception cref="ColumnMismatchException">The input column is missing, or is not text.</exception>
+    /// <exception cref="ColumnMismatchException">An input column is missing, or is not text.</exception>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        return TextColumnShape.Add(inputSchema, _transformer.InputColumnName, _transformer.Operation.Outputs);
+        return TextColumnShape.Add(inputSchema, _transformer.Operation.Inputs, _transformer.Operation.Outputs);
     }
 }

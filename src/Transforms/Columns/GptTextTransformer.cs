@@ -4,7 +4,7 @@ using Microsoft.ML.Data;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// What the transformers over a text column share: they keep all columns and add their own. Rows are computed in batches, and only those columns that are
+/// What the transformers over text columns share: they keep all columns and add their own. Rows are computed in batches, and only those columns that are
 /// asked for.
 /// </summary>
 /// <remarks>
@@ -22,8 +22,11 @@ public abstract class GptTextTransformer : ITransformer, IDisposable
         _owned = owned;
     }
 
-    /// <summary>The text column that is read.</summary>
+    /// <summary>The text column that is read; of several, the first.</summary>
     public string InputColumnName => _operation.InputColumnName;
+
+    /// <summary>The columns that are read.</summary>
+    public IReadOnlyList<string> InputColumnNames => [.. _operation.Inputs.Select(input => input.Name)];
 
     /// <summary>The columns that are added, in their order.</summary>
     public IReadOnlyList<string> OutputColumnNames => [.. _operation.Outputs.Select(output => output.Name)];
@@ -33,17 +36,17 @@ public abstract class GptTextTransformer : ITransformer, IDisposable
 
     /// <summary>The input's columns, then those that are added.</summary>
     /// <param name="inputSchema">The input's schema.</param>
-    /// <exception cref="ColumnMismatchException">The input column is missing, or is not text.</exception>
+    /// <exception cref="ColumnMismatchException">An input column is missing, or is not text.</exception>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Bind(inputSchema).OutputSchema;
 
     /// <summary>Binds the transformer to a schema, to map row by row, as a PredictionEngine does.</summary>
     /// <param name="inputSchema">The input's schema.</param>
-    /// <exception cref="ColumnMismatchException">The input column is missing, or is not text.</exception>
+    /// <exception cref="ColumnMismatchException">An input column is missing, or is not text.</exception>
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => Bind(inputSchema);
 
     /// <summary>A view of the data with the added columns. Nothing is computed yet.</summary>
     /// <param name="input">The data.</param>
-    /// <exception cref="ColumnMismatchException">The input column is missing, or is not text.</exception>
+    /// <exception cref="ColumnMismatchException">An input column is missing, or is not text.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

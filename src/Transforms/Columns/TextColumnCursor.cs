@@ -13,7 +13,7 @@ internal sealed class TextColumnCursor : DataViewRowCursor
     private readonly DataViewRowCursor _input;
     private readonly Delegate?[] _getters; // by column of the output schema; null where inactive
     private readonly List<ColumnWindow> _windows = [];
-    private readonly ValueGetter<ReadOnlyMemory<char>>? _getText;
+    private readonly TextColumnReader? _reader;
     private readonly ValueGetter<DataViewRowId> _getId;
 
     // The rows read ahead, and which of them the cursor is at: -1 before the first row, _count after the last.
@@ -30,7 +30,7 @@ internal sealed class TextColumnCursor : DataViewRowCursor
         bool computes = mapper.AnyOutput(active);
         _rows = new (TextRow, long, DataViewRowId)[computes ? mapper.Operation.BatchSize : 1];
         _getId = input.GetIdGetter();
-        if (computes) _getText = input.GetGetter<ReadOnlyMemory<char>>(mapper.TextColumn);
+        if (computes) _reader = new TextColumnReader(input, mapper.TextColumns);
         _getters = [.. mapper.InputSchema.Select(column => active[column.Index] ? KeepColumn(column) : null), .. mapper.OutputGetters(active, CurrentResult)];
     }
 
@@ -75,11 +75,9 @@ internal sealed class TextColumnCursor : DataViewRowCursor
                 return;
             }
 
-            ReadOnlyMemory<char> text = default;
-            _getText?.Invoke(ref text);
             DataViewRowId id = default;
             _getId(ref id);
-            _rows[_count] = (new TextRow(_input.Position, text.ToString()), _input.Batch, id);
+            _rows[_count] = (new TextRow(_input.Position, _reader?.Read() ?? []), _input.Batch, id);
             foreach (ColumnWindow window in _windows)
                 window.Store(_count);
             _count++;

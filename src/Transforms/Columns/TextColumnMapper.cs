@@ -11,11 +11,11 @@ internal sealed class TextColumnMapper : IRowToRowMapper
         ArgumentNullException.ThrowIfNull(inputSchema);
         Operation = operation;
         InputSchema = inputSchema;
-        TextColumn = FindText(operation.InputColumnName, inputSchema);
+        TextColumns = [.. operation.Inputs.Select(wanted => FindText(wanted, inputSchema))];
         var schema = new DataViewSchema.Builder();
         schema.AddColumns(inputSchema);
         foreach (TextOutput output in operation.Outputs)
-            schema.AddColumn(output.Name, output.Type);
+            schema.AddColumn(output.Name, output.Type, output.Annotations?.Values);
         OutputSchema = schema.ToSchema();
     }
 
@@ -25,12 +25,13 @@ internal sealed class TextColumnMapper : IRowToRowMapper
 
     public DataViewSchema OutputSchema { get; }
 
-    public DataViewSchema.Column TextColumn { get; }
+    public IReadOnlyList<DataViewSchema.Column> TextColumns { get; }
 
     public IEnumerable<DataViewSchema.Column> GetDependencies(IEnumerable<DataViewSchema.Column> dependingColumns)
     {
         bool[] active = Active(dependingColumns);
-        return InputSchema.Where(column => active[column.Index] || (column.Index == TextColumn.Index && AnyOutput(active)));
+        bool computes = AnyOutput(active);
+        return InputSchema.Where(column => active[column.Index] || (computes && TextColumns.Any(text => text.Index == column.Index)));
     }
 
     public DataViewRow GetRow(DataViewRow input, IEnumerable<DataViewSchema.Column> activeColumns)
@@ -76,10 +77,15 @@ internal sealed class TextColumnMapper : IRowToRowMapper
 
     /// <summary>Finds a text column.</summary>
     /// <exception cref="ColumnMismatchException">It is missing, or is not text.</exception>
-    public static DataViewSchema.Column FindText(string name, DataViewSchema schema)
+    public static DataViewSchema.Column FindText(string name, DataViewSchema schema) => FindText(new TextInput(name), schema);
+
+    /// <summary>Finds a column of text or of vectors of texts.</summary>
+    /// <exception cref="ColumnMismatchException">It is missing, or of another type.</exception>
+    public static DataViewSchema.Column FindText(TextInput wanted, DataViewSchema schema)
     {
-        DataViewSchema.Column column = schema.GetColumnOrNull(name)
-            ?? throw new ColumnMismatchException(name, "text", schema.Count == 0 ? "no columns at all" : $"no such column among {string.Join(", ", schema.Where(c => !c.IsHidden).Select(c => $"'{c.Name}'"))}");
-        return column.Type is TextDataViewType ? column : throw new ColumnMismatchException(name, "text", column.Type.ToString()!);
+        DataViewSchema.Column column = schema.GetColumnOrNull(wanted.Name)
+            ?? throw new ColumnMismatchException(wanted.Name, wanted.TypeName, schema.Count == 0 ? "no columns at all" : $"no such column among {string.Join(", ", schema.Where(c => !c.IsHidden).Select(c => $"'{c.Name}'"))}");
+        bool fits = wanted.IsVector ? column.Type is VectorDataViewType { ItemType: TextDataViewType } : column.Type is TextDataViewType;
+        return fits ? column : throw new ColumnMismatchException(wanted.Name, wanted.TypeName, column.Type.ToString()!);
     }
 }

@@ -9,8 +9,8 @@ internal sealed class TextColumnRow : DataViewRow
     private readonly TextColumnMapper _mapper;
     private readonly DataViewRow _input;
     private readonly Delegate?[] _outputGetters;
-    private readonly ValueGetter<ReadOnlyMemory<char>>? _getText;
-    private string? _text; // the text that _result belongs to
+    private readonly TextColumnReader? _reader;
+    private IReadOnlyList<string>[]? _texts; // the texts that _result belongs to
     private object? _result;
 
     public TextColumnRow(TextColumnMapper mapper, DataViewRow input, bool[] active)
@@ -18,7 +18,7 @@ internal sealed class TextColumnRow : DataViewRow
         _mapper = mapper;
         _input = input;
         _outputGetters = mapper.OutputGetters(active, Current);
-        if (mapper.AnyOutput(active)) _getText = input.GetGetter<ReadOnlyMemory<char>>(mapper.TextColumn);
+        if (mapper.AnyOutput(active)) _reader = new TextColumnReader(input, mapper.TextColumns);
     }
 
     public override DataViewSchema Schema => _mapper.OutputSchema;
@@ -43,16 +43,14 @@ internal sealed class TextColumnRow : DataViewRow
         base.Dispose(disposing);
     }
 
-    // A result depends on the text alone, so that the same text again, from the next column or the next prediction, is not computed again.
+    // A result depends on the texts alone, so that the same texts again, from the next column or the next prediction, are not computed again.
     private object Current()
     {
-        ReadOnlyMemory<char> text = default;
-        _getText!(ref text);
-        if (_result is null || !text.Span.SequenceEqual(_text))
+        IReadOnlyList<string>[] texts = _reader!.Read();
+        if (_result is null || !texts.Zip(_texts!).All(static pair => pair.First.SequenceEqual(pair.Second)))
         {
-            string current = text.ToString();
-            _result = _mapper.Operation.Run([new TextRow(_input.Position, current)])[0];
-            _text = current;
+            _result = _mapper.Operation.Run([new TextRow(_input.Position, texts)])[0];
+            _texts = texts;
         }
 
         return _result;

@@ -1,10 +1,19 @@
 namespace MLNet.Gpt;
 
-/// <summary>What a transformer does with a text column: the columns it makes, and how their values are computed for several rows at once.</summary>
-/// <remarks>Immutable. <see cref="Run"/> may be called from several threads; what it gives for a row depends on that row's text alone.</remarks>
-internal abstract class TextOperation(string inputColumnName, int batchSize, IReadOnlyList<TextOutput> outputs)
+/// <summary>What a transformer does with text columns: the columns it makes, and how their values are computed for several rows at once.</summary>
+/// <remarks>Immutable. <see cref="Run"/> may be called from several threads; what it gives for a row depends on that row's texts alone.</remarks>
+internal abstract class TextOperation(IReadOnlyList<TextInput> inputs, int batchSize, IReadOnlyList<TextOutput> outputs)
 {
-    public string InputColumnName { get; } = inputColumnName;
+    protected TextOperation(string inputColumnName, int batchSize, IReadOnlyList<TextOutput> outputs)
+        : this([new TextInput(inputColumnName)], batchSize, outputs)
+    {
+    }
+
+    /// <summary>The columns that are read, the first of which is text.</summary>
+    public IReadOnlyList<TextInput> Inputs { get; } = inputs;
+
+    /// <summary>The first column that is read.</summary>
+    public string InputColumnName => Inputs[0].Name;
 
     /// <summary>How many rows a cursor gathers for one run.</summary>
     public int BatchSize { get; } = batchSize;

@@ -4,14 +4,17 @@ using Microsoft.ML.Data;
 namespace MLNet.Gpt;
 
 /// <summary>A column that a transformer adds, and how its value is made from the result for a row.</summary>
-internal abstract class TextOutput(string name, DataViewType type)
+internal abstract class TextOutput(string name, DataViewType type, ColumnAnnotations? annotations)
 {
     public string Name { get; } = name;
 
     public DataViewType Type { get; } = type;
 
+    public ColumnAnnotations? Annotations { get; } = annotations;
+
     /// <summary>A column whose getter calls <paramref name="write"/>.</summary>
-    public static TextOutput Create<TResult, TValue>(string name, DataViewType type, Writer<TResult, TValue> write) => new Typed<TResult, TValue>(name, type, write);
+    public static TextOutput Create<TResult, TValue>(string name, DataViewType type, Writer<TResult, TValue> write, ColumnAnnotations? annotations = null) =>
+        new Typed<TResult, TValue>(name, type, write, annotations);
 
     /// <summary>A <see cref="ValueGetter{TValue}"/> of the column's type.</summary>
     /// <param name="current">Gives the result for the row that the cursor is at, computing it where that has not been done.</param>
@@ -20,7 +23,7 @@ internal abstract class TextOutput(string name, DataViewType type)
     /// <summary>Sets a column's value from a result.</summary>
     public delegate void Writer<in TResult, TValue>(TResult result, ref TValue value);
 
-    private sealed class Typed<TResult, TValue>(string name, DataViewType type, Writer<TResult, TValue> write) : TextOutput(name, type)
+    private sealed class Typed<TResult, TValue>(string name, DataViewType type, Writer<TResult, TValue> write, ColumnAnnotations? annotations) : TextOutput(name, type, annotations)
     {
         public override Delegate CreateGetter(Func<object> current) => (ValueGetter<TValue>)((ref TValue value) => write((TResult)current(), ref value));
     }

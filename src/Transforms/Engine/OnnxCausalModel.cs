@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// the model while a decoder is in use is the caller's error. The package's files are not read again after loading, except by
 /// <see cref="WriteOnnxPackage"/>.
 /// </remarks>
-public sealed class OnnxCausalModel : ICausalModel
+public sealed class OnnxCausalModel : IHiddenStateModel
 {
     private readonly OnnxPackage package;
     private readonly Lazy<RowGather> rowGather;
@@ -110,6 +110,21 @@ public sealed class OnnxCausalModel : ICausalModel
         ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         return new OnnxCausalDecoder(this, rowCount, capacity);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="InferenceFailedException">ONNX Runtime failed while it computed.</exception>
+    public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, int rowCount, Span<float> hidden)
+    {
+        ObjectDisposedException.ThrowIf(disposed, this);
+        int t = HiddenStateChecks.Validate(Config, tokenIds, rowCount, hidden);
+        if (!Session.OutputMetadata.ContainsKey(OnnxPackageLayout.LastHiddenState))
+        {
+            throw new HiddenStatesUnavailableException(package.ModelPath, $"its graph has no output '{OnnxPackageLayout.LastHiddenState}'.",
+                "Export the model again with this version of the library, from its checkpoint (OnnxExporter) or from the fitted transformer.");
+        }
+
+        OnnxHiddenStates.Compute(this, tokenIds, rowCount, t, hidden);
     }
 
     /// <inheritdoc/>

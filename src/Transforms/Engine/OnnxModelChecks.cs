@@ -37,6 +37,9 @@ internal static class OnnxModelChecks
             Check(outputs, "output", OnnxPackageLayout.PresentValue(layer), TensorElementType.Float, Any, config.HeadCount, Any, config.HeadSize);
         }
 
+        if (outputs.ContainsKey(OnnxPackageLayout.LastHiddenState))
+            Check(outputs, "output", OnnxPackageLayout.LastHiddenState, TensorElementType.Float, Any, Any, config.EmbeddingSize);
+
         if (inputs.Keys.FirstOrDefault(name => !known.Contains(name)) is { } other)
             throw Corrupt($"it has an input '{other}', which a GPT of {config.LayerCount} layers (config.json) does not have.");
 

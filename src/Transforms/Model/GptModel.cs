@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// <see cref="ObjectDisposedException"/>. Pipelines that hold the model do not dispose it, with one exception: a transformer that
 /// <c>mlContext.Model.Load</c> made has a model of its own, which goes with it.
 /// </remarks>
-public sealed class GptModel : IDisposable
+public sealed partial class GptModel : IDisposable
 {
     private readonly IDisposable? _backing; // what the engine reads from, where that goes with the model
     private int _disposed;
@@ -141,7 +141,7 @@ public sealed class GptModel : IDisposable
         options ??= new GenerateTextOptions();
         options.Validate();
         RequireOneSample(options);
-        return TextStream.Enumerate(this, prompt, options, cancellationToken);
+        return TextStream.Enumerate(this, () => Tokenizer.Encode(prompt, options.SpecialTokens), options, onEnd: null, cancellationToken);
     }
 
     /// <summary>Scores a text.</summary>

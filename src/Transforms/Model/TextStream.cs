@@ -8,11 +8,17 @@ namespace MLNet.Gpt;
 internal static class TextStream
 {
     /// <summary>Generates on a thread of the pool and gives the text as it settles.</summary>
-    public static async IAsyncEnumerable<string> Enumerate(GptModel model, string prompt, GenerateTextOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <param name="model">The model.</param>
+    /// <param name="prompt">Makes the prompt's tokens; called on that thread.</param>
+    /// <param name="options">How to generate.</param>
+    /// <param name="onEnd">Gets the whole sequence when it has ended, before the last piece of text is given.</param>
+    /// <param name="cancellationToken">Ends the stream.</param>
+    public static async IAsyncEnumerable<string> Enumerate(
+        GptModel model, Func<int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var pieces = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
-        Task work = Task.Run(() => Run(model, prompt, options, pieces.Writer, left.Token), CancellationToken.None);
+        Task work = Task.Run(() => Run(model, prompt, options, onEnd, pieces.Writer, left.Token), CancellationToken.None);
         try
         {
             // Not the token: what the generator reports, a cancellation too, comes through the channel after the text before it.
@@ -26,14 +32,15 @@ internal static class TextStream
         }
     }
 
-    private static void Run(GptModel model, string prompt, GenerateTextOptions options, ChannelWriter<string> pieces, CancellationToken cancellationToken)
+    private static void Run(GptModel model, Func<int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, ChannelWriter<string> pieces, CancellationToken cancellationToken)
     {
         try
         {
             var text = new SettledText(pieces);
-            int[] ids = model.Tokenizer.Encode(prompt, options.SpecialTokens);
+            int[] ids = prompt();
             GeneratedSequence sequence = model.GenerateTokens(
                 [ids], options, token => text.Append(model.Tokenizer.GetTokenBytes(token.TokenId).Span, token.SettledByteCount), cancellationToken)[0];
+            onEnd?.Invoke(sequence);
             text.End(sequence.TextByteCount!.Value);
             pieces.Complete();
         }

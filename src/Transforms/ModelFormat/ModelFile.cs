@@ -99,6 +99,9 @@ namespace MLNet.Gpt
                 TokenizeTextTransformer.Kind => TokenizeTextTransformer.Load(contents),
                 GenerateTextTransformer.Kind => GenerateTextTransformer.Load(contents),
                 ScoreTextTransformer.Kind => ScoreTextTransformer.Load(contents),
+                EmbedTextTransformer.Kind => EmbedTextTransformer.Load(contents),
+                BuildPromptTransformer.Kind => BuildPromptTransformer.Load(contents),
+                ScoreChoicesTransformer.Kind => ScoreChoicesTransformer.Load(contents),
                 _ => throw Corrupt($"it holds a transformer of the kind '{kind}', which this version does not know."),
             };
         }

@@ -13,6 +13,12 @@ public sealed record GenerateTextOptions : GenerationOptions
     public SpecialTokenHandling SpecialTokens { get; init; } = SpecialTokenHandling.Recognize;
 
     /// <summary>
+    /// What a prompt is. Default <see cref="PromptForm.Text"/>. With <see cref="PromptForm.Conversation"/> the content of the turns is always text,
+    /// whatever <see cref="SpecialTokens"/> says, and <see cref="PromptOverflow.KeepTail"/> leaves out the oldest exchanges, never the system turn. Read by the transformer only.
+    /// </summary>
+    public PromptForm PromptForm { get; init; } = PromptForm.Text;
+
+    /// <summary>
     /// The text column that names the <see cref="FinishReason"/>: "StopToken", "StopString", "MaxNewTokens" or "ContextFull". Null (the default) leaves it
     /// out. Read by the transformer only.
     /// </summary>

@@ -23,6 +23,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
     {
         _settings = settings;
         Model = model;
+        if (settings.Options.PromptForm == PromptForm.Conversation) model.RequireChatTemplate();
     }
 
     /// <summary>The model.</summary>
@@ -51,19 +52,42 @@ public sealed class GenerateTextTransformer : GptTextTransformer
         public override IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows)
         {
             GenerateTextOptions options = settings.Options;
+            GenerationOptions generation = options;
             var prompts = new int[rows.Count][];
             for (int i = 0; i < prompts.Length; i++)
             {
-                prompts[i] = model.Tokenizer.Encode(rows[i].Text, options.SpecialTokens);
-                if (options.PromptOverflow == PromptOverflow.Error && prompts[i].Length > model.Config.ContextLength)
+                if (options.PromptForm == PromptForm.Conversation)
                 {
-                    throw new PromptTooLongException(prompts[i].Length, model.Config.ContextLength,
-                        $"It stands in column '{InputColumnName}', row {rows[i].Position}. Shorten it, or set {nameof(GenerationOptions.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}.");
+                    generation = model.ChatOptions(options);
+                    prompts[i] = Conversation(rows[i], options);
+                    continue;
                 }
+
+                prompts[i] = model.Tokenizer.Encode(rows[i].Text, options.SpecialTokens);
+                if (options.PromptOverflow == PromptOverflow.Error && prompts[i].Length > model.Config.ContextLength) throw TooLong(prompts[i].Length, model.Config.ContextLength, rows[i]);
             }
 
-            return [.. model.GenerateTokens(prompts, options, onToken: null, options.CancellationToken).Select(model.ToText)];
+            return [.. model.GenerateTokens(prompts, generation, onToken: null, options.CancellationToken).Select(model.ToText)];
         }
+
+        private int[] Conversation(TextRow row, GenerateTextOptions options)
+        {
+            try
+            {
+                return [.. model.RenderPrompt(ConversationJson.Parse(row.Text), options).TokenIds];
+            }
+            catch (ConversationException exception)
+            {
+                throw new ConversationException(exception.Problem, exception.TurnIndex, $"Column '{InputColumnName}', row {row.Position}: {exception.Message}", exception);
+            }
+            catch (PromptTooLongException exception)
+            {
+                throw TooLong(exception.TokenCount, exception.Limit, row);
+            }
+        }
+
+        private PromptTooLongException TooLong(int tokens, int limit, TextRow row) => new(tokens, limit,
+            $"It stands in column '{InputColumnName}', row {row.Position}. Shorten it{(settings.Options.PromptOverflow == PromptOverflow.Error ? $", or set {nameof(GenerationOptions.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}" : "")}.");
 
         public static List<TextOutput> Columns(Settings settings)
         {
@@ -71,6 +95,8 @@ public sealed class GenerateTextTransformer : GptTextTransformer
             ArgumentNullException.ThrowIfNull(options);
             options.Validate();
             SpecialTokensOption.Validate(options.SpecialTokens);
+            if (!Enum.IsDefined(options.PromptForm))
+                throw new ArgumentOutOfRangeException(nameof(options.PromptForm), options.PromptForm, $"{nameof(options.PromptForm)} is {options.PromptForm}; it must be {PromptForm.Text} or {PromptForm.Conversation}.");
             if (options.SamplesPerPrompt != 1)
                 throw new ArgumentException($"{nameof(options.SamplesPerPrompt)} is {options.SamplesPerPrompt}, and a row has room for one text; set it to 1, or call {nameof(GptModel)}.{nameof(GptModel.Generate)}.", nameof(settings));
             CheckNames([(settings.OutputColumnName, "outputColumnName"), (options.FinishReasonColumnName, nameof(options.FinishReasonColumnName)), (options.TokenCountColumnName, nameof(options.TokenCountColumnName))]);

@@ -1,0 +1,26 @@
+namespace MLNet.Gpt;
+
+/// <summary>What a chat client does where a call does not say.</summary>
+/// <remarks>Immutable; may be shared between threads.</remarks>
+public sealed record GptChatClientOptions
+{
+    /// <summary>The name that the client goes by, and that its answers carry. Default "gpt".</summary>
+    public string ModelId { get; init; } = "gpt";
+
+    /// <summary>
+    /// How answers are generated where a call leaves it open. Default: <see cref="GenerationOptions"/>'s own values, but <see cref="PromptOverflow.KeepTail"/>, with which the oldest
+    /// exchanges of a conversation that is too long are left out, never the system turn. With a fixed <see cref="GenerationOptions.Seed"/> the same conversation gets the same answer.
+    /// </summary>
+    public GenerationOptions Generation { get; init; } = new() { PromptOverflow = PromptOverflow.KeepTail };
+
+    /// <summary>Checks the values.</summary>
+    /// <exception cref="ArgumentException">A value is out of range.</exception>
+    public void Validate()
+    {
+        ArgumentException.ThrowIfNullOrEmpty(ModelId);
+        ArgumentNullException.ThrowIfNull(Generation);
+        Generation.Validate();
+        if (Generation.SamplesPerPrompt != 1)
+            throw new ArgumentException($"{nameof(GenerationOptions.SamplesPerPrompt)} is {Generation.SamplesPerPrompt}, and a chat client gives one answer; set it to 1.", nameof(Generation));
+    }
+}

@@ -1,0 +1,85 @@
+using System.Text;
+
+namespace MLNet.Gpt;
+
+// Candidate answers.
+public sealed partial class GptModel
+{
+    /// <summary>Scores candidate answers to prompts by their likelihood (Brown et al. 2020, section 2.4).</summary>
+    /// <param name="prompts">The prompts.</param>
+    /// <param name="choices">The candidates of each prompt: one or more.</param>
+    /// <param name="options">How to score; null for the defaults. The candidates that they name are not read, nor are the columns.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <returns>Scores for each prompt, in order.</returns>
+    /// <exception cref="ArgumentException">An option is out of range, the two lists have different lengths, or a candidate is blank or has no tokens of its own.</exception>
+    /// <exception cref="PromptTooLongException">A prompt does not fit the context and <see cref="ScoringOptions.Overflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IReadOnlyList<ChoiceScores> ScoreChoices(
+        IReadOnlyList<string> prompts, IReadOnlyList<IReadOnlyList<string>> choices, ScoreChoicesOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        ArgumentNullException.ThrowIfNull(choices);
+        options ??= new ScoreChoicesOptions();
+        if (prompts.Count != choices.Count) throw new ArgumentException($"There are {prompts.Count} prompts and candidates for {choices.Count}; give as many of both.", nameof(choices));
+
+        // 1. What the prompts make likely.
+        var requests = new List<ContinuationRequest>();
+        var places = new (int Request, int Continuation)[prompts.Count][];
+        for (int i = 0; i < prompts.Count; i++)
+        {
+            ArgumentNullException.ThrowIfNull(prompts[i]);
+            if (choices[i].Count == 0) throw new ArgumentException($"Prompt {i} has no candidate answers; give it one or more.", nameof(choices));
+            ScoreChoicesOptions.CheckChoices(choices[i], $"prompt {i}");
+            places[i] = AddRequests(requests, prompts[i], choices[i], options);
+        }
+
+        // 2. What is likely anyway: each candidate once.
+        Dictionary<string, (int Request, int Continuation)> anyway = [];
+        if (options.Normalization == ChoiceNormalization.Unconditional)
+        {
+            string[] distinct = [.. choices.SelectMany(list => list).Distinct(StringComparer.Ordinal)];
+            foreach ((string choice, (int, int) place) in distinct.Zip(AddRequests(requests, options.AnswerContext, distinct, options))) anyway.Add(choice, place);
+        }
+
+        // 3. All at once.
+        IReadOnlyList<IReadOnlyList<SequenceScore>> scores = ScoreContinuations(requests, options, cancellationToken);
+        SequenceScore At((int Request, int Continuation) place) => scores[place.Request][place.Continuation];
+        return [.. places.Select((row, i) =>
+        {
+            SequenceScore[] found = [.. row.Select(At)];
+            return new ChoiceScores(
+                choices[i],
+                [.. found.Select(score => score.LogLikelihood)],
+                [.. found.Select(score => score.TokenCount)],
+                [.. found.Select((score, c) => options.Normalization switch
+                {
+                    ChoiceNormalization.PerToken => score.LogLikelihood / score.TokenCount,
+                    ChoiceNormalization.PerByte => score.LogLikelihood / Encoding.UTF8.GetByteCount(choices[i][c]),
+                    ChoiceNormalization.Unconditional => score.LogLikelihood - At(anyway[choices[i][c]]).LogLikelihood,
+                    _ => score.LogLikelihood,
+                })]);
+        })];
+    }
+
+    internal IReadOnlyList<IReadOnlyList<SequenceScore>> ScoreContinuations(IReadOnlyList<ContinuationRequest> requests, ScoringOptions options, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        return ContinuationScorer.Score(Engine, requests, Tokenizer.EndOfTextId, options, cancellationToken);
+    }
+
+    // A context's tokens do not depend on what follows it, so that all candidates share one request and so its computation.
+    private (int Request, int Continuation)[] AddRequests(List<ContinuationRequest> requests, string prompt, IReadOnlyList<string> choices, ScoreChoicesOptions options)
+    {
+        int[] context = [];
+        var continuations = new int[choices.Count][];
+        for (int c = 0; c < choices.Count; c++)
+        {
+            (context, continuations[c]) = ContinuationTokens.Encode(Tokenizer, prompt, options.Separator + choices[c], options.SpecialTokens);
+            if (continuations[c].Length == 0)
+                throw new ArgumentException($"Candidate {c}, '{choices[c]}', adds no token to its prompt: the tokenizer joins the two. Set {nameof(options.Separator)} to a space or a line break.", nameof(choices));
+        }
+
+        requests.Add(new ContinuationRequest(context, continuations));
+        return [.. Enumerable.Range(0, choices.Count).Select(c => (requests.Count - 1, c))];
+    }
+}

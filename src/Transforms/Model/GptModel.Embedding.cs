@@ -1,0 +1,28 @@
+namespace MLNet.Gpt;
+
+// Embeddings.
+public sealed partial class GptModel
+{
+    /// <summary>Turns texts into vectors.</summary>
+    /// <param name="texts">The texts; an empty one stands for the end-of-text token.</param>
+    /// <param name="options">Pooling, truncation, batch size; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <returns>A vector of <see cref="GptConfig.EmbeddingSize"/> numbers for each text, in order, and what was cut off.</returns>
+    /// <exception cref="ArgumentException">An option is out of range, or a text is null.</exception>
+    /// <exception cref="PromptTooLongException">A text does not fit the context and <see cref="EmbeddingOptions.Truncation"/> is null.</exception>
+    /// <exception cref="HiddenStatesUnavailableException">The model gives no hidden states: an ONNX package of an earlier version or of another exporter.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IReadOnlyList<SequenceEmbedding> Embed(IReadOnlyList<string> texts, EmbedTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new EmbedTextOptions();
+        return EmbedTokens(EncodeAll(texts, options.SpecialTokens), options, cancellationToken);
+    }
+
+    internal IReadOnlyList<SequenceEmbedding> EmbedTokens(IReadOnlyList<int[]> texts, EmbeddingOptions options, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        IHiddenStateModel engine = Engine as IHiddenStateModel ?? throw new HiddenStatesUnavailableException(
+            Engine.GetType().Name, $"it does not implement {nameof(IHiddenStateModel)}.", $"Use {nameof(OnnxCausalModel)} or another engine that does.");
+        return SequenceEmbedder.Embed(engine, texts, Tokenizer.EndOfTextId, options, cancellationToken);
+    }
+}

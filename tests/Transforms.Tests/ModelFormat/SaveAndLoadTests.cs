@@ -39,16 +39,30 @@ public sealed class SaveAndLoadTests
     public void Every_option_comes_back()
     {
         using var folder = new TemporaryFolder();
-        using GptModel model = GptModel.FromOnnx(TestModels.WritePackage(folder));
+        string package = TestModels.WritePackage(folder);
+        (ChatTemplate.Default with { SystemMarker = null, UserMarker = "u", AssistantMarker = "a" }).Save(package);
+        using GptModel model = GptModel.FromOnnx(package);
         var generation = new GenerateTextOptions
         {
             MaxNewTokens = 7, MinNewTokens = 2, Temperature = 0.1f, TopK = 3, TopP = 0.7f, RepetitionPenalty = 1.3f, StopStrings = ["a b", "é\n"], StopTokenIds = [4, 5],
             StopAtEndOfText = false, Seed = -9, BatchSize = 3, PromptOverflow = PromptOverflow.KeepTail, SpecialTokens = SpecialTokenHandling.AsText,
-            FinishReasonColumnName = "Reason", TokenCountColumnName = "Count",
+            FinishReasonColumnName = "Reason", TokenCountColumnName = "Count", PromptForm = PromptForm.Conversation,
+        };
+        var embedding = new EmbedTextOptions
+        {
+            Pooling = EmbeddingPooling.LastToken, Normalize = false, Truncation = TextTruncation.HeadAndTail, BatchSize = 3, SpecialTokens = SpecialTokenHandling.Recognize,
+            TokenCountColumnName = "N", DroppedTokenCountColumnName = "D",
+        };
+        var choosing = new ScoreChoicesOptions
+        {
+            Choices = ["a", "b c"], Separator = "", Normalization = ChoiceNormalization.Unconditional, AnswerContext = "so ", SpecialTokens = SpecialTokenHandling.AsText,
+            ScoreColumnName = "S", LogLikelihoodColumnName = "L", PredictedIndexColumnName = "I", BatchSize = 2, Overflow = PromptOverflow.Error, MaxLogitBytes = 99,
         };
         var scoring = new ScoreTextOptions { BatchSize = 2, Overflow = PromptOverflow.KeepTail, MaxLogitBytes = 12_345, SpecialTokens = SpecialTokenHandling.AsText, PerplexityColumnName = null, TokenCountColumnName = "N" };
         AssertComesBack(new GenerateTextTransformer("Out", "In", model, generation), generation, loaded => loaded.Options, except: nameof(GenerationOptions.SamplesPerPrompt));
         AssertComesBack(new ScoreTextTransformer("Out", "In", model, scoring), scoring, loaded => loaded.Options);
+        AssertComesBack(new EmbedTextTransformer("Out", "In", model, embedding), embedding, loaded => loaded.Options);
+        AssertComesBack(new ScoreChoicesTransformer("Out", "In", model, choosing), choosing, loaded => loaded.Options, except: nameof(ScoreChoicesOptions.ChoicesColumnName));
         AssertComesBack(new TokenizeTextTransformer("Out", "In", model.Tokenizer, new() { SpecialTokens = SpecialTokenHandling.AsText }), new TokenizeTextOptions { SpecialTokens = SpecialTokenHandling.AsText }, loaded => loaded.Options);
 
         void AssertComesBack<TTransformer, TOptions>(TTransformer transformer, TOptions options, Func<TTransformer, TOptions> optionsOf, string? except = null)

@@ -108,6 +108,6 @@ public sealed class ContinuationScorerTests
     private static void AreClose(double[] expected, double[] found)
     {
         Assert.HasCount(expected.Length, found);
-        for (int i = 0; i < found.Length; i++) Assert.AreEqual(expected[i], found[i], 1e-6 * expected[i]); // float32 logits and log-probabilities
+        for (int i = 0; i < found.Length; i++) Assert.AreEqual(expected[i], found[i], 4e-6 * expected[i]); // up to six float32 log-probabilities of size 1 to 3, each off by 2^-23 at most, and their logits
     }
 }

@@ -127,7 +127,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
-        return TextColumnShape.Add(inputSchema, [new TextInput(_inputColumnName)], ScoreTextTransformer.OutputsOf(OutputColumnName, _inputColumnName, new()));
+        return TextColumnShape.Add(inputSchema, _inputColumnName, ScoreTextTransformer.OutputsOf(OutputColumnName, _inputColumnName, new()));
     }
 
     private GptTokenizer TrainTokenizer(IDataView input, CorpusOptions corpusOptions, Action<string> log)

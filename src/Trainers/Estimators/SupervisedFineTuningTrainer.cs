@@ -136,6 +136,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         GenerateTextOptions generation = _options.Generation;
         int? end = template?.EndOfTurnId(model.Tokenizer);
         if (end is { } id && !generation.StopTokenIds.Contains(id)) generation = generation with { StopTokenIds = [.. generation.StopTokenIds, id] };
+        if (template is not null) generation = generation with { PromptForm = PromptForm.Conversation }; // the column that was learned from
         return new(_outputColumnName, _inputColumnName, model, generation);
     }
 }

@@ -14,6 +14,10 @@ internal static class TextColumnShape
         return new SchemaShape([.. input.Where(column => outputs.All(output => output.Name != column.Name)), .. outputs.Select(ShapeOf)]);
     }
 
+    /// <summary>The same with one text column.</summary>
+    /// <exception cref="ColumnMismatchException">The input column is missing, or is not text.</exception>
+    public static SchemaShape Add(SchemaShape input, string inputColumnName, IReadOnlyList<TextOutput> outputs) => Add(input, [new TextInput(inputColumnName)], outputs);
+
     private static void Check(SchemaShape input, TextInput wanted)
     {
         SchemaShape.Column[] found = [.. input.Where(column => column.Name == wanted.Name)];

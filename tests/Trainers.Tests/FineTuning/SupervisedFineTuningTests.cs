@@ -150,10 +150,15 @@ public sealed class SupervisedFineTuningTests
         {
             Text = ConversationJson.Write([ConversationTurn.User($"{(char)('a' + (i % 3))}"), ConversationTurn.Assistant($"{(char)('d' + (i % 3))}")]),
         }));
-        using GptSupervisedFineTuningTransformer fitted = Ml.Gpt().Trainers.SupervisedFineTuning("Answer", "Text", Options with { ChatTemplate = template, Epochs = 60, Optimizer = new() { LearningRate = 1e-2, WarmupSteps = 0 }, ResidualDropout = 0 }).Fit(conversations);
+        using GptSupervisedFineTuningTransformer fitted = Ml.Gpt().Trainers.SupervisedFineTuning("Answer", "Text", Options with { ChatTemplate = template, Epochs = 60, Optimizer = new() { LearningRate = 1e-2, WarmupSteps = 0 }, ResidualDropout = 0, Generation = new() { MaxNewTokens = 6, Temperature = 0 } }).Fit(conversations);
         Assert.AreEqual(template, fitted.Model.ChatTemplate);
         foreach ((string user, string assistant) in ((string, string)[])[("a", "d"), ("b", "e"), ("c", "f")])
+        {
             Assert.AreEqual(assistant, fitted.Model.Generate($"U:{user}{GptTokenizer.EndOfText}A:", new() { MaxNewTokens = 6, Temperature = 0 }));
+            Assert.AreEqual(assistant, fitted.Model.Chat([ConversationTurn.User(user)], new() { MaxNewTokens = 6, Temperature = 0 }).Text);
+            IDataView asked = Ml.Data.LoadFromEnumerable([new Conversation { Text = ConversationJson.Write([ConversationTurn.User(user)]) }]);
+            Assert.AreEqual(assistant, fitted.Transform(asked).GetColumn<string>("Answer").Single());
+        }
     }
 
     [TestMethod]

@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>Computes how likely a causal language model finds continuations of contexts: ln p(continuation | context).</summary>
 /// <remarks>
-/// Thread-safe. A context is computed once for all its continuations, which then share its keys and values. Where a context and a continuation together have more tokens than
+/// Thread-safe. A context is computed once for its continuations, at most <see cref="ScoringOptions.BatchSize"/> at a time, which then share its keys and values. Where a context and a continuation together have more tokens than
 /// the context length and one, the context loses its beginning, as in EleutherAI's lm-evaluation-harness.
 /// </remarks>
 public static class ContinuationScorer
@@ -157,7 +157,7 @@ public static class ContinuationScorer
         int longest = request.Continuations.Max(tokens => tokens.Length);
         if (context.Length + longest <= limit)
         {
-            yield return new Group(context, [.. request.Continuations.Zip(targets)]);
+            foreach ((int[], float[])[] chunk in request.Continuations.Zip(targets).Chunk(options.BatchSize)) yield return new Group(context, chunk);
             yield break;
         }
 

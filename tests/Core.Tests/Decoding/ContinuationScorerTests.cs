@@ -50,6 +50,9 @@ public sealed class ContinuationScorerTests
         using HistoryModel model = Model();
         Score(model, [new([0, 1, 2, 0], [[0, 1], [1, 1], [2, 1]])]);
         CollectionAssert.AreEqual(new[] { 1, 3 }, model.RowsOfCalls); // one row for the context, three for what follows
+        model.RowsOfCalls.Clear();
+        Score(model, [new([0, 1, 2, 0], [[0, 1], [1, 1], [2, 1]])], new ScoringOptions { BatchSize = 2 });
+        CollectionAssert.AreEqual(new[] { 1, 2, 1, 1 }, model.RowsOfCalls); // no more than two at a time
     }
 
     [TestMethod]

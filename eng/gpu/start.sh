@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Unpacks the bundle whose pieces lie beside this file and runs it.
 #
-#   start.sh [options of run.sh]       GPT_GPU_FOLDER: where to unpack (default /tmp/mlnet-gpt-gpu-run)
+#   start.sh [options of run.sh]       GPT_GPU_FOLDER: where to unpack (default: the folder unpacked beside it)
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-folder="${GPT_GPU_FOLDER:-/tmp/mlnet-gpt-gpu-run}"
+folder="${GPT_GPU_FOLDER:-$here/unpacked}"
 python="${PYTHON:-python3}"
 
 (cd "$here" && sha256sum --check --quiet SHA256SUMS) || { echo "start: a piece of the bundle is missing or damaged; copy it again." >&2; exit 1; }

@@ -1,6 +1,7 @@
 using MLNet.Gpt.Benchmarks;
 
 // One class a benchmark; benchmarks/run.sh chooses one by name and has done the set-up.
+if (args is [ResumeBenchmark.ChildName, var folder]) return ResumeBenchmark.RunChild(folder);
 var options = new BenchmarkArguments(args.Skip(1));
 switch (args.FirstOrDefault())
 {
@@ -10,6 +11,7 @@ switch (args.FirstOrDefault())
     case "scaling": return ScalingBenchmark.Run(options);
     case "memory": return MemoryBenchmark.Run(options);
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
+    case "resume": return ResumeBenchmark.Run(options);
     default:
         Console.Error.WriteLine($"There is no benchmark '{args.FirstOrDefault()}'. Run benchmarks/run.sh list.");
         return 2;

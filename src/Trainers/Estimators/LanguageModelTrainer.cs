@@ -36,6 +36,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
     /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
     /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
     /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
+    /// <exception cref="ConcurrentWriteException">Another run is under way in the run folder.</exception>
     /// <exception cref="RunExistsException">The run folder holds a run, and <see cref="LanguageModelOptions.Resume"/> is off.</exception>
     /// <exception cref="ResumeMismatchException">The run to resume had other options.</exception>
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
@@ -87,20 +88,17 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         string dataHash = HashOf(corpus.Train.Path);
         IReadOnlyList<int>? microBatches = resumed is null ? null : TrainingPlan.Recorded(options, resumed.MicroBatchSizes);
         if (resumed is not null) resumed.RequireSame(FolderOf(TrainingPlan.Of(options, microBatches ?? TrainingPlan.StagesOf(options).Select(static s => s.BatchSize).ToArray()))!);
-        GptNetwork network;
-        if (resumed is null)
-        {
-            network = new(options.Model, device, seed, precision, options.ResidualInitializerScale);
-        }
-        else
-        {
-            using GptCheckpoint weights = GptCheckpoint.Open(last!);
-            network = GptNetwork.FromWeights(weights, device, precision);
-        }
-
-        // 4. Train, and wrap what comes out.
+        GptNetwork? network = null;
         try
         {
+            using (GptCheckpoint? weights = last is null ? null : GptCheckpoint.Open(last))
+            {
+                network = weights is null
+                    ? new(options.Model, device, seed, precision, options.ResidualInitializerScale)
+                    : GptNetwork.FromWeights(weights, device, precision);
+            }
+
+            // 4. Train, and wrap what comes out.
             if (microBatches is null && TrainingPlan.NeedsSearch(options)) microBatches = MicroBatchSearch.Find(network, options, Log);
             TrainingPlan plan = TrainingPlan.Of(options, microBatches);
             LogPlan(options, plan, network, trainingRows, validationRows, Log);
@@ -114,9 +112,16 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
             var model = new GptModel(new TorchCausalModel(GptNetwork.FromWeights(network, device, GptPrecision.Float32, trainable: false)), tokenizer);
             return new(_context.Gpt().Transforms.ScoreText(OutputColumnName, _inputColumnName, model).Fit(trainSet), model, result);
         }
+        catch (Exception e) when (OutOfMemory.Is(e, out long? requested))
+        {
+            // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
+            int rows = options.MicroBatchSize.IsAuto ? 1 : options.MicroBatchSize.Rows ?? options.BatchSize;
+            throw new TrainingOutOfMemoryException(device, rows, options.Model.ContextLength,
+                MemoryEstimate.Of(options.Model, precision, device, rows, options.Model.ContextLength, options.AverageDecay > 0), requested, null, last, e);
+        }
         finally
         {
-            network.Dispose();
+            network?.Dispose();
         }
 
         RunFolder? FolderOf(TrainingPlan plan) => options.RunFolder is null ? null

@@ -5,11 +5,13 @@ internal sealed class RunSpace : IDisposable
 {
     private readonly string _folder;
     private readonly bool _temporary;
+    private readonly WriteLock? _lock;
 
-    private RunSpace(string folder, bool temporary)
+    private RunSpace(string folder, bool temporary, WriteLock? held)
     {
         _folder = folder;
         _temporary = temporary;
+        _lock = held;
     }
 
     /// <summary>The training corpus.</summary>
@@ -21,30 +23,37 @@ internal sealed class RunSpace : IDisposable
     /// <summary>Creates the folder, or makes sure that it is this run's.</summary>
     /// <exception cref="RunExistsException">The folder holds a run, and resuming is off.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
+    /// <exception cref="ConcurrentWriteException">Another run is under way in the folder.</exception>
     public static RunSpace Prepare(string? runFolder, bool resume)
     {
-        if (runFolder is null) return new(Directory.CreateTempSubdirectory("mlnet-gpt-").FullName, temporary: true);
+        if (runFolder is null) return new(Directory.CreateTempSubdirectory("mlnet-gpt-").FullName, temporary: true, held: null);
         string folder = Path.GetFullPath(runFolder);
         if (!resume && Directory.Exists(Path.Combine(folder, "checkpoints")))
             throw new RunExistsException(folder);
         try
         {
             Directory.CreateDirectory(folder);
-            string probe = Path.Combine(folder, $".{Guid.NewGuid():N}");
-            File.WriteAllBytes(probe, []);
-            File.Delete(probe);
-            if (!resume) File.Delete(Path.Combine(folder, "metrics.jsonl"));
+            WriteLock held = WriteLock.Take(Path.Combine(folder, "run"));   // a file: it shows that the folder can be written, too
+            try
+            {
+                if (!resume) File.Delete(Path.Combine(folder, "metrics.jsonl"));
+                return new(folder, temporary: false, held);
+            }
+            catch
+            {
+                held.Dispose();
+                throw;
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new FolderNotWritableException(folder, e);
         }
-
-        return new(folder, temporary: false);
     }
 
     public void Dispose()
     {
+        _lock?.Dispose();
         if (_temporary) Directory.Delete(_folder, recursive: true);
     }
 }

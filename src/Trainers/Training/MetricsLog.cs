@@ -17,6 +17,9 @@ internal sealed class MetricsLog(string folder)
     /// <exception cref="FolderNotWritableException">The file can't be written.</exception>
     public void Add(TrainingProgress progress) => Write(LinesPath, path => File.AppendAllText(path, ToLine(progress)));
 
+    /// <summary>Begins anew: a run that was killed before its first checkpoint may have left reports.</summary>
+    public void Clear() => File.Delete(LinesPath);
+
     /// <summary>Reads the reports that a checkpoint's state has behind it, and drops the others from the file: the resumed run will write them again.</summary>
     /// <exception cref="CorruptFileException">The first line is not a report.</exception>
     public IReadOnlyList<TrainingProgress> Resume(TrainingState state)

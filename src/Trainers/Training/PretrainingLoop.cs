@@ -49,6 +49,7 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
         using WeightAverage? average = options.AverageDecay > 0 ? new(network, options.AverageDecay) : null;
         using BestWeights? best = options.ReturnBest && validation is not null && options.EvaluationInterval > 0 ? new() : null;
         if (resumed is not null) Resume(resumed, optimizer, average, best);
+        else folder?.Metrics.Clear();
         _firstStep = _state.Step;
         _peakFlops = options.PeakFlops ?? DevicePeak.Measure(network.Device, network.Precision);
         using TensorBoardLog? tensorBoard = _tensorBoard = options.TensorBoard ? new(folder!.TensorBoardFolder, _state.Step) : null;
@@ -243,9 +244,11 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
     private double Evaluate(WeightAverage? average, BestWeights? best)
     {
         if (validation is null) return double.NaN;
-        average?.Exchange();
+        bool exchanged = false;
         try
         {
+            average?.Exchange();
+            exchanged = average is not null;
             double loss = Evaluation.MeanLoss(network, validation, options.EvaluationRows, _plan.EvaluationRows, options.CancellationToken);
             _state = _state with { ValidationLoss = loss };
             if (!(loss >= _state.BestValidationLoss))
@@ -264,7 +267,7 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
         }
         finally
         {
-            average?.Exchange();
+            if (exchanged) average!.Exchange();
         }
     }
 

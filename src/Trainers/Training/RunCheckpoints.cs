@@ -74,6 +74,7 @@ public static class RunCheckpoints
         // What a process left that was killed while it wrote or removed a checkpoint of another step.
         foreach (string remains in Directory.EnumerateDirectories(FolderOf(runFolder), $".{Prefix}*"))
             Directory.Delete(remains, recursive: true);
+        foreach (string held in Directory.EnumerateFiles(FolderOf(runFolder), $".{Prefix}*.lock")) File.Delete(held);
     }
 
     private static void Remove(string path)

@@ -17,14 +17,24 @@ internal sealed class TensorBoardLog : IDisposable
     /// <summary>Creates an event file, which begins at a step: TensorBoard drops what older files of the folder have from there on.</summary>
     /// <param name="folder">The folder; created where it is missing.</param>
     /// <param name="firstStep">The updates made before.</param>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
     public TensorBoardLog(string folder, int firstStep)
     {
-        Directory.CreateDirectory(folder);
         double now = Now();
         string stem = string.Create(CultureInfo.InvariantCulture, $"events.out.tfevents.{(long)now:D10}.{Environment.MachineName}.{Environment.ProcessId}");
         int number = 0;
         while (File.Exists(PathOf(number))) number++;
-        _file = new(PathOf(number), FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0);
+        try
+        {
+            Directory.CreateDirectory(folder);
+            _file = new(PathOf(number), FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw IOErrors.OnWriting(e, PathOf(number), folder);
+        }
+
         Write(Event(now, 0, static e => e.Text(3, "brain.Event:2")));                                   // file_version
         Write(Event(now, firstStep, static e => e.Message(7, static log => log.Integer(1, 1))));        // session_log { status: START }
 
@@ -32,6 +42,7 @@ internal sealed class TensorBoardLog : IDisposable
     }
 
     /// <summary>Writes the numbers of a report; those that are null or not finite are left out.</summary>
+    /// <exception cref="DiskFullException">There is no room.</exception>
     public void Add(int step, IEnumerable<(string Tag, double? Value)> scalars)
     {
         (string Tag, double? Value)[] known = [.. scalars.Where(static s => s.Value is { } v && double.IsFinite(v))];
@@ -62,7 +73,14 @@ internal sealed class TensorBoardLog : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(8), Checksum(record.AsSpan(0, 8)));
         data.CopyTo(record, 12);
         BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(12 + data.Length), Checksum(data));
-        _file.Write(record);
+        try
+        {
+            _file.Write(record);
+        }
+        catch (IOException e)
+        {
+            throw IOErrors.OnWriting(e, _file.Name, Path.GetDirectoryName(_file.Name)!);
+        }
     }
 
     /// <summary>CRC-32C, rotated and offset: the masked form of TensorFlow's record files.</summary>

@@ -82,6 +82,44 @@ public sealed class DeferredUpdateTests
     }
 
     [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void A_checkpoint_right_after_a_skipped_update_resumes_bit_for_bit(bool immediate)
+    {
+        (float[] Weights, double[] Losses) Train(bool stop)
+        {
+            using var fixture = new TrainingFixture();
+            using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
+            RunFolder folder = fixture.RunFolder(fixture.Options);
+            Directory.CreateDirectory(folder.Path);
+            using var cancel = new CancellationTokenSource();
+            var loop = new PretrainingLoop(network, fixture.TrainingRows, fixture.ValidationRows, fixture.Options with { CancellationToken = cancel.Token }, TrainingFixture.Seed, folder, fixture.Log.Add)
+            {
+                Immediate = immediate,
+                StepStarting = step =>
+                {
+                    if (step != 6) return;
+                    using (torch.no_grad())
+                    using (torch.NewDisposeScope()) network.Parameters.GradientSum.narrow(0, 3, 1).fill_(float.PositiveInfinity);   // into the seventh update
+                    if (stop) cancel.Cancel();
+                },
+            };
+            PretrainingResult result = loop.Run(null);
+            Assert.AreEqual(1, result.SkippedUpdates);
+            if (!stop) return ([.. network.Parameters.Master.data<float>()], [.. result.History.Select(static p => p.Loss)]);
+            Assert.AreEqual(7, result.Steps);
+            (float[] weights, PretrainingResult rest) = fixture.Train(fixture.Options with { Resume = true }, toFolder: true, immediate: immediate);
+            Assert.AreEqual(1, rest.SkippedUpdates);
+            return (weights, [.. rest.History.Select(static p => p.Loss)]);
+        }
+
+        (float[] whole, double[] losses) = Train(stop: false);
+        (float[] resumed, double[] resumedLosses) = Train(stop: true);
+        CollectionAssert.AreEqual(losses, resumedLosses);
+        CollectionAssert.AreEqual(whole, resumed);
+    }
+
+    [TestMethod]
     public void Skipped_updates_are_named_at_the_next_report_and_the_limit_stops_the_run_there()
     {
         using var fixture = new TrainingFixture();

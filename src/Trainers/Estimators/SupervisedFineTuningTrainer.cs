@@ -30,6 +30,8 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         _options = options.Validate();
         if (!options.Generation.StopAtEndOfText)
             throw new ArgumentException("Generation.StopAtEndOfText is false, and a completion ends with a token that generation has to stop at; leave it true.", nameof(options));
+        if (completionColumnName is not null && options.Generation.PromptForm != PromptForm.Text)
+            throw new ArgumentException($"Generation.PromptForm is {options.Generation.PromptForm}, and the prompts of a prompt column are texts; leave it at Text, or name one conversation column.", nameof(options));
         if (completionColumnName is not null && options.ChatTemplate is not null)
             throw new ArgumentException("ChatTemplate is set, and a prompt and a completion column are read, which need none; leave it null, or name one conversation column.", nameof(options));
     }
@@ -130,13 +132,10 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         return heldOut;
     }
 
-    /// <summary>Generation ends where a completion ended in training: at the end-of-text token, or at the one that ends a turn.</summary>
-    private GenerateTextTransformer Generator(GptModel model, ChatTemplate? template)
-    {
-        GenerateTextOptions generation = _options.Generation;
-        int? end = template?.EndOfTurnId(model.Tokenizer);
-        if (end is { } id && !generation.StopTokenIds.Contains(id)) generation = generation with { StopTokenIds = [.. generation.StopTokenIds, id] };
-        if (template is not null) generation = generation with { PromptForm = PromptForm.Conversation }; // the column that was learned from
-        return new(_outputColumnName, _inputColumnName, model, generation);
-    }
+    /// <summary>
+    /// Prompts mean what they meant in training. Generation ends where a completion ended there: at the end-of-text token, or at the one that ends a
+    /// turn, which the model's chat template names.
+    /// </summary>
+    private GenerateTextTransformer Generator(GptModel model, ChatTemplate? template) => new(
+        _outputColumnName, _inputColumnName, model, _options.Generation with { PromptForm = template is null ? PromptForm.Text : PromptForm.Conversation });
 }

@@ -95,7 +95,7 @@ public sealed record SupervisedFineTuningOptions
     /// <summary>Updates in a row that are skipped because the loss or the gradient is not finite, before the run stops with a <see cref="TrainingDivergedException"/>; 0 stops at the first. Default 10.</summary>
     public int MaxSkippedUpdates { get; init; } = 10;
 
-    /// <summary>How the fitted transformer generates. Default: 128 tokens at most, drawn from the model's own distribution. Generation ends at the token that ends a completion.</summary>
+    /// <summary>How the fitted transformer generates. Default: 128 tokens at most, drawn from the model's own distribution. Generation ends at the token that ends a completion. A conversation column's fitted transformer reads conversations that end with the user, whatever <see cref="GenerateTextOptions.PromptForm"/> says.</summary>
     public GenerateTextOptions Generation { get; init; } = new();
 
     /// <summary>Seeds an adapter, the order of the examples and dropout. Null (the default) means the MLContext's seed, or 0 without one.</summary>

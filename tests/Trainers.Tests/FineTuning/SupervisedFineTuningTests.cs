@@ -176,6 +176,7 @@ public sealed class SupervisedFineTuningTests
         Refused(Options with { SpecialTokens = SpecialTokenHandling.AsText }, "SpecialTokens");
         Refused(Options with { Resume = true }, "RunFolder");
         Refused(Options with { ChatTemplate = ChatTemplate.Default }, "options");
+        Refused(Options with { Generation = new() { PromptForm = PromptForm.Conversation } }, "options");
         Refused(Options with { Generation = new() { StopAtEndOfText = false } }, "options");
 
         static void Refused(SupervisedFineTuningOptions options, string name) =>

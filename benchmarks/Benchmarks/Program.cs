@@ -12,6 +12,7 @@ switch (args.FirstOrDefault())
     case "memory": return MemoryBenchmark.Run(options);
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);
+    case "classify": return ClassifyBenchmark.Run(options);
     default:
         Console.Error.WriteLine($"There is no benchmark '{args.FirstOrDefault()}'. Run benchmarks/run.sh list.");
         return 2;

@@ -25,15 +25,22 @@ internal static partial class SdkDocumentation
     }
 
     /// <summary>The text of every summary, in the order of files and members.</summary>
-    public static IEnumerable<string> ReadSummaries(string folder)
+    public static IEnumerable<string> ReadSummaries(string folder) => ReadMembers(folder).Select(static member => member.Summary);
+
+    /// <summary>Each member's name ("M:System.String.Join(…)") with the text of its summary, in the order of files and members.</summary>
+    public static IEnumerable<(string Member, string Summary)> ReadMembers(string folder)
     {
         foreach (string file in Directory.EnumerateFiles(folder, "*.xml").Order(StringComparer.Ordinal))
         {
             using var reader = XmlReader.Create(file, new XmlReaderSettings { DtdProcessing = DtdProcessing.Prohibit });
-            while (reader.ReadToFollowing("summary"))
+            string member = "";
+            while (reader.Read())
             {
+                if (reader.NodeType != XmlNodeType.Element) continue;
+                if (reader.Name == "member") member = reader.GetAttribute("name") ?? "";
+                if (reader.Name != "summary") continue;
                 string text = PlainText(reader.ReadSubtree());
-                if (text.Length > 0) yield return text;
+                if (text.Length > 0) yield return (member, text);
             }
         }
     }

@@ -70,8 +70,33 @@ public static class OnnxExporter
         ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
         options ??= new OnnxExportOptions();
         options.Validate();
-        string config = GptConfigJson.Write(weights.Config, options.EndOfTextId);
-        var writer = new OnnxModelWriter(ModelHeader(config, options), GptGraph.Build(weights.Config), weights);
+        WriteFiles(GptConfigJson.Write(weights.Config, options.EndOfTextId), GptGraph.Build(weights.Config), weights, packageFolder, options);
+    }
+
+    /// <summary>
+    /// Writes a GPT with a task head as a package: <c>input_ids</c> and <c>attention_mask</c> in, <c>logits</c> out, no key/value cache. Rows
+    /// are padded on the right; the head reads at each row's last token.
+    /// </summary>
+    /// <param name="weights">The model's weights; each is read once.</param>
+    /// <param name="packageFolder">The folder; created where it is missing. Other files in it, such as a tokenizer's, stay.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
+    /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="ArgumentException">An option, the head, or a value of the configuration is outside its range.</exception>
+    public static void WriteClassifier(IClassifierWeights weights, string packageFolder, OnnxExportOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(weights);
+        ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
+        options ??= new OnnxExportOptions();
+        options.Validate();
+        string config = ClassifierConfigJson.Write(weights.Config, weights.Head, options.EndOfTextId);
+        WriteFiles(config, GptGraph.BuildClassifier(weights.Config, weights.Head), new ClassifierGraphWeights(weights), packageFolder, options);
+    }
+
+    private static void WriteFiles(string config, GraphBuilder graph, IGptWeights weights, string packageFolder, OnnxExportOptions options)
+    {
+        var writer = new OnnxModelWriter(ModelHeader(config, options), graph, weights);
         string modelPath = Path.Combine(packageFolder, OnnxPackageLayout.ModelFile), dataPath = Path.Combine(packageFolder, OnnxPackageLayout.DataFile);
 
         AtomicFile.Write(Path.Combine(packageFolder, OnnxPackageLayout.ConfigFile), stream => stream.Write(Encoding.UTF8.GetBytes(config)));

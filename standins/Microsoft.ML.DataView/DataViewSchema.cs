@@ -105,7 +105,7 @@ public sealed class DataViewSchema : IReadOnlyList<DataViewSchema.Column>
 
         internal static Annotations Empty { get; } = new(new([]), []);
 
-        internal DataViewSchema Schema { get; }
+        public DataViewSchema Schema { get; }
 
         internal ValueGetter<TValue> GetGetter<TValue>(Column column)
         {

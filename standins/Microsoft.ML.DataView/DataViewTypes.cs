@@ -51,14 +51,14 @@ public sealed class NumberDataViewType : PrimitiveDataViewType
     public static NumberDataViewType Int64 { get; } = new(typeof(long));
     internal static NumberDataViewType UInt64 { get; } = new(typeof(ulong));
     public static NumberDataViewType Single { get; } = new(typeof(float));
-    internal static NumberDataViewType Double { get; } = new(typeof(double));
+    public static NumberDataViewType Double { get; } = new(typeof(double));
 
     public override bool Equals(DataViewType other) => other == this;
 
     public override string ToString() => RawType.Name;
 }
 
-internal sealed class BooleanDataViewType : PrimitiveDataViewType
+public sealed class BooleanDataViewType : PrimitiveDataViewType
 {
     private BooleanDataViewType() : base(typeof(bool)) { }
 

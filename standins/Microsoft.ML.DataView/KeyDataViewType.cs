@@ -14,7 +14,7 @@ public sealed class KeyDataViewType : PrimitiveDataViewType
 
     public KeyDataViewType(Type type, int count) : this(type, count > 0 ? (ulong)count : 0) { }
 
-    internal ulong Count { get; }
+    public ulong Count { get; }
 
     internal static bool IsValidDataType(Type type) => MaxCount(type) != 0;
 

@@ -78,7 +78,12 @@ internal static class CheckpointConfig
         int Required(string name) => json.Int32(name) ?? throw json.Wrong(name, null, "a whole number");
     }
 
-    public static void Write(Stream stream, GptConfig config, int? endOfTextId)
+    /// <param name="stream">Receives the JSON.</param>
+    /// <param name="config">The network's shape, as it is written.</param>
+    /// <param name="endOfTextId">The tokenizer's end-of-text token, where it is known.</param>
+    /// <param name="architecture">What stands behind the family's name in "architectures": what the model is for.</param>
+    /// <param name="writeMore">Writes further properties.</param>
+    public static void Write(Stream stream, GptConfig config, int? endOfTextId, string architecture = "LMHeadModel", Action<Utf8JsonWriter>? writeMore = null)
     {
         bool postNorm = config.BlockForm == GptBlockForm.PostNorm, banded = config.AttentionPattern != GptAttentionPattern.Dense;
         string type = banded || (postNorm && config.InnerSize != 4 * config.EmbeddingSize) ? Own : postNorm ? Gpt1 : Gpt2;
@@ -86,7 +91,7 @@ internal static class CheckpointConfig
         json.WriteStartObject();
         json.WriteString("model_type", type);
         json.WriteStartArray("architectures");
-        json.WriteStringValue(type switch { Gpt2 => "GPT2LMHeadModel", Gpt1 => "OpenAIGPTLMHeadModel", _ => "MLNetGptLMHeadModel" });
+        json.WriteStringValue((type switch { Gpt2 => "GPT2", Gpt1 => "OpenAIGPT", _ => "MLNetGpt" }) + architecture);
         json.WriteEndArray();
         json.WriteNumber("vocab_size", config.VocabularySize);
         json.WriteNumber("n_positions", config.ContextLength);
@@ -134,6 +139,7 @@ internal static class CheckpointConfig
         }
 
         json.WriteString("torch_dtype", "float32");
+        writeMore?.Invoke(json);
         json.WriteEndObject();
     }
 

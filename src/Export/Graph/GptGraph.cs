@@ -12,7 +12,7 @@ namespace MLNet.Gpt;
 /// (residual sum, bias and normalisation in one pass), FastGelu (bias and GELU-tanh) and FusedMatMul (the tied head without a transposed copy
 /// in the graph) are ONNX Runtime's; with them a block has ten nodes, and at one row a node's dispatch is a cost of its own.
 /// </remarks>
-internal sealed class GptGraph
+internal sealed partial class GptGraph
 {
     /// <summary>The first opset with Attention.</summary>
     public const long OpsetVersion = 23;
@@ -23,11 +23,12 @@ internal sealed class GptGraph
     private readonly GptConfig config;
     private readonly Dictionary<string, GptParameterInfo> parameters;
     private readonly GraphBuilder graph = new("gpt");
+    private bool cached = true;
 
-    private GptGraph(GptConfig config)
+    private GptGraph(GptConfig config, params IEnumerable<GptParameterInfo> more)
     {
         this.config = config;
-        parameters = GptParameterLayout.Of(config).ToDictionary(static parameter => parameter.Name);
+        parameters = GptParameterLayout.Of(config).Concat(more).ToDictionary(static parameter => parameter.Name);
     }
 
     /// <summary>Builds the graph.</summary>
@@ -122,12 +123,14 @@ internal sealed class GptGraph
         string product = graph.Node(h + "c_attn", "MatMul", [x, Weight(h + "c_attn.weight")]);
         string qkv = graph.Node(h + "qkv", "Add", [product, Weight(h + "c_attn.bias")]);                                  // (B, T, 3C)
         string q = graph.Node(h + "split", "Split", "", [qkv], [h + "q", h + "k", h + "v"], Attribute("axis", -1L), Attribute("num_outputs", 3L));
-        string context = graph.Node(h + "context", "Attention", "",
-            [q, h + "k", h + "v", bias, OnnxPackageLayout.PastKey(layer), OnnxPackageLayout.PastValue(layer)],
-            [h + "context", OnnxPackageLayout.PresentKey(layer), OnnxPackageLayout.PresentValue(layer)],                                            // (B, T, C), (B, H, S, D) twice
-            Attribute("q_num_heads", config.HeadCount), Attribute("kv_num_heads", config.HeadCount));
+        string context = cached ? AttendWithCache(layer, h, q, bias) : AttendCausally(h, q, bias);                        // (B, T, C)
         return graph.Node(h + "c_proj", "MatMul", [context, Weight(h + "c_proj.weight")]);                                // (B, T, C)
     }
+
+    private string AttendWithCache(int layer, string h, string q, string bias) => graph.Node(h + "context", "Attention", "",
+        [q, h + "k", h + "v", bias, OnnxPackageLayout.PastKey(layer), OnnxPackageLayout.PastValue(layer)],
+        [h + "context", OnnxPackageLayout.PresentKey(layer), OnnxPackageLayout.PresentValue(layer)],                      // (B, T, C), (B, H, S, D) twice
+        Attribute("q_num_heads", config.HeadCount), Attribute("kv_num_heads", config.HeadCount));
 
     /// <summary>The feed-forward layer of a block, up to its second projection's product.</summary>
     private string FeedForward(string h, string x)

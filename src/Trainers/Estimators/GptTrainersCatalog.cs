@@ -73,4 +73,58 @@ public sealed class GptTrainersCatalog
     /// <exception cref="ArgumentException">An option is outside its range, or two do not fit together.</exception>
     public SupervisedFineTuningTrainer SupervisedFineTuning(string outputColumnName, string conversationColumnName, SupervisedFineTuningOptions options) =>
         new(_context, outputColumnName, conversationColumnName, completionColumnName: null, options);
+
+    /// <summary>Fine-tunes a GPT to classify texts (Radford et al. 2018, section 3.2).</summary>
+    /// <param name="labelColumnName">The label: a key, as MapValueToKey makes it.</param>
+    /// <param name="textColumnName">The text column.</param>
+    /// <param name="pretrained">The pretrained model, which stays the caller's.</param>
+    /// <param name="epochs">Passes over the training set, 1 or more.</param>
+    /// <param name="learningRate">The learning rate after the warm-up, above 0.</param>
+    /// <param name="auxiliaryLossWeight">λ, the weight of the auxiliary language-model loss; 0 switches it off.</param>
+    /// <exception cref="ArgumentException">A value is outside its range.</exception>
+    public SupervisedTaskTrainer TextClassification(string labelColumnName, string textColumnName, GptModel pretrained, int epochs = 3, double learningRate = 6.25e-5, double auxiliaryLossWeight = 0.5) =>
+        TextClassification(labelColumnName, textColumnName, new SupervisedTaskOptions { Pretrained = pretrained, Epochs = epochs, LearningRate = learningRate, AuxiliaryLossWeight = auxiliaryLossWeight });
+
+    /// <summary>Fine-tunes a GPT to classify texts (Radford et al. 2018, section 3.2).</summary>
+    /// <param name="labelColumnName">The label: a key, as MapValueToKey makes it.</param>
+    /// <param name="textColumnName">The text column.</param>
+    /// <param name="options">How, and from which model.</param>
+    /// <param name="scoreColumnName">The column to add for the classes' probabilities.</param>
+    /// <exception cref="ArgumentException">An option is outside its range, or two do not fit together.</exception>
+    public SupervisedTaskTrainer TextClassification(string labelColumnName, string textColumnName, SupervisedTaskOptions options, string scoreColumnName = "Score") =>
+        new(_context, new(SupervisedTask.TextClassification, IsRegression: false, labelColumnName, [textColumnName], scoreColumnName), options);
+
+    /// <summary>Fine-tunes a GPT to tell how a hypothesis stands to a premise (Radford et al. 2018, section 3.3).</summary>
+    /// <param name="labelColumnName">The label: a key, as MapValueToKey makes it.</param>
+    /// <param name="premiseColumnName">The text column of the premises.</param>
+    /// <param name="hypothesisColumnName">The text column of the hypotheses.</param>
+    /// <param name="options">How, and from which model.</param>
+    /// <param name="scoreColumnName">The column to add for the classes' probabilities.</param>
+    /// <exception cref="ArgumentException">An option is outside its range, or two do not fit together.</exception>
+    public SupervisedTaskTrainer TextEntailment(string labelColumnName, string premiseColumnName, string hypothesisColumnName, SupervisedTaskOptions options, string scoreColumnName = "Score") =>
+        new(_context, new(SupervisedTask.TextEntailment, IsRegression: false, labelColumnName, [premiseColumnName, hypothesisColumnName], scoreColumnName), options);
+
+    /// <summary>Fine-tunes a GPT to compare two texts; their order makes no difference (Radford et al. 2018, section 3.3).</summary>
+    /// <param name="labelColumnName">The label: a Single to be predicted as a number, or with <paramref name="classes"/> a key.</param>
+    /// <param name="firstColumnName">The column of one text.</param>
+    /// <param name="secondColumnName">The column of the other.</param>
+    /// <param name="options">How, and from which model.</param>
+    /// <param name="classes">False (the default): a number, such as a degree of likeness. True: classes, such as paraphrase or not.</param>
+    /// <param name="scoreColumnName">The column to add for the number, or the classes' probabilities.</param>
+    /// <exception cref="ArgumentException">An option is outside its range, or two do not fit together.</exception>
+    public SupervisedTaskTrainer SentenceSimilarity(string labelColumnName, string firstColumnName, string secondColumnName, SupervisedTaskOptions options, bool classes = false, string scoreColumnName = "Score") =>
+        new(_context, new(SupervisedTask.SentenceSimilarity, IsRegression: !classes, labelColumnName, [firstColumnName, secondColumnName], scoreColumnName), options);
+
+    /// <summary>Fine-tunes a GPT to choose the right one of several answers (Radford et al. 2018, section 3.3).</summary>
+    /// <param name="labelColumnName">The right answer: a key of as many values as there are answers.</param>
+    /// <param name="contextColumnName">The text column of the contexts: a document and a question, say.</param>
+    /// <param name="answerColumnNames">The text columns of the answers, two or more, in the order of the key.</param>
+    /// <param name="options">How, and from which model.</param>
+    /// <param name="scoreColumnName">The column to add for the answers' probabilities.</param>
+    /// <exception cref="ArgumentException">An option is outside its range, or two do not fit together.</exception>
+    public SupervisedTaskTrainer MultipleChoice(string labelColumnName, string contextColumnName, IReadOnlyList<string> answerColumnNames, SupervisedTaskOptions options, string scoreColumnName = "Score")
+    {
+        ArgumentNullException.ThrowIfNull(answerColumnNames);
+        return new(_context, new(SupervisedTask.MultipleChoice, IsRegression: false, labelColumnName, [contextColumnName, .. answerColumnNames], scoreColumnName), options);
+    }
 }

@@ -3,6 +3,19 @@ namespace MLNet.Gpt;
 /// <summary>Linear warm-up, then a cosine down to a minimum, then that minimum (Brown et al. 2020, appendix B).</summary>
 public static class LearningRateSchedule
 {
+    /// <summary>Linear warm-up, then a straight line down to 0 (Radford et al. 2018, section 4.1).</summary>
+    /// <param name="step">0 or more; the first step is 0.</param>
+    /// <param name="rate">The rate after the warm-up.</param>
+    /// <param name="warmupSteps">Steps of the warm-up.</param>
+    /// <param name="maxSteps">The length of the run.</param>
+    /// <returns>rate·(step + 1)/(warmup + 1) while step &lt; warmup; rate·(max - step)/(max - warmup) after it, 0 at the end.</returns>
+    public static double Linear(int step, double rate, int warmupSteps, int maxSteps)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(step);
+        if (step < warmupSteps) return rate * (step + 1) / (warmupSteps + 1);
+        return step >= maxSteps ? 0 : rate * (maxSteps - step) / (maxSteps - warmupSteps);
+    }
+
     /// <summary>The rate of one step.</summary>
     /// <param name="step">0 or more; the first step is 0.</param>
     /// <param name="options">The rates and the warm-up.</param>

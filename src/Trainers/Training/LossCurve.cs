@@ -10,8 +10,9 @@ public static class LossCurve
 
     /// <summary>The picture of a run.</summary>
     /// <param name="history">The run's reports, in order of steps.</param>
+    /// <param name="axis">What stands beside the vertical axis.</param>
     /// <returns>An SVG document; with no report, one that says so.</returns>
-    public static string ToSvg(IReadOnlyList<TrainingProgress> history)
+    public static string ToSvg(IReadOnlyList<TrainingProgress> history, string axis = "loss, nats per token")
     {
         ArgumentNullException.ThrowIfNull(history);
         var points = history.Where(static p => double.IsFinite(p.Loss)).ToList();
@@ -44,7 +45,7 @@ public static class LossCurve
         }
 
         svg.Append(CultureInfo.InvariantCulture, $"""<text x="{(Left + Width - Right) / 2}" y="{Height - 10}" text-anchor="middle">step</text>""").Append('\n');
-        svg.Append(CultureInfo.InvariantCulture, $"""<text x="16" y="{Height / 2}" text-anchor="middle" transform="rotate(-90 16 {Height / 2})">loss, nats per token</text>""").Append('\n');
+        svg.Append(CultureInfo.InvariantCulture, $"""<text x="16" y="{Height / 2}" text-anchor="middle" transform="rotate(-90 16 {Height / 2})">{axis}</text>""").Append('\n');
         Line(points.Select(p => (X(p.Step), Y(p.Loss))), "#4878a8", 1.2);
         Line(validation.Select(p => (X(p.Step), Y(p.ValidationLoss!.Value))), "#c04830", 2);
         foreach (TrainingProgress p in validation)

@@ -12,6 +12,13 @@ public sealed class TrainingDivergedException : GptException
         LastCheckpoint = lastCheckpoint;
     }
 
+    internal TrainingDivergedException(int step, int skipped)
+        : base($"At step {step} the gradient was not finite, for the {skipped}th time in a row. Lower the learning rate, lengthen the warm-up, or look at the examples.")
+    {
+        Step = step;
+        Documents = [];
+    }
+
     /// <summary>The update that could not be made.</summary>
     public int Step { get; }
 

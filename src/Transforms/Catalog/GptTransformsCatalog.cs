@@ -144,4 +144,30 @@ public sealed class GptTransformsCatalog
         ArgumentNullException.ThrowIfNull(options);
         return new(new ScoreChoicesTransformer(outputColumnName, promptColumnName, model, options));
     }
+
+    /// <summary>Classifies the texts of a column with a GPT's task head, or gives the number of a regression.</summary>
+    /// <param name="scoreColumnName">The column to add for the scores: a probability for each class, or one number.</param>
+    /// <param name="inputColumnName">The text column.</param>
+    /// <param name="model">The model. Its labels become the values of the predicted label's keys.</param>
+    /// <param name="options">The options, among them the names of further columns; null for the defaults.</param>
+    /// <exception cref="ArgumentException">An option is out of range, the model takes more than one text, or two columns share a name.</exception>
+    public GptTextEstimator<ClassifyTextTransformer> ClassifyText(string scoreColumnName, string inputColumnName, GptClassifier model, ClassifyTextOptions? options = null) =>
+        ClassifyText(scoreColumnName, [inputColumnName], model, options);
+
+    /// <summary>Classifies the texts of several columns with a GPT's task head, or gives the number of a regression.</summary>
+    /// <param name="scoreColumnName">The column to add for the scores: a probability for each class (for each answer), or one number.</param>
+    /// <param name="inputColumnNames">The text columns in the task's order: premise, hypothesis; two texts; a context and the answers.</param>
+    /// <param name="model">The model. Its labels become the values of the predicted label's keys; for a multiple choice, the names of the answers' columns do.</param>
+    /// <param name="options">The options, among them the names of further columns; null for the defaults.</param>
+    /// <exception cref="ArgumentException">An option is out of range, the number of columns is not the task's, or two columns share a name.</exception>
+    public GptTextEstimator<ClassifyTextTransformer> ClassifyText(string scoreColumnName, IReadOnlyList<string> inputColumnNames, GptClassifier model, ClassifyTextOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(scoreColumnName);
+        ArgumentNullException.ThrowIfNull(inputColumnNames);
+        ArgumentNullException.ThrowIfNull(model);
+        foreach (string name in inputColumnNames) ArgumentException.ThrowIfNullOrEmpty(name, nameof(inputColumnNames));
+        LabelValues? labels = model.Head.IsRegression ? null
+            : LabelValues.OfText(model.Head.Task == SupervisedTask.MultipleChoice ? inputColumnNames.Skip(1) : model.Head.Labels);
+        return new(new ClassifyTextTransformer(scoreColumnName, inputColumnNames, labels, model, options ?? new ClassifyTextOptions()));
+    }
 }

@@ -15,7 +15,7 @@ internal sealed class TextColumnMapper : IRowToRowMapper
         var schema = new DataViewSchema.Builder();
         schema.AddColumns(inputSchema);
         foreach (TextOutput output in operation.Outputs)
-            schema.AddColumn(output.Name, output.Type, output.Annotations?.Values);
+            schema.AddColumn(output.Name, output.Type, output.AnnotationsFor(inputSchema));
         OutputSchema = schema.ToSchema();
     }
 

@@ -102,6 +102,7 @@ namespace MLNet.Gpt
                 EmbedTextTransformer.Kind => EmbedTextTransformer.Load(contents),
                 BuildPromptTransformer.Kind => BuildPromptTransformer.Load(contents),
                 ScoreChoicesTransformer.Kind => ScoreChoicesTransformer.Load(contents),
+                ClassifyTextTransformer.Kind => ClassifyTextTransformer.Load(contents),
                 _ => throw Corrupt($"it holds a transformer of the kind '{kind}', which this version does not know."),
             };
         }

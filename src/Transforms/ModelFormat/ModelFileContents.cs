@@ -46,17 +46,22 @@ internal sealed class ModelFileContents(string kind, string settings, PrivateFol
     /// <summary>
     /// Opens the files as a model on ONNX Runtime, or joins one that is open from the same files on the same device, and makes a transformer that owns its share of it.
     /// </summary>
-    public TTransformer OpenModel<TTransformer>(Func<GptModel, IDisposable, TTransformer> create)
+    public TTransformer OpenModel<TTransformer>(Func<GptModel, IDisposable, TTransformer> create) =>
+        OpenModel((folder, on, backing) => GptModel.FromOnnx(folder, on, options: null, backing), create);
+
+    /// <summary>The same for any kind of model.</summary>
+    public TTransformer OpenModel<TModel, TTransformer>(Func<string, GptDevice, IDisposable, TModel> open, Func<TModel, IDisposable, TTransformer> create)
+        where TModel : class, IDisposable
     {
-        SharedModels.Share share;
+        SharedModels.Share<TModel> share;
         try
         {
-            share = Open(device);
+            share = Open(device, open);
         }
         catch (DeviceUnavailableException exception) when (device.IsCuda && fallbackToCpu)
         {
             warn($"{exception.Message} Falling back to the CPU, as MLContext.FallbackToCpu says.");
-            share = Open(GptDevice.Cpu);
+            share = Open(GptDevice.Cpu, open);
         }
 
         try
@@ -77,9 +82,10 @@ internal sealed class ModelFileContents(string kind, string settings, PrivateFol
 
     public void Dispose() => _folder?.Dispose();
 
-    private SharedModels.Share Open(GptDevice on) => SharedModels.Join($"{ContentHash} {on}", () =>
+    private SharedModels.Share<TModel> Open<TModel>(GptDevice on, Func<string, GptDevice, IDisposable, TModel> open)
+        where TModel : class, IDisposable => SharedModels.Join($"{typeof(TModel).Name} {ContentHash} {on}", () =>
     {
-        GptModel model = GptModel.FromOnnx(_folder!.Path, on, options: null, backing: _folder);
+        TModel model = open(_folder!.Path, on, _folder);
         _folder = null; // the model's from now on
         return model;
     });

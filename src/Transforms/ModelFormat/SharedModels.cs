@@ -9,7 +9,8 @@ internal static class SharedModels
     private static readonly Dictionary<string, WeakReference<Entry>> Entries = [];
 
     /// <summary>Joins the model of this key, or opens it.</summary>
-    public static Share Join(string key, Func<GptModel> open)
+    public static Share<TModel> Join<TModel>(string key, Func<TModel> open)
+        where TModel : class, IDisposable
     {
         lock (Entries)
         {
@@ -22,7 +23,7 @@ internal static class SharedModels
             }
 
             entry.Shares++;
-            return new Share(entry);
+            return new Share<TModel>(entry, (TModel)entry.Model);
         }
     }
 
@@ -38,14 +39,14 @@ internal static class SharedModels
     }
 
     /// <summary>A right to a model; disposing it gives the right up.</summary>
-    public sealed class Share : IDisposable
+    public sealed class Share<TModel> : IDisposable
     {
         private readonly Entry _entry;
         private int _disposed;
 
-        internal Share(Entry entry) => _entry = entry;
+        internal Share(Entry entry, TModel model) => (_entry, Model) = (entry, model);
 
-        public GptModel Model => _entry.Model;
+        public TModel Model { get; }
 
         public void Dispose()
         {
@@ -53,11 +54,11 @@ internal static class SharedModels
         }
     }
 
-    internal sealed class Entry(string key, GptModel model)
+    internal sealed class Entry(string key, IDisposable model)
     {
         public string Key { get; } = key;
 
-        public GptModel Model { get; } = model;
+        public IDisposable Model { get; } = model;
 
         public int Shares { get; set; }
     }

@@ -1,0 +1,67 @@
+using static MLNet.Gpt.GraphBuilder;
+using DataType = MLNet.Gpt.Onnx.TensorProto.Types.DataType;
+
+namespace MLNet.Gpt;
+
+/// <content>
+/// The graph of a GPT with a task head: the same blocks without a cache, the head at each row's last token. R: rows; T: positions; K: outputs;
+/// S: rows whose hidden states are added before the head.
+/// </content>
+internal sealed partial class GptGraph
+{
+    /// <summary>Builds the graph of a model with a task head; the names of its weights are those of <see cref="ClassifierGraphWeights"/>.</summary>
+    /// <param name="config">A valid configuration, whose vocabulary does not count the three new tokens.</param>
+    /// <param name="head">The head.</param>
+    public static GraphBuilder BuildClassifier(GptConfig config, ClassifierHead head)
+    {
+        GptConfig extended = ClassifierGraphWeights.Extend(config);
+        return new GptGraph(extended,
+            new(ClassifierGraphWeights.ScoreWeight, [head.OutputCount, config.EmbeddingSize]),
+            new GptParameterInfo(ClassifierGraphWeights.ScoreBias, [head.OutputCount])) { cached = false }.BuildClassifier(head);
+    }
+
+    private GraphBuilder BuildClassifier(ClassifierHead head)
+    {
+        // 1. Inputs, as Optimum names those of its text classification.
+        string ids = graph.Input(OnnxPackageLayout.InputIds, DataType.Int64, "batch_size", "sequence_length");
+        string mask = graph.Input(OnnxPackageLayout.AttentionMask, DataType.Int64, "batch_size", "sequence_length");
+
+        // 2. Embedding. Padding is on the right, so that positions are 0, 1, … and no real token sees any of it.
+        string length = graph.Node("length", "Squeeze", [SizeOfAxis1("size", ids)]);                                      // T
+        string positions = graph.Node("positions", "Range", [graph.Int64("zero", 0), length, graph.Int64("one", 1)]);     // (T)
+        string tokens = graph.Node("wte", "Gather", [Weight(GptParameterLayout.TokenEmbedding), ids]);                    // (R, T, C)
+        string places = graph.Node("wpe", "Unsqueeze",
+            [graph.Node("wpe.rows", "Gather", [Weight(GptParameterLayout.PositionEmbedding), positions]), graph.Int64s("axis_0", 0)]);       // (1, T, C)
+
+        // 3. Blocks.
+        string banded = config.BandWidthOfLayer(1) is { } width && config.LayerCount > 1 && width < config.ContextLength ? Band(positions, width) : "";
+        string BiasOf(int layer) => config.BandWidthOfLayer(layer) is null ? "" : banded;
+        string hidden = config.BlockForm == GptBlockForm.PreNorm ? PreNormBlocks(tokens, places, BiasOf) : PostNormBlocks(tokens, places, BiasOf);
+
+        // 4. The hidden state of each row's last token, summed over the rows that belong together; the linear head.
+        string count = graph.Node("token_count", "ReduceSum", [mask, graph.Int64s("axis_1", 1)], Attribute("keepdims", 1L));  // (R, 1)
+        string last = graph.Node("extract", "Sub", [count, graph.Int64("one", 1)]);                                       // (R, 1)
+        string state = graph.Node("extract.hidden", "GatherND", [hidden, last], Attribute("batch_dims", 1L));             // (R, C)
+        if (head.SequencesPerOutput > 1)
+        {
+            string grouped = graph.Node("extract.groups", "Reshape", [state, graph.Int64s("groups", -1, head.SequencesPerOutput, config.EmbeddingSize)]);
+            state = graph.Node("extract.sum", "ReduceSum", [grouped, graph.Int64s("axis_1", 1)], Attribute("keepdims", 0L));  // (R/S, C)
+        }
+
+        graph.Node(OnnxPackageLayout.Logits, "Gemm", [state, Weight(ClassifierGraphWeights.ScoreWeight), Weight(ClassifierGraphWeights.ScoreBias)], Attribute("transB", 1L));
+        graph.Output(OnnxPackageLayout.Logits, DataType.Float, head.SequencesPerOutput > 1 ? "pair_count" : "batch_size", head.OutputCount);
+        return graph;
+    }
+
+    private string AttendCausally(string h, string q, string bias) => graph.Node(h + "context", "Attention",
+        bias.Length > 0 ? [q, h + "k", h + "v", bias] : [q, h + "k", h + "v"],
+        Attribute("q_num_heads", config.HeadCount), Attribute("kv_num_heads", config.HeadCount), Attribute("is_causal", 1L));
+
+    /// <summary>(T, T): 0 for the last <paramref name="width"/> positions up to the query, else the lowest float; the operator adds the causal mask.</summary>
+    private string Band(string positions, int width)
+    {
+        string queries = graph.Node("attention.queries", "Unsqueeze", [positions, graph.Int64s("axis_1", 1)]);            // (T, 1)
+        string oldest = graph.Node("attention.oldest", "Sub", [queries, graph.Int64("attention.band", width)]);           // (T, 1)
+        return Bias("attention.banded_bias", graph.Node("attention.near", "Greater", [positions, oldest]));               // (T, T)
+    }
+}

@@ -1,0 +1,48 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MLNet.Gpt;
+
+/// <summary>A GPT with a task head on TorchSharp, float32. Owns its network.</summary>
+/// <remarks>Several threads may call <see cref="Run"/> at once.</remarks>
+public sealed class TorchTextClassifier : ITextClassifierModel
+{
+    private readonly TaskNetwork _network;
+
+    internal TorchTextClassifier(TaskNetwork network) => _network = network;
+
+    /// <inheritdoc/>
+    public GptConfig Config => _network.Config;
+
+    /// <inheritdoc/>
+    public ClassifierHead Head => _network.Head;
+
+    /// <inheritdoc/>
+    public GptDevice Device => _network.Network.Device;
+
+    internal TaskNetwork Network => _network;
+
+    /// <inheritdoc/>
+    public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs)
+    {
+        int t = ClassifierModelChecks.Validate(this, tokenIds, lengths, outputs), group = Head.SequencesPerOutput;
+        var examples = new TaskExample[lengths.Length / group];
+        for (int i = 0; i < examples.Length; i++)
+        {
+            var sequences = new int[group][];
+            for (int s = 0; s < group; s++) sequences[s] = tokenIds.Slice(((i * group) + s) * t, lengths[(i * group) + s]).ToArray();
+            examples[i] = new(sequences, 0, 0);
+        }
+
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        var batch = new TaskBatch(examples, Config, _network.Network.TorchDevice, languageModel: false);
+        _network.Outputs(_network.States(_network.Hidden(batch), batch), dropout: 0).CopyFloatsTo(outputs);
+    }
+
+    /// <inheritdoc/>
+    public void WriteOnnxPackage(string folder) => OnnxExporter.WriteClassifier(_network, folder);
+
+    /// <summary>Frees the weights.</summary>
+    public void Dispose() => _network.Dispose();
+}

@@ -1,0 +1,147 @@
+using System.Globalization;
+using Microsoft.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// Fine-tunes a GPT for one of GPT-1's supervised tasks (Radford et al. 2018, sections 3.2 and 3.3): labelled texts → sequences → training → a transformer
+/// that adds scores and the predicted label, as ML.NET's own trainers do.
+/// </summary>
+/// <remarks>
+/// Create it with <c>ml.Gpt().Trainers</c>. Immutable; <c>Fit</c> may be called again, as cross-validation does. Training uses the process's libtorch threads and
+/// random state.
+/// </remarks>
+public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer>
+{
+    private readonly MLContext _context;
+    private readonly TaskColumns _columns;
+    private readonly SupervisedTaskOptions _options;
+
+    internal SupervisedTaskTrainer(MLContext context, TaskColumns columns, SupervisedTaskOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        ArgumentNullException.ThrowIfNull(options);
+        _context = context;
+        _columns = columns.Validate();
+        _options = options.Validate();
+        if (_columns.IsRegression && (options.ClassWeights is not null || options.BalanceClasses))
+            throw new ArgumentException("A regression has no classes to weigh; leave ClassWeights and BalanceClasses alone.", nameof(options));
+    }
+
+    /// <summary>Trains on labelled rows.</summary>
+    /// <param name="input">The rows. Those without a label are counted and left out.</param>
+    /// <returns>The trained model, which the caller disposes.</returns>
+    /// <exception cref="ColumnMismatchException">A column is missing or has another type.</exception>
+    /// <exception cref="InvalidLabelsException">No row has a label, or all have the same one.</exception>
+    /// <exception cref="ContextTooShortException">The model's context has no room for the task's special tokens.</exception>
+    /// <exception cref="CorruptFileException">The pretrained checkpoint can't be read, or has no tokenizer.</exception>
+    /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
+    /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
+    /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
+    /// <exception cref="RunExistsException">The run folder holds a run.</exception>
+    /// <exception cref="TrainingDivergedException">The gradient was not finite too many times in a row.</exception>
+    public SupervisedTaskTransformer Fit(IDataView input) => Fit(input, null);
+
+    /// <summary>Trains on labelled rows and validates on others.</summary>
+    /// <param name="trainSet">The rows to train on.</param>
+    /// <param name="validationSet">The rows to validate on, with columns of the same names; null holds out <see cref="SupervisedTaskOptions.ValidationFraction"/> of <paramref name="trainSet"/>.</param>
+    /// <returns>The trained model, which the caller disposes.</returns>
+    public SupervisedTaskTransformer Fit(IDataView trainSet, IDataView? validationSet)
+    {
+        ArgumentNullException.ThrowIfNull(trainSet);
+        (_, int classes, LabelValues? values) = _columns.Find(trainSet.Schema);
+        if (validationSet is not null) _columns.Find(validationSet.Schema);
+        IHost host = ((IHostEnvironment)_context).Register("Gpt");
+        using IChannel channel = host.Start(_columns.Task.ToString());
+        void Log(string line) => channel.Info(MessageSensitivity.None, "{0}", line);
+        ClassifierHead head = HeadOf(classes, values);
+
+        // 1. Where to train, in what format, from which seed and which model.
+        GptDevice device = TrainingDevice.Resolve(_options.Device, _context, Log);
+        long seed = _options.Seed ?? host.Rand.Next();
+        using PretrainedSource source = PretrainedSource.Open(_options);
+        TaskSequences.RequireRoom(_columns.Task, source.Config);
+        SupervisedRunFolder? folder = _options.RunFolder is null ? null : new(_options.RunFolder);
+        if (source.Weights is null) channel.Warning(MessageSensitivity.None, "No pretrained model is given: the GPT is trained from scratch, which needs far more labelled text.");
+
+        // 2. Rows → sequences.
+        TaskData all = TaskData.Read(trainSet, _columns, head, source.Config, source.Tokenizer, trained: null, _options.CancellationToken);
+        Log($"training set: {all.Report}");
+        (TaskData training, TaskData? validation) = validationSet is null
+            ? all.Split(_options.ValidationFraction, seed)
+            : (all, TaskData.Read(validationSet, _columns, head, source.Config, source.Tokenizer, (classes, values), _options.CancellationToken));
+        if (validationSet is not null) Log($"validation set: {validation!.Report}");
+        if (validation is { Examples.Count: 0 }) validation = null;
+        if (_options.EarlyStoppingPatience is not null && validation is null)
+            throw new InvalidLabelsException(_columns.Label, $"{nameof(SupervisedTaskOptions.EarlyStoppingPatience)} needs labelled validation rows, and there are none. Give Fit a validation set, or set {nameof(SupervisedTaskOptions.ValidationFraction)}.");
+        RequireLabels(training, all.Report);
+        IReadOnlyList<double>? classWeights = WeightsOf(training.Examples, classes);
+
+        // 3. The network: all of it is trained, or an adapter and the head.
+        using TaskNetwork network = source.CreateNetwork(head, device, seed, _options, out IReadOnlyList<FlatParameters> trained);
+        long trainedCount = trained.Sum(static set => set.Layout.Sum(static info => info.ElementCount)), total = TotalOf(network);
+        Log(string.Create(CultureInfo.InvariantCulture, $"{total:N0} parameters, {trainedCount:N0} of them trained, {network.Network.Precision} on {device}; {training.Examples.Count:N0} examples, {_options.Epochs} epochs, validation on {validation?.Examples.Count ?? 0:N0}"));
+
+        // 4. Train, and wrap what comes out: the master weights in float32, without gradients.
+        var run = new SupervisedTaskLoop(network, trained, training.Examples, validation?.Examples, classes, classWeights, _options, seed, folder, Log).Run();
+        var model = new GptClassifier(new TorchTextClassifier(TaskNetwork.ForUse(network, device)), source.Tokenizer);
+        try
+        {
+            folder?.Write(model, run.Evaluation, values?.Values ?? head.Labels);
+            LabelValues? shown = values ?? (_columns.Task == SupervisedTask.MultipleChoice ? LabelValues.OfText(_columns.Texts.Skip(1)) : null);
+            return new(new ClassifyTextTransformer(_columns.Score, _columns.Texts, shown, model, _options.Scoring),
+                new(run.History, run.Steps, run.Evaluation is { } e && double.IsFinite(e.Loss) ? e.Loss : null, run.Evaluation?.Accuracy, run.BestStep, run.StoppedEarly, run.Cancelled, run.Skipped,
+                    all.Report, validationSet is null ? null : validation?.Report, trainedCount, total));
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        ArgumentNullException.ThrowIfNull(inputSchema);
+        return _columns.OutputShape(inputSchema, _options.Scoring);
+    }
+
+    private ClassifierHead HeadOf(int classes, LabelValues? values)
+    {
+        bool single = _columns.IsRegression || _columns.Task == SupervisedTask.MultipleChoice;
+        if (!single && classes < 2)
+            throw new InvalidLabelsException(_columns.Label, $"its key has {classes} value; a classification needs 2 or more classes.");
+        if (_options.ClassWeights is { } weights && weights.Count != classes)
+            throw new ArgumentException($"{weights.Count} class weights are given, but the label has {classes} classes.", nameof(SupervisedTaskOptions.ClassWeights));
+        return new ClassifierHead
+        {
+            Task = _columns.Task,
+            Labels = single ? [] : values?.Values ?? [.. Enumerable.Range(0, classes).Select(static i => string.Create(CultureInfo.InvariantCulture, $"LABEL_{i}"))],
+            IsRegression = _columns.IsRegression,
+            Truncation = _options.Truncation,
+            SpecialTokens = _options.SpecialTokens,
+        }.Validate();
+    }
+
+    private void RequireLabels(TaskData training, SupervisedDataReport report)
+    {
+        if (training.Examples.Count == 0)
+            throw new InvalidLabelsException(_columns.Label, $"none of the {report.Rows} rows has a label to train on ({report.MissingLabels} are missing). Label some rows, or name another column.");
+        if (!_columns.IsRegression && training.Examples.All(example => example.Label == training.Examples[0].Label))
+            throw new InvalidLabelsException(_columns.Label, $"all {training.Examples.Count} labelled rows have the same class, number {training.Examples[0].Label + 1}. Add rows of another class.");
+    }
+
+    private double[]? WeightsOf(IReadOnlyList<TaskExample> examples, int classes)
+    {
+        if (!_options.BalanceClasses) return _options.ClassWeights is null ? null : [.. _options.ClassWeights];
+        var counts = new int[classes];
+        foreach (TaskExample example in examples) counts[example.Label]++;
+        int present = counts.Count(static count => count > 0);
+        return [.. counts.Select(count => count == 0 ? 0 : (double)examples.Count / ((double)present * count))];
+    }
+
+    private static long TotalOf(TaskNetwork network) => network.Network.Config.ParameterCount + network.Extra.Layout.Sum(static info => info.ElementCount);
+}

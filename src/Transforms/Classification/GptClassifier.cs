@@ -1,0 +1,186 @@
+using System.Numerics.Tensors;
+
+namespace MLNet.Gpt;
+
+/// <summary>A GPT with a task head and its tokenizer: texts in, probabilities (or a number) out, whichever engine computes.</summary>
+/// <remarks>
+/// Thread-safe: several threads may classify at once. Owns its engine: disposing the model disposes it. Pipelines that hold the model do not dispose
+/// it, but for a transformer that <c>mlContext.Model.Load</c> made, which has a model of its own.
+/// </remarks>
+public sealed class GptClassifier : IDisposable
+{
+    private readonly IDisposable? _backing;
+    private int _disposed;
+
+    /// <summary>Joins an engine and a tokenizer.</summary>
+    /// <param name="engine">The engine; owned by the model from now on.</param>
+    /// <param name="tokenizer">The tokenizer; it may have fewer tokens than the engine's vocabulary, never more.</param>
+    /// <exception cref="ArgumentException">The tokenizer has more tokens than the engine's vocabulary.</exception>
+    public GptClassifier(ITextClassifierModel engine, GptTokenizer tokenizer)
+        : this(engine, tokenizer, backing: null)
+    {
+    }
+
+    internal GptClassifier(ITextClassifierModel engine, GptTokenizer tokenizer, IDisposable? backing)
+    {
+        ArgumentNullException.ThrowIfNull(engine);
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        if (tokenizer.VocabularySize > engine.Config.VocabularySize)
+            throw new ArgumentException($"The tokenizer has {tokenizer.VocabularySize} tokens, the model only {engine.Config.VocabularySize}; take the tokenizer that the model was trained with.", nameof(tokenizer));
+        Engine = engine;
+        Tokenizer = tokenizer;
+        _backing = backing;
+    }
+
+    /// <summary>The engine that computes: TorchSharp or ONNX Runtime. Owned by the model.</summary>
+    public ITextClassifierModel Engine { get; }
+
+    /// <summary>The tokenizer.</summary>
+    public GptTokenizer Tokenizer { get; }
+
+    /// <summary>The task, its classes and the rule for texts that do not fit.</summary>
+    public ClassifierHead Head => Engine.Head;
+
+    /// <summary>The network's shape.</summary>
+    public GptConfig Config => Engine.Config;
+
+    /// <summary>Opens an ONNX package with its tokenizer on ONNX Runtime.</summary>
+    /// <param name="folder">The package, as <see cref="ExportOnnx"/> writes it.</param>
+    /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
+    /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
+    /// <exception cref="CheckpointNotFoundException">The folder or a file of the model is missing.</exception>
+    /// <exception cref="FileNotFoundException">The tokenizer's files are missing.</exception>
+    /// <exception cref="CorruptFileException">A file is not what its format says, or the model has no task head.</exception>
+    /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
+    /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
+    /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
+    public static GptClassifier FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null) => FromOnnx(folder, device, options, backing: null);
+
+    internal static GptClassifier FromOnnx(string folder, GptDevice? device, OnnxEngineOptions? options, IDisposable? backing)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        OnnxTextClassifier engine = OnnxTextClassifier.Load(folder, device, options);
+        try
+        {
+            GptTokenizer tokenizer = GptTokenizer.Load(folder);
+            if (engine.TokenizerHash is { } trained && trained != tokenizer.Hash)
+                throw new TokenizerMismatchException(folder, $"the tokenizer {trained}", $"the tokenizer {tokenizer.Hash} beside it", "Put the model's own tokenizer files back, or export the model again.");
+            return new GptClassifier(engine, tokenizer, backing);
+        }
+        catch
+        {
+            engine.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the model as an ONNX package with its tokenizer. The folder appears, or replaces an older package, only when it is complete.</summary>
+    /// <param name="folder">The package's folder; an existing one may hold nothing but a package.</param>
+    /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
+    /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    public void ExportOnnx(string folder)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        using var target = new AtomicFolder(folder, OnnxPackageLayout.Belongs, "an ONNX package");
+        WriteTo(target.WorkPath);
+        target.Publish();
+    }
+
+    /// <summary>Classifies one example.</summary>
+    /// <param name="texts">Its texts: one; premise and hypothesis; two texts to compare; or a context and two or more answers.</param>
+    /// <exception cref="ArgumentException">The number of texts is not the task's.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public TextPrediction Classify(params IReadOnlyList<string> texts) => Classify([texts])[0];
+
+    /// <summary>Classifies examples; those of like length are computed together.</summary>
+    /// <param name="examples">Each example's texts, as for <see cref="Classify(IReadOnlyList{string})"/>.</param>
+    /// <param name="options">How; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> between two batches.</param>
+    /// <returns>A prediction for each example, in order.</returns>
+    /// <exception cref="ArgumentException">The number of an example's texts is not the task's, or an option is out of range.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IReadOnlyList<TextPrediction> Classify(IReadOnlyList<IReadOnlyList<string>> examples, ClassifyTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(examples);
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        options ??= new ClassifyTextOptions();
+        options.Validate();
+
+        // 1. Texts → sequences.
+        var sequences = new int[examples.Count][][];
+        int[] dropped = new int[examples.Count], width = new int[examples.Count];
+        for (int i = 0; i < sequences.Length; i++)
+        {
+            int[][] texts = [.. examples[i].Select(text => Tokenizer.Encode(text ?? throw new ArgumentException($"Example {i} has a text that is null; pass an empty one.", nameof(examples)), Head.SpecialTokens))];
+            sequences[i] = TaskSequences.Build(Head, Config, texts, out dropped[i]);
+            width[i] = sequences[i].Max(static sequence => sequence.Length);
+        }
+
+        // 2. Examples of like length together, as many as the token budget allows; the longest first, so that memory is taken once.
+        int[] order = [.. Enumerable.Range(0, sequences.Length).OrderByDescending(i => width[i])];
+        var predictions = new TextPrediction[sequences.Length];
+        for (int first = 0; first < order.Length;)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            int rows = 0, last = first;
+            while (last < order.Length && (last == first || (rows + sequences[order[last]].Length) * width[order[first]] <= options.MaxBatchTokens))
+                rows += sequences[order[last++]].Length;
+            Run(sequences, dropped, predictions, order.AsSpan(first, last - first), rows, width[order[first]]);
+            first = last;
+        }
+
+        return predictions;
+    }
+
+    /// <summary>Disposes the engine. May be called more than once.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        Engine.Dispose();
+        _backing?.Dispose();
+    }
+
+    /// <summary>Writes the package's files into an existing folder.</summary>
+    internal void WriteTo(string folder)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        Engine.WriteOnnxPackage(folder);
+        Tokenizer.Save(folder);
+    }
+
+    private void Run(int[][][] sequences, int[] dropped, TextPrediction[] predictions, ReadOnlySpan<int> batch, int rows, int t)
+    {
+        var ids = new int[rows * t];
+        var lengths = new int[rows];
+        int row = 0;
+        foreach (int example in batch)
+        {
+            foreach (int[] sequence in sequences[example])
+            {
+                sequence.CopyTo(ids.AsSpan(row * t));
+                lengths[row++] = sequence.Length;
+            }
+        }
+
+        var outputs = new float[rows / Head.SequencesPerOutput * Head.OutputCount];
+        Engine.Run(ids, lengths, outputs);
+        int at = 0;
+        foreach (int example in batch)
+        {
+            int count = sequences[example].Length / Head.SequencesPerOutput * Head.OutputCount;
+            var scores = new float[count];
+            if (Head.IsRegression) scores[0] = outputs[at];
+            else TensorPrimitives.SoftMax(Shifted(outputs.AsSpan(at, count)), scores);
+            predictions[example] = new TextPrediction(scores, dropped[example]);
+            at += count;
+        }
+    }
+
+    /// <summary>Logits less the largest one: the same softmax, and no overflow.</summary>
+    private static Span<float> Shifted(Span<float> logits)
+    {
+        TensorPrimitives.Subtract(logits, TensorPrimitives.Max((ReadOnlySpan<float>)logits), logits);
+        return logits;
+    }
+}

@@ -17,6 +17,17 @@ public sealed class QuickStartTests
     }
 
     [TestMethod]
+    public void The_classification_example_goes_the_whole_way()
+    {
+        using var folder = new TemporaryFolder();
+        (int code, string output) = Run(Path.Combine(AppContext.BaseDirectory, "Classification.dll"), folder, "--steps", "12", "--labels", "10", "--out", folder["run"]);
+        Assert.AreEqual(0, code, output);
+        foreach (string held in (string[])["ok: it does better than the largest class", "ok: TorchSharp and ONNX Runtime agree", "ok: the loaded pipeline predicts", "All of it held"])
+            StringAssert.Contains(output, held);
+        Assert.AreEqual(2, Run(Path.Combine(AppContext.BaseDirectory, "Classification.dll"), folder, "--epochs", "3").Code);
+    }
+
+    [TestMethod]
     public void The_quick_start_reads_another_text_and_refuses_an_unknown_option()
     {
         using var folder = new TemporaryFolder();

@@ -26,6 +26,18 @@ internal static class TestModels
 
     private static int _packages;
 
+    /// <summary>A tiny GPT with a task head and the formula's weights as an ONNX package with its tokenizer.</summary>
+    public static string WriteClassifier(TemporaryFolder folder, ClassifierHead? head = null, GptConfig? config = null)
+    {
+        string path = folder["classifier"];
+        var weights = new FormulaClassifier(
+            config ?? new GptConfig { VocabularySize = Letters.VocabularySize, ContextLength = 16, EmbeddingSize = 16, LayerCount = 2, HeadCount = 2 },
+            head ?? new ClassifierHead { Task = SupervisedTask.TextClassification, Labels = ["red", "green", "blue"] });
+        OnnxExporter.WriteClassifier(weights, path, new OnnxExportOptions { TokenizerHash = Letters.Hash, EndOfTextId = Letters.EndOfTextId });
+        Letters.Save(path);
+        return path;
+    }
+
     /// <summary>
     /// A tiny GPT with the formula's weights as an ONNX package with its tokenizer. No two are quite the same, so that a loaded model is not shared with another
     /// test's.

@@ -146,7 +146,7 @@ public sealed class TextClassificationTests
     [TestMethod]
     public void A_run_leaves_its_reports_its_pictures_and_the_model()
     {
-        foreach (string file in (string[])["metrics.jsonl", "loss.svg", "model/model.onnx", "model/config.json", "model/tokenizer.json"])
+        foreach (string file in (string[])["metrics.jsonl", "loss.svg", "confusion.svg", "model/model.onnx", "model/config.json", "model/tokenizer.json"])
             Assert.IsTrue(File.Exists(Path.Combine(Folder["run"], file)), file);
         SupervisedTaskResult result = trained.Training;
         Assert.AreEqual(6 * 9, result.Steps, "270 examples, 32 a batch, 6 epochs");

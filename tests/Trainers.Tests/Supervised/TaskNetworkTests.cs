@@ -110,6 +110,8 @@ public sealed class TaskNetworkTests
         engine.Run([s, 4, e, 9, 9, s, 1, 2, 3, e], [3, 5], together);
         engine.Run([s, 4, e], [3], alone);
         for (int i = 0; i < 3; i++) Assert.AreEqual(alone[i], together[i], 1e-6f);
+        engine.Run([s, e], [2], alone);   // an empty text
+        Assert.IsTrue(alone.All(float.IsFinite));
     }
 
     [TestMethod]

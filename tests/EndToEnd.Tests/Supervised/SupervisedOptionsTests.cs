@@ -25,9 +25,9 @@ public sealed class SupervisedOptionsTests
     {
         IDataView one = Keyed([("a", "x"), ("b", "x")]);
         Assert.Contains("2 or more classes", Assert.ThrowsExactly<InvalidLabelsException>(() => Fit(one)).Message);
-        IDataView single = Ml.Data.LoadFromEnumerable([new Row { Text = "a", Label = 2 }, new Row { Text = "b", Label = 2 }, new Row { Text = "c", Label = 0 }]);
+        IDataView single = Ml.Data.LoadFromEnumerable([new Row { Text = "a", Label = 1 }, new Row { Text = "b", Label = 1 }, new Row { Text = "c", Label = Row.Missing }]);
         Assert.Contains("the same class", Assert.ThrowsExactly<InvalidLabelsException>(() => Fit(single)).Message);
-        IDataView none = Ml.Data.LoadFromEnumerable([new Row { Text = "a", Label = 0 }]);
+        IDataView none = Ml.Data.LoadFromEnumerable([new Row { Text = "a", Label = Row.Missing }]);
         Assert.Contains("1 are missing", Assert.ThrowsExactly<InvalidLabelsException>(() => Fit(none)).Message);
         IDataView texts = Ml.Data.LoadFromEnumerable([new Review { Text = "a", Label = "x" }]);
         Assert.AreEqual("Label", Assert.ThrowsExactly<ColumnMismatchException>(() => Fit(texts)).ColumnName);
@@ -73,7 +73,7 @@ public sealed class SupervisedOptionsTests
     [TestMethod]
     public void Missing_labels_empty_texts_and_cut_texts_are_counted()
     {
-        IDataView rows = Ml.Data.LoadFromEnumerable([new Row { Text = "a", Label = 1 }, new Row { Text = "", Label = 2 }, new Row { Text = "c", Label = 0 }, new Row { Text = "abcdefghij", Label = 1 }]);
+        IDataView rows = Ml.Data.LoadFromEnumerable([new Row { Text = "a", Label = 0 }, new Row { Text = "", Label = 1 }, new Row { Text = "c", Label = Row.Missing }, new Row { Text = "abcdefghij", Label = 0 }]);
         using SupervisedTaskTransformer trained = Fit(rows, Options with { Scoring = new() { DroppedTokensColumnName = "Dropped" } });
         // Eight positions hold Start, six letters, Extract: four of ten are cut.
         Assert.AreEqual(new SupervisedDataReport(4, 1, 0, 1, 1, 4), trained.Training.TrainingData);
@@ -187,8 +187,11 @@ public sealed class SupervisedOptionsTests
     {
         public string Text { get; set; } = "";
 
+        /// <summary>From 0: ML.NET adds 1 to what stands in an object, and takes what is past the last key for missing.</summary>
         [KeyType(2)]
         public uint Label { get; set; }
+
+        public const uint Missing = 2;
     }
 
     private sealed class Cut

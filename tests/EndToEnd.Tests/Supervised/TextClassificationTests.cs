@@ -137,7 +137,7 @@ public sealed class TextClassificationTests
     [TestMethod]
     public void Cross_validation_trains_and_evaluates_each_fold()
     {
-        var small = Ml.Transforms.Conversion.MapValueToKey("Key", "Label").Append(Ml.Gpt().Trainers.TextClassification("Key", "Text", options with { Epochs = 3 }));
+        var small = Ml.Transforms.Conversion.MapValueToKey("Key", "Label").Append(Ml.Gpt().Trainers.TextClassification("Key", "Text", options with { Epochs = 5, BatchSize = 8 }));
         var results = Ml.MulticlassClassification.CrossValidate(training, small, numberOfFolds: 2, labelColumnName: "Key");
         Assert.HasCount(2, results);
         foreach (var fold in results) Assert.IsGreaterThan(0.4, fold.Metrics.MicroAccuracy, "a guess has 1/3");

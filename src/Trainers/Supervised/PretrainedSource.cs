@@ -1,5 +1,3 @@
-using static TorchSharp.torch;
-
 namespace MLNet.Gpt;
 
 /// <summary>Where a supervised run's network comes from: a model in memory, a checkpoint folder, or nowhere.</summary>
@@ -53,22 +51,12 @@ internal sealed class PretrainedSource : IDisposable
     public TaskNetwork CreateNetwork(ClassifierHead head, GptDevice device, long seed, SupervisedTaskOptions options, out IReadOnlyList<FlatParameters> trained)
     {
         GptConfig config = options.Dropout is { } dropout ? Config.WithDropout(dropout) : Config;
-        GptNetwork network = Weights is null
-            ? new(config, device, seed, options.Precision)
-            : GptNetwork.FromWeights(new Redressed(Weights, config), device, options.Precision, trainable: options.Lora is null);
+        (GptNetwork network, IReadOnlyList<FlatParameters> own) = Create();
         try
         {
-            FlatParameters own = network.Parameters;
-            if (options.Lora is { } lora)
-            {
-                LoraAdapter adapter = LoraAdapter.Create(config, lora, network.TorchDevice, trainable: true, out own);
-                adapter.Initialize(seed + 2);
-                network.Attach(adapter);
-            }
-
             var task = new TaskNetwork(network, head, trainable: true);
             task.Initialize(seed + 1);
-            trained = [own, task.Extra];
+            trained = [.. own, task.Extra];
             return task;
         }
         catch
@@ -76,15 +64,19 @@ internal sealed class PretrainedSource : IDisposable
             network.Dispose();
             throw;
         }
+
+        (GptNetwork Network, IReadOnlyList<FlatParameters> Own) Create()
+        {
+            if (Weights is null)
+            {
+                var fresh = new GptNetwork(config, device, seed, options.Precision);
+                return (fresh, [fresh.Parameters]);
+            }
+
+            FineTuningNetwork copy = FineTuningNetwork.Create(Weights, config, device, options.Precision, options.Lora, seed + 2);
+            return (copy.Network, copy.Sets);
+        }
     }
 
     public void Dispose() => _checkpoint?.Dispose();
-
-    /// <summary>The same weights under another dropout.</summary>
-    private sealed class Redressed(IGptWeights weights, GptConfig config) : IGptWeights
-    {
-        public GptConfig Config => config;
-
-        public void Read(string name, Span<float> destination) => weights.Read(name, destination);
-    }
 }

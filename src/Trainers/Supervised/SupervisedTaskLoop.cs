@@ -76,7 +76,8 @@ internal sealed class SupervisedTaskLoop(
 
         // 4. Leave the weights that were asked for in the network.
         network.Network.Training = false;
-        bool best = options.ReturnBest && kept.Restore();
+        bool best = options.ReturnBest && _best is not null;
+        if (best) kept.Restore();
         folder?.Draw(_history);
         return (best ? _best : _last, _bestStep, _step, stopped, cancelled, _skipped, _history);
     }

@@ -20,7 +20,7 @@ public sealed class QuickStartTests
     public void The_classification_example_goes_the_whole_way()
     {
         using var folder = new TemporaryFolder();
-        (int code, string output) = Run(Path.Combine(AppContext.BaseDirectory, "Classification.dll"), folder, "--steps", "12", "--labels", "10", "--out", folder["run"]);
+        (int code, string output) = Run(Path.Combine(AppContext.BaseDirectory, "Classification.dll"), folder, "--steps", "30", "--labels", "40", "--out", folder["run"]);
         Assert.AreEqual(0, code, output);
         foreach (string held in (string[])["ok: it does better than the largest class", "ok: TorchSharp and ONNX Runtime agree", "ok: the loaded pipeline predicts", "All of it held"])
             StringAssert.Contains(output, held);

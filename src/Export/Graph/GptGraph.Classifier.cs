@@ -9,6 +9,10 @@ namespace MLNet.Gpt;
 /// </content>
 internal sealed partial class GptGraph
 {
+    private const string Extract = "extract", ExtractBias = "extract.bias";
+
+    private readonly HashSet<string> extracted = [];
+
     /// <summary>Builds the graph of a model with a task head; the names of its weights are those of <see cref="ClassifierGraphWeights"/>.</summary>
     /// <param name="config">A valid configuration, whose vocabulary does not count the three new tokens.</param>
     /// <param name="head">The head.</param>
@@ -33,15 +37,26 @@ internal sealed partial class GptGraph
         string places = graph.Node("wpe", "Unsqueeze",
             [graph.Node("wpe.rows", "Gather", [Weight(GptParameterLayout.PositionEmbedding), positions]), graph.Int64s("axis_0", 0)]);       // (1, T, C)
 
-        // 3. Blocks.
-        string banded = config.BandWidthOfLayer(1) is { } width && config.LayerCount > 1 && width < config.ContextLength ? Band(positions, width) : "";
+        // 3. Where each row's last token stands: the head reads there, and nothing else of the last block is needed.
+        string count = graph.Node("token_count", "ReduceSum", [mask, graph.Int64s("axis_1", 1)], Attribute("keepdims", 1L));  // (R, 1)
+        graph.Node(Extract, "Sub", [count, graph.Int64("one", 1)]);                                                       // (R, 1)
+        string seen = graph.Node("extract.earlier", "LessOrEqual", [positions, Extract]);                                 // (R, T)
+        bool isBanded = config.BandWidthOfLayer(config.LayerCount - 1) < config.ContextLength;
+        if (isBanded)
+        {
+            string oldest = graph.Node("extract.oldest", "Sub", [Extract, graph.Int64("attention.band", config.AttentionBandWidth)]);
+            seen = graph.Node("extract.near", "And", [seen, graph.Node("extract.later", "Greater", [positions, oldest])]);
+        }
+
+        graph.Node(ExtractBias, "Unsqueeze", [Bias("extract.bias.rows", seen), graph.Int64s("axes_1_2", 1, 2)]);          // (R, 1, 1, T)
+
+        // 4. Blocks.
+        string banded = config.BandWidthOfLayer(1) is { } width && config.LayerCount > 2 && width < config.ContextLength ? Band(positions, width) : "";
         string BiasOf(int layer) => config.BandWidthOfLayer(layer) is null ? "" : banded;
         string hidden = config.BlockForm == GptBlockForm.PreNorm ? PreNormBlocks(tokens, places, BiasOf) : PostNormBlocks(tokens, places, BiasOf);
 
-        // 4. The hidden state of each row's last token, summed over the rows that belong together; the linear head.
-        string count = graph.Node("token_count", "ReduceSum", [mask, graph.Int64s("axis_1", 1)], Attribute("keepdims", 1L));  // (R, 1)
-        string last = graph.Node("extract", "Sub", [count, graph.Int64("one", 1)]);                                       // (R, 1)
-        string state = graph.Node("extract.hidden", "GatherND", [hidden, last], Attribute("batch_dims", 1L));             // (R, C)
+        // 5. The hidden states, summed over the rows that belong together; the linear head.
+        string state = graph.Node("extract.hidden", "Squeeze", [hidden, graph.Int64s("axis_1", 1)]);                      // (R, C)
         if (head.SequencesPerOutput > 1)
         {
             string grouped = graph.Node("extract.groups", "Reshape", [state, graph.Int64s("groups", -1, head.SequencesPerOutput, config.EmbeddingSize)]);
@@ -51,6 +66,30 @@ internal sealed partial class GptGraph
         graph.Node(OnnxPackageLayout.Logits, "Gemm", [state, Weight(ClassifierGraphWeights.ScoreWeight), Weight(ClassifierGraphWeights.ScoreBias)], Attribute("transB", 1L));
         graph.Output(OnnxPackageLayout.Logits, DataType.Float, head.SequencesPerOutput > 1 ? "pair_count" : "batch_size", head.OutputCount);
         return graph;
+    }
+
+    /// <summary>(R, 1, C): the places that the head reads, of (R, T, C).</summary>
+    private string AtExtract(string x) => !extracted.Add(x) ? x + ".extract" : graph.Node(x + ".extract", "Unsqueeze",
+        [graph.Node(x + ".extract.rows", "GatherND", [x, Extract], Attribute("batch_dims", 1L)), graph.Int64s("axis_1", 1)]);
+
+    /// <summary>The last block's attention, whose one query of a row stands at its last token; (R, 1, C). The slices of the weights are folded when the graph is loaded.</summary>
+    private string AttentionAtExtract(int layer, string x)
+    {
+        string h = $"h.{layer}.attn.";
+        long c = config.EmbeddingSize;
+        string q = Part("q", AtExtract(x), 0, c), kv = Part("kv", x, c, 3 * c);                                           // (R, 1, C), (R, T, 2C)
+        graph.Node(h + "split", "Split", "", [kv], [h + "k", h + "v"], Attribute("axis", -1L), Attribute("num_outputs", 2L));
+        string context = graph.Node(h + "context", "Attention", [q, h + "k", h + "v", ExtractBias],
+            Attribute("q_num_heads", config.HeadCount), Attribute("kv_num_heads", config.HeadCount));                     // (R, 1, C)
+        return graph.Node(h + "c_proj", "MatMul", [context, Weight(h + "c_proj.weight")]);
+
+        string Part(string name, string input, long begin, long end)
+        {
+            string from = graph.Int64s($"columns.{begin}", begin), to = graph.Int64s($"columns.{end}", end), axis = graph.Int64s("axis_last", -1);
+            string weight = graph.Node(h + name + ".weight", "Slice", [Weight(h + "c_attn.weight"), from, to, axis]);
+            string bias = graph.Node(h + name + ".bias", "Slice", [Weight(h + "c_attn.bias"), from, to, axis]);
+            return graph.Node(h + name, "Add", [graph.Node(h + name + ".product", "MatMul", [input, weight]), bias]);
+        }
     }
 
     private string AttendCausally(string h, string q, string bias) => graph.Node(h + "context", "Attention",

@@ -93,8 +93,8 @@ internal sealed partial class GptGraph
         (string x, string residual) = AddAndNormalize("h.0.ln_1", tokens, places);
         for (int layer = 0; layer < config.LayerCount; layer++)
         {
-            string h = $"h.{layer}.";
-            (x, residual) = AddAndNormalize(h + "ln_2", Attention(layer, x, biasOf(layer)), residual, h + "attn.c_proj.bias");
+            string h = $"h.{layer}.", context = AttentionOf(layer, x, biasOf(layer), ref residual);
+            (x, residual) = AddAndNormalize(h + "ln_2", context, residual, h + "attn.c_proj.bias");
             string next = layer + 1 < config.LayerCount ? $"h.{layer + 1}.ln_1" : "ln_f";
             (x, residual) = AddAndNormalize(next, FeedForward(h, x), residual, h + "mlp.c_proj.bias");
         }
@@ -108,12 +108,20 @@ internal sealed partial class GptGraph
         string x = graph.Node("embedding", "Add", [tokens, places]);
         for (int layer = 0; layer < config.LayerCount; layer++)
         {
-            string h = $"h.{layer}.";
-            (x, _) = AddAndNormalize(h + "ln_1", Attention(layer, x, biasOf(layer)), x, h + "attn.c_proj.bias", keepSum: false);
+            string h = $"h.{layer}.", skip = x, context = AttentionOf(layer, x, biasOf(layer), ref skip);
+            (x, _) = AddAndNormalize(h + "ln_1", context, skip, h + "attn.c_proj.bias", keepSum: false);
             (x, _) = AddAndNormalize(h + "ln_2", FeedForward(h, x), x, h + "mlp.c_proj.bias", keepSum: false);
         }
 
         return x;
+    }
+
+    /// <summary>The attention of a block; where it is the last before a head, at the head's places alone, and what it is added to with it.</summary>
+    private string AttentionOf(int layer, string x, string bias, ref string skip)
+    {
+        if (cached || layer + 1 < config.LayerCount) return Attention(layer, x, bias);
+        skip = AtExtract(skip);
+        return AttentionAtExtract(layer, x);
     }
 
     /// <summary>The attention of a block, up to its output projection's product: the bias is added with the residual sum.</summary>

@@ -36,6 +36,36 @@ public sealed class TaskNetworkTests
     }
 
     [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void The_exported_graph_gives_the_same_outputs(string name)
+    {
+        TaskCase c = Case(name);
+        foreach (GptConfig config in (GptConfig[])[c.Config, c.Config with { LayerCount = 1 }, c.Config with { LayerCount = 4, AttentionPattern = GptAttentionPattern.AlternatingDenseAndBanded, AttentionBandWidth = 2 },
+            c.Config with { LayerCount = 3, AttentionPattern = GptAttentionPattern.AlternatingDenseAndBanded, AttentionBandWidth = 3 }])
+        {
+            string folder = Directory.CreateTempSubdirectory("mlnet-gpt-test-").FullName;
+            try
+            {
+                using var torch = new TorchTextClassifier(new TaskNetwork(new GptNetwork(config with { InitializerRange = 0.3f }, GptDevice.Cpu, seed: 5), c.Head, trainable: false));
+                torch.Network.Initialize(6);
+                torch.WriteOnnxPackage(folder);
+                using OnnxTextClassifier onnx = OnnxTextClassifier.Load(folder, GptDevice.Cpu);
+                int[][] rows = [.. c.Build().SelectMany(static example => example.Sequences)];
+                int t = rows.Max(static row => row.Length);
+                int[] ids = [.. rows.SelectMany(row => row.Concat(Enumerable.Repeat(0, t - row.Length)))], lengths = [.. rows.Select(static row => row.Length)];
+                float[] expected = new float[rows.Length / c.Head.SequencesPerOutput * c.Head.OutputCount], found = new float[expected.Length];
+                torch.Run(ids, lengths, expected);
+                onnx.Run(ids, lengths, found);
+                for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], found[i], 2e-5f, $"{config.LayerCount} layers, {config.AttentionPattern}, output {i}");
+            }
+            finally
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
+    [TestMethod]
     public void Micro_batches_give_the_gradient_of_the_whole_batch()
     {
         foreach (TaskCase c in TaskCase.All)

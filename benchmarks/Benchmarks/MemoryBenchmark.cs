@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace MLNet.Gpt.Benchmarks;
 
-/// <summary>Peak memory of training, each side in a process of its own: VmHWM when it ends.</summary>
+/// <summary>Peak memory of training, with and without activation checkpointing, each side in a process of its own: VmHWM when it ends.</summary>
 internal static class MemoryBenchmark
 {
     public static int Run(BenchmarkArguments arguments)
@@ -22,16 +22,16 @@ internal static class MemoryBenchmark
         switch (side)
         {
             case "": break;
-            case "ours": return Train(setting, path);
-            default: throw new ArgumentException($"--side is '{side}'; it is for the benchmark's own child process: ours.");
+            case "plain" or "checkpointed": return Train(setting, path, side == "checkpointed");
+            default: throw new ArgumentException($"--side is '{side}'; it is for the benchmark's own child processes: plain or checkpointed.");
         }
 
         Console.WriteLine($"memory: {setting.Layers} layers of {setting.Width}, context {setting.Context}, batch {setting.Batch}, float32, {setting.Steps} steps; each row a process of its own");
         Console.WriteLine("\n                                     peak, MiB   tokens/s");
-        Measured ours = Row("ours", Child(setting, "ours"));
+        Measured ours = Row("ours", Child(setting, "plain")), oursSaving = Row("ours, activation checkpointing", Child(setting, "checkpointed"));
         Measured peer = Row("peer", TrainPeer(setting, path, false)), peerSaving = Row("peer, torch.utils.checkpoint", TrainPeer(setting, path, true));
         Console.WriteLine();
-        Console.WriteLine(Invariant($"memory ours={ours.Megabytes:F0} peer={peer.Megabytes:F0} ratio={ours.Megabytes / peer.Megabytes:F3} peer_checkpointing={peerSaving.Megabytes:F0} unit=MiB"));
+        Console.WriteLine(Invariant($"memory ours={ours.Megabytes:F0} peer={peer.Megabytes:F0} ratio={ours.Megabytes / peer.Megabytes:F3} ours_checkpointing={oursSaving.Megabytes:F0} peer_checkpointing={peerSaving.Megabytes:F0} ratio_checkpointing={oursSaving.Megabytes / peerSaving.Megabytes:F3} unit=MiB"));
         return 0;
 
         static Measured Row(string name, Measured m)
@@ -41,10 +41,10 @@ internal static class MemoryBenchmark
         }
     }
 
-    private static int Train(PretrainSetting setting, string path)
+    private static int Train(PretrainSetting setting, string path, bool checkpointing)
     {
         string text = File.ReadAllText(path);
-        PretrainBenchmark.Measured measured = PretrainBenchmark.Train(setting, text, GptTokenizer.FromCharacters([text]), 1, GptPrecision.Float32);
+        PretrainBenchmark.Measured measured = PretrainBenchmark.Train(setting, text, GptTokenizer.FromCharacters([text]), 1, GptPrecision.Float32, checkpointing);
         Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, double> { ["peak_rss_mb"] = PeakMegabytes(), ["tokens_per_second"] = measured.TokensPerSecond }));
         return 0;
     }

@@ -76,7 +76,7 @@ internal static class PretrainBenchmark
             $"{side,-18}{m.TokensPerSecond,12:N0}{1000.0 * setting.Batch * setting.Context / m.TokensPerSecond,10:F1}{(setting.Evaluate ? Invariant($"{m.ValidationLoss,18:F4}") : "")}"));
     }
 
-    internal static Measured Train(PretrainSetting setting, string text, GptTokenizer tokenizer, int seed, GptPrecision precision)
+    internal static Measured Train(PretrainSetting setting, string text, GptTokenizer tokenizer, int seed, GptPrecision precision, bool checkpointing = false)
     {
         var ml = new MLContext(seed);
         var speeds = new List<double>();
@@ -89,6 +89,7 @@ internal static class PretrainBenchmark
             BatchSize = setting.Batch,
             Optimizer = new AdamWOptions { LearningRate = setting.LearningRate, MinLearningRate = setting.MinLearningRate, WarmupSteps = setting.Warmup, Beta2 = 0.99 },
             ResidualInitializerScale = setting.ResidualInitializerScale,
+            ActivationCheckpointing = checkpointing,
             Precision = precision,
             SplitByPosition = true,
             EvaluationInterval = setting.Evaluate ? setting.Steps : 0,

@@ -98,6 +98,8 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
                     : GptNetwork.FromWeights(weights, device, precision);
             }
 
+            network.ActivationCheckpointing = options.ActivationCheckpointing;
+
             // 4. Train, and wrap what comes out.
             if (microBatches is null && TrainingPlan.NeedsSearch(options)) microBatches = MicroBatchSearch.Find(network, options, Log);
             TrainingPlan plan = TrainingPlan.Of(options, microBatches);
@@ -117,7 +119,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
             int rows = options.MicroBatchSize.IsAuto ? 1 : options.MicroBatchSize.Rows ?? options.BatchSize;
             throw new TrainingOutOfMemoryException(device, rows, options.Model.ContextLength,
-                MemoryEstimate.Of(options.Model, precision, device, rows, options.Model.ContextLength, options.AverageDecay > 0), requested, null, last, e);
+                MemoryEstimate.Of(options.Model, precision, device, rows, options.Model.ContextLength, options.AverageDecay > 0, options.ActivationCheckpointing), requested, null, last, e);
         }
         finally
         {

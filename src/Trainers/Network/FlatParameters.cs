@@ -19,6 +19,7 @@ internal sealed class FlatParameters : IDisposable
 
     private readonly Dictionary<string, Tensor> _wide = [];
     private readonly Dictionary<string, Tensor> _narrow = [];
+    private readonly Dictionary<string, Tensor> _gradients = [];
     private readonly long _workingCount;
     private int _owners = 1;
     private readonly Dictionary<string, (long Offset, GptParameterInfo Info)> _places = [];
@@ -48,25 +49,30 @@ internal sealed class FlatParameters : IDisposable
         bool copy = workingType != ScalarType.Float32;
         Working = copy ? zeros(_workingCount, workingType, device).DetachFromDisposeScope() : Master;
         GradientSum = zeros(trainable ? offset : 0, ScalarType.Float32, device).DetachFromDisposeScope();
-        Gradient = copy ? zeros(trainable ? _workingCount : 0, workingType, device).DetachFromDisposeScope() : GradientSum;
+        bool collects = copy && device.type != DeviceType.CPU;
+        Gradient = collects ? zeros(trainable ? _workingCount : 0, workingType, device).DetachFromDisposeScope() : GradientSum;
         foreach (GptParameterInfo info in layout)
         {
             _wide.Add(info.Name, Leaf(Master, GradientSum, info.Name));
-            _narrow.Add(info.Name, copy && GroupOf(info) < 2 ? Leaf(Working, Gradient, info.Name) : _wide[info.Name]);
+            _narrow.Add(info.Name, copy && GroupOf(info) < 2 ? Leaf(Working, collects ? Gradient : null, info.Name) : _wide[info.Name]);
+            if (trainable) _gradients.Add(info.Name, ViewOf(GradientSum, info.Name).DetachFromDisposeScope());
         }
 
-        Tensor Leaf(Tensor values, Tensor gradients, string name)
+        Tensor Leaf(Tensor values, Tensor? gradients, string name)
         {
             Tensor leaf = ViewOf(values, name);
             if (trainable)
             {
                 leaf.requires_grad_();
-                leaf.grad = ViewOf(gradients, name);
+                if (gradients is not null) leaf.grad = ViewOf(gradients, name);
             }
 
             return leaf.DetachFromDisposeScope();
         }
     }
+
+    /// <summary>Whether there are gradients.</summary>
+    public bool IsTrainable => _gradients.Count > 0;
 
     /// <summary>The parameters in the order of the forward pass.</summary>
     public IReadOnlyList<GptParameterInfo> Layout { get; }
@@ -77,7 +83,10 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>What matrix products compute with: <see cref="Master"/> itself, or a bfloat16 copy of all but LayerNorm's parameters.</summary>
     public Tensor Working { get; }
 
-    /// <summary>The gradient of <see cref="Working"/>, of its type and length. Empty where the network is not trainable.</summary>
+    /// <summary>
+    /// On a GPU the gradient of <see cref="Working"/>, of its type and length; elsewhere <see cref="GradientSum"/>. Empty where the network is
+    /// not trainable.
+    /// </summary>
     public Tensor Gradient { get; }
 
     /// <summary>
@@ -95,6 +104,9 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>The parameter of that name in float32: a leaf that views the master weights.</summary>
     public Tensor Wide(string name) => _wide[name];
 
+    /// <summary>A view of that parameter's part of <see cref="GradientSum"/>; null where the parameters are frozen.</summary>
+    public Tensor? GradientOf(string name) => _gradients.GetValueOrDefault(name);
+
     /// <summary>Refreshes the working copy from the master weights: one cast, or nothing where they are the same.</summary>
     public void RefreshWorkingCopy()
     {
@@ -104,14 +116,26 @@ internal sealed class FlatParameters : IDisposable
         Working.copy_(Master.narrow(0, 0, _workingCount));
     }
 
-    /// <summary>After a micro-batch: adds a bfloat16 gradient to the float32 sum and clears it. Nothing to do in float32.</summary>
+    /// <summary>After a micro-batch: adds to the float32 sum what the backward pass left in bfloat16, and clears that. Nothing to do in float32.</summary>
+    /// <remarks>On a CPU the network's own functions add to the sum themselves; other operations on a working parameter leave it a gradient of its own.</remarks>
     public void CollectGradient()
     {
-        if (ReferenceEquals(Gradient, GradientSum)) return;
+        if (ReferenceEquals(Master, Working)) return;
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        GradientSum.narrow(0, 0, _workingCount).add_(Gradient.to(ScalarType.Float32));   // a sum of two types is many times slower
-        Gradient.zero_();
+        if (!ReferenceEquals(Gradient, GradientSum))
+        {
+            GradientSum.narrow(0, 0, _workingCount).add_(Gradient.to(ScalarType.Float32));   // a sum of two types is many times slower
+            Gradient.zero_();
+            return;
+        }
+
+        foreach ((string name, Tensor leaf) in _narrow)
+        {
+            if (ReferenceEquals(leaf, _wide[name]) || leaf.grad is not { } gradient) continue;
+            _gradients[name].add_(gradient.to(ScalarType.Float32));
+            leaf.grad = null;
+        }
     }
 
     /// <summary>Sets the gradient to zero, in place.</summary>
@@ -165,6 +189,8 @@ internal sealed class FlatParameters : IDisposable
             view.grad?.Dispose();
             view.Dispose();
         }
+
+        foreach (Tensor gradient in _gradients.Values) gradient.Dispose();
 
         Gradient.Dispose();
         if (!ReferenceEquals(Gradient, GradientSum)) GradientSum.Dispose();

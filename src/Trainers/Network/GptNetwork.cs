@@ -15,6 +15,7 @@ namespace MLNet.Gpt;
 public sealed class GptNetwork : IGptWeights, IDisposable
 {
     private readonly GptLayer[] _layers;
+    private readonly LayerNorm? _finalNorm;
     private readonly Dictionary<(long Queries, long Keys, int? Band), Tensor> _masks = [];
     private readonly Lock _maskGate = new();
     private int _disposed;
@@ -39,7 +40,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         TorchDevice = TorchRuntime.Open(device);
         WorkingType = PrecisionPolicy.Resolve(precision, device) == GptPrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
         Parameters = new FlatParameters(GptParameterLayout.Of(config), TorchDevice, WorkingType, trainable);
-        _layers = [.. Enumerable.Range(0, config.LayerCount).Select(index => new GptLayer(Parameters, index))];
+        _layers = [.. Enumerable.Range(0, config.LayerCount).Select(index => new GptLayer(Parameters, index, Config.LayerNormEpsilon))];
+        if (Config.BlockForm == GptBlockForm.PreNorm) _finalNorm = new(Parameters, "ln_f", Config.LayerNormEpsilon);
     }
 
     private GptNetwork(GptNetwork origin)
@@ -49,7 +51,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         TorchDevice = origin.TorchDevice;
         WorkingType = origin.WorkingType;
         Parameters = origin.Parameters.Share();
-        _layers = [.. Enumerable.Range(0, Config.LayerCount).Select(index => new GptLayer(Parameters, index))];
+        _layers = [.. Enumerable.Range(0, Config.LayerCount).Select(index => new GptLayer(Parameters, index, Config.LayerNormEpsilon))];
+        if (Config.BlockForm == GptBlockForm.PreNorm) _finalNorm = new(Parameters, "ln_f", Config.LayerNormEpsilon);
     }
 
     /// <inheritdoc/>
@@ -63,6 +66,9 @@ public sealed class GptNetwork : IGptWeights, IDisposable
 
     /// <summary>The number format that the network computes in.</summary>
     public GptPrecision Precision => WorkingType == ScalarType.BFloat16 ? GptPrecision.BFloat16 : GptPrecision.Float32;
+
+    /// <summary>Whether a backward pass computes the blocks again instead of keeping their inner results. Off at first.</summary>
+    internal bool ActivationCheckpointing { get; set; }
 
     internal Device TorchDevice { get; }
 
@@ -167,7 +173,13 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     }
 
     /// <summary>(B·T, C) float32: the embeddings of tokens, without their positions'.</summary>
-    internal Tensor EmbeddingOf(Tensor tokenIds) => Parameters.Wide(GptParameterLayout.TokenEmbedding).index_select(0, tokenIds.reshape(-1));
+    internal Tensor EmbeddingOf(Tensor tokenIds)
+    {
+        Tensor table = Parameters.Wide(GptParameterLayout.TokenEmbedding), ids = tokenIds.reshape(-1);
+        return ids.device_type == DeviceType.CPU
+            ? EmbeddingFunction.Of(table, ids, Parameters.GradientOf(GptParameterLayout.TokenEmbedding))
+            : table.index_select(0, ids);
+    }
 
     /// <summary>The last hidden states that follow from given token embeddings.</summary>
     /// <param name="embedding">(B·T, C) float32, as <see cref="EmbeddingOf"/> gives it.</param>
@@ -184,7 +196,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
             ? (embedding.view(b, t, Config.EmbeddingSize) + table.narrow(0, 0, t)).view(b * t, Config.EmbeddingSize)
             : embedding + table.index_select(0, positionIds);
         x = Dropout(x, Config.EmbeddingDropout);                                                          // (B·T, C)
-        for (int index = 0; index < _layers.Length; index++) x = Block(x, b, t, index, cache: null, mask);
+        for (int index = 0; index < _layers.Length; index++) x = ActivationCheckpointing && is_grad_enabled() ? CheckpointedBlock(x, b, t, index, mask) : Block(x, b, t, index, cache: null, mask);
         return FinalNorm(x).MoveToOuterDisposeScope();                                                    // (B·T, C)
     }
 
@@ -225,6 +237,26 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         Adapter?.Dispose();
     }
 
+    /// <summary>A block whose inner results are computed again in the backward pass, dropout's draws among them.</summary>
+    private Tensor CheckpointedBlock(Tensor x, long b, long t, int index, Tensor? mask)
+    {
+        if (Anchor() is not { } anchor) return Block(x, b, t, index, cache: null, mask);
+        bool draws = Training && (Config.AttentionDropout > 0 || Config.ResidualDropout > 0 || Adapter?.Options.Dropout > 0);
+        long seed = draws ? randint(0, int.MaxValue, [1], ScalarType.Int64).item<long>() : 0;              // on the CPU, whatever the device: no sync
+        return CheckpointFunction.Of(x, anchor, input =>
+        {
+            if (draws)
+            {
+                manual_seed(seed);
+                if (Device.IsCuda) cuda.manual_seed_all(seed);
+            }
+
+            return Block(input, b, t, index, cache: null, mask);
+        });
+
+        Tensor? Anchor() => Parameters.IsTrainable ? _layers[index].Norm1.Gain : Adapter?.Anchor;
+    }
+
     /// <summary>One Transformer block. The scope frees what autograd has not saved.</summary>
     private Tensor Block(Tensor x, long b, long t, int index, KeyValueCache? cache, Tensor? mask)
     {
@@ -232,13 +264,13 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         GptLayer p = _layers[index];
         if (Config.BlockForm == GptBlockForm.PreNorm)
         {
-            x = AddProjection(x, Attention(Norm(x, p.Norm1Gain, p.Norm1Bias), b, t, index, cache, mask), p.AttentionOut);
-            x = AddProjection(x, FeedForward(Norm(x, p.Norm2Gain, p.Norm2Bias), p), p.FeedForwardOut);
+            x = AddProjection(x, Attention(p.Norm1.Of(x, WorkingType), b, t, index, cache, mask), p.AttentionOut);
+            x = AddProjection(x, FeedForward(p.Norm2.Of(x, WorkingType), p), p.FeedForwardOut);
         }
         else
         {
-            x = Norm(AddProjection(x, Attention(x, b, t, index, cache, mask), p.AttentionOut), p.Norm1Gain, p.Norm1Bias);
-            x = Norm(AddProjection(x, FeedForward(x, p), p.FeedForwardOut), p.Norm2Gain, p.Norm2Bias);
+            x = p.Norm1.Of(AddProjection(x, Attention(x.to(WorkingType), b, t, index, cache, mask), p.AttentionOut), ScalarType.Float32);
+            x = p.Norm2.Of(AddProjection(x, FeedForward(x.to(WorkingType), p), p.FeedForwardOut), ScalarType.Float32);
         }
 
         return x.MoveToOuterDisposeScope();
@@ -249,7 +281,16 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     {
         GptLayer p = _layers[index];
         long h = Config.HeadCount, d = Config.HeadSize;
-        Tensor[] qkv = p.AttentionIn.Of(x.to(WorkingType), Training).view(b, t, 3 * h * d).chunk(3, -1);  // 3 of (B, T, C)
+        Tensor projected = p.AttentionIn.Of(x, Training);                                                  // (B·T, 3C)
+        int? band = Config.BandWidthOfLayer(index);
+        double dropout = Training ? Config.AttentionDropout : 0;
+        if (cache is null && mask is null && dropout == 0 && x.device_type == DeviceType.CPU && !TorchRuntime.HasFusedCpuAttention)
+        {
+            var shape = new AttentionShape(b, t, h, d, band ?? int.MaxValue);
+            return WorkingType == ScalarType.Float32 && AttentionKernel.Takes(d) ? FusedAttentionFunction.Of(projected, shape) : CausalAttentionFunction.Of(projected, shape);
+        }
+
+        Tensor[] qkv = projected.view(b, t, 3 * h * d).chunk(3, -1);                                       // 3 of (B, T, C)
         Tensor q = qkv[0].view(b, t, h, d).transpose(1, 2);                                                // (B, H, T, D)
         Tensor k = qkv[1].view(b, t, h, d).transpose(1, 2);
         Tensor v = qkv[2].view(b, t, h, d).transpose(1, 2);
@@ -260,9 +301,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
             (k, v) = cache.Append(index, k, v);                                                            // (B, H, past + T, D)
         }
 
-        int? band = Config.BandWidthOfLayer(index);
         if (band >= past + t) band = null;
-        double dropout = Training ? Config.AttentionDropout : 0;
         Tensor y;
         if (mask is null && band is null && past == 0)
         {
@@ -279,8 +318,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         return y.transpose(1, 2).reshape(b * t, h * d);                                                    // (B·T, C)
     }
 
-    private Tensor FeedForward(Tensor x, GptLayer p) =>
-        TanhGelu.Of(p.FeedForwardIn.Of(x.to(WorkingType), Training));                                      // (B·T, F)
+    private Tensor FeedForward(Tensor x, GptLayer p) => p.FeedForwardIn.GeluOf(x, Training);             // (B·T, F)
 
     /// <summary>
     /// x + Dropout(y·W + bias): a block's way back into the residual stream, which is float32. Where nothing comes between, the sum is
@@ -288,21 +326,19 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// </summary>
     private Tensor AddProjection(Tensor x, Tensor y, Projection projection)
     {
-        if (WorkingType == ScalarType.Float32 && !(Training && Config.ResidualDropout > 0))
-        {
-            // An adapter that adds zeros changes no bit of the base's result.
-            Tensor sum = addmm(x, y, projection.Weight, 1f, 1f).add_(projection.Bias);
-            return projection.Adapter is null ? sum : sum + projection.Adapter.Of(y, Training);
-        }
+        if (Training && Config.ResidualDropout > 0)
+            return x + Dropout(projection.Of(y, Training), Config.ResidualDropout).to(ScalarType.Float32);    // (B·T, C)
 
-        return x + Dropout(projection.Of(y, Training), Config.ResidualDropout).to(ScalarType.Float32);        // (B·T, C)
+        Tensor sum = x.device_type == DeviceType.CPU ? ResidualFunction.Of(x, y, projection)
+            : WorkingType == ScalarType.Float32 ? addmm(x, y, projection.Weight, 1f, 1f).add_(projection.Bias)
+            : x + addmm(projection.Bias, y, projection.Weight, 1f, 1f).to(ScalarType.Float32);
+
+        // An adapter that adds zeros changes no bit of the base's result.
+        return projection.Adapter is null ? sum : sum + projection.Adapter.Of(y, Training).to(ScalarType.Float32);
     }
 
-    private Tensor Norm(Tensor x, Tensor gain, Tensor bias) =>
-        functional.layer_norm(x, [Config.EmbeddingSize], gain, bias, Config.LayerNormEpsilon);
-
     private Tensor FinalNorm(Tensor x) =>
-        Config.BlockForm == GptBlockForm.PreNorm ? Norm(x, Parameters.Wide("ln_f.weight"), Parameters.Wide("ln_f.bias")) : x;
+        Config.BlockForm == GptBlockForm.PreNorm ? _finalNorm!.Of(x, ScalarType.Float32) : x;
 
     private Tensor Dropout(Tensor x, double probability) =>
         Training && probability > 0 ? functional.dropout(x, probability, training: true) : x;

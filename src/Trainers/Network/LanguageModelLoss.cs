@@ -52,7 +52,8 @@ internal static class LanguageModelLoss
         using (no_grad())
         {
             Tensor head = network.TokenEmbedding.detach();                                                 // (V, C)
-            Tensor? headGradient = network.TokenEmbedding.grad;                                            // (V, C), a view of the flat gradient
+            Tensor? gradient = network.Parameters.GradientOf(GptParameterLayout.TokenEmbedding);           // (V, C) float32, a view of the flat gradient
+            Tensor? headGradient = gradient is null || network.WorkingType == ScalarType.Float32 ? gradient : zeros_like(head);
             sum = zeros([], ScalarType.Float32, hidden.device);
             Tensor states = hidden.detach().to(network.WorkingType);
             hiddenGradient = empty_like(states);
@@ -71,9 +72,11 @@ internal static class LanguageModelLoss
                 hiddenGradient.narrow(0, start, count).addmm_(logitGradient, head, 0f, (float)scale);
                 headGradient?.addmm_(logitGradient.t(), h, 1f, (float)scale);
             }
+
+            if (headGradient is not null && !ReferenceEquals(headGradient, gradient)) gradient!.add_(headGradient.to(ScalarType.Float32));
         }
 
-        hidden.backward([hiddenGradient.to(hidden.dtype)]);
+        BackwardPass.Run(hidden, hiddenGradient.to(hidden.dtype));
         return sum.MoveToOuterDisposeScope();
 
         static Tensor LogSoftmax(Tensor logits) => nn.functional.log_softmax(logits.to(ScalarType.Float32), 1);

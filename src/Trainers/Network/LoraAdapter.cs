@@ -33,6 +33,9 @@ internal sealed class LoraAdapter : IDisposable
     /// <summary>The base's shape.</summary>
     public GptConfig Config { get; }
 
+    /// <summary>One of the adapter's tensors: whether it needs gradients, all do.</summary>
+    public Tensor Anchor => _parameters.Wide(_parameters.Layout[0].Name);
+
     /// <summary>What the adapter is.</summary>
     public LoraOptions Options { get; }
 

@@ -8,14 +8,10 @@ namespace MLNet.Gpt;
 /// applies to the range of the tensors of two or more dimensions.
 /// </summary>
 /// <remarks>
-/// On a CPU the update walks the buffers in blocks that stay in the cache over its dozen operations; on a GPU each operation takes
-/// the whole buffer. The results do not depend on the blocks.
+/// On a CPU the update is one pass over memory; on a GPU it is a dozen operations on whole buffers.
 /// </remarks>
 internal sealed partial class AdamW : IDisposable
 {
-    /// <summary>Elements of a block: five float32 streams of it fill 2.5 MB.</summary>
-    private const long CpuBlock = 1 << 17;
-
     private readonly FlatParameters _parameters;
     private readonly AdamWOptions _options;
 
@@ -45,33 +41,26 @@ internal sealed partial class AdamW : IDisposable
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         StepCount++;
-        Tensor? clip = _options.GradientClipNorm > 0
-            ? gradientNorm.add(1e-6f).reciprocal().mul_(_options.GradientClipNorm).clamp_max_(1)   // stays on the device
-            : null;
-        double correction1 = 1 - Math.Pow(_options.Beta1, StepCount);
-        double correction2 = 1 - Math.Pow(_options.Beta2, StepCount);
-        long total = _parameters.Master.size(0);
-        long block = _parameters.Master.is_cuda ? total : CpuBlock;
-        Update(0, _parameters.DecayCount, 1 - (learningRate * _options.WeightDecay));
-        Update(_parameters.DecayCount, total, 1);
-        _parameters.RefreshWorkingCopy();
-
-        void Update(long begin, long end, double keep)
+        double correction1 = 1 - Math.Pow(_options.Beta1, StepCount), correction2 = 1 - Math.Pow(_options.Beta2, StepCount);
+        double keep = 1 - (learningRate * _options.WeightDecay);
+        Tensor p = _parameters.Master, g = _parameters.GradientSum, m = FirstMoment, v = SecondMoment;
+        if (p.device_type == DeviceType.CPU)
         {
-            for (long start = begin; start < end; start += block)
-            {
-                using var blockScope = NewDisposeScope();
-                long count = Math.Min(block, end - start);
-                Tensor p = _parameters.Master.narrow(0, start, count), g = _parameters.GradientSum.narrow(0, start, count);
-                Tensor m = FirstMoment.narrow(0, start, count), v = SecondMoment.narrow(0, start, count);
-                if (clip is not null) g.mul_(clip);
-                if (keep != 1) p.mul_(keep);
-                m.mul_(_options.Beta1).add_(g, 1 - _options.Beta1);
-                v.mul_(_options.Beta2).addcmul_(g, g, 1 - _options.Beta2);
-                Tensor denominator = v.sqrt().mul_(1 / Math.Sqrt(correction2)).add_(_options.Epsilon);
-                p.addcdiv_(m, denominator, -learningRate / correction1);
-            }
+            double clip = _options.GradientClipNorm > 0 ? Math.Min(1, _options.GradientClipNorm / (gradientNorm.item<float>() + 1e-6)) : 1;
+            AdamWKernel.Step(p, g, m, v, new(
+                (float)clip, (float)_options.Beta1, (float)_options.Beta2, (float)(1 / Math.Sqrt(correction2)), (float)_options.Epsilon,
+                (float)(learningRate / correction1), (float)keep, _parameters.DecayCount));
         }
+        else
+        {
+            if (_options.GradientClipNorm > 0) g.mul_(gradientNorm.add(1e-6f).reciprocal().mul_(_options.GradientClipNorm).clamp_max_(1));   // stays on the device
+            if (keep != 1) p.narrow(0, 0, _parameters.DecayCount).mul_(keep);
+            m.mul_(_options.Beta1).add_(g, 1 - _options.Beta1);
+            v.mul_(_options.Beta2).addcmul_(g, g, 1 - _options.Beta2);
+            p.addcdiv_(m, v.sqrt().mul_(1 / Math.Sqrt(correction2)).add_(_options.Epsilon), -learningRate / correction1);
+        }
+
+        _parameters.RefreshWorkingCopy();
     }
 
     public void Dispose()

@@ -112,7 +112,7 @@ internal static class MicroBatchSearch
     }
 
     private static MemoryEstimate Estimate(GptNetwork network, LanguageModelOptions options, int rows, int length) =>
-        MemoryEstimate.Of(network.Config, network.Precision, network.Device, rows, length, options.AverageDecay > 0);
+        MemoryEstimate.Of(network.Config, network.Precision, network.Device, rows, length, options.AverageDecay > 0, options.ActivationCheckpointing);
 
     /// <summary>Forward and backward, as an update does them, and the optimizer's largest temporary tensor.</summary>
     private static void Try(GptNetwork network, int rows, int length)

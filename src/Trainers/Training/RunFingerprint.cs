@@ -56,6 +56,9 @@ internal static class RunFingerprint
             ["Tokenizer"] = tokenizerHash,
             ["Training text"] = dataHash,
         };
+
+        // Dropout draws otherwise where blocks are computed again; without it the losses are the same.
+        if (model.AttentionDropout > 0 || model.ResidualDropout > 0) values["ActivationCheckpointing"] = options.ActivationCheckpointing;
         return values.ToDictionary(static p => p.Key, static p => Convert.ToString(p.Value, CultureInfo.InvariantCulture)!);
     }
 }

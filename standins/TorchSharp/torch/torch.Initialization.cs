@@ -27,6 +27,15 @@ public static partial class torch
         return device;
     }
 
+    public static string __version__
+    {
+        get
+        {
+            Native.Load();
+            return Marshal.PtrToStringUTF8(Native.ts_version())!;
+        }
+    }
+
     public static int get_num_threads() => Native.ts_get_num_threads();
 
     public static void set_num_threads(int num) => Native.Check(Native.ts_set_num_threads(num));

@@ -63,7 +63,7 @@ internal static class ClassifyBenchmark
                 Train("scratch", common with { Pretrained = null, Model = shape, Tokenizer = pretrained.Model.Tokenizer, LearningRate = 1e-3 }),
                 Train("fine-tuned", common, keep: seed == 1),
                 Train("without auxiliary loss", common with { AuxiliaryLossWeight = 0 }),
-                Train("LoRA", common with { Lora = new LoraOptions { Rank = 8, Alpha = 16, Projections = LoraProjections.AttentionIn }, LearningRate = 4e-3 }));
+                Train("LoRA", common with { Lora = new LoraOptions { Rank = 8, Alpha = 16, Projections = LoraProjections.All }, LearningRate = 3e-3 }));
             rows.Add(row);
             Console.WriteLine(Invariant($"seed {seed}: bag of words {row.Baseline:P1} ({bow.GetProperty("features").GetString()}, C {bow.GetProperty("c").GetDouble()}), scratch {row.Scratch.Accuracy:P1}, fine-tuned {row.Tuned.Accuracy:P1}, without auxiliary loss {row.Plain.Accuracy:P1}, LoRA {row.Lora.Accuracy:P1}"));
 

@@ -19,3 +19,9 @@ public sealed class Answer
 
     public float Perplexity { get; set; }
 }
+
+/// <summary>A row that comes out of a classifier.</summary>
+public sealed class Classified
+{
+    public float[] Score { get; set; } = [];
+}

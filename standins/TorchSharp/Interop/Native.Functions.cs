@@ -86,7 +86,6 @@ internal static unsafe partial class Native
     [DllImport(Library)] internal static extern nint ts_log(nint t);
     [DllImport(Library)] internal static extern nint ts_tanh(nint t);
     [DllImport(Library)] internal static extern nint ts_sigmoid(nint t);
-    [DllImport(Library)] internal static extern int ts_sigmoid_(nint t);
     [DllImport(Library)] internal static extern nint ts_reciprocal(nint t);
     [DllImport(Library)] internal static extern nint ts_square(nint t);
     [DllImport(Library)] internal static extern nint ts_isfinite(nint t);

@@ -44,7 +44,6 @@ public static partial class torch
 
         public Tensor exp_() => Done(Native.ts_exp_(Handle));
 
-        public Tensor sigmoid_() => Done(Native.ts_sigmoid_(Handle));
 
         public Tensor add(Tensor target) => add(target, 1);
 

@@ -44,7 +44,6 @@ public static partial class torch
 
         public Tensor exp_() => Done(Native.ts_exp_(Handle));
 
-
         public Tensor add(Tensor target) => add(target, 1);
 
         public Tensor add(Tensor target, Scalar alpha) => Own(Native.ts_add(Handle, target.Handle, alpha.Number), this, target);

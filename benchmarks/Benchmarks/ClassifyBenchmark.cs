@@ -19,7 +19,7 @@ internal static class ClassifyBenchmark
     public static int Run(BenchmarkArguments arguments)
     {
         bool quick = arguments.Has("--quick");
-        int steps = arguments.Int("--steps", quick ? 400 : 2_500), seeds = arguments.Int("--seeds", quick ? 1 : 3), perClass = arguments.Int("--labels", 25), epochs = arguments.Int("--epochs", 15);
+        int steps = arguments.Int("--steps", quick ? 400 : 2_000), seeds = arguments.Int("--seeds", quick ? 1 : 3), perClass = arguments.Int("--labels", 25), epochs = arguments.Int("--epochs", 15);
         arguments.RefuseOthers();
         var clock = Stopwatch.StartNew();
         var ml = new MLContext(seed: 1);

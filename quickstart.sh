@@ -1,11 +1,9 @@
 #!/usr/bin/env bash
-# Sets up and runs the main job: trains a small GPT on real English text, exports it to ONNX and lets an ML.NET
-# pipeline write with it.
+# Runs the main job: trains a small GPT on real English text, exports it to ONNX and lets an ML.NET pipeline write with it.
 #
 #   ./quickstart.sh [options]      the options are the example's own; --help lists them
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-"$root/eng/setup.sh"
 source "$root/eng/env.sh"
 exec dotnet run -c Release --project "$root/examples/QuickStart" -- "$@"

@@ -1,20 +1,18 @@
 #!/usr/bin/env bash
-# Sets up, builds everything and runs every test.
+# Builds everything and runs every test.
 #
 #   ./test.sh [arguments of dotnet test]
 #
 #   ./test.sh --filter FullyQualifiedName~Tokenizer      only the tests whose names contain "Tokenizer"
 #
-# Ends with one line, "N passed, N failed, N skipped", and exit code 0 only if something ran and nothing failed.
-# Tests that need GPT-2's vocabulary or the tinyshakespeare text look for gpt2.tiktoken and tinyshakespeare.txt in
-# the folder that MLNET_GPT_TESTDATA names, and are skipped, with the reason said, without them.
+# Needs the .NET 10 SDK. Ends with one line, "N passed, N failed, N skipped", and exit code 0 only if something ran and
+# nothing failed. Tests that need GPT-2's vocabulary or the tinyshakespeare text look for gpt2.tiktoken and
+# tinyshakespeare.txt in the folder that MLNET_GPT_TESTDATA names, and are skipped, with the reason said, without them.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cd "$root"
 results="$root/artifacts/test-results"
-
-eng/setup.sh
 source eng/env.sh
 
 echo "build: MLNet.Gpt.sln (Release)"

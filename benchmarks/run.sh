@@ -25,8 +25,9 @@ if [[ -z "$name" ]] || ! cut -d' ' -f1 "$known" | grep -qxF -- "$name"; then
     exit 2
 fi
 
-"$root/eng/setup.sh" --with-peers
 source "$root/eng/env.sh"
-# Debian's own interpreter, which is the one that has python3-torch; another may come first on the PATH.
-export MLNET_GPT_PEER_PYTHON="${MLNET_GPT_PEER_PYTHON:-/usr/bin/python3}"
+if [[ -z "${MLNET_GPT_PEER_PYTHON:-}" ]]; then
+    MLNET_GPT_PEER_PYTHON="$("$here/peers/setup.sh")"
+fi
+export MLNET_GPT_PEER_PYTHON
 exec dotnet run -c Release --project "$root/benchmarks/Benchmarks" -- "$@"

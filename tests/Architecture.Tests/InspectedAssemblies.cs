@@ -27,14 +27,6 @@ internal sealed class InspectedAssemblies : IAssemblyResolver
         }
     }
 
-    /// <summary>The assemblies that may use a stand-in: src, tests, examples and benchmarks.</summary>
-    public IReadOnlyList<AssemblyDefinition> StandinUsers()
-    {
-        string list = Path.Combine(AppContext.BaseDirectory, "standin-users.txt");
-        lock (_read)
-            return [.. Repository.Libraries.Select(Named), .. File.ReadAllLines(list).Where(path => path.Length > 0).Select(Read)];
-    }
-
     public AssemblyDefinition Resolve(AssemblyNameReference name) => Find(name.Name) ?? throw new AssemblyResolutionException(name);
 
     public AssemblyDefinition Resolve(AssemblyNameReference name, ReaderParameters parameters) => Resolve(name);

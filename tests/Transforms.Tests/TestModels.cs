@@ -1,5 +1,4 @@
 using MLNet.Gpt.Core.Tests;
-using MLNet.Gpt.Core.Tests.Decoding;
 using MLNet.Gpt.Tests.Reference;
 
 namespace MLNet.Gpt.Transforms.Tests;

@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 /// A tokenizer file describes a tokenization that this library does not perform. It is refused, because encoding without
 /// that would give the model other tokens than it was trained on.
 /// </summary>
-public sealed class UnsupportedTokenizerException : GptException
+public sealed class UnsupportedTokenizerException : UnsupportedSettingException
 {
     /// <summary>Creates the exception.</summary>
     /// <param name="path">The file that says so.</param>
@@ -12,23 +12,7 @@ public sealed class UnsupportedTokenizerException : GptException
     /// <param name="found">Its value there.</param>
     /// <param name="supported">The values that are supported, as text.</param>
     public UnsupportedTokenizerException(string path, string setting, string found, string supported)
-        : base($"'{path}': '{setting}' is {found}; supported is {supported}. Encoding without it would give other tokens; use a byte-level BPE tokenizer of GPT-2's form.")
+        : base(path, setting, found, supported, "Encoding without it would give other tokens; use a byte-level BPE tokenizer of GPT-2's form.")
     {
-        Path = path;
-        Setting = setting;
-        Found = found;
-        Supported = supported;
     }
-
-    /// <summary>The file that says so.</summary>
-    public string Path { get; }
-
-    /// <summary>The setting, by its name in the file.</summary>
-    public string Setting { get; }
-
-    /// <summary>The value found.</summary>
-    public string Found { get; }
-
-    /// <summary>The values that are supported, as text.</summary>
-    public string Supported { get; }
 }

@@ -61,7 +61,7 @@ public class ReferenceTests
             if (!seen.Add(project))
                 continue;
             XDocument document = XDocument.Load(project);
-            foreach (string package in Included(document, "OfficialPackage").Concat(Included(document, "OfficialNativePackage")).Concat(Included(document, "PackageReference")))
+            foreach (string package in Included(document, "PackageReference"))
                 Assert.DoesNotContain(package, forbidden, $"{folder} must not bring the package {package}, which {Path.GetFileName(project)} names.");
             foreach (string reference in Included(document, "ProjectReference"))
                 pending.Enqueue(Path.GetFullPath(Path.Combine(Path.GetDirectoryName(project)!, reference)));

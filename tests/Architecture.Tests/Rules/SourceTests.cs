@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using Mono.Cecil;
-using MLNet.Gpt.Architecture.Tests.Api;
 
 namespace MLNet.Gpt.Architecture.Tests.Rules;
 
@@ -8,7 +7,7 @@ namespace MLNet.Gpt.Architecture.Tests.Rules;
 public partial class SourceTests
 {
     [TestMethod]
-    public void No_source_file_of_src_knows_which_package_stack_it_is_compiled_against()
+    public void No_source_file_of_src_is_compiled_in_more_than_one_form()
     {
         string[] offenders = [.. Repository.Sources("src").Where(file => Conditional().IsMatch(File.ReadAllText(file))).Select(Relative)];
         Assert.IsEmpty(offenders, $"These have an #if: {string.Join(", ", offenders)}");
@@ -28,7 +27,7 @@ public partial class SourceTests
     {
         using var assemblies = new InspectedAssemblies();
         string[] strays = [.. Repository.Libraries.SelectMany(name => assemblies.Named(name).MainModule.Types)
-            .Where(type => ApiShape.IsVisible(type) && type.Namespace != "MLNet.Gpt").Select(type => type.FullName)];
+            .Where(type => type.IsPublic && type.Namespace != "MLNet.Gpt").Select(type => type.FullName)];
         Assert.IsEmpty(strays, string.Join(", ", strays));
     }
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using MLNet.Gpt.Core.Tests.IO;
+using MLNet.Gpt.Core.Tests.Storage;
 
 namespace MLNet.Gpt.Core.Tests.Checkpoint;
 

@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json;
-using MLNet.Gpt.Core.Tests.IO;
+using MLNet.Gpt.Core.Tests.Storage;
 
 namespace MLNet.Gpt.Core.Tests.Checkpoint;
 

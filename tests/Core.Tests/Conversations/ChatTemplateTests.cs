@@ -1,4 +1,4 @@
-namespace MLNet.Gpt.Core.Tests;
+namespace MLNet.Gpt.Core.Tests.Conversations;
 
 [TestClass]
 public sealed class ChatTemplateTests

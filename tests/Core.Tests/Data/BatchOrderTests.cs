@@ -1,5 +1,5 @@
 using System.Text.Json;
-using MLNet.Gpt.Core.Tests.IO;
+using MLNet.Gpt.Core.Tests.Storage;
 
 namespace MLNet.Gpt.Core.Tests.Data;
 

@@ -1,4 +1,4 @@
-using MLNet.Gpt.Core.Tests.IO;
+using MLNet.Gpt.Core.Tests.Storage;
 
 namespace MLNet.Gpt.Core.Tests.Data;
 

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using MLNet.Gpt.Core.Tests.IO;
+using MLNet.Gpt.Core.Tests.Storage;
 
 namespace MLNet.Gpt.Core.Tests.Data;
 

@@ -1,5 +1,5 @@
 using Microsoft.Extensions.AI;
-using MLNet.Gpt.Core.Tests.Decoding;
+using MLNet.Gpt.Core.Tests;
 
 namespace MLNet.Gpt.Transforms.Tests.Chat;
 

@@ -3,7 +3,6 @@ using System.Xml.Linq;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using MLNet.Gpt.Core.Tests;
-using MLNet.Gpt.Core.Tests.Decoding;
 
 namespace MLNet.Gpt.Transforms.Tests.Evaluation;
 

@@ -1,6 +1,5 @@
 using Microsoft.ML;
 using MLNet.Gpt.Core.Tests;
-using MLNet.Gpt.Core.Tests.Decoding;
 
 namespace MLNet.Gpt.Transforms.Tests.Text;
 

@@ -1,6 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
-using MLNet.Gpt.Core.Tests.Decoding;
+using MLNet.Gpt.Core.Tests;
 
 namespace MLNet.Gpt.Transforms.Tests.Text;
 

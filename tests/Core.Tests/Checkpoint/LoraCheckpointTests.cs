@@ -1,0 +1,190 @@
+using System.Text.Json.Nodes;
+
+namespace MLNet.Gpt.Core.Tests.Checkpoint;
+
+[TestClass]
+public sealed class LoraCheckpointTests
+{
+    private static readonly GptConfig Base = new() { VocabularySize = 20, ContextLength = 8, EmbeddingSize = 16, LayerCount = 3, HeadCount = 2 };
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("mlnet-gpt-adapter-").FullName;
+
+    [TestCleanup]
+    public void Clean() => Directory.Delete(_folder, recursive: true);
+
+    [TestMethod]
+    public void What_was_written_is_read()
+    {
+        var options = new LoraOptions { Rank = 2, Alpha = 5, Dropout = 0.25f, Projections = LoraProjections.AttentionIn | LoraProjections.FeedForwardOut, Layers = [2, 0], RankStabilized = true };
+        string path = Write(options);
+        using LoraCheckpoint adapter = LoraCheckpoint.Open(path, Base);
+        Assert.AreEqual("the/base", adapter.BaseModel);
+        Assert.AreEqual(options with { Layers = null }, adapter.Options with { Layers = null });
+        CollectionAssert.AreEqual(new[] { 0, 2 }, adapter.Options.Layers!.ToArray());
+        Assert.AreEqual(5 / Math.Sqrt(2), adapter.Options.Scale, 1e-12);
+        CollectionAssert.AreEqual(
+            new[]
+            {
+                "h.0.attn.c_attn.lora_A.weight [2, 16]", "h.0.attn.c_attn.lora_B.weight [48, 2]", "h.0.mlp.c_proj.lora_A.weight [2, 64]", "h.0.mlp.c_proj.lora_B.weight [16, 2]",
+                "h.2.attn.c_attn.lora_A.weight [2, 16]", "h.2.attn.c_attn.lora_B.weight [48, 2]", "h.2.mlp.c_proj.lora_A.weight [2, 64]", "h.2.mlp.c_proj.lora_B.weight [16, 2]",
+            },
+            adapter.Tensors.Select(static t => $"{t.Name} {t.ShapeText}").ToArray());
+        var values = new float[32];
+        adapter.Read("h.2.attn.c_attn.lora_A.weight", values);
+        CollectionAssert.AreEqual(Values("h.2.attn.c_attn.lora_A.weight", 32), values);
+        Assert.ThrowsExactly<ArgumentException>(() => adapter.Read("h.1.attn.c_attn.lora_A.weight", values));
+        Assert.ThrowsExactly<ArgumentException>(() => adapter.Read("h.2.attn.c_attn.lora_A.weight", new float[31]));
+    }
+
+    [TestMethod]
+    public void An_adapter_in_the_form_that_PEFT_saves_is_read()
+    {
+        using LoraCheckpoint adapter = LoraCheckpoint.Open(Path.Combine(AppContext.BaseDirectory, "fixtures", "peft-adapter"), Base);
+        Assert.AreEqual("openai-community/gpt2", adapter.BaseModel);
+        Assert.AreEqual(new LoraOptions { Rank = 4, Alpha = 6, Dropout = 0.05f, Projections = LoraProjections.Attention | LoraProjections.FeedForwardOut }, adapter.Options);
+        int k = 0;
+        foreach (GptParameterInfo tensor in adapter.Tensors.OrderBy(static t => t.Name, StringComparer.Ordinal))
+        {
+            var values = new float[tensor.ElementCount];
+            adapter.Read(tensor.Name, values);
+            for (int i = 0; i < values.Length; i++) Assert.AreEqual((((7 * i) + (3 * k)) % 251 - 125) / 64f, values[i], tensor.Name);
+            k++;
+        }
+    }
+
+    [TestMethod]
+    public void The_configuration_has_PEFTs_members()
+    {
+        JsonNode json = JsonNode.Parse(File.ReadAllText(Path.Combine(Write(new LoraOptions { Projections = LoraProjections.Attention }), "adapter_config.json")))!;
+        Assert.AreEqual("LORA", (string?)json["peft_type"]);
+        Assert.AreEqual("CAUSAL_LM", (string?)json["task_type"]);
+        Assert.AreEqual("the/base", (string?)json["base_model_name_or_path"]);
+        Assert.AreEqual(8, (int?)json["r"]);
+        Assert.AreEqual("8", json["lora_alpha"]!.ToJsonString());
+        Assert.IsTrue((bool?)json["fan_in_fan_out"]);
+        Assert.AreEqual("""["attn.c_attn","attn.c_proj"]""", json["target_modules"]!.ToJsonString());
+        Assert.AreEqual("none", (string?)json["bias"]);
+    }
+
+    [TestMethod]
+    [DataRow("""["c_attn"]""", LoraProjections.AttentionIn)]
+    [DataRow("""["c_proj"]""", LoraProjections.AttentionOut | LoraProjections.FeedForwardOut)]
+    [DataRow("""["mlp.c_proj", "attn.c_attn"]""", LoraProjections.AttentionIn | LoraProjections.FeedForwardOut)]
+    [DataRow("""["c_attn", "c_proj", "c_fc"]""", LoraProjections.All)]
+    [DataRow("\"all-linear\"", LoraProjections.All)]
+    [DataRow("\".*\\\\.mlp\\\\..*\"", LoraProjections.FeedForward)]
+    public void Target_modules_follow_PEFTs_rules(string targets, LoraProjections expected)
+    {
+        string path = Write(new LoraOptions { Projections = expected });
+        Change(path, json => json["target_modules"] = JsonNode.Parse(targets));
+        using LoraCheckpoint adapter = LoraCheckpoint.Open(path, Base);
+        Assert.AreEqual(expected, adapter.Options.Projections);
+        Assert.IsNull(adapter.Options.Layers);
+    }
+
+    [TestMethod]
+    public void Layers_and_exclusions_are_honoured()
+    {
+        string path = Write(new LoraOptions { Projections = LoraProjections.AttentionOut, Layers = [1] });
+        Change(path, static json =>
+        {
+            json["target_modules"] = new JsonArray("c_proj");
+            json["exclude_modules"] = new JsonArray("mlp.c_proj");
+            json["layers_to_transform"] = 1;
+            json["layers_pattern"] = "h";
+        });
+        using LoraCheckpoint adapter = LoraCheckpoint.Open(path, Base);
+        Assert.AreEqual(LoraProjections.AttentionOut, adapter.Options.Projections);
+        CollectionAssert.AreEqual(new[] { 1 }, adapter.Options.Layers!.ToArray());
+    }
+
+    [TestMethod]
+    [DataRow("use_dora", "true")]
+    [DataRow("rank_pattern", """{"c_attn": 4}""")]
+    [DataRow("alpha_pattern", """{"c_attn": 4}""")]
+    [DataRow("modules_to_save", """["lm_head"]""")]
+    [DataRow("bias", "\"all\"")]
+    [DataRow("peft_type", "\"IA3\"")]
+    [DataRow("peft_type", "null")]
+    [DataRow("init_lora_weights", "\"pissa\"")]
+    [DataRow("layer_replication", "[[0, 2]]")]
+    [DataRow("a_setting_of_tomorrow", "1")]
+    [DataRow("target_modules", """["c_attn", "wte"]""")]
+    [DataRow("target_modules", """["lm_head"]""")]
+    [DataRow("target_modules", """["h.1.attn.c_attn", "h.0.mlp.c_fc"]""")]
+    [DataRow("target_modules", "\"(?=x).*\"")]
+    [DataRow("layers_pattern", "\"blocks\"")]
+    [DataRow("task_type", "\"SEQ_2_SEQ_LM\"")]
+    public void What_is_not_supported_is_refused_by_name(string setting, string value)
+    {
+        string path = Write(new LoraOptions());
+        Change(path, json => json[setting] = JsonNode.Parse(value));
+        var error = Assert.ThrowsExactly<UnsupportedAdapterException>(() => LoraCheckpoint.Open(path, Base));
+        Assert.AreEqual(setting, error.Setting);
+        Assert.Contains(setting, error.Message);
+    }
+
+    [TestMethod]
+    [DataRow("r", "0")]
+    [DataRow("r", "\"eight\"")]
+    [DataRow("lora_alpha", "null")]
+    [DataRow("lora_dropout", "2")]
+    [DataRow("use_rslora", "1")]
+    [DataRow("layers_to_transform", "[\"first\"]")]
+    public void A_wrong_value_is_a_corrupt_file(string setting, string value)
+    {
+        string path = Write(new LoraOptions());
+        Change(path, json => json[setting] = JsonNode.Parse(value));
+        Assert.ThrowsExactly<CorruptFileException>(() => LoraCheckpoint.Open(path, Base));
+    }
+
+    [TestMethod]
+    public void An_adapter_for_another_base_is_refused_with_both_shapes()
+    {
+        string path = Write(new LoraOptions());
+        var wider = Assert.ThrowsExactly<TensorMismatchException>(() => LoraCheckpoint.Open(path, Base with { EmbeddingSize = 32 }));
+        Assert.Contains("[8, 32]", wider.Expected);
+        Assert.Contains("[8, 16]", wider.Found);
+        var deeper = Assert.ThrowsExactly<TensorMismatchException>(() => LoraCheckpoint.Open(path, Base with { LayerCount = 4 }));
+        Assert.AreEqual("nothing", deeper.Found);
+        var flatter = Assert.ThrowsExactly<TensorMismatchException>(() => LoraCheckpoint.Open(path, Base with { LayerCount = 2 }));
+        Assert.Contains("h.2.", flatter.TensorName);
+    }
+
+    [TestMethod]
+    public void Missing_files_are_named()
+    {
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => LoraCheckpoint.Open(Path.Combine(_folder, "nowhere"), Base));
+        string path = Write(new LoraOptions());
+        File.Delete(Path.Combine(path, "adapter_model.safetensors"));
+        Assert.Contains("adapter_model.safetensors", Assert.ThrowsExactly<CheckpointNotFoundException>(() => LoraCheckpoint.Open(path, Base)).Message);
+    }
+
+    [TestMethod]
+    public void Options_outside_their_range_are_refused_by_name()
+    {
+        Assert.AreEqual("Rank", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new LoraOptions { Rank = 0 }.Validate()).ParamName);
+        Assert.AreEqual("Alpha", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new LoraOptions { Alpha = double.NaN }.Validate()).ParamName);
+        Assert.AreEqual("Dropout", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new LoraOptions { Dropout = 1 }.Validate()).ParamName);
+        Assert.AreEqual("Projections", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new LoraOptions { Projections = LoraProjections.None }.Validate()).ParamName);
+        Assert.AreEqual("Layers", Assert.ThrowsExactly<ArgumentException>(() => new LoraOptions { Layers = [1, 1] }.Validate()).ParamName);
+        Assert.AreEqual("Layers", Assert.ThrowsExactly<ArgumentException>(() => LoraLayout.Of(Base, new LoraOptions { Layers = [3] })).ParamName);
+    }
+
+    private string Write(LoraOptions options)
+    {
+        string path = Path.Combine(_folder, "adapter");
+        LoraCheckpoint.Write(path, Base, options, static (name, values) => Values(name, values.Length).CopyTo(values, 0), "the/base");
+        return path;
+    }
+
+    private static float[] Values(string name, int count) => [.. Enumerable.Range(0, count).Select(i => name.Length + (i / 4f))];
+
+    private static void Change(string path, Action<JsonNode> change)
+    {
+        string file = Path.Combine(path, "adapter_config.json");
+        JsonNode json = JsonNode.Parse(File.ReadAllText(file))!;
+        change(json);
+        File.WriteAllText(file, json.ToJsonString());
+    }
+}

@@ -1,0 +1,88 @@
+namespace MLNet.Gpt.Core.Tests;
+
+/// <summary>
+/// A causal model whose logits are any function of a row's tokens so far. It holds its callers to the contract: padding only on the left of the
+/// first call, no more positions than the capacity, no more tokens than the context.
+/// </summary>
+internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<IReadOnlyList<int>, float[]> logits) : ICausalModel
+{
+    public GptConfig Config { get; } = new() { VocabularySize = vocabularySize, ContextLength = contextLength };
+
+    public GptDevice Device => GptDevice.Cpu;
+
+    /// <summary>The rows of each call of Append, in order.</summary>
+    public List<int> RowsOfCalls { get; } = [];
+
+    public int LargestLogitsBuffer { get; private set; }
+
+    public int OpenDecoders { get; private set; }
+
+    /// <summary>A table: row i holds the logits after token i.</summary>
+    public static HistoryModel Bigram(int contextLength, params float[][] table) => new(table.Length, contextLength, history => table[history[^1]]);
+
+    /// <summary>The logits of which the softmax is this distribution.</summary>
+    public static float[] Log(params double[] probabilities) => [.. probabilities.Select(p => (float)Math.Log(p))];
+
+    public ICausalDecoder BeginDecoding(int rowCount, int capacity)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
+        OpenDecoders++;
+        return new Decoder(this, rowCount, capacity);
+    }
+
+    public void WriteOnnxPackage(string folder) => throw new NotSupportedException();
+
+    public void Dispose()
+    {
+    }
+
+    private sealed class Decoder(HistoryModel model, int rowCount, int capacity) : ICausalDecoder
+    {
+        private List<int>[] _rows = [.. Enumerable.Range(0, rowCount).Select(_ => new List<int>())];
+
+        public int RowCount => _rows.Length;
+
+        public int Length { get; private set; }
+
+        public int Capacity => capacity;
+
+        public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits)
+        {
+            int n = CausalDecoderChecks.Validate(this, model.Config, tokenIds, mask, scope, logits);
+            int vocabulary = model.Config.VocabularySize;
+            model.RowsOfCalls.Add(RowCount);
+            model.LargestLogitsBuffer = Math.Max(model.LargestLogitsBuffer, logits.Length);
+            logits.Fill(float.NaN); // undefined, unless set below
+            for (int b = 0; b < RowCount; b++)
+            {
+                for (int i = 0; i < n; i++)
+                {
+                    if (!mask.IsEmpty && mask[(b * n) + i] == 0)
+                    {
+                        Assert.IsTrue(Length == 0 && _rows[b].Count == 0, "Padding must be on the left of the first call.");
+                        continue;
+                    }
+
+                    _rows[b].Add(tokenIds[(b * n) + i]);
+                    if (_rows[b].Count > model.Config.ContextLength) throw new PromptTooLongException(_rows[b].Count, model.Config.ContextLength, "The caller must not let this happen.");
+                    if (scope == LogitsScope.AllPositions) model.Compute(_rows[b]).CopyTo(logits[(((b * n) + i) * vocabulary)..]);
+                }
+
+                if (scope == LogitsScope.LastPosition) model.Compute(_rows[b]).CopyTo(logits[(b * vocabulary)..]);
+            }
+
+            Length += n;
+        }
+
+        public void SelectRows(ReadOnlySpan<int> rows)
+        {
+            CausalDecoderChecks.ValidateRows(rows, RowCount);
+            _rows = [.. rows.ToArray().Select(row => new List<int>(_rows[row]))];
+        }
+
+        public void Dispose() => model.OpenDecoders--;
+    }
+
+    private float[] Compute(List<int> history) => logits(history);
+}

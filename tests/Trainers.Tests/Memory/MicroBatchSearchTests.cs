@@ -1,0 +1,80 @@
+using TorchSharp;
+
+namespace MLNet.Gpt.Trainers.Tests.Memory;
+
+[TestClass]
+public sealed class MicroBatchSearchTests
+{
+    [TestMethod]
+    public void The_largest_divisor_that_fits_is_found_whatever_the_limit()
+    {
+        foreach (int batch in (int[])[1, 7, 12, 64, 480, 97])
+        {
+            int[] divisors = [.. Enumerable.Range(1, batch).Where(d => batch % d == 0)];
+            for (int limit = 0; limit <= batch + 1; limit++)
+            {
+                var tried = new List<int>();
+                int found = MicroBatchSearch.Largest(batch, size => { tried.Add(size); return size <= limit; });
+                Assert.AreEqual(divisors.LastOrDefault(d => d <= limit), found, $"batch {batch}, limit {limit}");
+                CollectionAssert.AllItemsAreUnique(tried);
+            }
+        }
+    }
+
+    [TestMethod]
+    public void Sizes_are_tried_upwards_so_that_little_is_asked_for_in_vain()
+    {
+        var tried = new List<int>();
+        Assert.AreEqual(24, MicroBatchSearch.Largest(480, size => { tried.Add(size); return size <= 24; }));
+        // Doubling: 1 2 4 8 16 32, the last of which fails; then between 16 and 32 the divisors 20, 24, 30.
+        CollectionAssert.AreEqual((int[])[1, 2, 4, 8, 16, 32, 24, 30], tried);
+    }
+
+    [TestMethod]
+    public void The_search_leaves_weights_gradients_and_the_random_generator_as_they_were_and_takes_a_small_batch_whole()
+    {
+        using var fixture = new TrainingFixture();
+        LanguageModelOptions options = fixture.Options with { MicroBatchSize = MicroBatchSize.Auto, Stages = [new(3, 8, 6)], AverageDecay = 0.9 };
+        using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
+        float[] weights = [.. network.Parameters.Master.data<float>()];
+        torch.manual_seed(3);
+        using (torch.NewDisposeScope())
+        {
+            byte[] random = [.. torch.get_rng_state().data<byte>()];
+            IReadOnlyList<int> found = MicroBatchSearch.Find(network, options, fixture.Log.Add);
+            CollectionAssert.AreEqual((int[])[6, 4], found.ToArray());
+            CollectionAssert.AreEqual(random, torch.get_rng_state().data<byte>().ToArray());
+        }
+
+        CollectionAssert.AreEqual(weights, network.Parameters.Master.data<float>().ToArray());
+        Assert.IsTrue(network.Parameters.GradientSum.data<float>().ToArray().All(static g => g == 0));
+        Assert.IsFalse(network.Training);
+        Assert.IsTrue(fixture.Log.Contains("micro-batch: 6 of 6 rows of 8 tokens at once"), string.Join('\n', fixture.Log));
+    }
+
+    [TestMethod]
+    public void A_model_that_no_memory_holds_is_refused_with_the_numbers()
+    {
+        using var fixture = new TrainingFixture();
+        var config = new GptConfig { VocabularySize = 24, ContextLength = 1 << 20, EmbeddingSize = 32, LayerCount = 2, HeadCount = 2, AttentionDropout = 0.1f };
+        // Attention's probabilities of one row, which dropout needs: 2 heads × 2^20 × 2^20 × 4 bytes = 8 TiB a layer.
+        using GptNetwork network = new(config, GptDevice.Cpu, TrainingFixture.Seed);
+        var error = Assert.ThrowsExactly<TrainingOutOfMemoryException>(() => MicroBatchSearch.Find(network, fixture.Options with { Model = config, MicroBatchSize = MicroBatchSize.Auto }, fixture.Log.Add));
+        Assert.AreEqual(1, error.MicroBatchSize);
+        Assert.AreEqual(1 << 20, error.SequenceLength);
+        Assert.IsGreaterThan(2L << 43, error.ActivationBytes);
+        Assert.IsGreaterThan(0, error.AvailableBytes!.Value);
+        Assert.AreEqual(16 * config.ParameterCount, error.ParameterBytes);
+    }
+
+    [TestMethod]
+    public void A_resumed_run_takes_the_recorded_sizes()
+    {
+        LanguageModelOptions options = new() { MicroBatchSize = MicroBatchSize.Auto, BatchSize = 12, Stages = [new(3, 256, 48)] };
+        CollectionAssert.AreEqual((int[])[16, 4], TrainingPlan.Recorded(options, "16 4")!.ToArray());
+        Assert.AreEqual("16 4", TrainingPlan.Of(options, [16, 4]).MicroBatchSizes);
+        Assert.IsNull(TrainingPlan.Recorded(options, "16"));
+        Assert.IsNull(TrainingPlan.Recorded(options, "16 5"));
+        Assert.IsNull(TrainingPlan.Recorded(options, null));
+    }
+}

@@ -1,0 +1,64 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace MLNet.Gpt.Trainers.Tests.Memory;
+
+[TestClass]
+public sealed class OutOfMemoryTests
+{
+    [TestMethod]
+    public void What_libtorch_says_without_memory_is_understood()
+    {
+        // 2^45 floats: more than any address space gives.
+        var cpu = Assert.ThrowsExactly<ExternalException>(() => torch.zeros(1L << 45, torch.ScalarType.Float32));
+        Assert.IsTrue(OutOfMemory.Is(cpu, out long? requested), cpu.Message);
+        Assert.AreEqual(1L << 47, requested);
+        Assert.IsTrue(OutOfMemory.Is(new ExternalException("CUDA out of memory. Tried to allocate 2.50 GiB (GPU 0; 139.8 GiB total capacity; …"), out requested));
+        Assert.AreEqual(5L << 29, requested);
+        Assert.IsTrue(OutOfMemory.Is(new ExternalException("CUDA error: out of memory"), out requested));
+        Assert.IsNull(requested);
+        Assert.IsFalse(OutOfMemory.Is(new ExternalException("The size of tensor a (3) must match the size of tensor b (4)"), out _));
+        Assert.IsFalse(OutOfMemory.Is(new InvalidOperationException("out of memory"), out _));
+    }
+
+    [TestMethod]
+    public void Running_out_of_memory_in_training_is_told_with_the_numbers_and_leaves_the_last_checkpoint()
+    {
+        using var fixture = new TrainingFixture();
+        var error = Assert.ThrowsExactly<TrainingOutOfMemoryException>(() => fixture.Train(fixture.Options with { MicroBatchSize = 2 }, toFolder: true, stepStarting: static step =>
+        {
+            if (step == 9) throw new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; …");
+        }));
+        Assert.AreEqual(2, error.MicroBatchSize);
+        Assert.AreEqual(16, error.SequenceLength);
+        Assert.AreEqual(2L << 30, error.RequestedBytes);
+        Assert.AreEqual(16 * TrainingFixture.Config.ParameterCount, error.ParameterBytes);
+        Assert.IsGreaterThan(0L, error.ActivationBytes);
+        Assert.AreEqual(RunCheckpoints.FindLast(fixture.Run), error.LastCheckpoint);
+        StringAssert.Contains(error.Message, "2.0 GiB more could not be had");
+        StringAssert.Contains(error.Message, "Lower MicroBatchSize");
+        Assert.IsInstanceOfType<ExternalException>(error.InnerException);
+    }
+
+    [TestMethod]
+    public void The_estimate_is_near_what_a_forward_pass_keeps()
+    {
+        // Live bytes of autograd can't be asked for on a CPU; so: what the process grows by, over a micro-batch large enough to stand out.
+        var config = new GptConfig { VocabularySize = 64, ContextLength = 128, EmbeddingSize = 128, LayerCount = 4, HeadCount = 4 };
+        if (!AvailableMemory.TryResetPeak()) Assert.Inconclusive("This system does not reset the peak of a process's memory.");
+        using GptNetwork network = new(config, GptDevice.Cpu, 1);
+        network.Parameters.ZeroGradient();
+        long estimate = MemoryEstimate.Of(config, GptPrecision.Float32, GptDevice.Cpu, 64, 128, averaged: false, checkpointed: false).ActivationBytes;
+        AvailableMemory.TryResetPeak();
+        long before = Environment.WorkingSet;
+        using (torch.NewDisposeScope())
+        {
+            torch.Tensor ids = torch.zeros(64, 128, torch.ScalarType.Int64);
+            LanguageModelLoss.Backward(network, network.Hidden(ids), ids.view(-1), 1);
+        }
+
+        long grown = AvailableMemory.PeakBytes() - before;
+        // The heap may hold free memory from before (grown too small) and pads what it takes (64 MiB). Never may the estimate be far too low.
+        Assert.IsLessThan(1.5 * estimate + (64 << 20), grown, $"grown {ByteSize.Text(grown)}, estimated {ByteSize.Text(estimate)}");
+    }
+}

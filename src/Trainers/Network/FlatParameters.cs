@@ -49,22 +49,21 @@ internal sealed class FlatParameters : IDisposable
         bool copy = workingType != ScalarType.Float32;
         Working = copy ? zeros(_workingCount, workingType, device).DetachFromDisposeScope() : Master;
         GradientSum = zeros(trainable ? offset : 0, ScalarType.Float32, device).DetachFromDisposeScope();
-        bool collects = copy && device.type != DeviceType.CPU;
-        Gradient = collects ? zeros(trainable ? _workingCount : 0, workingType, device).DetachFromDisposeScope() : GradientSum;
+        Gradient = copy ? zeros(trainable ? _workingCount : 0, workingType, device).DetachFromDisposeScope() : GradientSum;
         foreach (GptParameterInfo info in layout)
         {
             _wide.Add(info.Name, Leaf(Master, GradientSum, info.Name));
-            _narrow.Add(info.Name, copy && GroupOf(info) < 2 ? Leaf(Working, collects ? Gradient : null, info.Name) : _wide[info.Name]);
+            _narrow.Add(info.Name, copy && GroupOf(info) < 2 ? Leaf(Working, Gradient, info.Name) : _wide[info.Name]);
             if (trainable) _gradients.Add(info.Name, ViewOf(GradientSum, info.Name).DetachFromDisposeScope());
         }
 
-        Tensor Leaf(Tensor values, Tensor? gradients, string name)
+        Tensor Leaf(Tensor values, Tensor gradients, string name)
         {
             Tensor leaf = ViewOf(values, name);
             if (trainable)
             {
                 leaf.requires_grad_();
-                if (gradients is not null) leaf.grad = ViewOf(gradients, name);
+                leaf.grad = ViewOf(gradients, name);
             }
 
             return leaf.DetachFromDisposeScope();
@@ -84,8 +83,8 @@ internal sealed class FlatParameters : IDisposable
     public Tensor Working { get; }
 
     /// <summary>
-    /// On a GPU the gradient of <see cref="Working"/>, of its type and length; elsewhere <see cref="GradientSum"/>. Empty where the network is
-    /// not trainable.
+    /// The gradient of <see cref="Working"/>, of its type and length: <see cref="GradientSum"/> itself in float32. Empty where the network is not
+    /// trainable.
     /// </summary>
     public Tensor Gradient { get; }
 
@@ -117,25 +116,13 @@ internal sealed class FlatParameters : IDisposable
     }
 
     /// <summary>After a micro-batch: adds to the float32 sum what the backward pass left in bfloat16, and clears that. Nothing to do in float32.</summary>
-    /// <remarks>On a CPU the network's own functions add to the sum themselves; other operations on a working parameter leave it a gradient of its own.</remarks>
     public void CollectGradient()
     {
         if (ReferenceEquals(Master, Working)) return;
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        if (!ReferenceEquals(Gradient, GradientSum))
-        {
-            GradientSum.narrow(0, 0, _workingCount).add_(Gradient.to(ScalarType.Float32));   // a sum of two types is many times slower
-            Gradient.zero_();
-            return;
-        }
-
-        foreach ((string name, Tensor leaf) in _narrow)
-        {
-            if (ReferenceEquals(leaf, _wide[name]) || leaf.grad is not { } gradient) continue;
-            _gradients[name].add_(gradient.to(ScalarType.Float32));
-            leaf.grad = null;
-        }
+        GradientSum.narrow(0, 0, _workingCount).add_(Gradient.to(ScalarType.Float32));   // a sum of two types is many times slower
+        Gradient.zero_();
     }
 
     /// <summary>Sets the gradient to zero, in place.</summary>

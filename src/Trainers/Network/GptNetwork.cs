@@ -176,9 +176,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     internal Tensor EmbeddingOf(Tensor tokenIds)
     {
         Tensor table = Parameters.Wide(GptParameterLayout.TokenEmbedding), ids = tokenIds.reshape(-1);
-        return ids.device_type == DeviceType.CPU
-            ? EmbeddingFunction.Of(table, ids, Parameters.GradientOf(GptParameterLayout.TokenEmbedding))
-            : table.index_select(0, ids);
+        return EmbeddingFunction.Of(table, ids, Parameters.GradientOf(GptParameterLayout.TokenEmbedding));
     }
 
     /// <summary>The last hidden states that follow from given token embeddings.</summary>
@@ -284,12 +282,6 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         Tensor projected = p.AttentionIn.Of(x, Training);                                                  // (B·T, 3C)
         int? band = Config.BandWidthOfLayer(index);
         double dropout = Training ? Config.AttentionDropout : 0;
-        if (cache is null && mask is null && dropout == 0 && x.device_type == DeviceType.CPU && !TorchRuntime.HasFusedCpuAttention)
-        {
-            var shape = new AttentionShape(b, t, h, d, band ?? int.MaxValue);
-            return WorkingType == ScalarType.Float32 && AttentionKernel.Takes(d) ? FusedAttentionFunction.Of(projected, shape) : CausalAttentionFunction.Of(projected, shape);
-        }
-
         Tensor[] qkv = projected.view(b, t, 3 * h * d).chunk(3, -1);                                       // 3 of (B, T, C)
         Tensor q = qkv[0].view(b, t, h, d).transpose(1, 2);                                                // (B, H, T, D)
         Tensor k = qkv[1].view(b, t, h, d).transpose(1, 2);
@@ -318,7 +310,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         return y.transpose(1, 2).reshape(b * t, h * d);                                                    // (B·T, C)
     }
 
-    private Tensor FeedForward(Tensor x, GptLayer p) => p.FeedForwardIn.GeluOf(x, Training);             // (B·T, F)
+    private Tensor FeedForward(Tensor x, GptLayer p) =>
+        functional.gelu(p.FeedForwardIn.Of(x, Training), TorchSharp.Modules.GELU.Approximate.tanh);       // (B·T, F)
 
     /// <summary>
     /// x + Dropout(y·W + bias): a block's way back into the residual stream, which is float32. Where nothing comes between, the sum is
@@ -329,9 +322,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         if (Training && Config.ResidualDropout > 0)
             return x + Dropout(projection.Of(y, Training), Config.ResidualDropout).to(ScalarType.Float32);    // (B·T, C)
 
-        Tensor sum = x.device_type == DeviceType.CPU ? ResidualFunction.Of(x, y, projection)
-            : WorkingType == ScalarType.Float32 ? addmm(x, y, projection.Weight, 1f, 1f).add_(projection.Bias)
-            : x + addmm(projection.Bias, y, projection.Weight, 1f, 1f).to(ScalarType.Float32);
+        Tensor sum = WorkingType == ScalarType.Float32 ? addmm(x, y, projection.Weight, 1f, 1f).add_(projection.Bias)
+            : x + addmm(projection.Bias, y, projection.Weight, 1f, 1f).to(ScalarType.Float32);             // (B·T, C)
 
         // An adapter that adds zeros changes no bit of the base's result.
         return projection.Adapter is null ? sum : sum + projection.Adapter.Of(y, Training).to(ScalarType.Float32);

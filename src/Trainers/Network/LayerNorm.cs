@@ -15,19 +15,9 @@ internal sealed class LayerNorm(FlatParameters parameters, string name, double e
     /// <summary>(C).</summary>
     public Tensor Bias { get; } = parameters.Wide($"{name}.bias");
 
-    /// <summary>(C): a view of the flat gradient; null where that is frozen.</summary>
-    public Tensor? GainGradient { get; } = parameters.GradientOf($"{name}.weight");
-
-    /// <summary>(C): a view of the flat gradient; null where that is frozen.</summary>
-    public Tensor? BiasGradient { get; } = parameters.GradientOf($"{name}.bias");
-
-    /// <summary>ε.</summary>
-    public double Epsilon => epsilon;
-
     /// <summary>The normalised rows.</summary>
     /// <param name="x">(N, C) float32.</param>
     /// <param name="type">The type of the result.</param>
-    public Tensor Of(Tensor x, ScalarType type) => x.device_type == DeviceType.CPU
-        ? LayerNormFunction.Of(x, this, type)
-        : nn.functional.layer_norm(x, [Gain.size(0)], Gain, Bias, epsilon).to(type);
+    public Tensor Of(Tensor x, ScalarType type) =>
+        nn.functional.layer_norm(x, [Gain.size(0)], Gain, Bias, epsilon).to(type);
 }

@@ -14,15 +14,6 @@ internal sealed class Projection(FlatParameters parameters, string name)
     /// <summary>(out), of the working type.</summary>
     public Tensor Bias { get; } = parameters[$"{name}.bias"];
 
-    /// <summary>(out) float32.</summary>
-    public Tensor WideBias { get; } = parameters.Wide($"{name}.bias");
-
-    /// <summary>(in, out) float32: a view of the flat gradient; null where that is frozen.</summary>
-    public Tensor? WeightGradient { get; } = parameters.GradientOf($"{name}.weight");
-
-    /// <summary>(out) float32: a view of the flat gradient; null where that is frozen.</summary>
-    public Tensor? BiasGradient { get; } = parameters.GradientOf($"{name}.bias");
-
     /// <summary>What is added to the map; null (the default) for nothing.</summary>
     public IProjectionAdapter? Adapter { get; set; }
 
@@ -30,28 +21,9 @@ internal sealed class Projection(FlatParameters parameters, string name)
     /// <param name="x">(N, in), of the working type.</param>
     /// <param name="training">Whether dropout is on.</param>
     /// <returns>(N, out), of the working type.</returns>
-    public Tensor Of(Tensor x, bool training) => WithAdapter(
-        x.device_type == DeviceType.CPU ? LinearFunction.Of(x, this, withBias: true) : addmm(Bias, x, Weight, 1f, 1f), x, training);
-
-    /// <summary>gelu of the map.</summary>
-    /// <param name="x">(N, in), of the working type.</param>
-    /// <param name="training">Whether dropout is on.</param>
-    /// <returns>(N, out), of the working type.</returns>
-    public Tensor GeluOf(Tensor x, bool training) => x.device_type == DeviceType.CPU
-        ? GeluFunction.Of(WithAdapter(LinearFunction.Of(x, this, withBias: false), x, training), this)
-        : nn.functional.gelu(Of(x, training), TorchSharp.Modules.GELU.Approximate.tanh);
-
-    /// <summary>Adds the gradients that follow from the gradient of the map to the flat gradient, where that isn't frozen.</summary>
-    /// <param name="x">(N, in), of the working type.</param>
-    /// <param name="dy">(N, out), of the working type.</param>
-    /// <param name="withBias">Whether the bias's is among them.</param>
-    public void AddGradient(Tensor x, Tensor dy, bool withBias)
+    public Tensor Of(Tensor x, bool training)
     {
-        if (withBias) BiasGradient?.add_(dy.sum([0L], false, ScalarType.Float32));
-        if (WeightGradient is null) return;
-        if (dy.dtype == ScalarType.Float32) WeightGradient.addmm_(x.t(), dy);
-        else WeightGradient.add_(x.t().mm(dy).to(ScalarType.Float32));     // a sum of two types is many times slower
+        Tensor y = addmm(Bias, x, Weight, 1f, 1f);
+        return Adapter is null ? y : y + Adapter.Of(x, training);
     }
-
-    private Tensor WithAdapter(Tensor y, Tensor x, bool training) => Adapter is null ? y : y + Adapter.Of(x, training);
 }

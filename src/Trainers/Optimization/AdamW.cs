@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// applies to the range of the tensors of two or more dimensions.
 /// </summary>
 /// <remarks>
-/// On a CPU the update is one pass over memory; on a GPU it is a dozen operations on whole buffers.
+/// A dozen operations on whole buffers, whatever the device.
 /// </remarks>
 internal sealed partial class AdamW : IDisposable
 {
@@ -44,21 +44,11 @@ internal sealed partial class AdamW : IDisposable
         double correction1 = 1 - Math.Pow(_options.Beta1, StepCount), correction2 = 1 - Math.Pow(_options.Beta2, StepCount);
         double keep = 1 - (learningRate * _options.WeightDecay);
         Tensor p = _parameters.Master, g = _parameters.GradientSum, m = FirstMoment, v = SecondMoment;
-        if (p.device_type == DeviceType.CPU)
-        {
-            double clip = _options.GradientClipNorm > 0 ? Math.Min(1, _options.GradientClipNorm / (gradientNorm.item<float>() + 1e-6)) : 1;
-            AdamWKernel.Step(p, g, m, v, new(
-                (float)clip, (float)_options.Beta1, (float)_options.Beta2, (float)(1 / Math.Sqrt(correction2)), (float)_options.Epsilon,
-                (float)(learningRate / correction1), (float)keep, _parameters.DecayCount));
-        }
-        else
-        {
-            if (_options.GradientClipNorm > 0) g.mul_(gradientNorm.add(1e-6f).reciprocal().mul_(_options.GradientClipNorm).clamp_max_(1));   // stays on the device
-            if (keep != 1) p.narrow(0, 0, _parameters.DecayCount).mul_(keep);
-            m.mul_(_options.Beta1).add_(g, 1 - _options.Beta1);
-            v.mul_(_options.Beta2).addcmul_(g, g, 1 - _options.Beta2);
-            p.addcdiv_(m, v.sqrt().mul_(1 / Math.Sqrt(correction2)).add_(_options.Epsilon), -learningRate / correction1);
-        }
+        if (_options.GradientClipNorm > 0) g.mul_(gradientNorm.add(1e-6f).reciprocal().mul_(_options.GradientClipNorm).clamp_max_(1));   // stays on the device
+        if (keep != 1) p.narrow(0, 0, _parameters.DecayCount).mul_(keep);
+        m.mul_(_options.Beta1).add_(g, 1 - _options.Beta1);
+        v.mul_(_options.Beta2).addcmul_(g, g, 1 - _options.Beta2);
+        p.addcdiv_(m, v.sqrt().mul_(1 / Math.Sqrt(correction2)).add_(_options.Epsilon), -learningRate / correction1);
 
         _parameters.RefreshWorkingCopy();
     }

@@ -9,14 +9,7 @@ namespace MLNet.Gpt;
 internal static partial class TorchRuntime
 {
     private static readonly Lock Gate = new();
-    private static readonly Lazy<bool> FusedCpuAttention = new(static () => Version.Parse(__version__.Split('+', '-', 'a')[0]) >= new Version(2, 2));
     private static bool _initialized;
-
-    /// <summary>
-    /// Whether scaled_dot_product_attention is one kernel on a CPU, both ways, which it is from libtorch 2.2 on; before, it is a composition of
-    /// operations on whole matrices.
-    /// </summary>
-    public static bool HasFusedCpuAttention => FusedCpuAttention.Value;
 
     /// <summary>Loads libtorch, sets its thread count and tunes the heap; later calls return at once.</summary>
     /// <exception cref="NativeLibraryException">libtorch isn't there or can't be loaded.</exception>

@@ -44,7 +44,7 @@ public sealed class CheckpointingTests
             using var fresh = new GptNetwork(Config, GptDevice.Cpu, seed: 3);
             using GptNetwork network = GptNetwork.FromWeights(fresh, GptDevice.Cpu, trainable: false);
             LoraAdapter adapter = LoraAdapter.Create(Config, lora, CPU, trainable: true, out FlatParameters set);
-            using (no_grad()) set.Master.copy_(Kernels.KernelCases.Numbers(7, ScalarType.Float32, set.Master.size(0)) * 0.1);
+            using (no_grad()) set.Master.normal_(0, 0.1, new torch.Generator(7));
             network.Attach(adapter);
             network.ActivationCheckpointing = checkpointing;
             Loss(network);

@@ -11,6 +11,9 @@ internal static class Peer
     {
         string python = Environment.GetEnvironmentVariable("MLNET_GPT_PEER_PYTHON") ?? "python3";
         var start = new ProcessStartInfo(python) { RedirectStandardOutput = true, UseShellExecute = false };
+        // The folders that the peer's own file system must show it (benchmarks/peers/setup.sh).
+        IEnumerable<string> folders = arguments.Select(static a => a.Value).OfType<string>().Where(File.Exists).Select(static file => Path.GetDirectoryName(Path.GetFullPath(file))!);
+        start.Environment["MLNET_GPT_PEER_FOLDERS"] = string.Join(':', folders.Append(Path.Combine(Repository.Root, "benchmarks", "peers")).Distinct());
         start.ArgumentList.Add(Path.Combine(Repository.Root, "benchmarks", "peers", script));
         foreach ((string name, object? value) in arguments)
         {

@@ -5,75 +5,69 @@ using static TorchSharp.torch;
 
 namespace MLNet.Gpt.Benchmarks;
 
-/// <summary>Trains on the characters of tinyshakespeare: our trainer, then PyTorch eager, in the same environment.</summary>
+/// <summary>Trains on the characters of tinyshakespeare: our trainer, plain TorchSharp, PyTorch eager and torch.compile, in the same environment.</summary>
 internal static class PretrainBenchmark
 {
     public static int Run(string name, PretrainSetting setting, BenchmarkArguments arguments)
     {
-        setting = setting with
-        {
-            Steps = arguments.Int("--steps", setting.Steps),
-            Seeds = arguments.Int("--seeds", setting.Seeds),
-            Evaluate = setting.Evaluate && !arguments.Has("--speed-only"),
-        };
+        int steps = arguments.Int("--steps", setting.Steps), seeds = arguments.Int("--seeds", setting.Seeds);
+        int rounds = arguments.Int("--rounds", 3), speedSteps = arguments.Int("--speed-steps", setting.SpeedSteps);
+        bool losses = setting.Evaluate && !arguments.Has("--speed-only");
         arguments.RefuseOthers();
         string path = Repository.TestData("tinyshakespeare.txt");
         string text = File.ReadAllText(path);
         GptTokenizer tokenizer = GptTokenizer.FromCharacters([text]);
+        Console.WriteLine($"{name}: {setting.Layers} layers, {setting.Heads} heads, width {setting.Width}, context {setting.Context}, batch {setting.Batch}; {rounds} rounds of {speedSteps} steps a side, medians");
 
-        Console.WriteLine($"{name}: {setting.Layers} layers, {setting.Heads} heads, width {setting.Width}, context {setting.Context}, batch {setting.Batch}, {setting.Steps} steps");
-        var ours = new List<Measured>();
-        for (int seed = 1; seed <= setting.Seeds; seed++) ours.Add(Train(setting, text, tokenizer, seed, GptPrecision.Float32));
-        Measured? oursBFloat16 = setting.BFloat16 ? Train(setting, text, tokenizer, 1, GptPrecision.BFloat16) : null;
-        Measured peer = TrainPeer(setting, path, autocast: false);
-        Measured? peerBFloat16 = setting.BFloat16 ? TrainPeer(setting, path, autocast: true) : null;
+        Rates wide = Compare(setting with { Steps = speedSteps, Evaluate = false }, text, tokenizer, path, rounds, bfloat16: false);
+        Rates? narrow = setting.BFloat16 ? Compare(setting with { Steps = speedSteps, Evaluate = false }, text, tokenizer, path, rounds, bfloat16: true) : null;
+        double flops = setting.Config(tokenizer.VocabularySize).FlopsPerToken;
+        Console.WriteLine("\n                       ours    plain TorchSharp    PyTorch eager  torch.compile   product, GFLOP/s (libtorch, PyTorch)   ours, of it");
+        Row("float32", wide);
+        if (narrow is not null) Row("bfloat16", narrow);
+        Console.WriteLine("(tokens/s; PyTorch in bfloat16 is its autocast)\n");
 
-        double speed = ours.Select(static m => m.TokensPerSecond).Order().ElementAt(ours.Count / 2);
-        double loss = ours.Average(static m => m.ValidationLoss);
-        Console.WriteLine();
-        Console.WriteLine("                      tokens/s   ms/step   validation loss");
-        foreach (Measured m in ours) Row("ours, float32", m);
-        Row("peer, float32", peer);
-        if (oursBFloat16 is not null) Row("ours, bfloat16", oursBFloat16);
-        if (peerBFloat16 is not null) Row("peer, autocast", peerBFloat16);
-        Console.WriteLine("\nms an update, medians     forward  backward  optimizer      data      rest");
-        Parts("ours, float32", ours[0]);
-        if (oursBFloat16 is not null) Parts("ours, bfloat16", oursBFloat16);
-        if (setting.BFloat16) PrintPeaks();
-        Console.WriteLine();
-
-        string line = Invariant($"{name} ours={speed:F0} peer={peer.TokensPerSecond:F0} ratio={speed / peer.TokensPerSecond:F3}");
-        if (setting.Evaluate) line += Invariant($" loss={loss:F4} peer_loss={peer.ValidationLoss:F4}");
-        if (oursBFloat16 is not null && peerBFloat16 is not null)
+        string line = Invariant($"{name} ours={wide.Ours:F0} plain={wide.Plain:F0} eager={wide.Eager:F0} compile={wide.Compile:F0} ratio={wide.Ours / wide.Peer:F3} ratio_plain={wide.Ours / wide.Plain:F3} of_peak={OfPeak(wide):F3}");
+        if (narrow is not null) line += Invariant($" ours_bf16={narrow.Ours:F0} ratio_bf16={narrow.Ours / narrow.Peer:F3} ratio_plain_bf16={narrow.Ours / narrow.Plain:F3} of_peak_bf16={OfPeak(narrow):F3}");
+        if (losses)
         {
-            line += Invariant($" ratio_bf16={oursBFloat16.TokensPerSecond / peer.TokensPerSecond:F3} ratio_bf16_peer={oursBFloat16.TokensPerSecond / peerBFloat16.TokensPerSecond:F3}");
-            if (setting.Evaluate) line += Invariant($" loss_bf16={oursBFloat16.ValidationLoss:F4}");
+            PretrainSetting full = setting with { Steps = steps };
+            double[] ours = [.. Enumerable.Range(1, seeds).Select(seed => Train(full, text, tokenizer, seed, GptPrecision.Float32).ValidationLoss)];
+            Console.WriteLine($"validation losses after {steps} steps, float32: {string.Join(", ", ours.Select(static l => Invariant($"{l:F4}")))}");
+            line += Invariant($" loss={ours.Average():F4}");
+            if (setting.BFloat16) line += Invariant($" loss_bf16={Train(full, text, tokenizer, 1, GptPrecision.BFloat16).ValidationLoss:F4}");
+            line += Invariant($" peer_loss={RunPeer(full, path, []).GetProperty("validation_loss").GetDouble():F4}");
         }
 
         Console.WriteLine(line + " unit=tokens/s");
         return 0;
 
-        // What the arithmetic units reach in one large product, and how much of it a step's forward and backward pass make use of.
-        void PrintPeaks()
-        {
-            double flops = setting.Config(tokenizer.VocabularySize).FlopsPerToken;
-            Console.WriteLine(Invariant($"\na 2048³ product here; {flops:E2} FLOP a token:"));
-            Peak("float32", ScalarType.Float32, ("ours", speed), ("peer", peer.TokensPerSecond));
-            if (oursBFloat16 is not null && peerBFloat16 is not null)
-                Peak("bfloat16", ScalarType.BFloat16, ("ours", oursBFloat16.TokensPerSecond), ("peer", peerBFloat16.TokensPerSecond));
+        double OfPeak(Rates rates) => rates.Ours * flops / rates.Peak;
 
-            void Peak(string format, ScalarType type, params (string Side, double TokensPerSecond)[] sides)
-            {
-                double peak = MatrixPeak.Measure(type);
-                Console.WriteLine(Invariant($"  {format,-10}{peak / 1e9,7:F0} GFLOP/s; a step reaches ") + string.Join(", ", sides.Select(s => Invariant($"{100 * s.TokensPerSecond * flops / peak:F0} % ({s.Side})"))));
-            }
+        void Row(string format, Rates r) => Console.WriteLine(Invariant(
+            $"{format,-12}{r.Ours,15:N0}{r.Plain,20:N0}{r.Eager,17:N0}{r.Compile,15:N0}{r.Peak / 1e9,20:F0}, {r.PeerPeak,-10:F0}{100 * OfPeak(r),25:F0} %"));
+    }
+
+    /// <summary>All sides in turn, several times, so that a machine that drifts does so under each of them.</summary>
+    internal static Rates Compare(PretrainSetting setting, string text, GptTokenizer tokenizer, string path, int rounds, bool bfloat16, bool compile = true)
+    {
+        double tokens = setting.Batch * setting.Context;
+        List<double> ours = [], plain = [], eager = [], compiled = [], peak = [], peerPeak = [];
+        (string, object?)[] format = bfloat16 ? [("--autocast", null)] : [];
+        for (int round = 0; round < rounds; round++)
+        {
+            ours.Add(Train(setting, text, tokenizer, 1, bfloat16 ? GptPrecision.BFloat16 : GptPrecision.Float32).TokensPerSecond);
+            plain.Add(tokens / PlainGpt.Train(setting, text, tokenizer, bfloat16));
+            peak.Add(MatrixPeak.Measure(bfloat16 ? ScalarType.BFloat16 : ScalarType.Float32));
+            JsonElement peer = RunPeer(setting, path, format);
+            eager.Add(peer.GetProperty("tokens_per_second").GetDouble());
+            peerPeak.Add(peer.GetProperty("product_gflops").GetDouble());
+            if (compile) compiled.Add(RunPeer(setting, path, [.. format, ("--compile", null)]).GetProperty("tokens_per_second").GetDouble());
         }
 
-        static void Parts(string side, Measured m) => Console.WriteLine(Invariant(
-            $"{side,-22}{m.Parts!.Forward,11:F1}{m.Parts.Backward,10:F1}{m.Parts.Optimizer,11:F1}{m.Parts.Data,10:F1}{m.Parts.Rest,10:F1}"));
+        return new(Median(ours), Median(plain), Median(eager), compile ? Median(compiled) : 0, peak.Max(), peerPeak.Max());
 
-        void Row(string side, Measured m) => Console.WriteLine(Invariant(
-            $"{side,-18}{m.TokensPerSecond,12:N0}{1000.0 * setting.Batch * setting.Context / m.TokensPerSecond,10:F1}{(setting.Evaluate ? Invariant($"{m.ValidationLoss,18:F4}") : "")}"));
+        static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
     }
 
     internal static Measured Train(PretrainSetting setting, string text, GptTokenizer tokenizer, int seed, GptPrecision precision, bool checkpointing = false)
@@ -115,12 +109,6 @@ internal static class PretrainBenchmark
         double Median(Func<StepTimes, double> part) => parts.Select(part).Order().ElementAt(parts.Count / 2);
     }
 
-    internal static Measured TrainPeer(PretrainSetting setting, string path, bool autocast)
-    {
-        JsonElement result = RunPeer(setting, path, autocast ? [("--autocast", null)] : []);
-        return new(result.GetProperty("tokens_per_second").GetDouble(), setting.Evaluate ? result.GetProperty("validation_loss").GetDouble() : double.NaN);
-    }
-
     internal static JsonElement RunPeer(PretrainSetting setting, string path, (string Name, object? Value)[] extra)
     {
         List<(string, object?)> arguments =
@@ -139,6 +127,13 @@ internal static class PretrainBenchmark
     {
         /// <summary>Where our update's time goes, medians in milliseconds; null for the peer.</summary>
         public StepTimes? Parts { get; init; }
+    }
+
+    /// <summary>Tokens a second of each side, and what one large product reaches: of our libtorch in operations a second, of the peer's in GFLOP/s (float32).</summary>
+    internal sealed record Rates(double Ours, double Plain, double Eager, double Compile, double Peak, double PeerPeak)
+    {
+        /// <summary>The faster of PyTorch's two.</summary>
+        public double Peer => Math.Max(Eager, Compile);
     }
 
     private sealed record Document(string Text);

@@ -13,7 +13,7 @@ internal static class ScalingBenchmark
 
     public static int Run(BenchmarkArguments arguments)
     {
-        int steps = arguments.Int("--steps", 8);
+        int steps = arguments.Int("--steps", 8), rounds = arguments.Int("--rounds", 1);
         int sizes = arguments.Int("--sizes", Sizes.Length), contexts = arguments.Int("--contexts", Contexts.Length);
         bool bfloat16 = arguments.Has("--bfloat16");
         string picture = arguments.Text("--picture", Path.Combine(Repository.Root, "docs", bfloat16 ? "scaling-cost-bfloat16.svg" : "scaling-cost.svg"));
@@ -25,26 +25,26 @@ internal static class ScalingBenchmark
         string text = File.ReadAllText(path);
         GptTokenizer tokenizer = GptTokenizer.FromCharacters([text]);
         string format = bfloat16 ? "bfloat16 (the peer under autocast)" : "float32";
-        Console.WriteLine($"scaling: {format}, {steps} steps a point, medians");
+        Console.WriteLine($"scaling: {format}, {rounds} rounds of {steps} steps a point, medians; PyTorch is the faster of eager and torch.compile up to 4 layers, eager beyond");
 
         Console.WriteLine($"\n{TokensOfSizes:N0} tokens a step, context {ContextOfSizes}");
-        Console.WriteLine("  layers × width  parameters   ours, ms   peer, ms   ours, tokens/s   ratio");
+        Console.WriteLine("  layers × width  parameters   ours, ms  plain, ms   peer, ms   ratio   ratio to plain");
         var overSize = new List<Point>();
         foreach ((int layers, int heads, int width) in Sizes[..sizes])
         {
             Point point = Measure(new PretrainSetting(layers, heads, width, ContextOfSizes, TokensOfSizes / ContextOfSizes, steps, 1, Evaluate: false, BFloat16: false), TokensOfSizes);
             overSize.Add(point);
-            Console.WriteLine(Invariant($"  {layers,6} × {width,-6}{point.Parameters,12:N0}{1000 * point.Ours,11:F1}{1000 * point.Peer,11:F1}{TokensOfSizes / point.Ours,17:N0}{point.Ratio,8:F2}"));
+            Console.WriteLine(Invariant($"  {layers,6} × {width,-6}{point.Parameters,12:N0}{1000 * point.Ours,11:F1}{1000 * point.Plain,11:F1}{1000 * point.Peer,11:F1}{point.Ratio,8:F2}{point.RatioPlain,17:F2}"));
         }
 
         Console.WriteLine($"\n{TokensOfContexts:N0} tokens a step, 6 layers of 384");
-        Console.WriteLine("         context       batch   ours, ms   peer, ms   ours, tokens/s   ratio");
+        Console.WriteLine("         context       batch   ours, ms  plain, ms   peer, ms   ratio   ratio to plain");
         var overContext = new List<Point>();
         foreach (int context in Contexts[..contexts])
         {
             Point point = Measure(new PretrainSetting(6, 6, 384, context, TokensOfContexts / context, steps, 1, Evaluate: false, BFloat16: false), TokensOfContexts);
             overContext.Add(point);
-            Console.WriteLine(Invariant($"  {context,14:N0}{TokensOfContexts / context,12:N0}{1000 * point.Ours,11:F1}{1000 * point.Peer,11:F1}{TokensOfContexts / point.Ours,17:N0}{point.Ratio,8:F2}"));
+            Console.WriteLine(Invariant($"  {context,14:N0}{TokensOfContexts / context,12:N0}{1000 * point.Ours,11:F1}{1000 * point.Plain,11:F1}{1000 * point.Peer,11:F1}{point.Ratio,8:F2}{point.RatioPlain,17:F2}"));
         }
 
         // The slope of log time over log N between the two largest sizes, where the matrix products outweigh the rest.
@@ -54,24 +54,25 @@ internal static class ScalingBenchmark
         Point[] all = [.. overSize, .. overContext];
         Point reference = overContext[Math.Min(2, overContext.Count - 1)];
         double mean = Math.Exp(all.Average(static p => Math.Log(p.Ratio)));
-        Console.WriteLine(Invariant($"scaling ours={TokensOfContexts / reference.Ours:F0} peer={TokensOfContexts / reference.Peer:F0} ratio={reference.Ratio:F3} unit=tokens/s ratio_mean={mean:F3} ratio_min={all.Min(static p => p.Ratio):F3} exponent={ours:F3} peer_exponent={peer:F3} context_cost={overContext[^1].Ours / overContext[0].Ours:F3} peer_context_cost={overContext[^1].Peer / overContext[0].Peer:F3}"));
+        Console.WriteLine(Invariant($"scaling ours={TokensOfContexts / reference.Ours:F0} peer={TokensOfContexts / reference.Peer:F0} ratio={reference.Ratio:F3} unit=tokens/s ratio_mean={mean:F3} ratio_min={all.Min(static p => p.Ratio):F3} ratio_plain_min={all.Min(static p => p.RatioPlain):F3} ratio_plain_mean={Math.Exp(all.Average(static p => Math.Log(p.RatioPlain))):F3} exponent={ours:F3} peer_exponent={peer:F3} context_cost={overContext[^1].Ours / overContext[0].Ours:F3} peer_context_cost={overContext[^1].Peer / overContext[0].Peer:F3}"));
         return 0;
 
         double Slope(Func<Point, double> time) => Math.Log(time(overSize[^1]) / time(overSize[^2])) / Math.Log(overSize[^1].Parameters / (double)overSize[^2].Parameters);
 
         Point Measure(PretrainSetting setting, int tokens)
         {
-            double ourSpeed = PretrainBenchmark.Train(setting, text, tokenizer, 1, bfloat16 ? GptPrecision.BFloat16 : GptPrecision.Float32).TokensPerSecond;
-            double peerSpeed = PretrainBenchmark.TrainPeer(setting, path, bfloat16).TokensPerSecond;
-            return new(setting.Config(tokenizer.VocabularySize).ParameterCount, setting.Context, tokens / ourSpeed, tokens / peerSpeed);
+            PretrainBenchmark.Rates rates = PretrainBenchmark.Compare(setting, text, tokenizer, path, rounds, bfloat16, compile: setting.Layers <= 4);
+            return new(setting.Config(tokenizer.VocabularySize).ParameterCount, setting.Context, tokens / rates.Ours, tokens / rates.Plain, tokens / rates.Peer);
         }
     }
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>One measurement of both sides, in seconds a step.</summary>
-    internal sealed record Point(long Parameters, int Context, double Ours, double Peer)
+    /// <summary>One measurement of all sides, in seconds a step.</summary>
+    internal sealed record Point(long Parameters, int Context, double Ours, double Plain, double Peer)
     {
         public double Ratio => Peer / Ours;
+
+        public double RatioPlain => Plain / Ours;
     }
 }

@@ -35,7 +35,7 @@ if [[ ! -f "$ready" ]]; then
     if [[ -f /etc/ssl/certs/ca-certificates.crt ]]; then cp /etc/ssl/certs/ca-certificates.crt "$system/etc/ssl/certs/"; fi
     say "PyTorch 2.6 and its compiler"
     chroot "$system" env DEBIAN_FRONTEND=noninteractive sh -c \
-        'apt-get update -q=2 && apt-get install -y --no-install-recommends -q=2 python3-torch python3-numpy g++ python3-dev libtorch-dev' >> "$folder/setup.log" 2>&1 \
+        'apt-get update -q=2 && apt-get install -y --no-install-recommends -q=2 python3-torch python3-numpy python3-setuptools g++ python3-dev libtorch-dev' >> "$folder/setup.log" 2>&1 \
         || { tail -n 20 "$folder/setup.log" >&2; exit 1; }
     touch "$ready"
     say "ready"

@@ -139,7 +139,8 @@ public sealed class TaskNetworkTests
         float[] together = new float[6], alone = new float[3];
         engine.Run([s, 4, e, 9, 9, s, 1, 2, 3, e], [3, 5], together);
         engine.Run([s, 4, e], [3], alone);
-        for (int i = 0; i < 3; i++) Assert.AreEqual(alone[i], together[i], 1e-6f);
+        // A product of two rows and one of one add their terms in different orders: 1.4E-6 was seen at outputs of 0.6.
+        for (int i = 0; i < 3; i++) Assert.AreEqual(alone[i], together[i], 4e-6f);
         engine.Run([s, e], [2], alone);   // an empty text
         Assert.IsTrue(alone.All(float.IsFinite));
     }

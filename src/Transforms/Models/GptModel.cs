@@ -51,7 +51,7 @@ public sealed partial class GptModel : IDisposable
 
     /// <summary>Opens an ONNX package with its tokenizer on ONNX Runtime.</summary>
     /// <param name="folder">The package: <c>model.onnx</c>, the configuration and the tokenizer's files.</param>
-    /// <param name="device">Where to compute; null means the CPU.</param>
+    /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
     /// <exception cref="CheckpointNotFoundException">The folder or a file of the model is missing.</exception>
     /// <exception cref="FileNotFoundException">The tokenizer's files are missing.</exception>

@@ -86,6 +86,7 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>.</exception>
     public void ExportOnnx(string folder)
     {
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
@@ -200,7 +201,8 @@ public sealed partial class GptModel : IDisposable
     internal void WriteTo(string folder)
     {
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
-        Engine.WriteOnnxPackage(folder);
+        IOnnxExportable engine = Engine as IOnnxExportable ?? throw new OnnxExportUnavailableException(Engine.GetType());
+        engine.WriteOnnxPackage(folder);
         Tokenizer.Save(folder);
         ChatTemplate?.Save(folder);
     }

@@ -31,8 +31,6 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
         return new Decoder(this, rowCount, capacity);
     }
 
-    public void WriteOnnxPackage(string folder) => throw new NotSupportedException();
-
     public void Dispose()
     {
     }

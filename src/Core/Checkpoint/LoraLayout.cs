@@ -32,8 +32,8 @@ public static class LoraLayout
             {
                 if (!options.Projections.HasFlag(projection)) continue;
                 (long input, long output) = SizesOf(config, projection);
-                list.Add(new(NameA(layer, module), [r, input]));
-                list.Add(new(NameB(layer, module), [output, r]));
+                list.Add(new(NameA(layer, module), [r, input], GptParameterRole.AdapterIn));
+                list.Add(new(NameB(layer, module), [output, r], GptParameterRole.AdapterOut));
             }
         }
 

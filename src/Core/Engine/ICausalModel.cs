@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// </summary>
 /// <remarks>
 /// A model may be used from several threads at once; each thread takes a decoder of its own. Disposing the model
-/// while a decoder is in use is the caller's error.
+/// while a decoder is in use is the caller's error. An engine that can write its model as a package implements <see cref="IOnnxExportable"/> too.
 /// </remarks>
 public interface ICausalModel : IDisposable
 {
@@ -23,10 +23,4 @@ public interface ICausalModel : IDisposable
     /// <returns>A decoder that the caller disposes.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
     ICausalDecoder BeginDecoding(int rowCount, int capacity);
-
-    /// <summary>
-    /// Writes this model as an ONNX package (graph, weights, configuration; not the tokenizer) into an existing folder.
-    /// </summary>
-    /// <param name="folder">An existing, writable folder.</param>
-    void WriteOnnxPackage(string folder);
 }

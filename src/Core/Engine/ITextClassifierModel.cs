@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head, whichever engine computes it: token sequences in, the head's outputs out.</summary>
 /// <remarks>Several threads may call <see cref="Run"/> at once.</remarks>
-public interface ITextClassifierModel : IDisposable
+public interface ITextClassifierModel : IOnnxExportable, IDisposable
 {
     /// <summary>The network's shape; its vocabulary does not count Start, Delimiter and Extract.</summary>
     GptConfig Config { get; }
@@ -23,8 +23,4 @@ public interface ITextClassifierModel : IDisposable
     /// <exception cref="PromptTooLongException">T exceeds the context length.</exception>
     /// <exception cref="TokenOutOfRangeException">An id is neither of the vocabulary nor one of the three.</exception>
     void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs);
-
-    /// <summary>Writes graph, weights and configuration as an ONNX package into an existing folder; not the tokenizer.</summary>
-    /// <param name="folder">The folder.</param>
-    void WriteOnnxPackage(string folder);
 }

@@ -21,9 +21,9 @@ public static class ClassifierParameterLayout
         ArgumentNullException.ThrowIfNull(head);
         return
         [
-            new(SpecialTokens, [TaskSequences.SpecialTokenCount, config.EmbeddingSize]),
-            new(HeadWeight, [head.OutputCount, config.EmbeddingSize]),
-            new(HeadBias, [head.OutputCount]),
+            new(SpecialTokens, [TaskSequences.SpecialTokenCount, config.EmbeddingSize], GptParameterRole.TaskTokenEmbedding),
+            new(HeadWeight, [head.OutputCount, config.EmbeddingSize], GptParameterRole.HeadWeight),
+            new(HeadBias, [head.OutputCount], GptParameterRole.HeadBias),
         ];
     }
 }

@@ -20,28 +20,28 @@ public static class GptParameterLayout
         ArgumentNullException.ThrowIfNull(config);
         config.Validate();
         long v = config.VocabularySize, t = config.ContextLength, c = config.EmbeddingSize, f = config.InnerSize;
-        var list = new List<GptParameterInfo> { new(TokenEmbedding, [v, c]), new(PositionEmbedding, [t, c]) };
+        var list = new List<GptParameterInfo> { new(TokenEmbedding, [v, c], GptParameterRole.TokenEmbedding), new(PositionEmbedding, [t, c], GptParameterRole.PositionEmbedding) };
         for (int layer = 0; layer < config.LayerCount; layer++)
         {
             string h = $"h.{layer}.";
-            list.Add(new(h + "ln_1.weight", [c]));
-            list.Add(new(h + "ln_1.bias", [c]));
-            list.Add(new(h + "attn.c_attn.weight", [c, 3 * c]));
-            list.Add(new(h + "attn.c_attn.bias", [3 * c]));
-            list.Add(new(h + "attn.c_proj.weight", [c, c]));
-            list.Add(new(h + "attn.c_proj.bias", [c]));
-            list.Add(new(h + "ln_2.weight", [c]));
-            list.Add(new(h + "ln_2.bias", [c]));
-            list.Add(new(h + "mlp.c_fc.weight", [c, f]));
-            list.Add(new(h + "mlp.c_fc.bias", [f]));
-            list.Add(new(h + "mlp.c_proj.weight", [f, c]));
-            list.Add(new(h + "mlp.c_proj.bias", [c]));
+            list.Add(new(h + "ln_1.weight", [c], GptParameterRole.LayerNormGain));
+            list.Add(new(h + "ln_1.bias", [c], GptParameterRole.LayerNormBias));
+            list.Add(new(h + "attn.c_attn.weight", [c, 3 * c], GptParameterRole.Projection));
+            list.Add(new(h + "attn.c_attn.bias", [3 * c], GptParameterRole.ProjectionBias));
+            list.Add(new(h + "attn.c_proj.weight", [c, c], GptParameterRole.ResidualProjection));
+            list.Add(new(h + "attn.c_proj.bias", [c], GptParameterRole.ProjectionBias));
+            list.Add(new(h + "ln_2.weight", [c], GptParameterRole.LayerNormGain));
+            list.Add(new(h + "ln_2.bias", [c], GptParameterRole.LayerNormBias));
+            list.Add(new(h + "mlp.c_fc.weight", [c, f], GptParameterRole.Projection));
+            list.Add(new(h + "mlp.c_fc.bias", [f], GptParameterRole.ProjectionBias));
+            list.Add(new(h + "mlp.c_proj.weight", [f, c], GptParameterRole.ResidualProjection));
+            list.Add(new(h + "mlp.c_proj.bias", [c], GptParameterRole.ProjectionBias));
         }
 
         if (config.BlockForm == GptBlockForm.PreNorm)
         {
-            list.Add(new("ln_f.weight", [c]));
-            list.Add(new("ln_f.bias", [c]));
+            list.Add(new("ln_f.weight", [c], GptParameterRole.LayerNormGain));
+            list.Add(new("ln_f.bias", [c], GptParameterRole.LayerNormBias));
         }
 
         return list;

@@ -20,8 +20,8 @@ internal sealed partial class GptGraph
     {
         GptConfig extended = ClassifierGraphWeights.Extend(config);
         return new GptGraph(extended,
-            new(ClassifierGraphWeights.ScoreWeight, [head.OutputCount, config.EmbeddingSize]),
-            new GptParameterInfo(ClassifierGraphWeights.ScoreBias, [head.OutputCount])) { cached = false }.BuildClassifier(head);
+            new(ClassifierGraphWeights.ScoreWeight, [head.OutputCount, config.EmbeddingSize], GptParameterRole.HeadWeight),
+            new GptParameterInfo(ClassifierGraphWeights.ScoreBias, [head.OutputCount], GptParameterRole.HeadBias)) { cached = false }.BuildClassifier(head);
     }
 
     private GraphBuilder BuildClassifier(ClassifierHead head)

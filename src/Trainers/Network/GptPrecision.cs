@@ -3,7 +3,10 @@ namespace MLNet.Gpt;
 /// <summary>The number format that a network computes in. Master weights, optimizer moments, softmax and losses are float32 in each.</summary>
 public enum GptPrecision
 {
-    /// <summary>bfloat16 where the device is fast at it (a CUDA GPU of compute capability 8.0 or later, a CPU with AVX512-BF16 or AMX), else float32.</summary>
+    /// <summary>
+    /// bfloat16 on every CUDA GPU and on a CPU with AVX512-BF16 or AMX, else float32. The GPU's compute capability is not looked at: below 8.0 (before Ampere)
+    /// bfloat16 is emulated and slow, and <see cref="Float32"/> is the better choice.
+    /// </summary>
     Auto,
 
     /// <summary>float32 throughout.</summary>

@@ -64,21 +64,23 @@ internal sealed record TaskData(IReadOnlyList<TaskExample> Examples, SupervisedD
         return new(examples, new(rows, missing, unseen, empty, truncated, dropped));
     }
 
-    /// <summary>Holds out a share of each class, chosen by the seed.</summary>
+    /// <summary>Holds out a share of each class, chosen by the seed alone: the same examples in every process, on every machine, and in every version of .NET.</summary>
+    /// <param name="fraction">The share, 0 to 1 (exclusive); of a class of n examples <c>round(n * fraction)</c> are held out, halves to the even number. 0 holds out nothing.</param>
+    /// <param name="seed">Any number.</param>
+    /// <returns>Both parts, each in the order of the rows; <c>Validation</c> is null where no class is large enough to give an example away.</returns>
     public (TaskData Training, TaskData? Validation) Split(double fraction, long seed)
     {
         if (fraction == 0) return (this, null);
-        var random = new Random(HashCode.Combine(seed, 1));
-        var held = new HashSet<TaskExample>(ReferenceEqualityComparer.Instance);
-        foreach (IGrouping<int, TaskExample> group in Examples.GroupBy(static example => example.Label).OrderBy(static group => group.Key))
+        ulong key = RandomBits.Mix(unchecked((ulong)seed) ^ 0x73706C6974000000); // "split": other draws of the same seed have other keys
+        bool[] held = new bool[Examples.Count];
+        foreach (IGrouping<int, int> members in Enumerable.Range(0, held.Length).GroupBy(i => Examples[i].Label))
         {
-            TaskExample[] members = [.. group];
-            random.Shuffle(members);
-            held.UnionWith(members.Take((int)Math.Round(members.Length * fraction)));
+            int count = (int)Math.Round(members.Count() * fraction);
+            foreach (int i in members.OrderBy(i => RandomBits.Mix(key ^ RandomBits.Mix((ulong)i))).Take(count)) held[i] = true;
         }
 
-        return (this with { Examples = [.. Examples.Where(example => !held.Contains(example))] },
-            held.Count == 0 ? null : this with { Examples = [.. Examples.Where(held.Contains)] });
+        return (this with { Examples = [.. Examples.Where((_, i) => !held[i])] },
+            held.AsSpan().Contains(true) ? this with { Examples = [.. Examples.Where((_, i) => held[i])] } : null);
     }
 
     /// <summary>For each key of another set, less 1, the class in training: by what the keys stand for where both sets tell it, else by the key itself; -1 where training does not know it.</summary>

@@ -15,11 +15,21 @@ internal sealed record LabelValues(string ItemType, IReadOnlyList<string> Values
     [
         new Codec<ReadOnlyMemory<char>>("Text", TextDataViewType.Instance, static value => value.ToString(), static text => text.AsMemory()),
         new Codec<bool>("Boolean", BooleanDataViewType.Instance, static value => value ? "True" : "False", bool.Parse),
+        Number<sbyte>(NumberDataViewType.SByte),
+        Number<byte>(NumberDataViewType.Byte),
+        Number<short>(NumberDataViewType.Int16),
+        Number<ushort>(NumberDataViewType.UInt16),
         Number<int>(NumberDataViewType.Int32),
         Number<uint>(NumberDataViewType.UInt32),
         Number<long>(NumberDataViewType.Int64),
+        Number<ulong>(NumberDataViewType.UInt64),
         Number<float>(NumberDataViewType.Single),
         Number<double>(NumberDataViewType.Double),
+
+        // A local time keeps its clock's reading wherever it is loaded, as in ML.NET's own files, which hold the ticks.
+        new Codec<DateTime>("DateTime", DateTimeDataViewType.Instance,
+            static value => (value.Kind == DateTimeKind.Local ? DateTime.SpecifyKind(value, DateTimeKind.Unspecified) : value).ToString("O", CultureInfo.InvariantCulture),
+            static text => DateTime.ParseExact(text, "O", CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind)),
     ];
 
     /// <summary>Values of text.</summary>

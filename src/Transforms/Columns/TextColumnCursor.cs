@@ -5,7 +5,8 @@ namespace MLNet.Gpt;
 
 /// <summary>
 /// Reads a batch of rows ahead, keeps the values of their active columns, and runs the operation once for all of them when the first
-/// of its values is asked for. Where none of the operation's columns is active it reads row by row.
+/// of its values is asked for. Where none of the operation's columns is active it reads row by row. What it holds grows with the rows that are there,
+/// up to the batch size. Where a batch fails, each of its rows is run alone when it is asked for, so that a bad row fails by itself.
 /// </summary>
 internal sealed class TextColumnCursor : DataViewRowCursor
 {
@@ -16,19 +17,19 @@ internal sealed class TextColumnCursor : DataViewRowCursor
     private readonly TextColumnReader? _reader;
     private readonly ValueGetter<DataViewRowId> _getId;
 
-    // The rows read ahead, and which of them the cursor is at: -1 before the first row, _count after the last.
-    private readonly (TextRow Text, long Batch, DataViewRowId Id)[] _rows;
-    private int _count;
+    // The rows read ahead, and which of them the cursor is at: -1 before the first row, their count after the last.
+    private readonly List<(TextRow Text, long Batch, DataViewRowId Id)> _rows = [];
+    private readonly int _batchSize;
     private int _slot = -1;
     private bool _ended;
-    private IReadOnlyList<object>? _results;
+    private object?[]? _results; // by row; null where a row has not been run
 
     public TextColumnCursor(TextColumnMapper mapper, DataViewRowCursor input, bool[] active)
     {
         _mapper = mapper;
         _input = input;
         bool computes = mapper.AnyOutput(active);
-        _rows = new (TextRow, long, DataViewRowId)[computes ? mapper.Operation.BatchSize : 1];
+        _batchSize = computes ? mapper.Operation.BatchSize : 1;
         _getId = input.GetIdGetter();
         if (computes) _reader = new TextColumnReader(input, mapper.TextColumns);
         _getters = [.. mapper.InputSchema.Select(column => active[column.Index] ? KeepColumn(column) : null), .. mapper.OutputGetters(active, CurrentResult)];
@@ -40,7 +41,7 @@ internal sealed class TextColumnCursor : DataViewRowCursor
 
     public override long Batch => IsAtRow ? _rows[_slot].Batch : 0;
 
-    private bool IsAtRow => (uint)_slot < (uint)_count;
+    private bool IsAtRow => (uint)_slot < (uint)_rows.Count;
 
     public override bool IsColumnActive(DataViewSchema.Column column) => _getters[column.Index] is not null;
 
@@ -50,10 +51,10 @@ internal sealed class TextColumnCursor : DataViewRowCursor
 
     public override bool MoveNext()
     {
-        if (_ended && _slot >= _count) return false;
-        if (++_slot < _count) return true;
+        if (_ended && _slot >= _rows.Count) return false;
+        if (++_slot < _rows.Count) return true;
         if (!_ended) ReadAhead();
-        return _slot < _count;
+        return _slot < _rows.Count;
     }
 
     protected override void Dispose(bool disposing)
@@ -65,9 +66,9 @@ internal sealed class TextColumnCursor : DataViewRowCursor
     private void ReadAhead()
     {
         _results = null;
-        _count = 0;
+        _rows.Clear();
         _slot = 0;
-        while (_count < _rows.Length)
+        while (_rows.Count < _batchSize)
         {
             if (!_input.MoveNext())
             {
@@ -77,16 +78,16 @@ internal sealed class TextColumnCursor : DataViewRowCursor
 
             DataViewRowId id = default;
             _getId(ref id);
-            _rows[_count] = (new TextRow(_input.Position, _reader?.Read() ?? []), _input.Batch, id);
+            IReadOnlyList<string>[] texts = _reader?.Read() ?? [];
             foreach (ColumnWindow window in _windows)
-                window.Store(_count);
-            _count++;
+                window.Store(_rows.Count);
+            _rows.Add((new TextRow(_input.Position, texts), _input.Batch, id));
         }
     }
 
     private Delegate KeepColumn(DataViewSchema.Column column)
     {
-        var window = ColumnWindow.Create(_input, column, _rows.Length);
+        var window = ColumnWindow.Create(_input, column);
         _windows.Add(window);
         return window.CreateGetter(CurrentSlot);
     }
@@ -94,8 +95,25 @@ internal sealed class TextColumnCursor : DataViewRowCursor
     private object CurrentResult()
     {
         int slot = CurrentSlot();
-        _results ??= _mapper.Operation.Run([.. _rows.Take(_count).Select(row => row.Text)]);
-        return _results[slot];
+        _results ??= RunBatch();
+        return _results[slot] ??= _mapper.Operation.RunAlone(_rows[slot].Text);
+    }
+
+    private object?[] RunBatch()
+    {
+        if (_rows.Count > 1)
+        {
+            try
+            {
+                return [.. _mapper.Operation.Run([.. _rows.Select(static row => row.Text)])];
+            }
+            catch (Exception exception) when (TextOperation.MayBeOneRows(exception))
+            {
+                // The row at fault throws the same when it is run alone; the others are not lost with it.
+            }
+        }
+
+        return new object?[_rows.Count];
     }
 
     private int CurrentSlot() => IsAtRow

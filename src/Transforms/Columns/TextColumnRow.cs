@@ -49,7 +49,7 @@ internal sealed class TextColumnRow : DataViewRow
         IReadOnlyList<string>[] texts = _reader!.Read();
         if (_result is null || !texts.Zip(_texts!).All(static pair => pair.First.SequenceEqual(pair.Second)))
         {
-            _result = _mapper.Operation.Run([new TextRow(_input.Position, texts)])[0];
+            _result = _mapper.Operation.RunAlone(new TextRow(_input.Position, texts));
             _texts = texts;
         }
 

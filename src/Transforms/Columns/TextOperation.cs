@@ -23,6 +23,23 @@ internal abstract class TextOperation(IReadOnlyList<TextInput> inputs, int batch
     /// <summary>Computes a result for each row.</summary>
     public abstract IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows);
 
+    /// <summary>Computes the result for one row.</summary>
+    /// <exception cref="TextRowException">The row's texts are at fault, and the cause does not name the row itself.</exception>
+    public object RunAlone(TextRow row)
+    {
+        try
+        {
+            return Run([row])[0];
+        }
+        catch (Exception exception) when (exception is UnknownCharacterException or ArgumentException)
+        {
+            throw new TextRowException(row.Position, [.. Inputs.Select(static input => input.Name)], exception);
+        }
+    }
+
+    /// <summary>Whether an exception of <see cref="Run"/> may have been one row's fault, or the number of rows', so that the rows are worth another try one by one.</summary>
+    public static bool MayBeOneRows(Exception exception) => exception is GptException or ArgumentException;
+
     /// <summary>The column that is read: the given one, or, as in ML.NET, the output column where none is given.</summary>
     public static string InputOrOutput(string? inputColumnName, string outputColumnName)
     {

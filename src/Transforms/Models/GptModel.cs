@@ -51,7 +51,7 @@ public sealed partial class GptModel : IDisposable
 
     /// <summary>Opens an ONNX package with its tokenizer on ONNX Runtime.</summary>
     /// <param name="folder">The package: <c>model.onnx</c>, the configuration and the tokenizer's files.</param>
-    /// <param name="device">Where to compute; null means the CPU.</param>
+    /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
     /// <exception cref="CheckpointNotFoundException">The folder or a file of the model is missing.</exception>
     /// <exception cref="FileNotFoundException">The tokenizer's files are missing.</exception>
@@ -86,6 +86,7 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>.</exception>
     public void ExportOnnx(string folder)
     {
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
@@ -200,7 +201,8 @@ public sealed partial class GptModel : IDisposable
     internal void WriteTo(string folder)
     {
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
-        Engine.WriteOnnxPackage(folder);
+        IOnnxExportable engine = Engine as IOnnxExportable ?? throw new OnnxExportUnavailableException(Engine.GetType());
+        engine.WriteOnnxPackage(folder);
         Tokenizer.Save(folder);
         ChatTemplate?.Save(folder);
     }

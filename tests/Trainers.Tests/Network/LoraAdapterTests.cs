@@ -187,13 +187,13 @@ public sealed class LoraAdapterTests
         Assert.AreEqual(1, sets.StepCount);
         Assert.AreEqual(4, sets.ParameterCount);
 
-        static FlatParameters Set(string name) => new([new(name, [2])], CPU, ScalarType.Float32, trainable: true);
+        static FlatParameters Set(string name) => new([new(name, [2], GptParameterRole.ProjectionBias)], CPU, ScalarType.Float32, trainable: true);
     }
 
     [TestMethod]
     public void A_set_of_matrices_alone_decays_as_a_whole()
     {
-        using FlatParameters matrices = new([new("a", [4, 8])], CPU, ScalarType.Float32, trainable: false);
+        using FlatParameters matrices = new([new("a", [4, 8], GptParameterRole.Projection)], CPU, ScalarType.Float32, trainable: false);
         Assert.AreEqual(32, matrices.DecayCount);
     }
 

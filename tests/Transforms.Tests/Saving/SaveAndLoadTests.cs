@@ -154,6 +154,22 @@ public sealed class SaveAndLoadTests
     }
 
     [TestMethod]
+    public void A_model_whose_engine_writes_no_package_is_refused_and_leaves_nothing_behind()
+    {
+        using var folder = new TemporaryFolder();
+        using GptModel model = TestModels.Saying(static _ => "a", out HistoryModel engine);
+        Assert.IsNotInstanceOfType<IOnnxExportable>(engine);
+        var exception = Assert.ThrowsExactly<OnnxExportUnavailableException>(() => model.ExportOnnx(folder["package"]));
+        Assert.AreEqual(typeof(HistoryModel), exception.Engine);
+        Assert.Contains("HistoryModel", exception.Message);
+        Assert.Contains("IOnnxExportable", exception.Message);
+        Assert.IsFalse(Directory.Exists(folder["package"]));
+        var ml = new MLContext();
+        GenerateTextTransformer transformer = ml.Gpt().Transforms.GenerateText("Answer", "Text", model).Fit(ml.Data.LoadFromEnumerable(new[] { new { Text = "a" } }));
+        Assert.ThrowsExactly<OnnxExportUnavailableException>(() => ml.Model.Save(transformer, null, folder["model.zip"]));
+    }
+
+    [TestMethod]
     public void A_gpu_that_is_not_there_is_an_error_or_the_cpu()
     {
         using var saved = new SavedPipeline();
@@ -196,7 +212,7 @@ public sealed class SaveAndLoadTests
     }
 
     /// <summary>An engine of another kind, which computes with the formula's weights and writes them as a package.</summary>
-    private sealed class OtherEngine(ICausalModel inner) : ICausalModel
+    private sealed class OtherEngine(ICausalModel inner) : ICausalModel, IOnnxExportable
     {
         public GptConfig Config => inner.Config;
 

@@ -57,13 +57,20 @@ public static class TaskSequences
         {
             SupervisedTask.TextClassification => [One(texts[0])],
             SupervisedTask.TextEntailment => [Two(texts[0], texts[1])],
-            SupervisedTask.SentenceSimilarity => [Two(texts[0], texts[1]), Two(texts[1], texts[0])],
+            SupervisedTask.SentenceSimilarity => BothOrders(texts[0], texts[1]),
             _ => [.. texts.Skip(1).Select(answer => Two(texts[0], answer))],
         };
         droppedTokens = dropped;
         return sequences;
 
         int[] One(int[] text) => [StartId(config), .. Cut(text, config.ContextLength - 2), ExtractId(config)];
+
+        // The smaller text leads whatever the caller's order: the same rows at the same places make the result the same to the last bit.
+        int[][] BothOrders(int[] a, int[] b)
+        {
+            (int[] lead, int[] follow) = a.AsSpan().SequenceCompareTo(b) <= 0 ? (a, b) : (b, a);
+            return [Two(lead, follow), Two(follow, lead)];
+        }
 
         int[] Two(int[] first, int[] second)
         {

@@ -119,7 +119,7 @@ public sealed class TaskNetworkTests
         {
             int[] a = [.. Enumerable.Range(0, random.Next(0, 9)).Select(_ => random.Next(11))], b = [.. Enumerable.Range(0, random.Next(0, 9)).Select(_ => random.Next(11))];
             float[] one = Outputs(a, b), other = Outputs(b, a);
-            for (int i = 0; i < one.Length; i++) Assert.AreEqual(one[i], other[i], 1e-6f, $"[{string.Join(' ', a)}] and [{string.Join(' ', b)}]");
+            for (int i = 0; i < one.Length; i++) Assert.AreEqual(one[i], other[i], $"[{string.Join(' ', a)}] and [{string.Join(' ', b)}]");
         }
 
         float[] Outputs(int[] first, int[] second)

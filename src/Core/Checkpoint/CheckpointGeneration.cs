@@ -25,12 +25,16 @@ internal static class CheckpointGeneration
             .Where(static property => property.Value.ValueKind != JsonValueKind.Null && !Inert.Contains(property.Name) && !Supported.Contains(property.Name))
             .Select(static property => property.Name)];
         var standard = new GenerationOptions();
+        bool samples = json.Boolean("do_sample") == true; // transformers is greedy where the file does not say
+        bool saysTopK = json.Properties.Any(static property => property.Name == "top_k"); // its default is 50; null switches top-k off
+        float? temperature = json.Single("temperature");
+        if (temperature < 0) throw json.Wrong("temperature", json.Find("temperature"), "0 or more");
         var options = standard with
         {
             MaxNewTokens = json.Int32("max_new_tokens") ?? standard.MaxNewTokens,
             MinNewTokens = json.Int32("min_new_tokens") ?? standard.MinNewTokens,
-            Temperature = json.Boolean("do_sample") == false ? 0 : json.Single("temperature") ?? standard.Temperature,
-            TopK = json.Int32("top_k") ?? standard.TopK,
+            Temperature = samples ? temperature ?? standard.Temperature : 0,
+            TopK = json.Int32("top_k") ?? (samples && !saysTopK ? 50 : standard.TopK),
             TopP = json.Single("top_p") ?? standard.TopP,
             RepetitionPenalty = json.Single("repetition_penalty") ?? standard.RepetitionPenalty,
             StopStrings = Strings(json, "stop_strings"),
@@ -50,6 +54,19 @@ internal static class CheckpointGeneration
 
     /// <summary>The settings of a checkpoint without generation_config.json: config.json's end-of-text id ends a sequence.</summary>
     public static GenerationOptions ReadFromModelConfig(CheckpointJson json) => new() { StopTokenIds = Ids(json, "eos_token_id") };
+
+    /// <summary>Writes end tokens that config.json named, with <see cref="GenerationOptions"/>'s own way to decode.</summary>
+    public static void WriteEndTokens(Stream stream, IReadOnlyList<int> endTokenIds)
+    {
+        using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
+        json.WriteStartObject();
+        json.WriteStartArray("eos_token_id");
+        foreach (int id in endTokenIds) json.WriteNumberValue(id);
+        json.WriteEndArray();
+        json.WriteBoolean("do_sample", true);
+        json.WriteNumber("top_k", 0);
+        json.WriteEndObject();
+    }
 
     public static void Write(Stream stream, GenerationOptions? options, int? endOfTextId)
     {

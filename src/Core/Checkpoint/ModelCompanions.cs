@@ -93,7 +93,7 @@ public sealed class ModelCompanions
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (!_files.ContainsKey(CheckpointNames.GenerationConfig) && Generation.StopTokenIds.Count > 0)
-            AtomicFile.Write(Path.Combine(folder, CheckpointNames.GenerationConfig), stream => CheckpointGeneration.WriteEndTokens(stream, Generation.StopTokenIds));
+            AtomicFile.Write(Path.Combine(folder, CheckpointNames.GenerationConfig), stream => CheckpointGeneration.Write(stream, Generation, endOfTextId: null));
         foreach ((string name, byte[] content) in _files) AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(content));
         ChatTemplate?.Save(folder);
     }

@@ -6,7 +6,7 @@ namespace MLNet.Gpt;
 /// <summary>A <see cref="GptNetwork"/> as the engine of generation and scoring.</summary>
 /// <remarks>Several threads may decode at once; the network must not be training meanwhile. Owns the network. Disposing
 /// the model meanwhile is safe: the weights stay until the last call has ended and the last decoder has been disposed.</remarks>
-public sealed class TorchCausalModel : IHiddenStateModel
+public sealed class TorchCausalModel : IHiddenStateModel, IOnnxExportable
 {
     private readonly NativeLifetime _lifetime;
 

@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head on TorchSharp, float32. Owns its network.</summary>
 /// <remarks>Several threads may call <see cref="Run"/> at once. Disposing the model meanwhile is safe: the weights stay until the last call has ended.</remarks>
-public sealed class TorchTextClassifier : ITextClassifierModel
+public sealed class TorchTextClassifier : ITextClassifierModel, IOnnxExportable
 {
     private readonly TaskNetwork _network;
     private readonly NativeLifetime _lifetime;

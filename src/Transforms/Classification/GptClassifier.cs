@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head and its tokenizer: texts in, probabilities (or a number) out, whichever engine computes.</summary>
 /// <remarks>
-/// Thread-safe: several threads may classify at once. Owns its engine: disposing the model disposes it. Pipelines that hold the model do not dispose
+/// Thread-safe: several threads may classify at once. Owns its engine: disposing the model disposes it, after the calls that are under way. Pipelines that hold the model do not dispose
 /// it, but for a transformer that <c>mlContext.Model.Load</c> made, which has a model of its own.
 /// </remarks>
 public sealed class GptClassifier : IDisposable
@@ -80,6 +80,8 @@ public sealed class GptClassifier : IDisposable
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public void ExportOnnx(string folder)
     {
         using NativeLease lease = _lifetime.Acquire();
@@ -144,7 +146,8 @@ public sealed class GptClassifier : IDisposable
     internal void WriteTo(string folder)
     {
         using NativeLease lease = _lifetime.Acquire();
-        Engine.WriteOnnxPackage(folder);
+        IOnnxExportable engine = Engine as IOnnxExportable ?? throw new OnnxExportUnavailableException(Engine.GetType());
+        engine.WriteOnnxPackage(folder);
         Tokenizer.Save(folder);
     }
 

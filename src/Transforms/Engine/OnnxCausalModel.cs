@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// the model meanwhile is safe: weights and threads stay until the last call has ended and the last decoder has been disposed. The package's files are not read again after loading, except by
 /// <see cref="WriteOnnxPackage"/>.
 /// </remarks>
-public sealed class OnnxCausalModel : IHiddenStateModel
+public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
 {
     private readonly OnnxPackage package;
     private readonly Lazy<RowGather> rowGather;

@@ -6,7 +6,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head that ONNX Runtime computes: a package of this library's exporter.</summary>
 /// <remarks>Several threads may call <see cref="Run"/> at once. The package's files are not read again after loading, except by <see cref="WriteOnnxPackage"/>.</remarks>
-public sealed class OnnxTextClassifier : ITextClassifierModel
+public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable
 {
     private const string Remedy = "Export the model again with GptClassifier.ExportOnnx, or copy the whole package again.";
     private static readonly string[] Inputs = [OnnxPackageLayout.InputIds, OnnxPackageLayout.AttentionMask], Outputs = [OnnxPackageLayout.Logits];

@@ -109,6 +109,7 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public void ExportOnnx(string folder)
     {
         using NativeLease lease = _lifetime.Acquire();

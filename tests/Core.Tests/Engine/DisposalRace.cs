@@ -35,8 +35,8 @@ internal static class DisposalRace
             foreach (Thread thread in threads) thread.Start();
             start.SignalAndWait();
 
-            // 0 to 2 ms later, spread evenly: before the first call, within one, between two.
-            long until = Stopwatch.GetTimestamp() + (Stopwatch.Frequency * (race % 41) / 20_000);
+            // 0 to 1 ms later, spread evenly: before the first call, within one, between two.
+            long until = Stopwatch.GetTimestamp() + (Stopwatch.Frequency * (race % 21) / 20_000);
             while (Stopwatch.GetTimestamp() < until) Thread.Yield();
             shared.Dispose();
             foreach (Thread thread in threads) thread.Join();

@@ -8,12 +8,12 @@ namespace MLNet.Gpt.Trainers.Tests.Runtime;
 public sealed class TorchDisposalTests
 {
     private static readonly GptTokenizer Letters = GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvwxyz .!"]);
-    private static readonly GptConfig Config = new() { VocabularySize = Letters.VocabularySize, ContextLength = 32, EmbeddingSize = 16, LayerCount = 2, HeadCount = 2 };
+    private static readonly GptConfig Config = new() { VocabularySize = Letters.VocabularySize, ContextLength = 32, EmbeddingSize = 16, LayerCount = 1, HeadCount = 2 };
 
     private static readonly Action<GptModel>[] Uses =
     [
-        static model => model.Generate(["ab", "c"], new() { MaxNewTokens = 4, StopAtEndOfText = false }),
-        static model => _ = string.Concat(model.GenerateStreaming("ab", new() { MaxNewTokens = 4, StopAtEndOfText = false }).ToBlockingEnumerable()),
+        static model => model.Generate(["ab", "c"], new() { MaxNewTokens = 2, StopAtEndOfText = false }),
+        static model => _ = string.Concat(model.GenerateStreaming("ab", new() { MaxNewTokens = 2, StopAtEndOfText = false }).ToBlockingEnumerable()),
         static model => model.Embed(["ab", "c"]),
         static model => model.Score("abc"),
     ];

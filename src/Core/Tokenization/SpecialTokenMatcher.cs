@@ -4,29 +4,29 @@ namespace MLNet.Gpt;
 
 /// <summary>Finds special tokens in text: the leftmost, and of those that begin at one place the longest. Immutable.</summary>
 /// <remarks>
-/// Where the leftmost begins, .NET's search for several strings says, in time linear in the text; which it is, a trie says, in as many
-/// steps as the longest token has characters. How many tokens there are matters to neither.
+/// A trie: each place where a special token's first character stands costs as many steps as its text agrees with one of them, however
+/// many there are.
 /// </remarks>
 internal sealed class SpecialTokenMatcher
 {
-    private readonly SearchValues<string> _search;
+    private readonly SearchValues<char> _firstCharacters;
 
-    // The trie: node 0 is the root; _next leads from a node and a character to another, and _tokens says which token ends in a node.
-    private readonly Dictionary<(int Node, char Character), int> _next = [];
+    // Node 0 is the root; _next leads from a node and a character (node · 2^16 + character) to another; _tokens says which token ends in a node.
+    private readonly Dictionary<long, int> _next = [];
     private readonly List<string?> _tokens = [null];
 
     public SpecialTokenMatcher(IReadOnlyCollection<string> tokens)
     {
-        _search = SearchValues.Create([.. tokens], StringComparison.Ordinal);
+        _firstCharacters = SearchValues.Create([.. tokens.Select(token => token[0]).Distinct()]);
         foreach (string token in tokens)
         {
             int node = 0;
             foreach (char character in token)
             {
-                if (!_next.TryGetValue((node, character), out int child))
+                if (!_next.TryGetValue(((long)node << 16) | character, out int child))
                 {
                     child = _tokens.Count;
-                    _next.Add((node, character), child);
+                    _next.Add(((long)node << 16) | character, child);
                     _tokens.Add(null);
                 }
 
@@ -44,15 +44,17 @@ internal sealed class SpecialTokenMatcher
     public bool TryFind(ReadOnlySpan<char> text, out int index, out string? token)
     {
         token = null;
-        index = text.IndexOfAny(_search);
-        if (index < 0)
+        for (index = 0; index < text.Length; index++)
         {
-            index = text.Length;
-            return false;
+            int candidate = text[index..].IndexOfAny(_firstCharacters);
+            if (candidate < 0) break;
+            index += candidate;
+            int node = 0;
+            for (int i = index; i < text.Length && _next.TryGetValue(((long)node << 16) | text[i], out node); i++) token = _tokens[node] ?? token;
+            if (token is not null) return true;
         }
 
-        int node = 0;
-        for (int i = index; i < text.Length && _next.TryGetValue((node, text[i]), out node); i++) token = _tokens[node] ?? token;
-        return token is not null ? true : throw new InvalidOperationException("A search for the special tokens found none of them at the place it gave.");
+        index = text.Length;
+        return false;
     }
 }

@@ -27,8 +27,14 @@ public sealed class ManySpecialTokensTests
         Assert.AreEqual(manyText, many.Decode(expected));
         Assert.AreEqual(string.Concat(Enumerable.Repeat(" word", Hits)), many.Decode(expected, skipSpecialTokens: true));
 
-        ten.Encode(tenText);
-        (TimeSpan slow, TimeSpan fast) = (BestOf(() => many.Encode(manyText)), BestOf(() => ten.Encode(tenText)));
+        // By turns, so that what else the machine does strikes both; often, because .NET compiles what runs often once more.
+        (TimeSpan slow, TimeSpan fast) = (TimeSpan.MaxValue, TimeSpan.MaxValue);
+        for (int i = 0; i < 25; i++)
+        {
+            (TimeSpan one, TimeSpan other) = (Time(() => many.Encode(manyText)), Time(() => ten.Encode(tenText)));
+            (slow, fast) = (one < slow ? one : slow, other < fast ? other : fast);
+        }
+
         Assert.IsLessThan(10, slow / fast, $"{slow.TotalMilliseconds:F1} ms with {s_many.Length} special tokens, {fast.TotalMilliseconds:F1} ms with 10");
     }
 
@@ -93,10 +99,10 @@ public sealed class ManySpecialTokensTests
     private static GptTokenizer Train(string[] specialTokens) =>
         GptTokenizer.TrainBytePairEncoding(["some word and another word"], new() { VocabularySize = 300 + specialTokens.Length, MinimumFrequency = 1, SpecialTokens = specialTokens });
 
-    private static TimeSpan BestOf(Action action) => Enumerable.Range(0, 5).Min(_ =>
+    private static TimeSpan Time(Action action)
     {
         var clock = Stopwatch.StartNew();
         action();
         return clock.Elapsed;
-    });
+    }
 }

@@ -14,6 +14,7 @@ switch (args.FirstOrDefault())
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);
     case "classify": return ClassifyBenchmark.Run(options);
+    case LibtorchProbe.Name: return LibtorchProbe.Run(options);
     default:
         Console.Error.WriteLine($"There is no benchmark '{args.FirstOrDefault()}'. Run benchmarks/run.sh list.");
         return 2;

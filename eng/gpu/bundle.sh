@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a bundle that tests and measures this checkout on an x86-64 Linux machine with an NVIDIA GPU and PyTorch's
-# pip package, and with no .NET SDK and no network: the .NET runtime, the published tests and benchmarks, the
-# native sources of the TorchSharp stand-in (built there against that PyTorch's libtorch), the PyTorch peers.
+# Makes a bundle that tests and measures this checkout on an x86-64 Linux machine with an NVIDIA GPU and PyTorch's pip
+# package, and with no .NET SDK and no network: the .NET runtime, the published GPU tests and benchmarks, TorchSharp's own
+# native library, the PyTorch peers. libtorch is not in it: it is that PyTorch's.
 #
 #   eng/gpu/bundle.sh OUT [PIECE]      OUT: the folder to write; PIECE: the size of a piece in MB (default 60)
 #
@@ -10,7 +10,7 @@ set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 if [[ $# -lt 1 || $# -gt 2 || "$1" == -* ]]; then
-    sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 fi
 out="$(realpath -m -- "$1")"
@@ -36,24 +36,23 @@ cp "$dotnet_root/dotnet" "$bundle/dotnet/"
 cp -r "$fxr" "$bundle/dotnet/host/fxr/"
 cp -r "$runtime" "$bundle/dotnet/shared/Microsoft.NETCore.App/"
 
-# 2. Tests and benchmarks, always over the stand-in: the official package brings a libtorch of its own, 2 GB with CUDA.
-"$root/eng/build-native.sh"
+# 2. Tests and benchmarks without the packages that bring libtorch and ONNX Runtime, in outputs of their own: the checkout's stay as they are.
 publish() { # publish PROJECT FOLDER
     echo "bundle: publishing $1"
-    dotnet publish "$root/$1" -c Release -o "$bundle/$2" -v quiet -nologo -nodeReuse:false \
-        -p:GptPackageStack=standins -p:GptTestPrograms=true -p:UseAppHost=false \
+    dotnet publish "$root/$1" -c Release -o "$bundle/$2" --artifacts-path "$work/artifacts" -v quiet -nologo -nodeReuse:false \
+        -p:RunsTorch=false -p:RunsOnnxRuntime=false -p:GptTestPrograms=true -p:UseAppHost=false \
         > "$work/publish.log" 2>&1 || { tail -n 20 "$work/publish.log" >&2; exit 1; }
-    # ONNX Runtime isn't what runs there, and the shim is built there.
-    rm -f "$bundle/$2"/libonnxruntime*.so* "$bundle/$2/libTorchShim.so" "$bundle/$2"/*.pdb "$bundle/$2"/MLNet.Gpt.*.xml
+    rm -f "$bundle/$2"/*.pdb "$bundle/$2"/*.dbg "$bundle/$2"/MLNet.Gpt.*.xml
 }
 publish tests/Gpu.Tests/MLNet.Gpt.Gpu.Tests.csproj tests/gpu
-publish tests/Standins.Torch.Tests/MLNet.Gpt.Standins.Torch.Tests.csproj tests/torch
 publish benchmarks/Benchmarks/Benchmarks.csproj benchmarks/program
 cp -r "$root/benchmarks/peers" "$bundle/benchmarks/"
 
-# 3. What is built and run there.
-cp "$root"/standins/TorchSharp/native/* "$bundle/native/"
-cp "$root/eng/gpu/run.sh" "$root/eng/gpu/build-shim.sh" "$bundle/"
+# 3. TorchSharp's native library as its package has it, and the program that makes it fit an older libstdc++ where there is one.
+publish eng/TorchNative/TorchNative.csproj native/program
+mv "$bundle/tests/gpu/libLibTorchSharp.so" "$bundle/native/"
+rm "$bundle/benchmarks/program/libLibTorchSharp.so"
+cp "$root/eng/gpu/run.sh" "$root/eng/gpu/libtorch.py" "$bundle/"
 
 # 4. Packed, in pieces that a transfer with a size limit takes.
 mkdir -p "$out"

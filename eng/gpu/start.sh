@@ -15,7 +15,7 @@ if [[ ! -f "$folder/SHA256SUMS" ]] || ! cmp -s "$here/SHA256SUMS" "$folder/SHA25
     if command -v xz > /dev/null; then
         cat "$here"/mlnet-gpt-gpu.tar.xz.* | tar -C "$folder" -xJf -
     else
-        cat "$here"/mlnet-gpt-gpu.tar.xz.* | "$python" -c 'import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode="r|xz").extractall(sys.argv[1])' "$folder"
+        cat "$here"/mlnet-gpt-gpu.tar.xz.* | "$python" -W ignore -c 'import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode="r|xz").extractall(sys.argv[1])' "$folder"
     fi
     cp "$here/SHA256SUMS" "$folder/"
 fi

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-
 namespace MLNet.Gpt.EndToEnd.Tests;
 
 [TestClass]
@@ -38,35 +36,7 @@ public sealed class QuickStartTests
         Assert.AreEqual(2, Run(QuickStart, folder, "--epochs", "3").Code);
     }
 
-    [TestMethod]
-    public void Without_the_native_library_the_error_names_the_package_to_reference()
-    {
-        // The app as it is, less whatever is not managed code.
-        using var folder = new TemporaryFolder();
-        string source = Path.GetDirectoryName(QuickStart)!, copy = Directory.CreateDirectory(folder["app"]).FullName;
-        foreach (string file in Directory.EnumerateFiles(source).Where(static f => Path.GetExtension(f) is ".dll" or ".json")) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
-        (int code, string output) = Run(Path.Combine(copy, Path.GetFileName(QuickStart)), folder, "--steps", "1", "--out", folder["run"]);
-        Assert.AreNotEqual(0, code);
-        StringAssert.Contains(output, "NativeLibraryException");
-        StringAssert.Contains(output, "TorchSharp-cpu");
-    }
-
     private static string QuickStart => Path.Combine(AppContext.BaseDirectory, "QuickStart.dll");
 
-    private static (int Code, string Output) Run(string assembly, TemporaryFolder folder, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            WorkingDirectory = folder.Path,
-        };
-        start.ArgumentList.Add(assembly);
-        foreach (string argument in arguments) start.ArgumentList.Add(argument);
-        using Process process = Process.Start(start)!;
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output + errors.Result);
-    }
+    private static (int Code, string Output) Run(string assembly, TemporaryFolder folder, params string[] arguments) => AppProcess.Run(folder.Path, [assembly, .. arguments]);
 }

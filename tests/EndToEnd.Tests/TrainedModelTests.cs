@@ -39,6 +39,18 @@ public sealed class TrainedModelTests
     }
 
     [TestMethod]
+    public void A_model_opened_again_from_its_checkpoint_or_package_writes_what_it_wrote_before_without_any_options()
+    {
+        trained.Model.SaveCheckpoint(Folder["saved"]);
+        using GptModel saved = GptModel.FromCheckpoint(Folder["saved"], GptDevice.Cpu), run = GptModel.FromCheckpoint(Path.Combine(Folder["run"], "checkpoints", "best"), GptDevice.Cpu);
+        OnnxExporter.Export(Folder["saved"], Folder["exported"]);
+        using GptModel exported = GptModel.FromOnnx(Folder["exported"], GptDevice.Cpu);
+        string expected = trained.Model.Generate("the cat");
+        Assert.AreNotEqual(expected, trained.Model.Generate("the cat", new() { Temperature = 0 })); // drawn, not the most likely
+        foreach (GptModel again in (GptModel[])[saved, run, deployed, exported]) Assert.AreEqual(expected, again.Generate("the cat"));
+    }
+
+    [TestMethod]
     public void Both_engines_give_the_same_logits()
     {
         foreach (string text in (string[])["the cat sees the river, number 7.", "a", "my friend Zoë likes 日本 and 🎈"])

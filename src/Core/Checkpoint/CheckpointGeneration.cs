@@ -25,12 +25,16 @@ internal static class CheckpointGeneration
             .Where(static property => property.Value.ValueKind != JsonValueKind.Null && !Inert.Contains(property.Name) && !Supported.Contains(property.Name))
             .Select(static property => property.Name)];
         var standard = new GenerationOptions();
+        bool samples = json.Boolean("do_sample") == true; // transformers is greedy where the file does not say
+        bool saysTopK = json.Properties.Any(static property => property.Name == "top_k"); // its default is 50; null switches top-k off
+        float? temperature = json.Single("temperature");
+        if (temperature < 0) throw json.Wrong("temperature", json.Find("temperature"), "0 or more");
         var options = standard with
         {
             MaxNewTokens = json.Int32("max_new_tokens") ?? standard.MaxNewTokens,
             MinNewTokens = json.Int32("min_new_tokens") ?? standard.MinNewTokens,
-            Temperature = json.Boolean("do_sample") == false ? 0 : json.Single("temperature") ?? standard.Temperature,
-            TopK = json.Int32("top_k") ?? standard.TopK,
+            Temperature = samples ? temperature ?? standard.Temperature : 0,
+            TopK = json.Int32("top_k") ?? (samples && !saysTopK ? 50 : standard.TopK),
             TopP = json.Single("top_p") ?? standard.TopP,
             RepetitionPenalty = json.Single("repetition_penalty") ?? standard.RepetitionPenalty,
             StopStrings = Strings(json, "stop_strings"),
@@ -51,12 +55,14 @@ internal static class CheckpointGeneration
     /// <summary>The settings of a checkpoint without generation_config.json: config.json's end-of-text id ends a sequence.</summary>
     public static GenerationOptions ReadFromModelConfig(CheckpointJson json) => new() { StopTokenIds = Ids(json, "eos_token_id") };
 
+    /// <summary>Writes settings; null stands for the defaults, which are written out: transformers' own are others, and a file that is silent means greedy.</summary>
     public static void Write(Stream stream, GenerationOptions? options, int? endOfTextId)
     {
         using var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true });
         json.WriteStartObject();
         if (endOfTextId is { } bos) json.WriteNumber("bos_token_id", bos);
-        List<int> ends = [.. (options?.StopTokenIds ?? []).Concat(endOfTextId is { } id && options?.StopAtEndOfText != false ? [id] : []).Distinct()];
+        GenerationOptions settings = options ?? new GenerationOptions();
+        List<int> ends = [.. settings.StopTokenIds.Concat(endOfTextId is { } id && settings.StopAtEndOfText ? [id] : []).Distinct()];
         if (ends.Count == 1)
         {
             json.WriteNumber("eos_token_id", ends[0]);
@@ -68,29 +74,22 @@ internal static class CheckpointGeneration
             json.WriteEndArray();
         }
 
-        if (options is null)
+        if (options is not null) json.WriteNumber("max_new_tokens", options.MaxNewTokens);
+        if (settings.MinNewTokens > 0) json.WriteNumber("min_new_tokens", settings.MinNewTokens);
+        json.WriteBoolean("do_sample", !settings.IsGreedy);
+        if (!settings.IsGreedy)
         {
-            json.WriteBoolean("_from_model_config", true);
+            json.WriteNumber("temperature", settings.Temperature);
+            json.WriteNumber("top_k", settings.TopK); // 0 too: transformers' default is 50
+            json.WriteNumber("top_p", settings.TopP);
         }
-        else
-        {
-            json.WriteNumber("max_new_tokens", options.MaxNewTokens);
-            if (options.MinNewTokens > 0) json.WriteNumber("min_new_tokens", options.MinNewTokens);
-            json.WriteBoolean("do_sample", !options.IsGreedy);
-            if (!options.IsGreedy)
-            {
-                json.WriteNumber("temperature", options.Temperature);
-                json.WriteNumber("top_k", options.TopK); // 0 too: transformers' default is 50
-                json.WriteNumber("top_p", options.TopP);
-            }
 
-            json.WriteNumber("repetition_penalty", options.RepetitionPenalty);
-            if (options.StopStrings.Count > 0)
-            {
-                json.WriteStartArray("stop_strings");
-                foreach (string stop in options.StopStrings) json.WriteStringValue(stop);
-                json.WriteEndArray();
-            }
+        json.WriteNumber("repetition_penalty", settings.RepetitionPenalty);
+        if (settings.StopStrings.Count > 0)
+        {
+            json.WriteStartArray("stop_strings");
+            foreach (string stop in settings.StopStrings) json.WriteStringValue(stop);
+            json.WriteEndArray();
         }
 
         json.WriteEndObject();

@@ -31,7 +31,7 @@ internal sealed class CheckpointJson : IDisposable
         JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            document = StrictJson.Parse(json);
         }
         catch (JsonException exception)
         {

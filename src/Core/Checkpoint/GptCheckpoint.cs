@@ -45,11 +45,12 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
 
     /// <summary>The chat template that the model was fine-tuned with, read at each use; null where the folder has no chat_template.json.</summary>
     /// <exception cref="CorruptFileException">The file is not what its format says.</exception>
+    /// <exception cref="ChatTemplateException">The file is another program's.</exception>
     public ChatTemplate? ChatTemplate => ChatTemplate.Load(Folder);
 
     /// <summary>
-    /// The generation settings that came with the checkpoint (generation_config.json, or the end-of-text id of config.json), and
-    /// <see cref="GenerationOptions"/>'s own defaults where they are silent.
+    /// The generation settings that came with the checkpoint: those of generation_config.json as transformers reads them (do_sample missing or false is greedy; top_k is 50
+    /// where it samples and does not say), else the end-of-text id of config.json; and <see cref="GenerationOptions"/>'s own defaults where they are silent.
     /// </summary>
     public GenerationOptions Generation { get; }
 

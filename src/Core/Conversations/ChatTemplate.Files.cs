@@ -31,13 +31,20 @@ public sealed partial record ChatTemplate
     /// <summary>Reads a folder's <see cref="FileName"/>.</summary>
     /// <param name="folder">A checkpoint folder or an ONNX package.</param>
     /// <returns>The template; null where the folder has none.</returns>
-    /// <exception cref="CorruptFileException">The file is no template that this version writes.</exception>
+    /// <exception cref="CorruptFileException">The file is damaged, or no template that this version writes.</exception>
+    /// <exception cref="ChatTemplateException">The file is another program's: transformers writes its processors' templates under the same name, without the member "version".</exception>
     public static ChatTemplate? Load(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         string path = Path.Combine(folder, FileName);
         if (!File.Exists(path)) return null;
         using CheckpointJson json = CheckpointJson.Read(path);
+        if (json.Find("version") is null && json.Find("start") is null)
+        {
+            throw new ChatTemplateException(path, $"The chat template in {path} is another program's: it has no member 'version', and this library reads its own templates alone.",
+                $"Fine-tune the model on conversations, or write a template that matches it there with {nameof(ChatTemplate)}.{nameof(Save)}.");
+        }
+
         string[] known = ["version", "start", "system_marker", "user_marker", "assistant_marker", "end_of_turn", "after_turn", "requires_alternation"];
         foreach (JsonProperty property in json.Properties)
         {

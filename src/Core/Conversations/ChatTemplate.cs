@@ -51,8 +51,8 @@ public sealed partial record ChatTemplate
     public string AfterTurn { get; init; } = "";
 
     /// <summary>
-    /// Whether user and assistant must take turns. Default true: what the model saw in training. With false, several turns of one role may follow each other, each with its
-    /// marker.
+    /// Whether the user must begin, and user and assistant take turns. Default true: what the model saw in training. With false, the assistant may begin, as in a history whose
+    /// oldest messages were left out, and several turns of one role may follow each other, each with its marker.
     /// </summary>
     public bool RequiresAlternation { get; init; } = true;
 
@@ -199,7 +199,7 @@ public sealed partial record ChatTemplate
             }
 
             ConversationRole? before = i == 0 || turns[i - 1].Role == ConversationRole.System ? null : turns[i - 1].Role;
-            if (before is null && role == ConversationRole.Assistant)
+            if (RequiresAlternation && before is null && role == ConversationRole.Assistant)
                 throw new ConversationException(ConversationProblem.StartsWithAssistant, i, $"Turn {i}, the first after the system's if there is one, is the assistant's; begin with a turn of the user.");
             if (RequiresAlternation && before == role)
             {

@@ -8,7 +8,6 @@ namespace MLNet.Gpt;
 /// </summary>
 public static class ConversationJson
 {
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Reads a conversation. The order of the turns is not judged here, but by <see cref="ChatTemplate.Render"/>.</summary>
@@ -20,7 +19,7 @@ public static class ConversationJson
         JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(json, Strict);
+            document = StrictJson.Parse(json);
         }
         catch (JsonException exception)
         {

@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>A batch of token sequences under way, with the key/value cache of what has been appended so far.</summary>
-/// <remarks>Belongs to one thread at a time. Disposing it releases the cache.</remarks>
+/// <remarks>Belongs to one thread at a time. Disposing it releases the cache, after a call that is under way. It may outlive its model's disposal, and keeps the weights until it is disposed itself.</remarks>
 public interface ICausalDecoder : IDisposable
 {
     /// <summary>B: the rows of the batch.</summary>

@@ -6,8 +6,9 @@ namespace MLNet.Gpt;
 /// and give the same answers.
 /// </summary>
 /// <remarks>
-/// A model may be used from several threads at once; each thread takes a decoder of its own. Disposing the model
-/// while a decoder is in use is the caller's error. An engine that can write its model as a package implements <see cref="IOnnxExportable"/> too.
+/// A model may be used from several threads at once; each thread takes a decoder of its own. Disposing the model while another thread uses it
+/// is safe: its memory stays until the calls under way have ended and the decoders have been disposed, and later calls throw
+/// <see cref="ObjectDisposedException"/>. <see cref="NativeLifetime"/> is how the library's own engines do that. An engine that can write its model as a package implements <see cref="IOnnxExportable"/> too.
 /// </remarks>
 public interface ICausalModel : IDisposable
 {
@@ -22,5 +23,6 @@ public interface ICausalModel : IDisposable
     /// <param name="capacity">The most positions each row will hold, padding included: 1 or more. The cache is allocated for this many.</param>
     /// <returns>A decoder that the caller disposes.</returns>
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     ICausalDecoder BeginDecoding(int rowCount, int capacity);
 }

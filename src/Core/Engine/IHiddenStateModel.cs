@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A causal model that gives the hidden states behind its logits: what embeddings are made of.</summary>
 /// <remarks>May be used from several threads at once.</remarks>
-public interface IHiddenStateModel : ICausalModel, IOnnxExportable
+public interface IHiddenStateModel : ICausalModel
 {
     /// <summary>
     /// Computes the last hidden states, final LayerNorm included, of rows of equal length. Shorter rows are filled up on the right with any token: no position sees

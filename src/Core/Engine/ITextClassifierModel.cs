@@ -1,8 +1,8 @@
 namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head, whichever engine computes it: token sequences in, the head's outputs out.</summary>
-/// <remarks>Several threads may call <see cref="Run"/> at once.</remarks>
-public interface ITextClassifierModel : IOnnxExportable, IDisposable
+/// <remarks>Several threads may call <see cref="Run"/> at once. Disposing the model meanwhile is safe: its memory stays until they have ended, and later calls throw <see cref="ObjectDisposedException"/>.</remarks>
+public interface ITextClassifierModel : IDisposable
 {
     /// <summary>The network's shape; its vocabulary does not count Start, Delimiter and Extract.</summary>
     GptConfig Config { get; }

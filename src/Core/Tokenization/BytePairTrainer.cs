@@ -15,6 +15,7 @@ namespace MLNet.Gpt;
 /// </remarks>
 internal sealed class BytePairTrainer(BytePairTrainingOptions options, IProgress<BytePairTrainingProgress>? progress, CancellationToken cancellationToken)
 {
+    private readonly HashSet<string> _specials = new(options.SpecialTokens, StringComparer.Ordinal);
     private readonly List<string> _tokens = [];
     private readonly Dictionary<long, long> _pairCounts = [];
     private readonly PriorityQueue<Candidate, Candidate> _queue = new(Comparer<Candidate>.Create(static (a, b) =>
@@ -134,10 +135,7 @@ internal sealed class BytePairTrainer(BytePairTrainingOptions options, IProgress
 
             (int left, int right) = ((int)(best.Pair >> 32), (int)best.Pair);
             string token = _tokens[left] + _tokens[right];
-            if (options.SpecialTokens.Contains(token))
-            {
-                throw new ArgumentException($"Special token '{token}' is written just as a token that the texts give; choose another form, such as '<|name|>'.", nameof(options));
-            }
+            if (_specials.Contains(token)) continue; // this pair is never merged: the token must not come of a text
 
             int merged = AddToken(token);
             merges.Add((left, right));

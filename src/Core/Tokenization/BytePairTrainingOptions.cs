@@ -17,8 +17,8 @@ public sealed record BytePairTrainingOptions
 
     /// <summary>
     /// The special tokens; they get the first ids, in this order. <see cref="GptTokenizer.EndOfText"/> must be one of them, and is the
-    /// only one by default. A special token must not be written as a token that the texts themselves give (as "the" would be);
-    /// training ends with an <see cref="ArgumentException"/> if it is.
+    /// only one by default. Where the texts themselves would give a token that is written just so (as "the" would be), its merge is
+    /// left out: a special token never comes of a text's merges.
     /// </summary>
     public IReadOnlyList<string> SpecialTokens { get; init; } = [GptTokenizer.EndOfText];
 
@@ -33,19 +33,25 @@ public sealed record BytePairTrainingOptions
             throw new ArgumentOutOfRangeException(nameof(MinimumFrequency), MinimumFrequency, $"{nameof(MinimumFrequency)} is {MinimumFrequency}; it must be 1 or more (1 switches the limit off).");
         }
 
-        if (!SpecialTokens.Contains(GptTokenizer.EndOfText))
-        {
-            throw new ArgumentException($"{nameof(SpecialTokens)} lacks '{GptTokenizer.EndOfText}', which separates documents; add it.", nameof(SpecialTokens));
-        }
-
+        var distinct = new HashSet<string>(SpecialTokens.Count, StringComparer.Ordinal);
         foreach (string token in SpecialTokens)
         {
             if (string.IsNullOrEmpty(token)) throw new ArgumentException($"{nameof(SpecialTokens)} holds an empty token; remove it.", nameof(SpecialTokens));
-            if (SpecialTokens.Count(other => other == token) > 1) throw new ArgumentException($"{nameof(SpecialTokens)} holds '{token}' twice; remove one.", nameof(SpecialTokens));
+            if (!distinct.Add(token)) throw new ArgumentException($"{nameof(SpecialTokens)} holds '{token}' twice; remove one.", nameof(SpecialTokens));
+            if (GptTokenizer.WellFormed(token) != token)
+            {
+                throw new ArgumentException($"Special token {distinct.Count - 1}, '{token}', holds half a surrogate pair, which no text can hold; write the whole character.", nameof(SpecialTokens));
+            }
+
             if (token.Length == 1 && ByteAlphabet.ToBytes(token) is not null)
             {
                 throw new ArgumentException($"Special token '{token}' is written just as the token of a byte; choose a longer one, such as '<|{token}|>'.", nameof(SpecialTokens));
             }
+        }
+
+        if (!distinct.Contains(GptTokenizer.EndOfText))
+        {
+            throw new ArgumentException($"{nameof(SpecialTokens)} lacks '{GptTokenizer.EndOfText}', which separates documents; add it.", nameof(SpecialTokens));
         }
 
         int least = 256 + SpecialTokens.Count;

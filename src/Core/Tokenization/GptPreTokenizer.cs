@@ -24,10 +24,13 @@ internal sealed class GptPreTokenizer(SpecialTokenMatcher? specials) : PreTokeni
         Letter,
         Number,
         Space,
+
+        /// <summary>Half a pair, which is looked up as a code point; alone it is a symbol.</summary>
+        Surrogate,
     }
 
-    // The class of each UTF-16 unit; a surrogate's own is Symbol, and pairs are looked up as code points.
-    private static readonly Class[] s_classes = [.. Enumerable.Range(0, 0x10000).Select(ClassOf)];
+    // The class of each UTF-16 unit.
+    private static readonly Class[] s_classes = [.. Enumerable.Range(0, 0x10000).Select(unit => char.IsSurrogate((char)unit) ? Class.Surrogate : ClassOf(unit))];
 
     /// <inheritdoc />
     public override IEnumerable<(int Offset, int Length)> PreTokenize(string text)
@@ -59,7 +62,14 @@ internal sealed class GptPreTokenizer(SpecialTokenMatcher? specials) : PreTokeni
         int start = first == ' ' && text.Length > 1 && s_classes[text[1]] != Class.Space ? 1 : 0;
         Class kind = ClassAt(text, start, out int units);
         int end = start + units;
-        while (end < text.Length && ClassAt(text, end, out units) == kind) end += units;
+        while (end < text.Length)
+        {
+            Class next = s_classes[text[end]];
+            units = 1;
+            if (next == Class.Surrogate) next = ClassAt(text, end, out units);
+            if (next != kind) break;
+            end += units;
+        }
 
         // "\s+(?!\S)": before a word, spaces leave their last one to it (or to the next match), unless there is only one.
         return kind == Class.Space && end < text.Length && end > 1 ? end - 1 : end;
@@ -99,7 +109,7 @@ internal sealed class GptPreTokenizer(SpecialTokenMatcher? specials) : PreTokeni
         }
 
         units = 1;
-        return s_classes[unit];
+        return char.IsSurrogate(unit) ? Class.Symbol : s_classes[unit];
     }
 
     private static Class ClassOf(int codePoint)

@@ -18,6 +18,7 @@ public sealed partial class GptTokenizer
     public const string EndOfText = "<|endoftext|>";
 
     private readonly TokenizerDefinition _definition;
+    private readonly Lazy<BytePairEncoder> _words;
     private readonly Lazy<Tokenizer> _recognizing;
     private readonly Lazy<Tokenizer> _literal;
     private readonly Lazy<string> _hash;
@@ -25,8 +26,9 @@ public sealed partial class GptTokenizer
     internal GptTokenizer(TokenizerDefinition definition)
     {
         _definition = definition;
-        _recognizing = new Lazy<Tokenizer>(() => CreateTokenizer(definition, new SpecialTokenMatcher(definition.SpecialTokens.Keys)));
-        _literal = new Lazy<Tokenizer>(() => CreateTokenizer(definition, specials: null));
+        _words = new Lazy<BytePairEncoder>(() => new BytePairEncoder(new BytePairMerges(definition)));
+        _recognizing = new Lazy<Tokenizer>(() => CreateTokenizer(new SpecialTokenMatcher(definition.SpecialTokens.Keys)));
+        _literal = new Lazy<Tokenizer>(() => CreateTokenizer(specials: null));
         _hash = new Lazy<string>(definition.ComputeHash);
         EndOfTextId = definition.SpecialTokens[EndOfText];
     }
@@ -35,8 +37,8 @@ public sealed partial class GptTokenizer
     public GptTokenizerKind Kind => _definition.Kind;
 
     /// <summary>
-    /// The tokenizer of Microsoft.ML.Tokenizers that does the encoding, special tokens recognized; for code that expects one. Prefer
-    /// <see cref="Decode"/> to its own Decode, which drops unknown ids silently and mangles special tokens outside ASCII.
+    /// This tokenizer as one of Microsoft.ML.Tokenizers' kind, special tokens recognized; for code that expects one. It gives the same
+    /// ids; may be used from several threads.
     /// </summary>
     public Tokenizer Tokenizer => _recognizing.Value;
 
@@ -69,7 +71,7 @@ public sealed partial class GptTokenizer
             SpecialTokenHandling.AsText => _literal.Value,
             _ => throw new ArgumentOutOfRangeException(nameof(handling), handling, $"{handling} is none of {nameof(SpecialTokenHandling)}'s values; choose {SpecialTokenHandling.Recognize} or {SpecialTokenHandling.AsText}."),
         };
-        return [.. tokenizer.EncodeToIds(WellFormed(text))];
+        return tokenizer is ByteLevelTokenizer bytes ? bytes.Encode(text) : [.. tokenizer.EncodeToIds(WellFormed(text))];
     }
 
     /// <summary>Decodes token ids. Bytes that make no character (a sequence cut short, for one) become U+FFFD.</summary>
@@ -80,8 +82,6 @@ public sealed partial class GptTokenizer
     {
         ArgumentNullException.ThrowIfNull(ids);
 
-        // Not through Tokenizer.Decode: that one drops unknown ids without a word, and turns a special token's characters between
-        // U+00A1 and U+0143 into the bytes that they stand for in the byte alphabet.
         var bytes = new ArrayBufferWriter<byte>(256);
         int position = 0;
         foreach (int id in ids)
@@ -121,35 +121,31 @@ public sealed partial class GptTokenizer
         ? _definition.TokenBytes[id]
         : throw new TokenOutOfRangeException(id, VocabularySize, $"position {position}");
 
-    private static Tokenizer CreateTokenizer(TokenizerDefinition definition, SpecialTokenMatcher? specials)
-    {
-        if (definition.Kind == GptTokenizerKind.Character) return new CharacterTokenizer(definition.Tokens, definition.SpecialTokens, specials);
+    private Tokenizer CreateTokenizer(SpecialTokenMatcher? specials) => _definition.Kind == GptTokenizerKind.Character
+        ? new CharacterTokenizer(_definition.Tokens, _definition.SpecialTokens, specials)
+        : new ByteLevelTokenizer(_definition, _words.Value, specials);
 
-        IReadOnlyList<string> tokens = definition.Tokens;
-        return BpeTokenizer.Create(new BpeOptions(tokens.Select((token, id) => KeyValuePair.Create(token, id)).Where(pair => !definition.IsSpecial[pair.Value]))
+    /// <summary>The text, with U+FFFD in place of each lone surrogate. Every character keeps its place.</summary>
+    internal static string WellFormed(string text)
+    {
+        int lone = IndexOfLoneSurrogate(text, 0);
+        if (lone < 0) return text;
+        return string.Create(text.Length, (text, lone), static (characters, state) =>
         {
-            Merges = definition.Merges.Select(merge => $"{tokens[merge.Left]} {tokens[merge.Right]}"),
-            PreTokenizer = new GptPreTokenizer(specials),
-            SpecialTokens = specials is null ? null : definition.SpecialTokens,
-            ByteLevel = true,
+            state.text.CopyTo(characters);
+            for (int lone = state.lone; lone >= 0; lone = IndexOfLoneSurrogate(state.text, lone + 1)) characters[lone] = '\uFFFD';
         });
     }
 
-    /// <summary>The text, with U+FFFD in place of each lone surrogate.</summary>
-    internal static string WellFormed(string text)
+    private static int IndexOfLoneSurrogate(string text, int start)
     {
-        ReadOnlySpan<char> rest = text;
-        int surrogate;
-        while ((surrogate = rest.IndexOfAnyInRange('\uD800', '\uDFFF')) >= 0)
+        while (true)
         {
-            if (Rune.DecodeFromUtf16(rest[surrogate..], out _, out int units) != OperationStatus.Done)
-            {
-                return Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)); // a lone surrogate: U+FFFD in its place
-            }
-
-            rest = rest[(surrogate + units)..];
+            int found = text.AsSpan(start).IndexOfAnyInRange('\uD800', '\uDFFF');
+            if (found < 0) return -1;
+            start += found;
+            if (start + 1 == text.Length || !char.IsSurrogatePair(text[start], text[start + 1])) return start;
+            start += 2;
         }
-
-        return text;
     }
 }

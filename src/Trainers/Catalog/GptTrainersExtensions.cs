@@ -24,7 +24,7 @@ public static class GptTrainersExtensions
             using GptCheckpoint checkpoint = GptCheckpoint.Open(folder);
             GptTokenizer tokenizer = checkpoint.Tokenizer
                 ?? throw new CorruptFileException(folder, "it has no tokenizer.", "Put tokenizer.json, or vocab.json and merges.txt, beside the weights.");
-            return new(new TorchCausalModel(GptNetwork.FromWeights(checkpoint, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu), precision, trainable: false)), tokenizer, checkpoint.ChatTemplate);
+            return new(new TorchCausalModel(GptNetwork.FromWeights(checkpoint, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu), precision, trainable: false)), tokenizer, ModelCompanions.Load(checkpoint.Folder, tokenizer));
         }
     }
 
@@ -46,10 +46,10 @@ public static class GptTrainersExtensions
         /// <exception cref="TensorMismatchException">The adapter belongs to another base; the shapes are named.</exception>
         public GptModel WithAdapter(string adapterFolder)
         {
-            GptNetwork network = NetworkOf(model, "An adapter is attached to a model on TorchSharp", "Attach it to the checkpoint, and export that.");
+            using NativeLease lease = NetworkOf(model, out GptNetwork network, "An adapter is attached to a model on TorchSharp", "Attach it to the checkpoint, and export that.");
             using LoraCheckpoint checkpoint = LoraCheckpoint.Open(adapterFolder, network.Config);
             LoraAdapter adapter = LoraAdapter.Load(checkpoint, network.Config, network.TorchDevice);
-            return new(new TorchCausalModel(network.Share(adapter)), model.Tokenizer, model.ChatTemplate);
+            return new(new TorchCausalModel(network.Share(adapter)), model.Tokenizer, model.Companions);
         }
 
         /// <summary>Writes the model's LoRA adapter alone, in PEFT's layout; it opens in PEFT over the base in transformers.</summary>
@@ -60,7 +60,7 @@ public static class GptTrainersExtensions
         /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
         public void SaveAdapter(string adapterFolder, string? baseModel = null)
         {
-            GptNetwork network = NetworkOf(model, "An adapter is written from a model on TorchSharp", "Save it where the model was trained.");
+            using NativeLease lease = NetworkOf(model, out GptNetwork network, "An adapter is written from a model on TorchSharp", "Save it where the model was trained.");
             if (network.Adapter is null) throw new InvalidOperationException("The model has no adapter; write all of it with SaveCheckpoint.");
             network.Adapter.Write(adapterFolder, baseModel);
         }
@@ -71,11 +71,16 @@ public static class GptTrainersExtensions
         /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
         public void SaveCheckpoint(string folder)
         {
-            GptCheckpoint.Write(folder, NetworkOf(model, "A checkpoint is written from a model on TorchSharp", "Use ExportOnnx, or save the checkpoint where the model was trained."), model.Tokenizer, chatTemplate: model.ChatTemplate);
+            using NativeLease lease = NetworkOf(model, out GptNetwork network, "A checkpoint is written from a model on TorchSharp", "Use ExportOnnx, or save the checkpoint where the model was trained.");
+            GptCheckpoint.Write(folder, network, model.Tokenizer, addFiles: model.Companions.Save, chatTemplate: model.ChatTemplate);
         }
     }
 
-    private static GptNetwork NetworkOf(GptModel model, string rule, string remedy) => model.Engine is TorchCausalModel engine
-        ? engine.Network
-        : throw new NotSupportedException($"{rule}; this one runs on {model.Engine.GetType().Name}. {remedy}");
+    /// <summary>The model's network, which stays alive until the returned use has ended.</summary>
+    private static NativeLease NetworkOf(GptModel model, out GptNetwork network, string rule, string remedy)
+    {
+        if (model.Engine is not TorchCausalModel engine) throw new NotSupportedException($"{rule}; this one runs on {model.Engine.GetType().Name}. {remedy}");
+        network = engine.Network;
+        return engine.Acquire();
+    }
 }

@@ -95,7 +95,8 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         (FineTuningState state, IReadOnlyList<TrainingProgress> history, bool stoppedEarly, bool cancelled) = loop.Run();
         var result = new FineTuningResult(history, state.Step, training.Count, validation.Count, reader.TruncatedCount, reader.LeftOutCount, parameters,
             history.Count > 0 ? history[^1].Loss : double.NaN, state.ValidationLoss, state.BestValidationLoss, state.BestStep, stoppedEarly, cancelled, state.SkippedUpdates);
-        var model = new GptModel(new TorchCausalModel(trained.ToNetwork(pretrained)), tokenizer, template ?? _options.Pretrained?.ChatTemplate ?? checkpoint?.ChatTemplate);
+        ModelCompanions companions = (_options.Pretrained?.Companions ?? ModelCompanions.Load(checkpoint!.Folder, tokenizer)).With(template);
+        var model = new GptModel(new TorchCausalModel(trained.ToNetwork(pretrained)), tokenizer, companions);
         return new(Generator(model, template), model, result);
     }
 

@@ -9,31 +9,33 @@ internal readonly record struct MemoryEstimate(long ParameterBytes, long Activat
     private const long LogitBytes = 3L * (64 << 20);
 
     /// <summary>Counts.</summary>
-    /// <param name="config">The shape.</param>
-    /// <param name="precision">Float32 or BFloat16.</param>
-    /// <param name="device">On a CPU attention in bfloat16 or with dropout keeps its probabilities, (B, H, T, T); otherwise it does not.</param>
+    /// <param name="training">What is trained, in what format, where.</param>
     /// <param name="rows">Rows of the micro-batch.</param>
     /// <param name="sequenceLength">T.</param>
-    /// <param name="averaged">Whether the weights are averaged.</param>
-    /// <param name="checkpointed">Whether blocks are computed again in the backward pass.</param>
-    public static MemoryEstimate Of(GptConfig config, GptPrecision precision, GptDevice device, int rows, int sequenceLength, bool averaged, bool checkpointed)
+    public static MemoryEstimate Of(TrainingMemory training, int rows, int sequenceLength)
     {
+        GptConfig config = training.Config;
         long n = config.ParameterCount, c = config.EmbeddingSize, f = config.InnerSize, t = sequenceLength, tokens = (long)rows * t;
-        bool narrow = precision == GptPrecision.BFloat16;
+        bool narrow = training.Precision == GptPrecision.BFloat16;
         long width = narrow ? 2 : 4;
-        long parameters = n * ((4 * 4) + (narrow ? 2 + (device.IsCuda ? 2 : 0) : 0) + (averaged ? 4 : 0));
 
-        // A layer keeps, of each token: the residual stream before both norms (float32) and their outputs; q, k and v as computed and as attention
-        // takes them; attention's output; the feed-forward's two inner states.
-        long attention = device.IsCuda || (!narrow && config.AttentionDropout == 0) ? 0 : config.HeadCount * t;
-        long dropout = config.ResidualDropout > 0 ? 2 * c * (4 + 1) : 0;
-        long attentionDropout = !device.IsCuda && config.AttentionDropout > 0 ? attention * (width + 1) : 0;
-        long layer = (2 * 4 * c) + (width * ((2 * c) + (6 * c) + (2 * c) + (2 * f) + attention)) + dropout + attentionDropout;
-        long kept = checkpointed ? (config.LayerCount * 4 * c) + layer : config.LayerCount * layer;
+        // Float32 weights, gradient and two moments; the working copy and its gradient; the average.
+        long copies = narrow ? 2 : 0, trained = (4 * 4) + (training.Averaged ? 4 : 0);
+        long parameters = (n * (training.Frozen ? 4 + copies : trained + (2 * copies))) + (training.OtherParameters * trained);
 
-        // In the backward pass the largest temporaries are one layer's.
-        long temporary = (4 * 4 * f) + (3 * 4 * attention) + (6 * 4 * c);
+        // A layer keeps, of each token: the residual stream before both norms (float32) and the norms' outputs; q, k and v; attention's output; the
+        // feed-forward's two inner states; a byte for each number that dropout drew.
+        long kept = (2 * 4 * c) + (width * ((2 * c) + (3 * c) + c + (2 * f))) + (config.ResidualDropout > 0 ? 2 * c : 0);
+
+        // Fused attention keeps a logarithm for each head. Dropout of the probabilities has no fused form on a CPU: (B, H, T, T) float32 before and behind it,
+        // what it drew, and scaled copies of q and k.
+        long probabilities = !training.Device.IsCuda && config.AttentionDropout > 0 ? config.HeadCount * t : 0;
+        kept += (4 * config.HeadCount) + (probabilities > 0 ? (probabilities * (4 + 4 + 1)) + (2 * 4 * c) : 0);
+        long all = training.Checkpointed ? (config.LayerCount * 4 * c) + kept : config.LayerCount * kept;
+
+        // In the backward pass the largest temporaries are one layer's, and those of its forward pass where that is made again.
+        long temporary = (3 * width * f) + (3 * 4 * probabilities) + (6 * 4 * c);
         long logits = Math.Min(LogitBytes, 3 * 4 * tokens * config.VocabularySize);
-        return new(parameters, (tokens * (kept + temporary + (4 * 4 * c))) + logits);
+        return new(parameters, (tokens * (all + (training.Checkpointed ? 2 * temporary : temporary) + (4 * 4 * c))) + logits);
     }
 }

@@ -5,42 +5,71 @@ namespace MLNet.Gpt;
 
 /// <summary>
 /// Finds the largest micro-batch that fits the memory. A GPU says when there is no more, so it is tried; a CPU's system promises
-/// memory that it may not have and ends the process that takes it, so there an estimate decides, which a run of one row corrects.
+/// memory that it may not have and ends the process that takes it, so there an estimate decides, which trial runs of a few rows correct.
 /// </summary>
-internal static class MicroBatchSearch
+/// <remarks>Weights, gradients, the training mode and random generators are as they were when it is disposed.</remarks>
+internal sealed class MicroBatchSearch : IDisposable
 {
     /// <summary>The share of the available memory that is used on a CPU.</summary>
     private const double CpuShare = 0.8;
 
-    /// <summary>A size for each stage of the plan. Weights, gradients and random generators are left as they were.</summary>
+    /// <summary>Trial runs on a CPU differ by at least as many bytes, by the estimate: other memory of the process comes and goes by a few millions.</summary>
+    private const long TrialBytes = 128L << 20;
+
+    /// <summary>The least part of an estimate that a trial run is believed to bring it down to.</summary>
+    private const double LeastCorrection = 0.25;
+
+    private readonly GptNetwork _network;
+    private readonly IReadOnlyList<FlatParameters> _trained;
+    private readonly TrainingMemory _memory;
+    private readonly Action<string> _log;
+    private readonly Tensor _random;
+    private readonly bool _training;
+    private readonly List<Tensor> _state = [];
+
+    /// <summary>Begins.</summary>
     /// <param name="network">The network to train.</param>
-    /// <param name="options">Those of the run.</param>
+    /// <param name="trained">What is trained.</param>
+    /// <param name="memory">What its memory depends on.</param>
     /// <param name="log">Is told what was chosen.</param>
-    /// <exception cref="TrainingOutOfMemoryException">Not even one row fits.</exception>
-    public static IReadOnlyList<int> Find(GptNetwork network, LanguageModelOptions options, Action<string> log)
+    public MicroBatchSearch(GptNetwork network, IReadOnlyList<FlatParameters> trained, TrainingMemory memory, Action<string> log)
     {
-        using Tensor random = get_rng_state();
-        bool training = network.Training;
+        (_network, _trained, _memory, _log) = (network, trained, memory, log);
+        _random = get_rng_state().DetachFromDisposeScope();       // a GPU's generator is seeded at each step
+        _training = network.Training;
         network.Training = true;
-        try
+        if (!network.Device.IsCuda) return;
+
+        // Memory that the optimizer will take, so that a trial run does without it.
+        using var noGradient = no_grad();
+        foreach (FlatParameters set in trained)
         {
-            using var state = OptimizerState(network, options.AverageDecay > 0);
-            var known = new Dictionary<(int Batch, int Length), int>();
-            return [.. TrainingPlan.StagesOf(options).Select(stage =>
-            {
-                MicroBatchSize wanted = stage.MicroBatchSize ?? options.MicroBatchSize;
-                if (!wanted.IsAuto) return wanted.Rows ?? stage.BatchSize;
-                if (known.TryGetValue((stage.BatchSize, stage.SequenceLength), out int rows)) return rows;
-                rows = network.Device.IsCuda ? FindOnGpu(network, options, stage) : FindOnCpu(network, options, stage, log);
-                log($"micro-batch: {rows} of {stage.BatchSize} rows of {stage.SequenceLength} tokens at once");
-                return known[(stage.BatchSize, stage.SequenceLength)] = rows;
-            })];
+            for (int i = 0; i < (memory.Averaged ? 3 : 2); i++) _state.Add(zeros_like(set.Master).DetachFromDisposeScope());
         }
-        finally
-        {
-            network.Training = training;
-            set_rng_state(random);   // a GPU's generator is seeded at each step
-        }
+    }
+
+    /// <summary>For tests: the bytes that may be taken on a CPU.</summary>
+    internal Func<long> Available { get; init; } = AvailableMemory.Bytes;
+
+    /// <summary>Searches.</summary>
+    /// <param name="batchSize">What an update has; the result divides it.</param>
+    /// <param name="rowsOfOne">The rows that one of them has.</param>
+    /// <param name="length">The most tokens of a row.</param>
+    /// <param name="run">Forward and backward over so many, as an update does them. Gradients are cleared here.</param>
+    /// <exception cref="TrainingOutOfMemoryException">Not even one fits.</exception>
+    public int Find(int batchSize, int rowsOfOne, int length, Action<int> run)
+    {
+        int found = _network.Device.IsCuda ? FindOnGpu(batchSize, rowsOfOne, length, run) : FindOnCpu(batchSize, rowsOfOne, length, run);
+        _log($"micro-batch: {found} of {batchSize} rows of {length} tokens at once");
+        return found;
+    }
+
+    public void Dispose()
+    {
+        _network.Training = _training;
+        set_rng_state(_random);
+        _random.Dispose();
+        foreach (Tensor tensor in _state) tensor.Dispose();
     }
 
     /// <summary>The largest divisor that fits, where all below one that fits do; 0 where none does. Sizes are tried upwards, each at least twice the one before.</summary>
@@ -70,75 +99,95 @@ internal static class MicroBatchSearch
         return good < 0 ? 0 : divisors[good];
     }
 
-    private static int FindOnGpu(GptNetwork network, LanguageModelOptions options, TrainingStage stage)
+    /// <summary>An estimate, corrected in either direction by what two trial runs took.</summary>
+    /// <param name="estimate">The bytes of a size.</param>
+    /// <param name="small">The size of one run.</param>
+    /// <param name="smallBytes">What it took.</param>
+    /// <param name="large">The size of the other.</param>
+    /// <param name="largeBytes">What it took.</param>
+    /// <returns>The bytes of a size: the estimate's course, moved and stretched to go through both.</returns>
+    internal static Func<int, double> Corrected(Func<int, long> estimate, int small, long smallBytes, int large, long largeBytes)
+    {
+        double factor = Math.Max(LeastCorrection, (largeBytes - smallBytes) / (double)(estimate(large) - estimate(small)));
+        return size => Math.Max(0, largeBytes + (factor * (estimate(size) - estimate(large))));
+    }
+
+    private int FindOnGpu(int batchSize, int rowsOfOne, int length, Action<int> run)
     {
         Exception? last = null;
-        long? requested = null;
-        int rows = Largest(stage.BatchSize, size =>
+        int found = Largest(batchSize, size =>
         {
             try
             {
-                Try(network, size, stage.SequenceLength);
+                Try(run, size);
                 return true;
             }
-            catch (Exception e) when (OutOfMemory.Is(e, out requested))
+            catch (Exception e) when (OutOfMemory.Is(e, out _))
             {
                 last = e;
                 return false;
             }
         });
-        return rows > 0 ? rows : throw new TrainingOutOfMemoryException(
-            network.Device, 1, stage.SequenceLength, Estimate(network, options, 1, stage.SequenceLength), requested, null, null, last);
+        return found > 0 ? found : throw _memory.TooSmall(rowsOfOne, length, last);
     }
 
-    private static int FindOnCpu(GptNetwork network, LanguageModelOptions options, TrainingStage stage, Action<string> log)
+    private int FindOnCpu(int batchSize, int rowsOfOne, int length, Action<int> run)
     {
-        // The optimizer's buffers, and the average's, are still to come; the gradients' are touched here, so that the trial run does not count them.
-        network.Parameters.ZeroGradient();
-        long available = Math.Max(0, AvailableMemory.Bytes() - ((options.AverageDecay > 0 ? 3 : 2) * 4 * network.Config.ParameterCount));
-        double correction = 1;
-        MemoryEstimate one = Estimate(network, options, 1, stage.SequenceLength);
-        if (one.ActivationBytes <= CpuShare / 2 * available && AvailableMemory.TryResetPeak())
-        {
-            long before = Environment.WorkingSet;
-            Try(network, 1, stage.SequenceLength);
-            correction = Math.Max(1, (AvailableMemory.PeakBytes() - before) / (double)one.ActivationBytes);
-        }
+        // The optimizer's buffers, and the average's, are still to come; the gradients' are touched here, so that a trial run does not count them.
+        foreach (FlatParameters set in _trained) set.ZeroGradient();
+        AvailableMemory.ReturnFree();
+        long available = Math.Max(0, Available() - _memory.StateBytes);
+        Func<int, double> needed = Measured(batchSize, EstimateOf, available, run);
+        int found = Largest(batchSize, size => needed(size) <= CpuShare * available);
+        if (found == 0) throw _memory.TooSmall(rowsOfOne, length, cause: null, available);
+        _log($"estimated {ByteSize.Text((long)needed(found))} of activations, {ByteSize.Text(available)} available");
+        return found;
 
-        int rows = Largest(stage.BatchSize, size => correction * Estimate(network, options, size, stage.SequenceLength).ActivationBytes <= CpuShare * available);
-        if (rows == 0) throw new TrainingOutOfMemoryException(network.Device, 1, stage.SequenceLength, one, null, available, null, null);
-        log($"estimated {ByteSize.Text((long)(correction * Estimate(network, options, rows, stage.SequenceLength).ActivationBytes))} of activations, {ByteSize.Text(available)} available");
-        return rows;
+        long EstimateOf(int size) => _memory.Estimate(size * rowsOfOne, length).ActivationBytes;
     }
 
-    private static MemoryEstimate Estimate(GptNetwork network, LanguageModelOptions options, int rows, int length) =>
-        MemoryEstimate.Of(network.Config, network.Precision, network.Device, rows, length, options.AverageDecay > 0, options.ActivationCheckpointing);
+    /// <summary>The bytes of a size, by trial runs where they are safe: where they take half of what may be taken by the estimate, at most.</summary>
+    private Func<int, double> Measured(int batchSize, Func<int, long> estimate, long available, Action<int> run)
+    {
+        bool Safe(int size) => estimate(size) <= CpuShare / 2 * available;
+        int small = 1;
+        while (small < batchSize && estimate(small) < TrialBytes) small++;
+        if (!Safe(small)) return size => estimate(size);
+        Try(run, 1);   // libtorch's own buffers
+        if (Growth(run, small) is not { } smallBytes) return size => estimate(size);
+        int large = Math.Min(batchSize, 3 * small);
+        if (estimate(large) - estimate(small) >= TrialBytes && Safe(large) && Growth(run, large) is { } largeBytes)
+            return Corrected(estimate, small, smallBytes, large, largeBytes);
 
-    /// <summary>Forward and backward, as an update does them, and the optimizer's largest temporary tensor.</summary>
-    private static void Try(GptNetwork network, int rows, int length)
+        // One run alone can't tell a row's share from what comes and goes besides.
+        double atLeast = Math.Max(1, smallBytes / (double)estimate(small));
+        return size => atLeast * estimate(size);
+    }
+
+    /// <summary>The most bytes that a trial run takes; null where the system does not tell.</summary>
+    private long? Growth(Action<int> run, int size)
+    {
+        AvailableMemory.ReturnFree();   // what the heap has at hand would hide a part of it
+        if (!AvailableMemory.TryResetPeak()) return null;
+        long before = Environment.WorkingSet;
+        Try(run, size);
+        return Math.Max(0, AvailableMemory.PeakBytes() - before);
+    }
+
+    /// <summary>Forward and backward, and the optimizer's largest temporary tensor.</summary>
+    private void Try(Action<int> run, int size)
     {
         try
         {
             using var scope = NewDisposeScope();
-            Tensor ids = zeros(rows, length, ScalarType.Int64, network.TorchDevice);
-            Tensor loss = LanguageModelLoss.Backward(network, network.Hidden(ids), ids.view(-1), 1.0 / ((double)rows * length));
-            network.Parameters.CollectGradient();
-            using (no_grad()) _ = empty_like(network.Parameters.Master);
-            _ = loss.item<float>();   // sync: everything has been computed
+            run(size);
+            foreach (FlatParameters set in _trained) set.CollectGradient();
+            using (no_grad()) _ = empty_like(_trained[0].Master);
+            if (_network.Device.IsCuda) cuda.synchronize(_network.TorchDevice);   // sync: everything has been computed
         }
         finally
         {
-            network.Parameters.ZeroGradient();
+            foreach (FlatParameters set in _trained) set.ZeroGradient();
         }
-    }
-
-    /// <summary>Memory that the optimizer will take, so that a trial run does without it.</summary>
-    private static DisposeScope OptimizerState(GptNetwork network, bool averaged)
-    {
-        DisposeScope scope = NewDisposeScope();
-        if (!network.Device.IsCuda) return scope;
-        using var noGradient = no_grad();
-        for (int i = 0; i < (averaged ? 3 : 2); i++) _ = zeros_like(network.Parameters.Master);
-        return scope;
     }
 }

@@ -15,8 +15,8 @@ public readonly record struct MicroBatchSize
     public static MicroBatchSize WholeBatch => default;
 
     /// <summary>
-    /// The largest divisor of the batch that fits the memory, searched for before training begins: on a GPU by trial runs, on a CPU by an estimate that a
-    /// trial run corrects. A resumed run takes the number that it began with.
+    /// The largest divisor of the batch that fits the memory, searched for before training begins: on a GPU by trial runs, on a CPU by an estimate that
+    /// trial runs correct. A resumed run takes the number that it began with.
     /// </summary>
     public static MicroBatchSize Auto { get; } = new(AutoValue);
 

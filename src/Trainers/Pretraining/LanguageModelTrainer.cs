@@ -88,6 +88,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         string dataHash = HashOf(corpus.Train.Path);
         IReadOnlyList<int>? microBatches = resumed is null ? null : TrainingPlan.Recorded(options, resumed.MicroBatchSizes);
         if (resumed is not null) resumed.RequireSame(FolderOf(TrainingPlan.Of(options, microBatches ?? TrainingPlan.StagesOf(options).Select(static s => s.BatchSize).ToArray()))!);
+        var memory = new TrainingMemory(options.Model, precision, device) { Averaged = options.AverageDecay > 0, Checkpointed = options.ActivationCheckpointing };
         GptNetwork? network = null;
         try
         {
@@ -101,7 +102,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
             network.ActivationCheckpointing = options.ActivationCheckpointing;
 
             // 4. Train, and wrap what comes out.
-            if (microBatches is null && TrainingPlan.NeedsSearch(options)) microBatches = MicroBatchSearch.Find(network, options, Log);
+            if (microBatches is null && TrainingPlan.NeedsSearch(options)) microBatches = StageMicroBatches.Find(network, options, memory, Log);
             TrainingPlan plan = TrainingPlan.Of(options, microBatches);
             LogPlan(options, plan, network, trainingRows, validationRows, Log);
             var loop = new PretrainingLoop(network, trainingRows, validationRows, options, seed, FolderOf(plan), Log, plan)
@@ -114,12 +115,10 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
             var model = new GptModel(new TorchCausalModel(GptNetwork.FromWeights(network, device, GptPrecision.Float32, trainable: false)), tokenizer);
             return new(_context.Gpt().Transforms.ScoreText(OutputColumnName, _inputColumnName, model).Fit(trainSet), model, result);
         }
-        catch (Exception e) when (OutOfMemory.Is(e, out long? requested))
+        catch (Exception e) when (OutOfMemory.Is(e, out _))
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
-            int rows = options.MicroBatchSize.IsAuto ? 1 : options.MicroBatchSize.Rows ?? options.BatchSize;
-            throw new TrainingOutOfMemoryException(device, rows, options.Model.ContextLength,
-                MemoryEstimate.Of(options.Model, precision, device, rows, options.Model.ContextLength, options.AverageDecay > 0, options.ActivationCheckpointing), requested, null, last, e);
+            throw memory.TooSmall(options.MicroBatchSize.IsAuto ? 1 : options.MicroBatchSize.Rows ?? options.BatchSize, options.Model.ContextLength, e, lastCheckpoint: last);
         }
         finally
         {

@@ -271,12 +271,9 @@ internal sealed class PretrainingLoop(GptNetwork network, PackedRows training, P
         }
     }
 
-    private TrainingOutOfMemoryException TooLarge(Exception e, int rows, int length)
-    {
-        OutOfMemory.Is(e, out long? requested);
-        MemoryEstimate estimate = MemoryEstimate.Of(network.Config, network.Precision, network.Device, rows, length, options.AverageDecay > 0, options.ActivationCheckpointing);
-        return new(network.Device, rows, length, estimate, requested, null, folder?.LastWritten, e);
-    }
+    private TrainingOutOfMemoryException TooLarge(Exception e, int rows, int length) =>
+        new TrainingMemory(network.Config, network.Precision, network.Device) { Averaged = options.AverageDecay > 0, Checkpointed = options.ActivationCheckpointing }
+            .TooSmall(rows, length, e, lastCheckpoint: folder?.LastWritten);
 
     private void Report(double? validationLoss)
     {

@@ -8,15 +8,26 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
 {
     private readonly GptNetwork _network;
     private readonly KeyValueCache _cache;
+    private readonly NativeLifetime _lifetime;
     private int[] _realLengths;    // per row: tokens so far, padding not counted
     private Tensor? _paddingMask;  // (B, Capacity), additive: -∞ at padded places; null while no row is padded
 
-    public TorchCausalDecoder(GptNetwork network, int rowCount, int capacity)
+    /// <param name="network">The network.</param>
+    /// <param name="lease">A use of the network; the decoder's from now on, unless this throws.</param>
+    /// <param name="rowCount">B.</param>
+    /// <param name="capacity">The most positions.</param>
+    public TorchCausalDecoder(GptNetwork network, NativeLease lease, int rowCount, int capacity)
     {
         _network = network;
         Capacity = capacity;
         _realLengths = new int[rowCount];
         _cache = new KeyValueCache(network.Config, rowCount, capacity, network.TorchDevice, network.WorkingType);
+        _lifetime = new NativeLifetime(this, () =>
+        {
+            _cache.Dispose();
+            _paddingMask?.Dispose();
+            lease.Dispose();
+        });
     }
 
     public int RowCount => _realLengths.Length;
@@ -27,6 +38,7 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
 
     public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits)
     {
+        using NativeLease use = _lifetime.Acquire();
         int b = RowCount, n = CausalDecoderChecks.Validate(this, _network.Config, tokenIds, mask, scope, logits);
         var ids = new long[b * n];
         var positions = new long[b * n];
@@ -58,6 +70,7 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
 
     public void SelectRows(ReadOnlySpan<int> rows)
     {
+        using NativeLease use = _lifetime.Acquire();
         CausalDecoderChecks.ValidateRows(rows, RowCount);
         using var noGradient = no_grad();
         using var disposal = NewDisposeScope();
@@ -81,11 +94,7 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
         _realLengths = lengths;
     }
 
-    public void Dispose()
-    {
-        _cache.Dispose();
-        _paddingMask?.Dispose();
-    }
+    public void Dispose() => _lifetime.Dispose();
 
     private void NotePadding(ReadOnlySpan<byte> mask, int b, int n)
     {

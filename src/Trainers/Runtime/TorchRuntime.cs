@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -20,6 +21,7 @@ internal static partial class TorchRuntime
         {
             if (_initialized) return;
             TuneHeap();
+            NativeLibraryException? missing = LoadLibraries();
             try
             {
                 // libtorch may start with one thread whatever the machine has.
@@ -27,8 +29,7 @@ internal static partial class TorchRuntime
             }
             catch (Exception e) when (e is DllNotFoundException or TypeInitializationException or NotSupportedException or EntryPointNotFoundException or BadImageFormatException)
             {
-                throw new NativeLibraryException("TorchSharp (libtorch)",
-                    "Reference TorchSharp-cpu, or TorchSharp-cuda-linux / TorchSharp-cuda-windows on a machine with an NVIDIA GPU, in the app that trains.", e);
+                throw missing ?? Explain(e);
             }
 
             Volatile.Write(ref _initialized, true);
@@ -63,6 +64,33 @@ internal static partial class TorchRuntime
         Initialize();
         return cuda.is_available();
     }
+
+    /// <summary>
+    /// Loads what TorchSharp would load first, in its order. When that fails TorchSharp copies the package cache's 500 MB beside itself, prints
+    /// that a package isn't referenced, whatever the cause, and throws: so the cause is found out before it is asked.
+    /// </summary>
+    /// <returns>What is missing where TorchSharp may still find it by that copy: in a script or a notebook, whose TorchSharp.dll isn't the app's own. Else null.</returns>
+    /// <exception cref="NativeLibraryException">The libraries of the app can't be loaded.</exception>
+    private static NativeLibraryException? LoadLibraries()
+    {
+        Assembly torchSharp = typeof(torch).Assembly;
+        _ = NativeLibrary.TryLoad("torch_cpu", torchSharp, null, out _);
+        try
+        {
+            NativeLibrary.Load("LibTorchSharp", torchSharp, null);
+            return null;
+        }
+        catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
+        {
+            NativeLibraryException error = Explain(e);
+            bool ofTheApp = torchSharp.Location is "" || Path.GetDirectoryName(torchSharp.Location) == Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
+            return error.IsMissing && !ofTheApp ? error : throw error;
+        }
+    }
+
+    private static NativeLibraryException Explain(Exception loader) => NativeLoadFailure.Explain("TorchSharp",
+        "Reference the package TorchSharp-cpu, or TorchSharp-cuda-linux / TorchSharp-cuda-windows on a machine with an NVIDIA GPU, in the app that trains.",
+        loader, "libLibTorchSharp", "LibTorchSharp", "libtorch", "libc10");
 
     /// <summary>OMP_NUM_THREADS where it is set, else the cores that this process may use.</summary>
     private static int ThreadCount() =>

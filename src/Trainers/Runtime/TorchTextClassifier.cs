@@ -4,12 +4,17 @@ using static TorchSharp.torch;
 namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head on TorchSharp, float32. Owns its network.</summary>
-/// <remarks>Several threads may call <see cref="Run"/> at once.</remarks>
-public sealed class TorchTextClassifier : ITextClassifierModel
+/// <remarks>Several threads may call <see cref="Run"/> at once. Disposing the model meanwhile is safe: the weights stay until the last call has ended.</remarks>
+public sealed class TorchTextClassifier : ITextClassifierModel, IOnnxExportable
 {
     private readonly TaskNetwork _network;
+    private readonly NativeLifetime _lifetime;
 
-    internal TorchTextClassifier(TaskNetwork network) => _network = network;
+    internal TorchTextClassifier(TaskNetwork network)
+    {
+        _network = network;
+        _lifetime = new NativeLifetime(this, network.Dispose);
+    }
 
     /// <inheritdoc/>
     public GptConfig Config => _network.Config;
@@ -25,6 +30,7 @@ public sealed class TorchTextClassifier : ITextClassifierModel
     /// <inheritdoc/>
     public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs)
     {
+        using NativeLease lease = _lifetime.Acquire();
         int t = ClassifierModelChecks.Validate(this, tokenIds, lengths, outputs), group = Head.SequencesPerOutput;
         var examples = new TaskExample[lengths.Length / group];
         for (int i = 0; i < examples.Length; i++)
@@ -41,8 +47,12 @@ public sealed class TorchTextClassifier : ITextClassifierModel
     }
 
     /// <inheritdoc/>
-    public void WriteOnnxPackage(string folder) => OnnxExporter.WriteClassifier(_network, folder);
+    public void WriteOnnxPackage(string folder)
+    {
+        using NativeLease lease = _lifetime.Acquire();
+        OnnxExporter.WriteClassifier(_network, folder);
+    }
 
-    /// <summary>Frees the weights.</summary>
-    public void Dispose() => _network.Dispose();
+    /// <summary>Frees the weights: at once, or when the last call has ended. May be called more than once.</summary>
+    public void Dispose() => _lifetime.Dispose();
 }

@@ -42,8 +42,19 @@ public sealed class GptTransformsCatalog
     /// <param name="seed">The seed of the draws. See <see cref="GenerationOptions.Seed"/>.</param>
     /// <exception cref="ArgumentException">An option is out of range, or the output column has no name.</exception>
     public GptTextEstimator<GenerateTextTransformer> GenerateText(
-        string outputColumnName, string? inputColumnName, GptModel model, int maxNewTokens = 128, float temperature = 1f, int topK = 0, float topP = 1f, int seed = 0) =>
-        GenerateText(outputColumnName, inputColumnName, model, new GenerateTextOptions { MaxNewTokens = maxNewTokens, Temperature = temperature, TopK = topK, TopP = topP, Seed = seed });
+        string outputColumnName, string? inputColumnName, GptModel model, int? maxNewTokens = null, float? temperature = null, int? topK = null, float? topP = null, int seed = 0)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        GenerateTextOptions own = model.Generation;
+        return GenerateText(outputColumnName, inputColumnName, model, own with
+        {
+            MaxNewTokens = maxNewTokens ?? own.MaxNewTokens,
+            Temperature = temperature ?? own.Temperature,
+            TopK = topK ?? own.TopK,
+            TopP = topP ?? own.TopP,
+            Seed = seed,
+        });
+    }
 
     /// <summary>Continues the prompts of a text column.</summary>
     /// <param name="outputColumnName">The text column to add: the new text, without the prompt.</param>

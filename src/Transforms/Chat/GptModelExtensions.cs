@@ -7,13 +7,13 @@ public static class GptModelExtensions
 {
     /// <summary>The model as a chat client. Disposing the client does not dispose the model.</summary>
     /// <param name="model">The model, which has a chat template.</param>
-    /// <param name="options">Settings for calls that leave them open; null for the defaults.</param>
+    /// <param name="options">Settings for calls that leave them open; null for the defaults, with the model's own <see cref="GptModel.Generation"/>.</param>
     /// <exception cref="ChatTemplateException">The model has no chat template.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public static IChatClient AsChatClient(this GptModel model, GptChatClientOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return new GptChatClient(model, options ?? new GptChatClientOptions());
+        return new GptChatClient(model, options ?? new GptChatClientOptions { Generation = model.Generation with { PromptOverflow = PromptOverflow.KeepTail } });
     }
 
     /// <summary>The model as an embedding generator. Disposing the generator does not dispose the model.</summary>

@@ -4,13 +4,13 @@ namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head and its tokenizer: texts in, probabilities (or a number) out, whichever engine computes.</summary>
 /// <remarks>
-/// Thread-safe: several threads may classify at once. Owns its engine: disposing the model disposes it. Pipelines that hold the model do not dispose
+/// Thread-safe: several threads may classify at once. Owns its engine: disposing the model disposes it, after the calls that are under way. Pipelines that hold the model do not dispose
 /// it, but for a transformer that <c>mlContext.Model.Load</c> made, which has a model of its own.
 /// </remarks>
 public sealed class GptClassifier : IDisposable
 {
     private readonly IDisposable? _backing;
-    private int _disposed;
+    private readonly NativeLifetime _lifetime;
 
     /// <summary>Joins an engine and a tokenizer.</summary>
     /// <param name="engine">The engine; owned by the model from now on.</param>
@@ -30,6 +30,7 @@ public sealed class GptClassifier : IDisposable
         Engine = engine;
         Tokenizer = tokenizer;
         _backing = backing;
+        _lifetime = new NativeLifetime(this, Free);
     }
 
     /// <summary>The engine that computes: TorchSharp or ONNX Runtime. Owned by the model.</summary>
@@ -79,9 +80,11 @@ public sealed class GptClassifier : IDisposable
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public void ExportOnnx(string folder)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        using NativeLease lease = _lifetime.Acquire();
         using var target = new AtomicFolder(folder, OnnxPackageLayout.Belongs, "an ONNX package");
         WriteTo(target.WorkPath);
         target.Publish();
@@ -103,7 +106,7 @@ public sealed class GptClassifier : IDisposable
     public IReadOnlyList<TextPrediction> Classify(IReadOnlyList<IReadOnlyList<string>> examples, ClassifyTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(examples);
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        using NativeLease lease = _lifetime.Acquire();
         options ??= new ClassifyTextOptions();
         options.Validate();
 
@@ -133,19 +136,18 @@ public sealed class GptClassifier : IDisposable
         return predictions;
     }
 
-    /// <summary>Disposes the engine. May be called more than once.</summary>
-    public void Dispose()
-    {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
-        Engine.Dispose();
-        _backing?.Dispose();
-    }
+    /// <summary>
+    /// Disposes the engine: at once, or when the last call that is under way on another thread has ended. Later calls throw <see cref="ObjectDisposedException"/>.
+    /// Does not wait; may be called more than once.
+    /// </summary>
+    public void Dispose() => _lifetime.Dispose();
 
     /// <summary>Writes the package's files into an existing folder.</summary>
     internal void WriteTo(string folder)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
-        Engine.WriteOnnxPackage(folder);
+        using NativeLease lease = _lifetime.Acquire();
+        IOnnxExportable engine = Engine as IOnnxExportable ?? throw new OnnxExportUnavailableException(Engine.GetType());
+        engine.WriteOnnxPackage(folder);
         Tokenizer.Save(folder);
     }
 
@@ -182,5 +184,17 @@ public sealed class GptClassifier : IDisposable
     {
         TensorPrimitives.Subtract(logits, TensorPrimitives.Max((ReadOnlySpan<float>)logits), logits);
         return logits;
+    }
+
+    private void Free()
+    {
+        try
+        {
+            Engine.Dispose();
+        }
+        finally
+        {
+            _backing?.Dispose();
+        }
     }
 }

@@ -20,9 +20,13 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
     private byte[]? visible;               // (B, Capacity): 0 at padded places; null while no row is padded
     private long[] inputIds = [], attentionMask = [], positionIds = [];   // pinned
     private float[] allLogits = [];        // (B, n, V), where the graph can't leave out the others' logits
-    private bool disposed;
+    private readonly NativeLifetime lifetime;
 
-    public OnnxCausalDecoder(OnnxCausalModel model, int rowCount, int capacity)
+    /// <param name="model">The model.</param>
+    /// <param name="lease">A use of the model; the decoder's from now on, unless this throws.</param>
+    /// <param name="rowCount">B.</param>
+    /// <param name="capacity">The most positions.</param>
+    public OnnxCausalDecoder(OnnxCausalModel model, NativeLease lease, int rowCount, int capacity)
     {
         this.model = model;
         Capacity = capacity;
@@ -31,7 +35,22 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         inputs = new OrtValue[model.InputNames.Length];
         outputs = new OrtValue[model.OutputNames.Length];
         firstPast = inputs.Length - (2 * model.Config.LayerCount);
-        cache = new OnnxKeyValueCache(model, runOptions, rowCount, capacity);
+        try
+        {
+            cache = new OnnxKeyValueCache(model, runOptions, rowCount, capacity);
+        }
+        catch
+        {
+            runOptions.Dispose();
+            throw;
+        }
+
+        lifetime = new NativeLifetime(this, () =>
+        {
+            cache.Dispose();
+            runOptions.Dispose();
+            lease.Dispose();
+        });
     }
 
     public int RowCount => realLengths.Length;
@@ -42,7 +61,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
 
     public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        using NativeLease use = lifetime.Acquire();
 
         // 1. Check everything, and find each token's position.
         int n = CausalDecoderChecks.Validate(this, model.Config, tokenIds, mask, scope, logits);
@@ -64,7 +83,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
 
     public void SelectRows(ReadOnlySpan<int> rows)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        using NativeLease use = lifetime.Acquire();
         CausalDecoderChecks.ValidateRows(rows, RowCount);
         cache.SelectRows(rows, RowCount);
         int[] lengths = new int[rows.Length];
@@ -78,12 +97,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         (realLengths, newLengths, visible) = (lengths, new int[rows.Length], chosen);
     }
 
-    public void Dispose()
-    {
-        disposed = true;
-        cache.Dispose();
-        runOptions.Dispose();
-    }
+    public void Dispose() => lifetime.Dispose();
 
     private void PrepareTokens(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, int n)
     {

@@ -5,18 +5,19 @@ namespace MLNet.Gpt;
 /// <summary>A GPT that ONNX Runtime computes, on a CPU or a CUDA GPU: a package of this library's exporter, or one that Optimum wrote for GPT-2.</summary>
 /// <remarks>
 /// May be used from several threads at once; each takes a decoder of its own, and all share the weights and the threads that compute. Disposing
-/// the model while a decoder is in use is the caller's error. The package's files are not read again after loading, except by
+/// the model meanwhile is safe: weights and threads stay until the last call has ended and the last decoder has been disposed. The package's files are not read again after loading, except by
 /// <see cref="WriteOnnxPackage"/>.
 /// </remarks>
-public sealed class OnnxCausalModel : IHiddenStateModel
+public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
 {
     private readonly OnnxPackage package;
     private readonly Lazy<RowGather> rowGather;
-    private bool disposed;
+    private readonly NativeLifetime lifetime;
 
     private OnnxCausalModel(OnnxPackage package, InferenceSession session, GptDevice device, OnnxEngineOptions options)
     {
         this.package = package;
+        lifetime = new NativeLifetime(this, Free);
         Session = session;
         Device = device;
         rowGather = new(() => new RowGather(device, options));
@@ -106,17 +107,25 @@ public sealed class OnnxCausalModel : IHiddenStateModel
     /// <inheritdoc/>
     public ICausalDecoder BeginDecoding(int rowCount, int capacity)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
         ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
-        return new OnnxCausalDecoder(this, rowCount, capacity);
+        NativeLease lease = lifetime.Acquire(); // the decoder's, until it is disposed
+        try
+        {
+            return new OnnxCausalDecoder(this, lease, rowCount, capacity);
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
     /// <exception cref="InferenceFailedException">ONNX Runtime failed while it computed.</exception>
     public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, int rowCount, Span<float> hidden)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        using NativeLease lease = lifetime.Acquire();
         int t = HiddenStateChecks.Validate(Config, tokenIds, rowCount, hidden);
         if (!Session.OutputMetadata.ContainsKey(OnnxPackageLayout.LastHiddenState))
         {
@@ -137,10 +146,11 @@ public sealed class OnnxCausalModel : IHiddenStateModel
         package.CopyTo(folder);
     }
 
-    /// <summary>Releases the weights and the threads.</summary>
-    public void Dispose()
+    /// <summary>Releases the weights and the threads: at once, or when the last call has ended and the last decoder has been disposed. May be called more than once.</summary>
+    public void Dispose() => lifetime.Dispose();
+
+    private void Free()
     {
-        disposed = true;
         if (rowGather.IsValueCreated) rowGather.Value.Dispose();
         KeepAllLogits.Dispose();
         KeepLastLogits.Dispose();

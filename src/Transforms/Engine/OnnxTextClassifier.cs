@@ -6,7 +6,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head that ONNX Runtime computes: a package of this library's exporter.</summary>
 /// <remarks>Several threads may call <see cref="Run"/> at once. The package's files are not read again after loading, except by <see cref="WriteOnnxPackage"/>.</remarks>
-public sealed class OnnxTextClassifier : ITextClassifierModel
+public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable
 {
     private const string Remedy = "Export the model again with GptClassifier.ExportOnnx, or copy the whole package again.";
     private static readonly string[] Inputs = [OnnxPackageLayout.InputIds, OnnxPackageLayout.AttentionMask], Outputs = [OnnxPackageLayout.Logits];
@@ -14,11 +14,12 @@ public sealed class OnnxTextClassifier : ITextClassifierModel
     private readonly OnnxPackage _package;
     private readonly InferenceSession _session;
     private readonly RunOptions _runOptions = new();
-    private bool _disposed;
+    private readonly NativeLifetime _lifetime;
 
     private OnnxTextClassifier(OnnxPackage package, ClassifierHead head, InferenceSession session, GptDevice device)
     {
         _package = package;
+        _lifetime = new NativeLifetime(this, Free);
         _session = session;
         Head = head;
         Device = device;
@@ -72,7 +73,7 @@ public sealed class OnnxTextClassifier : ITextClassifierModel
     /// <exception cref="InferenceFailedException">ONNX Runtime gave up.</exception>
     public unsafe void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        using NativeLease lease = _lifetime.Acquire();
         int t = ClassifierModelChecks.Validate(this, tokenIds, lengths, outputs), rows = lengths.Length;
         long[] ids = new long[tokenIds.Length], mask = new long[tokenIds.Length];
         for (int i = 0; i < ids.Length; i++) ids[i] = tokenIds[i];
@@ -102,10 +103,11 @@ public sealed class OnnxTextClassifier : ITextClassifierModel
         _package.CopyTo(folder);
     }
 
-    /// <summary>Releases the weights and the threads.</summary>
-    public void Dispose()
+    /// <summary>Releases the weights and the threads: at once, or when the last call has ended. May be called more than once.</summary>
+    public void Dispose() => _lifetime.Dispose();
+
+    private void Free()
     {
-        _disposed = true;
         _runOptions.Dispose();
         _session.Dispose();
     }

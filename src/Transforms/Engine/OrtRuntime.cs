@@ -33,7 +33,7 @@ internal static class OrtRuntime
         }
         catch (Exception exception) when (MissingLibrary(exception) is { } missing)
         {
-            throw new NativeLibraryException(Library, LibraryRemedy, missing);
+            throw NativeLoadFailure.Explain(Library, LibraryRemedy, missing, "libonnxruntime", "onnxruntime");
         }
     }
 

@@ -6,19 +6,19 @@ public sealed partial class GptModel
     /// <summary>Answers a conversation.</summary>
     /// <param name="turns">The turns; the last one is the user's.</param>
     /// <param name="options">
-    /// How to generate; null for the defaults. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1. The answer ends at the template's end of turn besides the other stops. With
+    /// How to generate; null for <see cref="Generation"/>. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1. The answer ends at the template's end of turn besides the other stops. With
     /// <see cref="PromptOverflow.KeepTail"/> the oldest exchanges are left out where the conversation is too long, never the system turn.
     /// </param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next token.</param>
     /// <returns>The answer, without markers.</returns>
-    /// <exception cref="ChatTemplateException">The model has no chat template.</exception>
+    /// <exception cref="ChatTemplateException">The model has no chat template, or one that can't be used; the message names its file.</exception>
     /// <exception cref="ConversationException">The conversation breaks a rule.</exception>
     /// <exception cref="PromptTooLongException">The conversation does not fit the context.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public GeneratedText Chat(IReadOnlyList<ConversationTurn> turns, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
-        options ??= new GenerateTextOptions();
+        options ??= Generation;
         options.Validate();
         RequireOneSample(options);
         int[] prompt = [.. RenderPrompt(turns, options).TokenIds];
@@ -26,7 +26,7 @@ public sealed partial class GptModel
     }
 
     /// <exception cref="ChatTemplateException">The model has no chat template.</exception>
-    internal ChatTemplate RequireChatTemplate() => ChatTemplate ?? throw new ChatTemplateException(
+    internal ChatTemplate RequireChatTemplate() => ChatTemplate ?? throw Companions.ChatTemplateProblem ?? new ChatTemplateException(
         "The model has no chat template, so it is not known how it was taught to tell a user from an assistant.",
         $"Fine-tune it on conversations, put {ChatTemplate.FileName} into its folder, or pass a template to {nameof(GptModel)}'s constructor.");
 

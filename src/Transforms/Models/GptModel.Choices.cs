@@ -30,7 +30,7 @@ public sealed partial class GptModel
             ArgumentNullException.ThrowIfNull(prompts[i]);
             if (choices[i].Count == 0) throw new ArgumentException($"Prompt {i} has no candidate answers; give it one or more.", nameof(choices));
             ScoreChoicesOptions.CheckChoices(choices[i], $"prompt {i}");
-            places[i] = AddRequests(requests, prompts[i], choices[i], options);
+            places[i] = AddRequests(requests, prompts[i], choices[i], options, $"prompt {i}");
         }
 
         // 2. What is likely anyway: each candidate once.
@@ -38,7 +38,7 @@ public sealed partial class GptModel
         if (options.Normalization == ChoiceNormalization.Unconditional)
         {
             string[] distinct = [.. choices.SelectMany(list => list).Distinct(StringComparer.Ordinal)];
-            foreach ((string choice, (int, int) place) in distinct.Zip(AddRequests(requests, options.AnswerContext, distinct, options))) anyway.Add(choice, place);
+            foreach ((string choice, (int, int) place) in distinct.Zip(AddRequests(requests, options.AnswerContext, distinct, options, nameof(options.AnswerContext)))) anyway.Add(choice, place);
         }
 
         // 3. All at once.
@@ -63,20 +63,24 @@ public sealed partial class GptModel
 
     internal IReadOnlyList<IReadOnlyList<SequenceScore>> ScoreContinuations(IReadOnlyList<ContinuationRequest> requests, ScoringOptions options, CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        using NativeLease lease = _lifetime.Acquire();
         return ContinuationScorer.Score(Engine, requests, Tokenizer.EndOfTextId, options, cancellationToken);
     }
 
     // A context's tokens do not depend on what follows it, so that all candidates share one request and so its computation.
-    private (int Request, int Continuation)[] AddRequests(List<ContinuationRequest> requests, string prompt, IReadOnlyList<string> choices, ScoreChoicesOptions options)
+    private (int Request, int Continuation)[] AddRequests(List<ContinuationRequest> requests, string prompt, IReadOnlyList<string> choices, ScoreChoicesOptions options, string whose)
     {
         int[] context = [];
         var continuations = new int[choices.Count][];
         for (int c = 0; c < choices.Count; c++)
         {
             (context, continuations[c]) = ContinuationTokens.Encode(Tokenizer, prompt, options.Separator + choices[c], options.SpecialTokens);
+            if (continuations[c].Length > 0) continue;
+
+            // One token spans the join, so that none is left behind the context's: the continuation is scored as it is encoded alone, as lm-evaluation-harness does.
+            continuations[c] = Tokenizer.Encode(prompt[prompt.TrimEnd().Length..] + options.Separator + choices[c], options.SpecialTokens);
             if (continuations[c].Length == 0)
-                throw new ArgumentException($"Candidate {c}, '{choices[c]}', adds no token to its prompt: the tokenizer joins the two. Set {nameof(options.Separator)} to a space or a line break.", nameof(choices));
+                throw new ArgumentException($"Candidate {c}, '{choices[c]}', of {whose} has no tokens: the tokenizer gives it none. Set {nameof(options.Separator)} to a space or a line break.", nameof(choices));
         }
 
         requests.Add(new ContinuationRequest(context, continuations));

@@ -20,7 +20,7 @@ public sealed partial class GptModel
 
     internal IReadOnlyList<SequenceEmbedding> EmbedTokens(IReadOnlyList<int[]> texts, EmbeddingOptions options, CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        using NativeLease lease = _lifetime.Acquire();
         IHiddenStateModel engine = Engine as IHiddenStateModel ?? throw new HiddenStatesUnavailableException(
             Engine.GetType().Name, $"it does not implement {nameof(IHiddenStateModel)}.", $"Use {nameof(OnnxCausalModel)} or another engine that does.");
         return SequenceEmbedder.Embed(engine, texts, Tokenizer.EndOfTextId, options, cancellationToken);

@@ -4,14 +4,14 @@ namespace MLNet.Gpt;
 
 /// <summary>A GPT and its tokenizer: text in, text or log-likelihoods out, whichever engine computes.</summary>
 /// <remarks>
-/// Thread-safe: several threads may generate and score at once. Owns its engine: disposing the model disposes it, and using the model afterwards is an
-/// <see cref="ObjectDisposedException"/>. Pipelines that hold the model do not dispose it, with one exception: a transformer that
+/// Thread-safe: several threads may generate and score at once. Owns its engine: disposing the model disposes it, after the calls that are under way, and using
+/// the model afterwards is an <see cref="ObjectDisposedException"/>. Pipelines that hold the model do not dispose it, with one exception: a transformer that
 /// <c>mlContext.Model.Load</c> made has a model of its own, which goes with it.
 /// </remarks>
 public sealed partial class GptModel : IDisposable
 {
     private readonly IDisposable? _backing; // what the engine reads from, where that goes with the model
-    private int _disposed;
+    private readonly NativeLifetime _lifetime;
 
     /// <summary>Joins an engine and a tokenizer.</summary>
     /// <param name="engine">The engine; owned by the model from now on.</param>
@@ -20,21 +20,35 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="ArgumentException">The tokenizer has more tokens than the engine's vocabulary.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
     public GptModel(ICausalModel engine, GptTokenizer tokenizer, ChatTemplate? chatTemplate = null)
-        : this(engine, tokenizer, chatTemplate, backing: null)
+        : this(engine, tokenizer, ModelCompanions.None.With(chatTemplate), backing: null)
     {
     }
 
-    internal GptModel(ICausalModel engine, GptTokenizer tokenizer, ChatTemplate? chatTemplate, IDisposable? backing)
+    /// <summary>Joins an engine, a tokenizer and what else lies in a model's folder.</summary>
+    /// <param name="engine">The engine; owned by the model from now on.</param>
+    /// <param name="tokenizer">The tokenizer. It may have fewer tokens than the engine's vocabulary, which then is padded; never more.</param>
+    /// <param name="companions">Settings for generation and chat template.</param>
+    /// <exception cref="ArgumentException">The tokenizer has more tokens than the engine's vocabulary.</exception>
+    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
+    public GptModel(ICausalModel engine, GptTokenizer tokenizer, ModelCompanions companions)
+        : this(engine, tokenizer, companions, backing: null)
+    {
+    }
+
+    internal GptModel(ICausalModel engine, GptTokenizer tokenizer, ModelCompanions companions, IDisposable? backing)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(tokenizer);
+        ArgumentNullException.ThrowIfNull(companions);
         if (tokenizer.VocabularySize > engine.Config.VocabularySize)
             throw new ArgumentException($"The tokenizer has {tokenizer.VocabularySize} tokens, the model only {engine.Config.VocabularySize}; take the tokenizer that the model was trained with.", nameof(tokenizer));
-        chatTemplate?.Validate(tokenizer);
+        companions.ChatTemplate?.Validate(tokenizer);
         Engine = engine;
         Tokenizer = tokenizer;
-        ChatTemplate = chatTemplate;
+        Companions = companions;
+        Generation = new GenerateTextOptions(companions.Generation);
         _backing = backing;
+        _lifetime = new NativeLifetime(this, Free);
     }
 
     /// <summary>The model's shape.</summary>
@@ -43,8 +57,17 @@ public sealed partial class GptModel : IDisposable
     /// <summary>The tokenizer.</summary>
     public GptTokenizer Tokenizer { get; }
 
-    /// <summary>How conversations are written for this model; null where it was not fine-tuned on any.</summary>
-    public ChatTemplate? ChatTemplate { get; }
+    /// <summary>How conversations are written for this model; null where it was not fine-tuned on any, or where its template can't be used.</summary>
+    public ChatTemplate? ChatTemplate => Companions.ChatTemplate;
+
+    /// <summary>What came with the model besides weights and tokenizer, and goes with it when it is exported or saved.</summary>
+    public ModelCompanions Companions { get; }
+
+    /// <summary>
+    /// The settings of calls that give none: the model's own, see <see cref="ModelCompanions.Generation"/>. Calls that give options take all of them from there, but for the
+    /// model's end tokens, which end every generation unless <see cref="GenerationOptions.StopAtEndOfText"/> is false.
+    /// </summary>
+    public GenerateTextOptions Generation { get; }
 
     /// <summary>The engine that computes: TorchSharp or ONNX Runtime. Owned by the model.</summary>
     public ICausalModel Engine { get; }
@@ -58,7 +81,6 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="CorruptFileException">A file is not what its format says.</exception>
     /// <exception cref="UnsupportedModelException">The package asks for a computation that this library does not perform.</exception>
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
-    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the package's chat template.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
     /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
     public static GptModel FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null) => FromOnnx(folder, device, options, backing: null);
@@ -72,7 +94,7 @@ public sealed partial class GptModel : IDisposable
             GptTokenizer tokenizer = GptTokenizer.Load(folder);
             if (engine.TokenizerHash is { } trained && trained != tokenizer.Hash)
                 throw new TokenizerMismatchException(folder, $"the tokenizer {trained}", $"the tokenizer {tokenizer.Hash} beside it", "Put the model's own tokenizer files back, or export the model again.");
-            return new GptModel(engine, tokenizer, ChatTemplate.Load(folder), backing);
+            return new GptModel(engine, tokenizer, ModelCompanions.Load(folder, tokenizer), backing);
         }
         catch
         {
@@ -87,9 +109,10 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public void ExportOnnx(string folder)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        using NativeLease lease = _lifetime.Acquire();
         using var target = new AtomicFolder(folder, OnnxPackageLayout.Belongs, "an ONNX package");
         WriteTo(target.WorkPath);
         target.Publish();
@@ -97,7 +120,7 @@ public sealed partial class GptModel : IDisposable
 
     /// <summary>Continues a prompt.</summary>
     /// <param name="prompt">The prompt; an empty one begins with the end-of-text token.</param>
-    /// <param name="options">How to generate; null for the defaults. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1.</param>
+    /// <param name="options">How to generate; null for <see cref="Generation"/>. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next token.</param>
     /// <returns>The new text, without the prompt.</returns>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
@@ -112,7 +135,7 @@ public sealed partial class GptModel : IDisposable
 
     /// <summary>Continues several prompts, <see cref="GenerationOptions.BatchSize"/> at a time.</summary>
     /// <param name="prompts">The prompts; an empty one begins with the end-of-text token.</param>
-    /// <param name="options">How to generate; null for the defaults.</param>
+    /// <param name="options">How to generate; null for <see cref="Generation"/>.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next token.</param>
     /// <returns>The texts: those of the first prompt, of the second, and so on.</returns>
     /// <exception cref="ArgumentException">An option is out of range, or a prompt is null.</exception>
@@ -120,13 +143,13 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public IReadOnlyList<GeneratedText> Generate(IReadOnlyList<string> prompts, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
-        options ??= new GenerateTextOptions();
+        options ??= Generation;
         return [.. GenerateTokens(EncodeAll(prompts, options.SpecialTokens), options, onToken: null, cancellationToken).Select(ToText)];
     }
 
     /// <summary>Continues a prompt and gives the text as it comes.</summary>
     /// <param name="prompt">The prompt; an empty one begins with the end-of-text token.</param>
-    /// <param name="options">How to generate; null for the defaults. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1.</param>
+    /// <param name="options">How to generate; null for <see cref="Generation"/>. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1.</param>
     /// <param name="cancellationToken">Ends the stream with an <see cref="OperationCanceledException"/> before the next token.</param>
     /// <returns>
     /// Pieces of text, none empty; together they are what <see cref="Generate(string, GenerateTextOptions?, CancellationToken)"/> returns. A character whose bytes several
@@ -138,8 +161,8 @@ public sealed partial class GptModel : IDisposable
     public IAsyncEnumerable<string> GenerateStreaming(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(prompt);
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
-        options ??= new GenerateTextOptions();
+        _lifetime.ThrowIfDisposed();
+        options ??= Generation;
         options.Validate();
         RequireOneSample(options);
         return TextStream.Enumerate(this, () => Tokenizer.Encode(prompt, options.SpecialTokens), options, onEnd: null, cancellationToken);
@@ -171,23 +194,22 @@ public sealed partial class GptModel : IDisposable
         return ScoreTokens(EncodeAll(texts, options.SpecialTokens), options, cancellationToken);
     }
 
-    /// <summary>Disposes the engine. May be called more than once.</summary>
-    public void Dispose()
-    {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
-        Engine.Dispose();
-        _backing?.Dispose();
-    }
+    /// <summary>
+    /// Disposes the engine: at once, or when the last call that is under way on another thread has ended. Later calls throw <see cref="ObjectDisposedException"/>.
+    /// Does not wait; may be called more than once.
+    /// </summary>
+    public void Dispose() => _lifetime.Dispose();
 
     internal IReadOnlyList<GeneratedSequence> GenerateTokens(IReadOnlyList<int[]> prompts, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        using NativeLease lease = _lifetime.Acquire();
+        if (options.StopAtEndOfText && Generation.StopTokenIds.Count > 0) options = options with { StopTokenIds = [.. options.StopTokenIds.Union(Generation.StopTokenIds)] };
         return TokenGenerator.Generate(Engine, prompts, options, Tokenizer.EndOfTextId, id => Tokenizer.GetTokenBytes(id).Span, Tokenizer.VocabularySize, onToken, cancellationToken);
     }
 
     internal IReadOnlyList<SequenceScore> ScoreTokens(IReadOnlyList<int[]> texts, ScoringOptions options, CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        using NativeLease lease = _lifetime.Acquire();
         return SequenceScorer.Score(Engine, texts, Tokenizer.EndOfTextId, options, cancellationToken);
     }
 
@@ -200,11 +222,11 @@ public sealed partial class GptModel : IDisposable
     /// <summary>Writes the package's files into an existing folder.</summary>
     internal void WriteTo(string folder)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        using NativeLease lease = _lifetime.Acquire();
         IOnnxExportable engine = Engine as IOnnxExportable ?? throw new OnnxExportUnavailableException(Engine.GetType());
         engine.WriteOnnxPackage(folder);
         Tokenizer.Save(folder);
-        ChatTemplate?.Save(folder);
+        Companions.Save(folder);
     }
 
     private int[][] EncodeAll(IReadOnlyList<string> texts, SpecialTokenHandling handling)
@@ -217,5 +239,17 @@ public sealed partial class GptModel : IDisposable
     {
         if (options is { SamplesPerPrompt: not 1 })
             throw new ArgumentException($"{nameof(GenerationOptions.SamplesPerPrompt)} is {options.SamplesPerPrompt}, and one text is returned; set it to 1, or pass a list of prompts.", nameof(options));
+    }
+
+    private void Free()
+    {
+        try
+        {
+            Engine.Dispose();
+        }
+        finally
+        {
+            _backing?.Dispose();
+        }
     }
 }

@@ -6,6 +6,17 @@ namespace MLNet.Gpt;
 /// <remarks>Immutable; may be shared between threads.</remarks>
 public sealed record GenerateTextOptions : GenerationOptions
 {
+    /// <summary>The defaults.</summary>
+    public GenerateTextOptions()
+    {
+    }
+
+    /// <summary>Takes over how tokens are chosen.</summary>
+    internal GenerateTextOptions(GenerationOptions generation)
+        : base(generation)
+    {
+    }
+
     /// <summary>
     /// What a special token's text in a prompt means. Default <see cref="SpecialTokenHandling.Recognize"/>, which templates need; take
     /// <see cref="SpecialTokenHandling.AsText"/> for text from strangers.

@@ -162,6 +162,20 @@ public sealed class GptCheckpointTests
     }
 
     [TestMethod]
+    public void A_checkpoint_without_settings_of_its_own_samples_in_transformers_as_it_does_here()
+    {
+        using var folder = new TemporaryFolder();
+        GptCheckpoint.Write(folder["model"], new RandomWeights(CheckpointFixtures.Gpt2), GptTokenizer.FromCharacters(["abcdefgh"]));
+        JsonNode json = JsonNode.Parse(File.ReadAllText(folder["model/generation_config.json"]))!;
+        Assert.AreEqual("""{"bos_token_id":8,"eos_token_id":8,"do_sample":true,"temperature":1,"top_k":0,"top_p":1,"repetition_penalty":1}""", json.ToJsonString());
+        using GptCheckpoint checkpoint = GptCheckpoint.Open(folder["model"]);
+        GenerationOptions read = checkpoint.Generation;
+        CollectionAssert.AreEqual(new[] { 8 }, read.StopTokenIds.ToArray());
+        var standard = new GenerationOptions();
+        Assert.AreEqual(standard with { StopStrings = read.StopStrings, StopTokenIds = read.StopTokenIds }, read);
+    }
+
+    [TestMethod]
     public void Generation_settings_from_elsewhere_are_read_and_unknown_ones_named()
     {
         using var folder = new TemporaryFolder();

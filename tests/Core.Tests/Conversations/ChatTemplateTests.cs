@@ -146,7 +146,6 @@ public sealed class ChatTemplateTests
 
     [TestMethod]
     [DataRow("""{"version":2}""")]
-    [DataRow("""{"chat_template":"{{ messages }}"}""")]
     [DataRow("""{"version":1,"start":"","user_marker":"u","assistant_marker":"u","end_of_turn":"e","after_turn":"","requires_alternation":true}""")]
     [DataRow("""{"version":1,"start":"","user_marker":"u","assistant_marker":"a","after_turn":"","requires_alternation":true}""")]
     [DataRow("no JSON")]

@@ -113,7 +113,6 @@ public sealed class GptTokenizerTests
     [TestMethod]
     public void A_special_token_that_is_a_plain_word_is_text_where_text_is_asked_for()
     {
-        // A file may declare such a token, though training refuses to.
         using var folder = new TemporaryFolder();
         TokenizerFiles.WriteBytes(folder, specials: ["word", GptTokenizer.EndOfText]);
         GptTokenizer tokenizer = GptTokenizer.Load(folder.Path);

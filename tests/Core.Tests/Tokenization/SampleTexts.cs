@@ -35,6 +35,9 @@ internal static class SampleTexts
         return text.ToString();
     }
 
+    /// <summary>The tokenizer of <see cref="TrainSmall"/> without further special tokens, the same for all tests.</summary>
+    public static GptTokenizer TrainSmallOnce { get; } = TrainSmall();
+
     /// <summary>A byte-level tokenizer with a few hundred merges, some of them across characters of several bytes.</summary>
     public static GptTokenizer TrainSmall(params string[] specialTokens) => GptTokenizer.TrainBytePairEncoding(
         [

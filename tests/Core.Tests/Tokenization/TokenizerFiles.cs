@@ -16,6 +16,11 @@ internal static class TokenizerFiles
             .Concat(Enumerable.Range(0x100, 68)).Select(value => ((char)value).ToString()),
     ];
 
+    /// <summary>The token of a byte: printable Latin-1 characters stand for themselves, the other bytes, in order, for U+0100 and on.</summary>
+    public static string ByteTokenOf(byte value) => s_byteTokens[value];
+
+    private static readonly string[] s_byteTokens = BytesToTokens();
+
     /// <summary>A tokenizer.json of 256 bytes, the tokens "ab" and "abc" with their merges, and special tokens.</summary>
     public static JsonObject Json(params string[] specials)
     {
@@ -39,6 +44,19 @@ internal static class TokenizerFiles
                 ["vocab"] = vocabulary, ["merges"] = new JsonArray("a b", "ab c"),
             },
         };
+    }
+
+    private static string[] BytesToTokens()
+    {
+        var tokens = new string[256];
+        int shifted = 0x100;
+        for (int value = 0; value < 256; value++)
+        {
+            bool printable = value is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or >= 0xAE;
+            tokens[value] = ((char)(printable ? value : shifted++)).ToString();
+        }
+
+        return tokens;
     }
 
     public static string Text(JsonNode json) => json.ToJsonString(s_plain);

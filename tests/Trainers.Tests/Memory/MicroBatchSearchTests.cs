@@ -31,6 +31,41 @@ public sealed class MicroBatchSearchTests
     }
 
     [TestMethod]
+    public void Two_trial_runs_correct_an_estimate_in_both_directions()
+    {
+        static long Estimate(int size) => size * 100L << 20;
+        // 2 and 6 rows took 70 and 190 MiB: 30 a row, not 100, and 10 besides.
+        Func<int, double> lower = MicroBatchSearch.Corrected(Estimate, 2, 70 << 20, 6, 190 << 20);
+        Assert.AreEqual(610L << 20, lower(20), 1);
+        // 150 MiB a row.
+        Func<int, double> higher = MicroBatchSearch.Corrected(Estimate, 2, 300 << 20, 6, 900 << 20);
+        Assert.AreEqual(3000L << 20, higher(20), 1);
+        // Runs that seem to take nothing are not believed: a quarter of the estimate stays.
+        Func<int, double> nothing = MicroBatchSearch.Corrected(Estimate, 2, 0, 6, 0);
+        Assert.AreEqual(350L << 20, nothing(20), 1);
+    }
+
+    // A row takes 3 MiB for each MiB of the estimate, or a third of one; 4 GiB may be taken, of which the search uses 0.8.
+    [TestMethod]
+    [DataRow(3.0)]
+    [DataRow(1 / 3.0)]
+    public void A_wrong_estimate_is_corrected_by_what_rows_really_take(double factor)
+    {
+        if (!AvailableMemory.TryResetPeak()) Assert.Inconclusive("This system does not reset the peak of a process's memory.");
+        const int Batch = 1 << 13, Length = 128;
+        const long Available = 4L << 30;
+        using GptNetwork network = new(TrainingFixture.Config with { ContextLength = Length }, GptDevice.Cpu, TrainingFixture.Seed);
+        var memory = new TrainingMemory(network.Config, GptPrecision.Float32, GptDevice.Cpu);
+        long row = (long)(factor * (memory.Estimate(2_000, Length).ActivationBytes - memory.Estimate(1_000, Length).ActivationBytes) / 1_000);
+        using var search = new MicroBatchSearch(network, [network.Parameters], memory, static _ => { }) { Available = static () => Available };
+        int found = search.Find(Batch, 1, Length, size => torch.ones(size * row, torch.ScalarType.Int8));
+        // Sizes are powers of two.
+        double fits = 0.8 * Available / row;
+        Assert.IsLessThanOrEqualTo(1.1 * fits, found, "it would not fit");
+        Assert.IsGreaterThan(fits / 2.4, found, "half of it would be left");
+    }
+
+    [TestMethod]
     public void The_search_leaves_weights_gradients_and_the_random_generator_as_they_were_and_takes_a_small_batch_whole()
     {
         using var fixture = new TrainingFixture();
@@ -41,7 +76,7 @@ public sealed class MicroBatchSearchTests
         using (torch.NewDisposeScope())
         {
             byte[] random = [.. torch.get_rng_state().data<byte>()];
-            IReadOnlyList<int> found = MicroBatchSearch.Find(network, options, fixture.Log.Add);
+            IReadOnlyList<int> found = StageMicroBatches.Find(network, options, new(TrainingFixture.Config, GptPrecision.Float32, GptDevice.Cpu) { Averaged = true }, fixture.Log.Add);
             CollectionAssert.AreEqual((int[])[6, 4], found.ToArray());
             CollectionAssert.AreEqual(random, torch.get_rng_state().data<byte>().ToArray());
         }
@@ -59,7 +94,7 @@ public sealed class MicroBatchSearchTests
         var config = new GptConfig { VocabularySize = 24, ContextLength = 1 << 20, EmbeddingSize = 32, LayerCount = 2, HeadCount = 2, AttentionDropout = 0.1f };
         // Attention's probabilities of one row, which dropout needs: 2 heads × 2^20 × 2^20 × 4 bytes = 8 TiB a layer.
         using GptNetwork network = new(config, GptDevice.Cpu, TrainingFixture.Seed);
-        var error = Assert.ThrowsExactly<TrainingOutOfMemoryException>(() => MicroBatchSearch.Find(network, fixture.Options with { Model = config, MicroBatchSize = MicroBatchSize.Auto }, fixture.Log.Add));
+        var error = Assert.ThrowsExactly<TrainingOutOfMemoryException>(() => StageMicroBatches.Find(network, fixture.Options with { Model = config, MicroBatchSize = MicroBatchSize.Auto }, new(config, GptPrecision.Float32, GptDevice.Cpu), fixture.Log.Add));
         Assert.AreEqual(1, error.MicroBatchSize);
         Assert.AreEqual(1 << 20, error.SequenceLength);
         Assert.IsGreaterThan(2L << 43, error.ActivationBytes);

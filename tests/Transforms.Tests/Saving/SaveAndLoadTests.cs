@@ -170,6 +170,16 @@ public sealed class SaveAndLoadTests
     }
 
     [TestMethod]
+    public void A_classifier_whose_engine_writes_no_package_is_refused_and_leaves_nothing_behind()
+    {
+        using var folder = new TemporaryFolder();
+        using var classifier = new GptClassifier(new OtherClassifier(), TestModels.Letters);
+        Assert.AreEqual(typeof(OtherClassifier), Assert.ThrowsExactly<OnnxExportUnavailableException>(() => classifier.ExportOnnx(folder["package"])).Engine);
+        Assert.IsFalse(Directory.Exists(folder["package"]));
+        Assert.AreEqual(1, classifier.Classify("abc").Scores.Count(static score => score > 0.5f));
+    }
+
+    [TestMethod]
     public void A_gpu_that_is_not_there_is_an_error_or_the_cpu()
     {
         using var saved = new SavedPipeline();
@@ -221,6 +231,25 @@ public sealed class SaveAndLoadTests
         public ICausalDecoder BeginDecoding(int rowCount, int capacity) => inner.BeginDecoding(rowCount, capacity);
 
         public void WriteOnnxPackage(string folder) => OnnxExporter.Write(new FormulaWeights(Config), folder);
+
+        public void Dispose()
+        {
+        }
+    }
+
+    /// <summary>A classifier of another kind, which always finds the first class and writes no package.</summary>
+    private sealed class OtherClassifier : ITextClassifierModel
+    {
+        public GptConfig Config { get; } = new() { VocabularySize = TestModels.Letters.VocabularySize, ContextLength = 16, EmbeddingSize = 4, LayerCount = 1, HeadCount = 1 };
+
+        public ClassifierHead Head { get; } = new() { Task = SupervisedTask.TextClassification, Labels = ["red", "green"] };
+
+        public GptDevice Device => GptDevice.Cpu;
+
+        public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs)
+        {
+            for (int i = 0; i < outputs.Length; i++) outputs[i] = i % 2 == 0 ? 5 : 0;
+        }
 
         public void Dispose()
         {

@@ -1,0 +1,100 @@
+using System.Text.Json;
+
+namespace MLNet.Gpt;
+
+/// <summary>What lies beside a model's weights and tokenizer and travels with the model: its settings for generation and its chat template.</summary>
+/// <remarks>
+/// Immutable; may be shared between threads. What was read from a folder is written again byte for byte, also what this library does not use.
+/// A chat template that can't be used hinders conversations alone: it is a <see cref="ChatTemplateProblem"/>, and not an exception of <see cref="Load"/>.
+/// </remarks>
+public sealed class ModelCompanions
+{
+    private readonly IReadOnlyDictionary<string, byte[]> _files;
+
+    private ModelCompanions(GenerationOptions generation, ChatTemplate? template, ChatTemplateException? problem, IReadOnlyDictionary<string, byte[]> files) =>
+        (Generation, ChatTemplate, ChatTemplateProblem, _files) = (generation, template, problem, files);
+
+    /// <summary>No settings and no template.</summary>
+    public static ModelCompanions None { get; } = new(new GenerationOptions(), null, null, new Dictionary<string, byte[]>());
+
+    /// <summary>
+    /// The settings for calls that give none: those of generation_config.json as transformers reads them (do_sample missing or false is greedy; top_k is 50 where it samples and does
+    /// not say), and <see cref="GenerationOptions"/>'s own where there is no such file. <see cref="GenerationOptions.StopTokenIds"/> are the model's end tokens: eos_token_id of that file,
+    /// else of config.json, without the tokenizer's own end-of-text token, which ends a sequence anyway.
+    /// </summary>
+    public GenerationOptions Generation { get; }
+
+    /// <summary>How conversations are written for the model; null where there is no template, or none that can be used.</summary>
+    public ChatTemplate? ChatTemplate { get; }
+
+    /// <summary>Why the template that lies beside the model can't be used, with its file; null where it can, or where there is none.</summary>
+    public ChatTemplateException? ChatTemplateProblem { get; }
+
+    /// <summary>Reads a checkpoint folder or an ONNX package.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="tokenizer">The model's tokenizer. End tokens that it lacks are left out: they are never sampled.</param>
+    /// <exception cref="CorruptFileException">generation_config.json or config.json is not what its format says.</exception>
+    public static ModelCompanions Load(string folder, GptTokenizer tokenizer)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ArgumentNullException.ThrowIfNull(tokenizer);
+
+        // 1. The settings for generation.
+        var files = new Dictionary<string, byte[]>(StringComparer.Ordinal);
+        string generationPath = Path.Combine(folder, CheckpointNames.GenerationConfig), configPath = Path.Combine(folder, CheckpointNames.Config);
+        var generation = new GenerationOptions();
+        if (File.Exists(generationPath))
+        {
+            using CheckpointJson json = CheckpointJson.Read(generationPath);
+            generation = CheckpointGeneration.Read(json, out _);
+            files.Add(CheckpointNames.GenerationConfig, File.ReadAllBytes(generationPath));
+        }
+
+        if (generation.StopTokenIds.Count == 0 && File.Exists(configPath))
+        {
+            using CheckpointJson json = CheckpointJson.Read(configPath);
+            generation = generation with { StopTokenIds = CheckpointGeneration.ReadFromModelConfig(json).StopTokenIds };
+        }
+
+        generation = generation with { StopTokenIds = [.. generation.StopTokenIds.Where(id => id < tokenizer.VocabularySize && id != tokenizer.EndOfTextId).Distinct()] };
+
+        // 2. The chat template. Whatever is wrong with it, the model itself is whole.
+        ChatTemplate? template = null;
+        ChatTemplateException? problem = null;
+        string templatePath = Path.Combine(folder, ChatTemplate.FileName);
+        try
+        {
+            template = ChatTemplate.Load(folder);
+            template?.Validate(tokenizer);
+        }
+        catch (GptException exception)
+        {
+            template = null;
+            problem = exception is ChatTemplateException { Path: not null } named ? named
+                : new ChatTemplateException(templatePath, $"The chat template in {templatePath} can't be used: {exception.Message}", $"Fine-tune the model on conversations, or write a template of this library there with {nameof(ChatTemplate)}.{nameof(ChatTemplate.Save)}.", exception);
+            files.Add(ChatTemplate.FileName, File.ReadAllBytes(templatePath));
+            string jinja = Path.Combine(folder, ChatTemplate.JinjaFileName);
+            if (File.Exists(jinja)) files.Add(ChatTemplate.JinjaFileName, File.ReadAllBytes(jinja));
+        }
+
+        return new(generation, template, problem, files);
+    }
+
+    /// <summary>The same with a chat template of another origin.</summary>
+    /// <param name="template">The template; null leaves all as it is.</param>
+    public ModelCompanions With(ChatTemplate? template) => template is null ? this
+        : new(Generation, template, null, _files.Where(static file => file.Key is not (ChatTemplate.FileName or ChatTemplate.JinjaFileName)).ToDictionary(StringComparer.Ordinal));
+
+    /// <summary>Writes the files into an existing folder. End tokens that came from config.json are written as a generation_config.json with the library's own way to decode, which held without that file.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    public void Save(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (!_files.ContainsKey(CheckpointNames.GenerationConfig) && Generation.StopTokenIds.Count > 0)
+            AtomicFile.Write(Path.Combine(folder, CheckpointNames.GenerationConfig), stream => CheckpointGeneration.Write(stream, Generation, endOfTextId: null));
+        foreach ((string name, byte[] content) in _files) AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(content));
+        ChatTemplate?.Save(folder);
+    }
+}

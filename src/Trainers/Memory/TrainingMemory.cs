@@ -1,0 +1,41 @@
+namespace MLNet.Gpt;
+
+/// <summary>What the memory of a training run depends on, beside the rows that it computes at once.</summary>
+/// <param name="Config">The network's shape, with the dropout of the training.</param>
+/// <param name="Precision">Float32 or BFloat16.</param>
+/// <param name="Device">Where it trains.</param>
+internal sealed record TrainingMemory(GptConfig Config, GptPrecision Precision, GptDevice Device)
+{
+    /// <summary>Whether what is trained is averaged.</summary>
+    public bool Averaged { get; init; }
+
+    /// <summary>Whether blocks are computed again in the backward pass.</summary>
+    public bool Checkpointed { get; init; }
+
+    /// <summary>Whether the network's own weights have no gradient.</summary>
+    public bool Frozen { get; init; }
+
+    /// <summary>The trained numbers beside the network's own: an adapter's, a head's.</summary>
+    public long OtherParameters { get; init; }
+
+    /// <summary>Bytes that the optimizer and the average will take: nothing of them is touched before the first update.</summary>
+    public long StateBytes => (Averaged ? 3 : 2) * 4 * ((Frozen ? 0 : Config.ParameterCount) + OtherParameters);
+
+    /// <summary>What a micro-batch needs.</summary>
+    /// <param name="rows">Its rows.</param>
+    /// <param name="length">The tokens of each.</param>
+    public MemoryEstimate Estimate(int rows, int length) => MemoryEstimate.Of(this, rows, length);
+
+    /// <summary>The error of a micro-batch that the memory is too small for.</summary>
+    /// <param name="rows">Its rows.</param>
+    /// <param name="length">The tokens of each.</param>
+    /// <param name="cause">What said so; null where an estimate did.</param>
+    /// <param name="available">The bytes that were there; null where they ran out.</param>
+    /// <param name="lastCheckpoint">The last good checkpoint, or null.</param>
+    public TrainingOutOfMemoryException TooSmall(int rows, int length, Exception? cause, long? available = null, string? lastCheckpoint = null)
+    {
+        long? requested = null;
+        if (cause is not null) OutOfMemory.Is(cause, out requested);
+        return new(Device, rows, length, Estimate(rows, length), requested, available, lastCheckpoint, cause);
+    }
+}

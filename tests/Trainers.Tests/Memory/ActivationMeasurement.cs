@@ -1,0 +1,46 @@
+using System.Globalization;
+using System.Text.Json;
+using static TorchSharp.torch;
+
+namespace MLNet.Gpt.Trainers.Tests.Memory;
+
+/// <summary>A process that makes a forward and a backward pass and tells by how much it grew.</summary>
+internal static class ActivationMeasurement
+{
+    public const string Command = "measure-activations";
+
+    private const int Rows = 8;
+
+    /// <summary>Measures in a process of its own.</summary>
+    /// <returns>By how many bytes it grew, and what was estimated.</returns>
+    public static (long Grown, long Estimated) Of(GptConfig config, GptPrecision precision, bool checkpointed)
+    {
+        string[] numbers = ChildProcess.Run(Command, JsonSerializer.Serialize(config), precision.ToString(), checkpointed.ToString()).Trim().Split(' ');
+        return (long.Parse(numbers[0], CultureInfo.InvariantCulture), long.Parse(numbers[1], CultureInfo.InvariantCulture));
+    }
+
+    public static int Run(string[] arguments)
+    {
+        GptConfig config = JsonSerializer.Deserialize<GptConfig>(arguments[0])!;
+        GptPrecision precision = Enum.Parse<GptPrecision>(arguments[1]);
+        bool checkpointed = bool.Parse(arguments[2]);
+        using GptNetwork network = new(config, GptDevice.Cpu, 1, precision) { Training = true, ActivationCheckpointing = checkpointed };
+        Pass(1, 8);   // libtorch's own buffers
+        if (!AvailableMemory.TryResetPeak()) return 3;
+        long before = Environment.WorkingSet;
+        Pass(Rows, config.ContextLength);
+        long grown = AvailableMemory.PeakBytes() - before;
+        long estimated = new TrainingMemory(config, precision, GptDevice.Cpu) { Checkpointed = checkpointed }.Estimate(Rows, config.ContextLength).ActivationBytes;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{grown} {estimated}"));
+        return 0;
+
+        void Pass(int rows, int length)
+        {
+            using var scope = NewDisposeScope();
+            Tensor ids = zeros(rows, length, ScalarType.Int64);
+            LanguageModelLoss.Backward(network, network.Hidden(ids), ids.view(-1), 1);
+            network.Parameters.CollectGradient();
+            network.Parameters.ZeroGradient();
+        }
+    }
+}

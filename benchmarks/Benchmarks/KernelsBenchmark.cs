@@ -18,7 +18,7 @@ internal static class KernelsBenchmark
         TorchRuntime.Initialize();
         var gains = new Dictionary<string, List<double>>();
         Console.WriteLine("causal attention of B × T × H heads of 64, forward and backward, ms   blocks     SDPA    SDPA / blocks");
-        foreach (ScalarType type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16])
+        foreach (ScalarType type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float32])
         {
             foreach ((long b, long t, long h) in Shapes)
             {

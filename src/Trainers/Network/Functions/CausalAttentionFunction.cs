@@ -4,9 +4,10 @@ using static TorchSharp.torch;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// Multi-head causal self-attention (Vaswani et al. 2017, equation 1) on a CPU, as matrix products over blocks of queries: a block reads the keys
-/// that its queries may see and no others. libtorch's fused attention is slower there, in bfloat16 several times
-/// (<c>benchmarks/run.sh kernels</c>); the price is that the probabilities are kept for the backward pass.
+/// Multi-head causal self-attention (Vaswani et al. 2017, equation 1) in bfloat16 on a CPU, as matrix products over blocks of queries: a block
+/// reads the keys that its queries may see and no others. libtorch's fused attention gains nothing from bfloat16 there and takes two to three
+/// times as long (<c>benchmarks/run.sh kernels</c>); in float32 it is the faster one. The price is that the probabilities are kept for the
+/// backward pass.
 /// </summary>
 /// <remarks>Symbols: B batch, T time, H heads, D head size, C = H·D channels, n queries of a block, m keys that they see.</remarks>
 internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<CausalAttentionFunction>
@@ -33,15 +34,18 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
         var shape = (Shape)vars[1];
         (long b, long t, long h, long d, _) = shape;
         Tensor qkv = projected.view(b, t, 3, h, d).permute(2, 0, 3, 1, 4).contiguous().view(3, b * h, t, d);        // (3, B·H, T, D)
-        Tensor q = qkv.select(0, 0), k = qkv.select(0, 1), v = qkv.select(0, 2);                                    // (B·H, T, D)
+        Tensor q = qkv.select(0, 0).mul_(shape.Scale), k = qkv.select(0, 1), v = qkv.select(0, 2);                  // (B·H, T, D), q/√D
         Tensor y = empty_like(q);
         var kept = vars[2] as Kept;
         kept?.Add(qkv);
         kept?.Add(y);
         foreach ((long start, long n, long first, long m) in shape.Blocks())
         {
-            Tensor scores = q.narrow(1, start, n).bmm(k.narrow(1, first, m).transpose(1, 2)).mul_(shape.Scale);     // (B·H, n, m)
-            Tensor p = scores.add_(shape.Mask(start, n, first, m, q.dtype)).softmax(-1);
+            Tensor scores = q.narrow(1, start, n).bmm(k.narrow(1, first, m).transpose(1, 2));                       // (B·H, n, m)
+            // Without a band the block's queries see all keys before the block.
+            long masked = shape.Band >= start + n ? n : m;
+            scores.narrow(2, m - masked, masked).add_(shape.Mask(start, n, start + n - masked, masked, q.dtype));
+            Tensor p = scores.softmax(-1);
             y.narrow(1, start, n).copy_(p.bmm(v.narrow(1, first, m)));
             kept?.Add(p);
         }
@@ -67,11 +71,12 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
             using var scope = NewDisposeScope();
             Tensor p = kept[block++], dyBlock = dy.narrow(1, start, n);                                             // (B·H, n, m), (B·H, n, D)
             dv.narrow(1, first, m).add_(p.transpose(1, 2).bmm(dyBlock));
-            Tensor ds = dyBlock.bmm(v.narrow(1, first, m).transpose(1, 2)).sub_(inner.narrow(1, start, n)).mul_(p).mul_(shape.Scale);
+            Tensor ds = dyBlock.bmm(v.narrow(1, first, m).transpose(1, 2)).sub_(inner.narrow(1, start, n)).mul_(p);
             dq.narrow(1, start, n).copy_(ds.bmm(k.narrow(1, first, m)));
             dk.narrow(1, first, m).add_(ds.transpose(1, 2).bmm(q.narrow(1, start, n)));
         }
 
+        dq.mul_(shape.Scale);
         return [dqkv.view(3, b, h, t, d).permute(1, 3, 0, 2, 4).reshape(b * t, 3 * h * d)];                         // (B·T, 3C)
     });
 

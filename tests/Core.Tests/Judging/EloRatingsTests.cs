@@ -6,11 +6,11 @@ public sealed class EloRatingsTests
     [TestMethod]
     public void Two_comparisons_move_ratings_as_worked_out_by_hand()
     {
-        // K = 32: a beats b from equal ratings, ±16. Then b beats a: E_b = 1/(1 + 10^(32/400)) = 0.45392186, b gains 32·0.54607814 = 17.474501.
+        // K = 32: a beats b from equal ratings, ±16. Then b beats a: E_b = 1/(1 + 10^(32/400)) = 0.45407806, b gains 32·0.54592194 = 17.469502.
         EloRatings ratings = EloRatings.Of([new("a", "b", 1), new("b", "a", 1)], new() { K = 32, BootstrapRounds = 0 });
-        Assert.AreEqual(1001.4745, ratings.Players[0].Rating, 1e-3);
+        Assert.AreEqual(1001.4695, ratings.Players[0].Rating, 1e-3);
         Assert.AreEqual("b", ratings.Players[0].Player);
-        Assert.AreEqual(998.5255, ratings.Players[1].Rating, 1e-3);
+        Assert.AreEqual(998.5305, ratings.Players[1].Rating, 1e-3);
         Assert.IsTrue(double.IsNaN(ratings.Players[0].Lower));
     }
 

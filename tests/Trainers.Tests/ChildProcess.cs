@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using MLNet.Gpt.Trainers.Tests.Memory;
+using MLNet.Gpt.Trainers.Tests.Runs;
 
 namespace MLNet.Gpt.Trainers.Tests;
 
@@ -10,6 +11,7 @@ internal static class ChildProcess
     public static int Main(string[] arguments) => arguments switch
     {
         [ActivationMeasurement.Command, .. string[] rest] => ActivationMeasurement.Run(rest),
+        [KilledRun.Command, string kind, string folder] => KilledRun.Train(kind, folder),
         _ => 2,
     };
 

@@ -78,7 +78,6 @@ public sealed class SupervisedFineTuningTests
         CollectionAssert.Contains(rank.Differences.ToArray(), "Lora");
         var data = Assert.ThrowsExactly<ResumeMismatchException>(() => Trainer(Options with { Run = Options.Run with { Folder = run, Resume = true } }).Fit(Pairs(20)));
         CollectionAssert.Contains(data.Differences.ToArray(), "Training examples");
-        Assert.ThrowsExactly<CorruptFileException>(() => Fit(Options with { Run = Options.Run with { Folder = Path.Combine(_folder, "none"), Resume = true } }));
     }
 
     [TestMethod]
@@ -104,9 +103,9 @@ public sealed class SupervisedFineTuningTests
         // 2 layers of 4·(32 + 96) + 4·(32 + 32) + 4·(32 + 128) + 4·(128 + 32).
         Assert.AreEqual(2 * 4 * (128 + 64 + 160 + 160), fitted.Training.TrainedParameters);
         Assert.IsLessThan(fitted.Training.History[0].Loss, fitted.Training.TrainingLoss);
-        using GptModel again = Base.WithAdapter(Path.Combine(run, "checkpoints", "last"));
+        using GptModel again = Base.WithAdapter(fitted.Training.LastCheckpoint!);
         CollectionAssert.AreEqual(Weights(fitted.Model), Weights(again));
-        foreach (string file in (string[])["metrics.jsonl", "loss.svg", "checkpoints/last/adapter_config.json", "checkpoints/best/adapter_model.safetensors"])
+        foreach (string file in (string[])["metrics.jsonl", "loss.svg", "checkpoints/step-00000012/adapter_config.json", "checkpoints/best/adapter_model.safetensors"])
             Assert.IsTrue(File.Exists(Path.Combine(run, file)), file);
     }
 
@@ -162,10 +161,8 @@ public sealed class SupervisedFineTuningTests
     public void Options_that_do_not_fit_together_are_refused()
     {
         Refused(Options with { Pretrained = null }, "Pretrained");
-        Refused(Options with { Pretrained = "x" }, "Pretrained");
         Refused(Options with { Epochs = 0 }, "Epochs");
         Refused(Options with { BatchSize = 0 }, "BatchSize");
-        Refused(Options with { MicroBatchSize = 0 }, "MicroBatchSize");
         Refused(Options with { ResidualDropout = 1 }, "ResidualDropout");
         Refused(Options with { Evaluation = Options.Evaluation with { ValidationFraction = 1 } }, "ValidationFraction");
         Refused(Options with { Evaluation = Options.Evaluation with { Interval = 0, EarlyStoppingPatience = 1 } }, "Interval");

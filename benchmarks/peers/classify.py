@@ -116,10 +116,7 @@ class Block(nn.Module):
     def forward(self, x):
         b, t, c = x.shape
         q, k, v = (part.view(b, t, self.heads, c // self.heads).transpose(1, 2) for part in self.c_attn(self.ln_1(x)).split(c, 2))
-        if hasattr(functional, "scaled_dot_product_attention"):
-            y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        else:
-            y = functional._scaled_dot_product_attention(q, k, v, None, 0.0, False, True)[0]   # PyTorch 1.13's
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.c_proj(y.transpose(1, 2).reshape(b, t, c))
         return x + self.c_out(functional.gelu(self.c_fc(self.ln_2(x)), approximate="tanh"))
 

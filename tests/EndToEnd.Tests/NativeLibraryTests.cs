@@ -1,5 +1,3 @@
-using System.Reflection;
-
 namespace MLNet.Gpt.EndToEnd.Tests;
 
 /// <summary>What an app is told that TorchSharp's native library can't be loaded in: the quick start, with other native files beside it.</summary>
@@ -9,9 +7,7 @@ public sealed class NativeLibraryTests
     private const string TorchSharpLibrary = "libLibTorchSharp.so";
 
     /// <summary>As it is in the package, not mended.</summary>
-    private static string OriginalLibrary => Path.Combine(
-        typeof(NativeLibraryTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(static data => data.Key == "TorchSharpPackage").Value!,
-        "runtimes", "linux-x64", "native", TorchSharpLibrary);
+    private static string OriginalLibrary => Path.Combine(BuildFacts.Of("TorchSharpPackage"), "runtimes", "linux-x64", "native", TorchSharpLibrary);
 
     [TestMethod]
     [OSCondition(OperatingSystems.Linux)]

@@ -86,7 +86,6 @@ internal static class Gpt2GpuBenchmark
             BatchSize = batch,
             MicroBatchSize = micro,
             Optimizer = new AdamWOptions { LearningRate = 6e-4, WarmupSteps = steps / 3, Beta2 = 0.95 },
-            PeakFlops = 0,
             Evaluation = new() { ValidationFraction = 0, Interval = 0, ReturnBest = false },
             Run = new()
             {
@@ -94,6 +93,7 @@ internal static class Gpt2GpuBenchmark
                 AllowTf32 = device.IsCuda,
                 LogInterval = Math.Max(1, steps / 6),   // each report waits for the device, as the peer's timing does
                 Device = device,
+                PeakFlops = 0,
                 Progress = p =>
                 {
                     speeds.Add(p.TokensPerSecond);

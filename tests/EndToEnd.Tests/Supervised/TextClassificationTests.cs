@@ -9,7 +9,7 @@ public sealed class TextClassificationTests
 {
     private static readonly MLContext Ml = new(seed: 1);
     private static readonly TemporaryFolder Folder = new();
-    private static readonly List<SupervisedTaskProgress> Reports = [];
+    private static readonly List<TrainingProgress> Reports = [];
     private static GptTokenizer tokenizer = null!;
     private static SupervisedTaskOptions options = null!;
     private static IDataView training = null!, test = null!;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using MLNet.Gpt.Trainers.Tests.Losses;
 using MLNet.Gpt.Trainers.Tests.Memory;
 using MLNet.Gpt.Trainers.Tests.Runs;
 
@@ -11,6 +12,7 @@ internal static class ChildProcess
     public static int Main(string[] arguments) => arguments switch
     {
         [ActivationMeasurement.Command, .. string[] rest] => ActivationMeasurement.Run(rest),
+        [LogitsMeasurement.Command, string chunked] => LogitsMeasurement.Run(bool.Parse(chunked)),
         [KilledRun.Command, string kind, string folder] => KilledRun.Train(kind, folder),
         _ => 2,
     };

@@ -82,7 +82,7 @@ internal sealed class SupervisedFineTuningLoop(
             using UpdateStep<SupervisedExample[]>.MicroBatch part = updates.Part(batch.RowCount, batch.Length);
             (Tensor hidden, Tensor next) = batch.Run(_network);                                            // (n, C), (n)
             part.Done(StepPart.Forward);
-            loss.add_(LanguageModelLoss.Backward(_network, hidden, next, 1.0 / targets));
+            loss.add_(LanguageModelPass.Backward(_network, hidden, next, 1.0 / targets));
         }
 
         run.State = run.State with { Tokens = run.State.Tokens + targets };
@@ -141,7 +141,7 @@ internal sealed class SupervisedFineTuningLoop(
                     using var scope = NewDisposeScope();
                     run.Computes(batch.RowCount, batch.Length);
                     (Tensor hidden, Tensor next) = batch.Run(_network);                                    // (n, C), (n)
-                    sum += LanguageModelLoss.Sum(_network, hidden, next).item<float>();   // sync: reads the loss
+                    sum += LanguageModelPass.Sum(_network, hidden, next).item<float>();   // sync: reads the loss
                     targets += batch.TargetCount;
                 }
             }

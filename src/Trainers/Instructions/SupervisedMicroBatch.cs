@@ -24,7 +24,7 @@ internal static class SupervisedMicroBatch
             foreach (SupervisedBatch batch in SupervisedBatch.Of([.. Enumerable.Repeat(0, rows).SelectMany(_ => Row())], options.Packing ? length : null, rowsAtOnce: null))
             {
                 (Tensor hidden, Tensor next) = batch.Run(network);                                         // (n, C), (n)
-                LanguageModelLoss.Backward(network, hidden, next, 1.0 / batch.TargetCount);
+                LanguageModelPass.Backward(network, hidden, next, 1.0 / batch.TargetCount);
             }
         });
 

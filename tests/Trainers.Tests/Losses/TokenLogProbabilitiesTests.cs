@@ -103,7 +103,7 @@ public sealed class TokenLogProbabilitiesTests
         using var scope = NewDisposeScope();
         using var network = new GptNetwork(config, GptDevice.Cpu, seed: 5);
         Tensor ids = randint(0, 19, [3, 8], ScalarType.Int64), targets = ids.view(-1).roll(-1, 0);
-        float loss = LanguageModelLoss.Backward(network, network.Hidden(ids), targets, 0.5).item<float>();
+        float loss = LanguageModelPass.Backward(network, network.Hidden(ids), targets, 0.5).item<float>();
         float[] expected = network.Parameters.GradientSum.data<float>().ToArray();
         network.Parameters.ZeroGradient();
         Tensor sum = TokenLogProbabilities.Of(network.Hidden(ids), network.TokenEmbedding, targets).sum();

@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using TorchSharp;
 
 namespace MLNet.Gpt.Trainers.Tests.Runs;
 
@@ -31,8 +32,23 @@ internal static class EveryTrainer
         PeakFlops = 0,
     };
 
-    /// <summary>Trains.</summary>
+    /// <summary>Trains, on one thread: on tensors so small two wait for each other, for long where other processes want the cores.</summary>
     public static Outcome Fit(string kind, RunOptions run, MicroBatchSize? microBatch = null, double rate = 1e-3)
+    {
+        TorchRuntime.Open(GptDevice.Cpu);
+        int threads = torch.get_num_threads();
+        torch.set_num_threads(1);
+        try
+        {
+            return FitOf(kind, run, microBatch, rate);
+        }
+        finally
+        {
+            torch.set_num_threads(threads);
+        }
+    }
+
+    private static Outcome FitOf(string kind, RunOptions run, MicroBatchSize? microBatch, double rate)
     {
         var ml = new MLContext();
         IDataView rows = ml.Data.LoadFromEnumerable(Rows());

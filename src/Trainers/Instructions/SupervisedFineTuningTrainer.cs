@@ -41,7 +41,8 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// <returns>The trained model, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">A column is missing or does not hold text.</exception>
     /// <exception cref="TrainingExampleException">A completion is empty, a conversation is broken, an example is too long, or there is none.</exception>
-    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
+    /// <exception cref="TokenOutOfRangeException">A stop token of <see cref="SupervisedFineTuningOptions.Generation"/> is none of the tokenizer's.</exception>
+    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template, or the pretrained model's template is another program's and <see cref="SupervisedFineTuningOptions.ChatTemplate"/> names none.</exception>
     /// <exception cref="CheckpointNotFoundException">The pretrained model's folder or a file of it is missing.</exception>
     /// <exception cref="CorruptFileException">A file of the pretrained model, or of the run to resume, is not what its format says.</exception>
     /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
@@ -73,18 +74,22 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         using GptCheckpoint? checkpoint = _options.PretrainedFolder is null ? null : GptCheckpoint.Open(_options.PretrainedFolder);
         GptTokenizer tokenizer = _options.Pretrained?.Tokenizer ?? checkpoint!.Tokenizer
             ?? throw new CorruptFileException(checkpoint!.Folder, "it has no tokenizer.", "Put tokenizer.json, or vocab.json and merges.txt, beside the weights.");
+        if (_options.Generation.StopTokenIds.FirstOrDefault(id => id >= tokenizer.VocabularySize, -1) is >= 0 and int unknown)
+            throw new TokenOutOfRangeException(unknown, tokenizer.VocabularySize, "Generation.StopTokenIds");
         IGptWeights pretrained = checkpoint is not null ? checkpoint : ((TorchCausalModel)_options.Pretrained!.Engine).Network;
+        ModelCompanions companions = _options.Pretrained?.Companions ?? ModelCompanions.Load(checkpoint!.Folder, tokenizer);
         ChatTemplate? template = _completionColumnName is not null ? null
-            : _options.ChatTemplate ?? _options.Pretrained?.ChatTemplate ?? checkpoint?.ChatTemplate ?? ChatTemplate.Default;
+            : _options.ChatTemplate ?? companions.ChatTemplate ?? (companions.ChatTemplateProblem is { } problem ? throw problem : ChatTemplate.Default);
+        companions = companions.With(template);
 
         // 2. Rows → examples.
-        var reader = new SupervisedExamples(tokenizer, pretrained.Config.ContextLength, _options);
+        var reader = new SupervisedExamples(tokenizer, pretrained.Config.ContextLength, companions, _options);
         List<SupervisedExample> training = Read(reader, trainSet, template);
         List<SupervisedExample> validation = validationSet is null ? HoldOut(training, seed) : Read(reader, validationSet, template);
 
         // 3. A copy of the model to train.
         using FineTuningNetwork trained = FineTuningNetwork.Create(
-            pretrained, _options.ResidualDropout is { } dropout ? pretrained.Config with { ResidualDropout = dropout } : pretrained.Config, device, precision, _options.Lora, seed);
+            pretrained, _options.ResidualDropout is { } dropout ? pretrained.Config with { ResidualDropout = dropout } : pretrained.Config, device, precision, _options.Lora, seed, companions);
         FineTuningFolder? folder = _options.RunFolder is null ? null
             : new(_options.RunFolder, tokenizer, template, checkpoint?.Folder, seed, FineTuningFingerprint.Of(_options, pretrained, training, tokenizer, precision, device, seed));
         var loop = new SupervisedFineTuningLoop(trained, training, validation, _options, seed, folder, Log);
@@ -95,7 +100,6 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         (FineTuningState state, IReadOnlyList<TrainingProgress> history, bool stoppedEarly, bool cancelled) = loop.Run();
         var result = new FineTuningResult(history, state.Step, training.Count, validation.Count, reader.TruncatedCount, reader.LeftOutCount, parameters,
             history.Count > 0 ? history[^1].Loss : double.NaN, state.ValidationLoss, state.BestValidationLoss, state.BestStep, stoppedEarly, cancelled, state.SkippedUpdates);
-        ModelCompanions companions = (_options.Pretrained?.Companions ?? ModelCompanions.Load(checkpoint!.Folder, tokenizer)).With(template);
         var model = new GptModel(new TorchCausalModel(trained.ToNetwork(pretrained)), tokenizer, companions);
         return new(Generator(model, template), model, result);
     }
@@ -138,5 +142,8 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// turn, which the model's chat template names.
     /// </summary>
     private GenerateTextTransformer Generator(GptModel model, ChatTemplate? template) => new(
-        _outputColumnName, _inputColumnName, model, _options.Generation with { PromptForm = template is null ? PromptForm.Text : PromptForm.Conversation });
+        _outputColumnName, _inputColumnName, model, _options.Generation with { PromptForm = template is null ? PromptForm.Text : PromptForm.Conversation })
+    {
+        Environment = _context,
+    };
 }

@@ -61,7 +61,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         GptDevice device = TrainingDevice.Resolve(_options.Device, _context, Log);
         GptPrecision precision = PrecisionPolicy.Resolve(_options.Precision, device);
         using Tf32Scope tf32 = Tf32Scope.Enter(_options.AllowTf32, device);
-        using RunSpace space = RunSpace.Prepare(_options.RunFolder, _options.Resume);
+        using RunSpace space = RunSpace.Prepare(_options.RunFolder, _options.Resume, _context);
         string? last = _options.Resume ? RunCheckpoints.FindLast(_options.RunFolder!, Log) : null;
         if (_options.Resume && last is null) Log($"The run in '{_options.RunFolder}' has no checkpoint to continue from; it begins anew.");
         TrainingCheckpoint? resumed = last is null ? null : TrainingCheckpoint.Open(last);

@@ -91,7 +91,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
         {
             folder?.Write(model, run.Evaluation, values?.Values ?? head.Labels);
             LabelValues? shown = values ?? (_columns.Task == SupervisedTask.MultipleChoice ? LabelValues.OfText(_columns.Texts.Skip(1)) : null);
-            return new(new ClassifyTextTransformer(_columns.Score, _columns.Texts, shown, model, _options.Scoring),
+            return new(new ClassifyTextTransformer(_columns.Score, _columns.Texts, shown, model, _options.Scoring) { Environment = _context },
                 new(run.History, run.Steps, run.Evaluation is { } e && double.IsFinite(e.Loss) ? e.Loss : null, run.Evaluation?.Accuracy, run.BestStep, run.StoppedEarly, run.Cancelled, run.Skipped,
                     all.Report, validationSet is null ? null : validation?.Report, trainedCount, total));
         }

@@ -246,7 +246,7 @@ public sealed class SaveAndLoadTests
 
         public GptDevice Device => GptDevice.Cpu;
 
-        public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs)
+        public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs, CancellationToken cancellationToken = default)
         {
             for (int i = 0; i < outputs.Length; i++) outputs[i] = i % 2 == 0 ? 5 : 0;
         }

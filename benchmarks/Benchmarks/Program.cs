@@ -9,6 +9,7 @@ switch (args.FirstOrDefault())
     case "pretrain-10m": return PretrainBenchmark.Run("pretrain-10m", PretrainSetting.TenMillion, options);
     case "pretrain-85m": return PretrainBenchmark.Run("pretrain-85m", PretrainSetting.EightyFiveMillion, options);
     case "scaling": return ScalingBenchmark.Run(options);
+    case "kernels": return KernelsBenchmark.Run(options);
     case "memory": return MemoryBenchmark.Run(options);
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);

@@ -282,6 +282,9 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         Tensor projected = p.AttentionIn.Of(x, Training);                                                  // (B·T, 3C)
         int? band = Config.BandWidthOfLayer(index);
         double dropout = Training ? Config.AttentionDropout : 0;
+        if (cache is null && mask is null && dropout == 0 && x.device_type == DeviceType.CPU && WorkingType == ScalarType.BFloat16)
+            return CausalAttentionFunction.Of(projected, b, t, h, band);
+
         Tensor[] qkv = projected.view(b, t, 3 * h * d).chunk(3, -1);                                       // 3 of (B, T, C)
         Tensor q = qkv[0].view(b, t, h, d).transpose(1, 2);                                                // (B, H, T, D)
         Tensor k = qkv[1].view(b, t, h, d).transpose(1, 2);

@@ -8,12 +8,14 @@ namespace MLNet.Gpt;
 /// applies to the range of the tensors of two or more dimensions.
 /// </summary>
 /// <remarks>
-/// A dozen operations on whole buffers, whatever the device.
+/// One pass over the buffers by libtorch's fused kernel, whatever the device.
 /// </remarks>
-internal sealed partial class AdamW : IDisposable
+internal sealed class AdamW : IDisposable
 {
     private readonly FlatParameters _parameters;
     private readonly AdamWOptions _options;
+    private readonly Tensor _updates;   // float32 scalar: t as the device knows it, which counts the updates that were made
+    private int _confirmedStepCount;
 
     public AdamW(FlatParameters parameters, AdamWOptions options)
     {
@@ -22,6 +24,7 @@ internal sealed partial class AdamW : IDisposable
         using var noGradient = no_grad();
         FirstMoment = zeros_like(_parameters.Master).DetachFromDisposeScope();
         SecondMoment = zeros_like(_parameters.Master).DetachFromDisposeScope();
+        _updates = zeros([], ScalarType.Float32, _parameters.Master.device).DetachFromDisposeScope();
     }
 
     /// <summary>(N) float32: m, the running mean of the gradient.</summary>
@@ -41,22 +44,58 @@ internal sealed partial class AdamW : IDisposable
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         StepCount++;
-        double correction1 = 1 - Math.Pow(_options.Beta1, StepCount), correction2 = 1 - Math.Pow(_options.Beta2, StepCount);
-        double keep = 1 - (learningRate * _options.WeightDecay);
-        Tensor p = _parameters.Master, g = _parameters.GradientSum, m = FirstMoment, v = SecondMoment;
-        if (_options.GradientClipNorm > 0) g.mul_(gradientNorm.add(1e-6f).reciprocal().mul_(_options.GradientClipNorm).clamp_max_(1));   // stays on the device
-        if (keep != 1) p.narrow(0, 0, _parameters.DecayCount).mul_(keep);
-        m.mul_(_options.Beta1).add_(g, 1 - _options.Beta1);
-        v.mul_(_options.Beta2).addcmul_(g, g, 1 - _options.Beta2);
-        p.addcdiv_(m, v.sqrt().mul_(1 / Math.Sqrt(correction2)).add_(_options.Epsilon), -learningRate / correction1);
+        _updates.fill_(StepCount);
+        Update(learningRate, gradientNorm, skip: zeros([], ScalarType.Float32, _parameters.Master.device));
+    }
 
-        _parameters.RefreshWorkingCopy();
+    /// <summary>
+    /// As <see cref="Step"/>, but it is the device that decides whether the update is made: where the loss or the gradient is not finite,
+    /// weights, moments and t stay as they are. Nothing is read back; <see cref="Confirm"/> tells the count later.
+    /// </summary>
+    /// <param name="learningRate">The rate of this step.</param>
+    /// <param name="gradientNorm">As for <see cref="Step"/>.</param>
+    /// <param name="loss">The loss of the batch, a scalar tensor on the same device.</param>
+    public void StepIfFinite(double learningRate, Tensor gradientNorm, Tensor loss)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        if (_confirmedStepCount != StepCount)
+        {
+            _updates.fill_(StepCount);
+            _confirmedStepCount = StepCount;
+        }
+
+        Tensor made = gradientNorm.isfinite().logical_and(loss.isfinite()).to(ScalarType.Float32);
+        _updates.add_(made);
+        Update(learningRate, gradientNorm, skip: ones_like(made).sub_(made));
+    }
+
+    /// <summary>Tells how many of the last calls of <see cref="StepIfFinite"/> made their update, once that has been read.</summary>
+    public void Confirm(int updatesMade)
+    {
+        StepCount += updatesMade;
+        _confirmedStepCount = StepCount;
     }
 
     public void Dispose()
     {
         FirstMoment.Dispose();
         SecondMoment.Dispose();
-        _deviceStepCount?.Dispose();
+        _updates.Dispose();
+    }
+
+    /// <summary>The update of both ranges, the one that decays and the rest; <paramref name="skip"/> is 1 where none is to be made.</summary>
+    private void Update(double learningRate, Tensor gradientNorm, Tensor skip)
+    {
+        Tensor scale = _options.GradientClipNorm > 0
+            ? gradientNorm.add(1e-6f).mul_(1 / _options.GradientClipNorm).clamp_min_(1)                       // stays on the device
+            : ones([], ScalarType.Float32, _parameters.Master.device);
+        Range(0, _parameters.DecayCount, _options.WeightDecay);
+        Range(_parameters.DecayCount, _parameters.Master.size(0) - _parameters.DecayCount, 0);
+        _parameters.RefreshWorkingCopy();
+
+        void Range(long start, long length, double decay) => FusedAdamW.Step(
+            _parameters.Master.narrow(0, start, length), _parameters.GradientSum.narrow(0, start, length), FirstMoment.narrow(0, start, length), SecondMoment.narrow(0, start, length),
+            _updates, learningRate, _options, decay, scale, skip);
     }
 }

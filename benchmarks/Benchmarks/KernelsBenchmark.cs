@@ -1,0 +1,98 @@
+using System.Diagnostics;
+using System.Globalization;
+using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace MLNet.Gpt.Benchmarks;
+
+/// <summary>What this library composes itself beside libtorch's own operation, forward and backward: each must earn its place.</summary>
+internal static class KernelsBenchmark
+{
+    private static readonly (long B, long T, long H)[] Shapes = [(12, 64, 4), (8, 128, 4), (8, 256, 6), (2, 512, 12), (1, 2_048, 6)];
+
+    public static int Run(BenchmarkArguments arguments)
+    {
+        int rounds = arguments.Int("--rounds", 15);
+        arguments.RefuseOthers();
+        TorchRuntime.Initialize();
+        var gains = new Dictionary<string, List<double>>();
+        Console.WriteLine("causal attention of B × T × H heads of 64, forward and backward, ms   blocks     SDPA    SDPA / blocks");
+        foreach (ScalarType type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float32])
+        {
+            foreach ((long b, long t, long h) in Shapes)
+            {
+                using var scope = NewDisposeScope();
+                Tensor qkv = randn(b * t, 3 * h * 64).to(type).requires_grad_(), gradient = randn(b * t, h * 64).to(type);
+                (double blocks, double fused) = Alternate(rounds,
+                    () => Both(qkv, gradient, x => CausalAttentionFunction.Of(x, b, t, h, null)), () => Both(qkv, gradient, x => Fused(x, b, t, h)));
+                Row("attention", type, $"{b} × {t} × {h}", blocks, fused);
+            }
+        }
+
+        Console.WriteLine("\nAdamW of n weights, an update, ms                                      fused     operations    operations / fused");
+        foreach (long n in (long[])[800_000, 10_650_000, 85_000_000])
+        {
+            using var scope = NewDisposeScope();
+            using var noGradient = no_grad();
+            var options = new AdamWOptions();
+            Tensor p = randn(n), g = randn(n), m = randn(n), v = rand(n), t = ones([]), scale = ones([]), skip = zeros([]);
+            (double fused, double operations) = Alternate(rounds, () => FusedAdamW.Step(p, g, m, v, t, 1e-4, options, 0.1, scale, skip), () =>
+            {
+                using var step = NewDisposeScope();
+                g.mul_(scale);
+                p.mul_(1 - 1e-5);
+                m.mul_(0.9).add_(g, 0.1);
+                v.mul_(0.95).addcmul_(g, g, 0.05);
+                p.addcdiv_(m, v.sqrt().mul_(1.1).add_(1e-8), -1e-4);
+            });
+            Row("adamw", ScalarType.Float32, $"{n:N0}", fused, operations);
+        }
+
+        Console.WriteLine("\nkernels " + string.Join(' ', gains.Select(g => string.Create(CultureInfo.InvariantCulture,
+            $"{g.Key}_min={g.Value.Min():F3} {g.Key}_mean={Math.Exp(g.Value.Average(Math.Log)):F3}"))) + " unit=times");
+        return 0;
+
+        void Row(string name, ScalarType type, string shape, double ours, double theirs)
+        {
+            string key = type == ScalarType.BFloat16 ? name + "_bf16" : name;
+            if (!gains.TryGetValue(key, out List<double>? list)) gains.Add(key, list = []);
+            list.Add(theirs / ours);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {type,-10}{shape,-50}{ours,17:F2}{theirs,9:F2}{theirs / ours,15:F2}"));
+        }
+    }
+
+    /// <summary>Medians in milliseconds, each side in turn.</summary>
+    private static (double First, double Second) Alternate(int rounds, Action first, Action second)
+    {
+        List<double> a = [], b = [];
+        for (int i = 0; i < rounds; i++)
+        {
+            a.Add(Time(first));
+            b.Add(Time(second));
+        }
+
+        return (Median(a), Median(b));
+
+        static double Time(Action action)
+        {
+            var clock = Stopwatch.StartNew();
+            action();
+            return clock.Elapsed.TotalMilliseconds;
+        }
+
+        static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+    }
+
+    private static void Both(Tensor x, Tensor gradient, Func<Tensor, Tensor> attention)
+    {
+        using var scope = NewDisposeScope();
+        BackwardPass.Run(attention(x), gradient);
+    }
+
+    private static Tensor Fused(Tensor projected, long b, long t, long h)
+    {
+        Tensor[] parts = [.. projected.view(b, t, 3 * h * 64).chunk(3, -1).Select(part => part.view(b, t, h, 64).transpose(1, 2))];
+        return functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], null, 0, is_casual: true).transpose(1, 2).reshape(b * t, h * 64);
+    }
+}

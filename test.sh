@@ -6,8 +6,8 @@
 #   ./test.sh --filter FullyQualifiedName~Tokenizer      only the tests whose names contain "Tokenizer"
 #
 # Needs the .NET 10 SDK. Ends with one line, "N passed, N failed, N skipped", and exit code 0 only if something ran and
-# nothing failed. Tests that need GPT-2's vocabulary or the tinyshakespeare text look for gpt2.tiktoken and
-# tinyshakespeare.txt in the folder that MLNET_GPT_TESTDATA names, and are skipped, with the reason said, without them.
+# nothing failed. Tests that need the tinyshakespeare text look for tinyshakespeare.txt in the folder that MLNET_GPT_TESTDATA
+# names, and are skipped, with the reason said, without it.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

@@ -20,9 +20,10 @@ internal sealed class TemporaryFolder : IDisposable
     /// <summary>The path of a file in it.</summary>
     public string File(string name) => System.IO.Path.Combine(Path, name);
 
-    /// <summary>Writes a file into it and returns its path.</summary>
+    /// <summary>Writes a file into it, or into a folder of it, and returns its path.</summary>
     public string Write(string name, string contents)
     {
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(File(name))!);
         System.IO.File.WriteAllText(File(name), contents);
         return File(name);
     }

@@ -14,7 +14,7 @@ namespace MLNet.Gpt;
 /// </remarks>
 /// <param name="definition">The vocabulary.</param>
 /// <param name="encoder">Encodes words of it.</param>
-/// <param name="specials">Finds the special tokens in text; null where they are text like any other.</param>
+/// <param name="specials">Finds the special and added tokens in text; null where there are none, or they are text like any other.</param>
 internal sealed class ByteLevelTokenizer(TokenizerDefinition definition, BytePairEncoder encoder, SpecialTokenMatcher? specials) : Tokenizer
 {
     /// <inheritdoc />
@@ -132,10 +132,9 @@ internal sealed class ByteLevelTokenizer(TokenizerDefinition definition, BytePai
         ReadOnlySpan<char> rest = text;
         while (!rest.IsEmpty && tokens.Count < limit)
         {
-            int end = rest.Length;
-            string? special = null;
-            specials?.TryFind(rest, out end, out special);
-            for (ReadOnlySpan<char> words = rest[..end]; !words.IsEmpty;)
+            (int end, int length, int id) whole = (rest.Length, 0, -1);
+            specials?.TryFind(rest, out whole.end, out whole.length, out whole.id);
+            for (ReadOnlySpan<char> words = rest[..whole.end]; !words.IsEmpty;)
             {
                 int length = cutWords ? GptPreTokenizer.FirstWordLength(words) : words.Length;
                 encoder.Encode(words[..length], tokens);
@@ -143,10 +142,10 @@ internal sealed class ByteLevelTokenizer(TokenizerDefinition definition, BytePai
                 if (tokens.Count >= limit && (tokens.Count > limit || !words.IsEmpty)) return Cut(text, limit, tokens);
             }
 
-            rest = rest[end..];
-            if (special is null || tokens.Count >= limit) continue;
-            tokens.Add(definition.SpecialTokens[special]);
-            rest = rest[special.Length..];
+            rest = rest[whole.end..];
+            if (whole.id < 0 || tokens.Count >= limit) continue;
+            tokens.Add(whole.id);
+            rest = rest[whole.length..];
         }
 
         return text.Length - rest.Length;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -37,17 +38,18 @@ internal sealed class BytePairEncoder(BytePairMerges merges)
 
         int slot = SlotOf(word);
         Word? known = Volatile.Read(ref _words[slot]);
-        if (known is null || !word.SequenceEqual(known.Text)) known = Volatile.Read(ref _words[slot ^ 1]);
-        if (known is not null && word.SequenceEqual(known.Text))
+        if (known is null || !known.Is(word)) known = Volatile.Read(ref _words[slot ^ 1]);
+        if (known is not null && known.Is(word))
         {
-            tokens.Add(known.Tokens);
+            if (known.Several is null) tokens.Add(known.First);
+            else tokens.Add(known.Several);
             return;
         }
 
         int start = tokens.Count;
         Merge(word, tokens);
         Volatile.Write(ref _words[slot ^ 1], Volatile.Read(ref _words[slot]));
-        Volatile.Write(ref _words[slot], new Word(word.ToString(), tokens.Written[start..].ToArray()));
+        Volatile.Write(ref _words[slot], new Word(word, tokens.Written[start..]));
     }
 
     private void Merge(ReadOnlySpan<char> word, TokenBuffer tokens)
@@ -205,9 +207,28 @@ internal sealed class BytePairEncoder(BytePairMerges merges)
         return (int)((hash ^ (hash >> 32)) * Odd >> 49); // 15 bits
     }
 
-    private sealed class Word(string text, int[] tokens)
+    /// <summary>A word and its tokens; most have one, and then all is in one place.</summary>
+    private sealed class Word
     {
-        public readonly string Text = text;
-        public readonly int[] Tokens = tokens;
+        public readonly int First;
+        public readonly int[]? Several;
+        private readonly int _length;
+        private readonly Characters _characters;
+
+        public Word(ReadOnlySpan<char> word, ReadOnlySpan<int> tokens)
+        {
+            word.CopyTo(_characters);
+            _length = word.Length;
+            First = tokens[0];
+            Several = tokens.Length > 1 ? tokens.ToArray() : null;
+        }
+
+        public bool Is(ReadOnlySpan<char> word) => word.SequenceEqual(_characters[.._length]);
+    }
+
+    [InlineArray(LongestKept)]
+    private struct Characters
+    {
+        private char _first;
     }
 }

@@ -33,8 +33,9 @@ internal sealed class BytePairMerges
         for (int rank = 0; rank < _results.Length; rank++)
         {
             (int left, int right) = definition.Merges[rank];
-            Add(left, right, rank);
             _results[rank] = ids[definition.Tokens[left] + definition.Tokens[right]];
+            if (definition.IsWhole[_results[rank]]) continue; // where its text is looked for, it is found before words are; else it must not come of merges
+            Add(left, right, rank);
             _join[(definition.TokenBytes[left][^1] << 8) | definition.TokenBytes[right][0]] = true;
         }
     }

@@ -5,20 +5,21 @@ using Microsoft.ML.Tokenizers;
 namespace MLNet.Gpt;
 
 /// <summary>One token for each code point of a fixed set, as a tokenizer of Microsoft.ML.Tokenizers' kind. Immutable.</summary>
-/// <param name="tokens">The tokens by id: single code points, and special tokens.</param>
-/// <param name="specialTokens">The special tokens and their ids; they are recognized in text where <paramref name="specials"/> is given.</param>
-/// <param name="specials">Finds the special tokens in text; null where they are text like any other.</param>
-internal sealed class CharacterTokenizer(IReadOnlyList<string> tokens, IReadOnlyDictionary<string, int> specialTokens, SpecialTokenMatcher? specials) : Tokenizer
+/// <param name="definition">The vocabulary: single code points, and special and added tokens.</param>
+/// <param name="specials">Finds the special and added tokens in text; null where there are none, or they are text like any other.</param>
+internal sealed class CharacterTokenizer(TokenizerDefinition definition, SpecialTokenMatcher? specials) : Tokenizer
 {
-    private readonly Dictionary<Rune, int> _ids = Enumerable.Range(0, tokens.Count)
-        .Where(id => !specialTokens.ContainsKey(tokens[id]))
-        .ToDictionary(id => Rune.GetRuneAt(tokens[id], 0));
+    private readonly IReadOnlyList<string> _tokens = definition.Tokens;
+
+    private readonly Dictionary<Rune, int> _ids = Enumerable.Range(0, definition.Tokens.Count)
+        .Where(id => !definition.IsWhole[id])
+        .ToDictionary(id => Rune.GetRuneAt(definition.Tokens[id], 0));
 
     /// <inheritdoc />
     protected override EncodeResults<EncodedToken> EncodeToTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
     {
         var encoded = new List<EncodedToken>();
-        int consumed = Encode(text is null ? textSpan : text, settings.MaxTokenCount, (id, start, end) => encoded.Add(new EncodedToken(id, tokens[id], new Range(start, end))));
+        int consumed = Encode(text is null ? textSpan : text, settings.MaxTokenCount, (id, start, end) => encoded.Add(new EncodedToken(id, _tokens[id], new Range(start, end))));
         return new EncodeResults<EncodedToken> { Tokens = encoded, CharsConsumed = consumed };
     }
 
@@ -45,9 +46,9 @@ internal sealed class CharacterTokenizer(IReadOnlyList<string> tokens, IReadOnly
         (idsConsumed, charsWritten) = (0, 0);
         foreach (int id in ids)
         {
-            if ((uint)id >= (uint)tokens.Count) return OperationStatus.InvalidData;
-            if (!tokens[id].TryCopyTo(destination[charsWritten..])) return OperationStatus.DestinationTooSmall;
-            charsWritten += tokens[id].Length;
+            if ((uint)id >= (uint)_tokens.Count) return OperationStatus.InvalidData;
+            if (!_tokens[id].TryCopyTo(destination[charsWritten..])) return OperationStatus.DestinationTooSmall;
+            charsWritten += _tokens[id].Length;
             idsConsumed++;
         }
 
@@ -60,10 +61,9 @@ internal sealed class CharacterTokenizer(IReadOnlyList<string> tokens, IReadOnly
         int position = 0, count = 0;
         while (position < text.Length && count < maxTokenCount)
         {
-            int special = text.Length - position;
-            string? token = null;
-            specials?.TryFind(text[position..], out special, out token);
-            int end = position + special;
+            (int index, int length, int id) whole = (text.Length - position, 0, -1);
+            specials?.TryFind(text[position..], out whole.index, out whole.length, out whole.id);
+            int end = position + whole.index;
             for (; position < end && count < maxTokenCount; count++)
             {
                 Rune.DecodeFromUtf16(text[position..end], out Rune character, out int units); // U+FFFD for a lone surrogate
@@ -72,10 +72,10 @@ internal sealed class CharacterTokenizer(IReadOnlyList<string> tokens, IReadOnly
                 position += units;
             }
 
-            if (token is not null && count < maxTokenCount)
+            if (whole.id >= 0 && count < maxTokenCount)
             {
-                emit(specialTokens[token], position, position + token.Length);
-                position += token.Length;
+                emit(whole.id, position, position + whole.length);
+                position += whole.length;
                 count++;
             }
         }

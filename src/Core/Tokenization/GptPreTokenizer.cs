@@ -80,10 +80,9 @@ internal sealed class GptPreTokenizer(SpecialTokenMatcher? specials) : PreTokeni
         int position = 0;
         while (position < text.Length)
         {
-            int special = text.Length - position;
-            string? token = null;
-            specials?.TryFind(text.Span[position..], out special, out token);
-            int end = position + special;
+            (int index, int length, int id) whole = (text.Length - position, 0, -1);
+            specials?.TryFind(text.Span[position..], out whole.index, out whole.length, out whole.id);
+            int end = position + whole.index;
             while (position < end)
             {
                 int length = FirstWordLength(text.Span[position..end]);
@@ -91,10 +90,10 @@ internal sealed class GptPreTokenizer(SpecialTokenMatcher? specials) : PreTokeni
                 position += length;
             }
 
-            if (token is not null)
+            if (whole.id >= 0)
             {
-                yield return (position, token.Length);
-                position += token.Length;
+                yield return (position, whole.length);
+                position += whole.length;
             }
         }
     }

@@ -20,7 +20,10 @@ public sealed partial class GptTokenizer
         AtomicFile.Write(Path.Combine(folder, TokenizerJson.FileName), stream => TokenizerJson.Write(_definition, stream));
     }
 
-    /// <summary>Reads a folder's <c>tokenizer.json</c>, or, where it has none, its <c>vocab.json</c> and <c>merges.txt</c>.</summary>
+    /// <summary>
+    /// Reads a folder's <c>tokenizer.json</c>, or, where it has none, its <c>vocab.json</c> and <c>merges.txt</c> with the tokens that
+    /// <c>added_tokens.json</c>, <c>special_tokens_map.json</c> and <c>tokenizer_config.json</c> add to them or call special.
+    /// </summary>
     /// <param name="folder">A checkpoint folder, or any other with these files.</param>
     /// <exception cref="FileNotFoundException">The folder has neither.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says.</exception>
@@ -33,7 +36,7 @@ public sealed partial class GptTokenizer
 
         string vocabulary = Path.Combine(folder, VocabularyFiles.VocabularyName);
         string merges = Path.Combine(folder, VocabularyFiles.MergesName);
-        if (File.Exists(vocabulary) && File.Exists(merges)) return FromVocabularyAndMerges(vocabulary, merges);
+        if (File.Exists(vocabulary) && File.Exists(merges)) return new GptTokenizer(TokenizerFolder.Read(folder));
         throw new FileNotFoundException(
             $"Folder '{folder}' has no tokenizer: neither {TokenizerJson.FileName} nor both {VocabularyFiles.VocabularyName} and {VocabularyFiles.MergesName}. "
             + $"Copy them there, or write them with {nameof(GptTokenizer)}.{nameof(Save)}.", json);
@@ -44,21 +47,23 @@ public sealed partial class GptTokenizer
     /// <param name="mergesPath">A merge on each line, in order of priority.</param>
     /// <param name="specialTokens">
     /// The special tokens and their ids, which the vocabulary may hold too. Null (the default) means <see cref="EndOfText"/> alone,
-    /// at its id in the vocabulary or, where that lacks it, at the next free id.
+    /// at its id in the vocabulary or, where that lacks it, at the lowest free id.
     /// </param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says, or the files don't fit together.</exception>
+    /// <exception cref="UnsupportedTokenizerException">The vocabulary lacks a byte or an id, or was made for words of another pattern.</exception>
     public static GptTokenizer FromVocabularyAndMerges(string vocabularyPath, string mergesPath, IReadOnlyDictionary<string, int>? specialTokens = null) =>
         new(VocabularyFiles.Read(vocabularyPath, mergesPath, specialTokens));
 
     /// <summary>Reads a rank file of tiktoken: a token in Base64 and its rank on each line. The merges follow from the ranks.</summary>
     /// <param name="path">A rank file of a byte-level vocabulary with GPT-2's pre-tokenization, such as <c>gpt2.tiktoken</c>.</param>
     /// <param name="specialTokens">
-    /// The special tokens and their ids, which follow the ranks without a gap. Null (the default) means <see cref="EndOfText"/> alone,
-    /// at the next free id: 50,256 for GPT-2.
+    /// The special tokens and their ids, which fill every gap that the ranks leave. Null (the default) means <see cref="EndOfText"/> alone,
+    /// at the lowest free id: 50,256 for GPT-2 (r50k_base) and for p50k_base.
     /// </param>
     /// <exception cref="FileNotFoundException">The file is missing.</exception>
     /// <exception cref="CorruptFileException">The file is not what its format says.</exception>
+    /// <exception cref="UnsupportedTokenizerException">The vocabulary lacks a byte or an id, or was made for words of another pattern (cl100k_base, o200k_base).</exception>
     public static GptTokenizer FromTiktoken(string path, IReadOnlyDictionary<string, int>? specialTokens = null) =>
         new(TiktokenFile.Read(path, specialTokens));
 

@@ -27,8 +27,8 @@ public sealed partial class GptTokenizer
     {
         _definition = definition;
         _words = new Lazy<BytePairEncoder>(() => new BytePairEncoder(new BytePairMerges(definition)));
-        _recognizing = new Lazy<Tokenizer>(() => CreateTokenizer(new SpecialTokenMatcher(definition.SpecialTokens.Keys)));
-        _literal = new Lazy<Tokenizer>(() => CreateTokenizer(specials: null));
+        _recognizing = new Lazy<Tokenizer>(() => CreateTokenizer([.. definition.SpecialTokens, .. definition.AddedTokens]));
+        _literal = new Lazy<Tokenizer>(() => CreateTokenizer([.. definition.AddedTokens]));
         _hash = new Lazy<string>(definition.ComputeHash);
         EndOfTextId = definition.SpecialTokens[EndOfText];
     }
@@ -52,7 +52,7 @@ public sealed partial class GptTokenizer
     public IReadOnlyDictionary<string, int> SpecialTokens => _definition.SpecialTokens;
 
     /// <summary>
-    /// 64 lower-case hex digits, a SHA-256 over kind, tokens, special tokens and merges: two tokenizers with the same hash encode
+    /// 64 lower-case hex digits, a SHA-256 over kind, tokens, special and added tokens and merges: two tokenizers with the same hash encode
     /// every text alike, wherever they were loaded from.
     /// </summary>
     public string Hash => _hash.Value;
@@ -121,9 +121,11 @@ public sealed partial class GptTokenizer
         ? _definition.TokenBytes[id]
         : throw new TokenOutOfRangeException(id, VocabularySize, $"position {position}");
 
-    private Tokenizer CreateTokenizer(SpecialTokenMatcher? specials) => _definition.Kind == GptTokenizerKind.Character
-        ? new CharacterTokenizer(_definition.Tokens, _definition.SpecialTokens, specials)
-        : new ByteLevelTokenizer(_definition, _words.Value, specials);
+    private Tokenizer CreateTokenizer(KeyValuePair<string, int>[] whole)
+    {
+        SpecialTokenMatcher? matcher = whole.Length == 0 ? null : new SpecialTokenMatcher(whole);
+        return _definition.Kind == GptTokenizerKind.Character ? new CharacterTokenizer(_definition, matcher) : new ByteLevelTokenizer(_definition, _words.Value, matcher);
+    }
 
     /// <summary>The text, with U+FFFD in place of each lone surrogate. Every character keeps its place.</summary>
     internal static string WellFormed(string text)

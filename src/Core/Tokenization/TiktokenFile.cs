@@ -5,8 +5,9 @@ using System.Text;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// tiktoken's rank file: on each line a token in Base64, a space and its rank, which is its id. It has no merges; a token's merge
-/// is the last one that its bytes undergo when only the merges of lower rank are known.
+/// tiktoken's rank file: on each line a token in Base64, a space and its rank, which is its id. Ranks may be left out, for special
+/// tokens (p50k_base leaves out 50256). It has no merges; a token's merge is the last one that its bytes undergo when only the merges
+/// of lower rank are known.
 /// </summary>
 internal static class TiktokenFile
 {
@@ -27,6 +28,7 @@ internal static class TiktokenFile
         }
 
         if (vocabulary.Count == 0) throw TokenizerFile.Corrupt(path, "it holds no tokens.");
+        WordPattern.Require(ranks.Keys.Where(token => token.Length > 1), path);
         List<(string, string)> merges = DeriveMerges(ranks, path);
         IReadOnlyCollection<string> specials = TokenizerFile.AddSpecialTokens(vocabulary, specialTokens, path);
         return TokenizerDefinition.Create(GptTokenizerKind.ByteLevelBpe, vocabulary, merges, specials, path);

@@ -17,11 +17,7 @@ internal sealed class TokenBuffer(int capacity) : IDisposable
         _tokens[Count++] = token;
     }
 
-    public void Add(ReadOnlySpan<int> tokens)
-    {
-        if (tokens.Length == 1) Add(tokens[0]);
-        else tokens.CopyTo(Take(tokens.Length));
-    }
+    public void Add(ReadOnlySpan<int> tokens) => tokens.CopyTo(Take(tokens.Length));
 
     /// <summary>Appends tokens to be filled in; valid until the next call.</summary>
     public Span<int> Take(int count)

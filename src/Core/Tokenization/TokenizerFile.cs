@@ -89,22 +89,51 @@ internal static class TokenizerFile
 
     /// <summary>
     /// Adds special tokens to a vocabulary: those given, with their ids, or else <see cref="GptTokenizer.EndOfText"/>, at its id in
-    /// the vocabulary or the next free one.
+    /// the vocabulary or the lowest free one.
     /// </summary>
     /// <returns>The special tokens.</returns>
     public static IReadOnlyCollection<string> AddSpecialTokens(List<KeyValuePair<string, long>> vocabulary, IReadOnlyDictionary<string, int>? specialTokens, string path)
     {
-        Dictionary<string, long> wanted = specialTokens?.ToDictionary(pair => pair.Key, pair => (long)pair.Value) ?? new() { [GptTokenizer.EndOfText] = -1 };
+        Dictionary<string, long> wanted = specialTokens?.ToDictionary(pair => pair.Key, pair => (long)pair.Value) ?? new() { [GptTokenizer.EndOfText] = LowestFree(vocabulary) };
         foreach ((string token, long id) in vocabulary)
         {
             if (!wanted.TryGetValue(token, out long expected)) continue;
-            if (expected >= 0 && expected != id) throw Corrupt(path, $"special token '{token}' has id {id}, and was given as {expected}.");
+            if (specialTokens is not null && expected != id) throw Corrupt(path, $"special token '{token}' has id {id}, and was given as {expected}.");
             wanted.Remove(token);
         }
 
-        long free = vocabulary.Count;
-        foreach ((string token, long id) in wanted) vocabulary.Add(KeyValuePair.Create(token, id < 0 ? free : id));
+        vocabulary.AddRange(wanted);
         return specialTokens is null ? [GptTokenizer.EndOfText] : [.. specialTokens.Keys];
+    }
+
+    /// <summary>The lowest id that no token has.</summary>
+    public static long LowestFree(List<KeyValuePair<string, long>> vocabulary)
+    {
+        var taken = new bool[vocabulary.Count + 1];
+        foreach ((_, long id) in vocabulary)
+        {
+            if (id >= 0 && id < taken.Length) taken[id] = true;
+        }
+
+        return Array.IndexOf(taken, false);
+    }
+
+    /// <summary>A member of an object; null where it is missing or null.</summary>
+    public static JsonElement? Find(JsonElement owner, string name) =>
+        owner.TryGetProperty(name, out JsonElement element) && element.ValueKind != JsonValueKind.Null ? element : null;
+
+    /// <summary>Refuses a setting that is used: null, false, "" and 0 all say "not used".</summary>
+    public static void RequireEmpty(JsonElement owner, string name, string path)
+    {
+        if (Find(owner, name) is not { } element) return;
+        bool empty = element.ValueKind switch
+        {
+            JsonValueKind.False => true,
+            JsonValueKind.String => element.ValueEquals(""),
+            JsonValueKind.Number => element.TryGetDouble(out double value) && value == 0,
+            _ => false,
+        };
+        if (!empty) throw new UnsupportedTokenizerException(path, name, Show(element), "none");
     }
 
     public static string Show(JsonElement element)

@@ -20,7 +20,7 @@ internal static class TokenizerJson
         writer.WriteNull("truncation");
         writer.WriteNull("padding");
         writer.WriteStartArray("added_tokens");
-        foreach ((string token, int id) in definition.SpecialTokens.OrderBy(pair => pair.Value))
+        foreach ((string token, int id) in definition.SpecialTokens.Concat(definition.AddedTokens).OrderBy(pair => pair.Value))
         {
             writer.WriteStartObject();
             writer.WriteNumber("id", id);
@@ -29,7 +29,7 @@ internal static class TokenizerJson
             writer.WriteBoolean("lstrip", false);
             writer.WriteBoolean("rstrip", false);
             writer.WriteBoolean("normalized", false);
-            writer.WriteBoolean("special", true);
+            writer.WriteBoolean("special", definition.IsSpecial[id]);
             writer.WriteEndObject();
         }
 
@@ -79,26 +79,26 @@ internal static class TokenizerJson
         List<KeyValuePair<string, long>> vocabulary = model.TryGetProperty("vocab", out JsonElement vocab)
             ? TokenizerFile.ReadVocabulary(vocab, path)
             : throw TokenizerFile.Corrupt(path, "'model' has no 'vocab'.");
-        List<string> specials = ReadAddedTokens(root, vocabulary, path);
-        return TokenizerDefinition.Create(kind, vocabulary, ReadMerges(model, path), specials, path);
+        (HashSet<string> specials, HashSet<string> added) = ReadAddedTokens(root, vocabulary, path);
+        return TokenizerDefinition.Create(kind, vocabulary, ReadMerges(model, path), specials, path, addedTokens: added);
     });
 
     private static GptTokenizerKind ReadKind(JsonElement root, string path)
     {
-        JsonElement? preTokenizer = Find(root, "pre_tokenizer");
-        string? decoder = Find(root, "decoder") is { } element ? TypeOf(element, "decoder", path) : null;
+        JsonElement? preTokenizer = TokenizerFile.Find(root, "pre_tokenizer");
+        string? decoder = TokenizerFile.Find(root, "decoder") is { } element ? TypeOf(element, "decoder", path) : null;
         if (preTokenizer is null && decoder == "Fuse") return GptTokenizerKind.Character;
 
         const string Supported = "ByteLevel without a prefix space";
         if (preTokenizer is not { } found) throw new UnsupportedTokenizerException(path, "pre_tokenizer", "null", Supported);
         if (TypeOf(found, "pre_tokenizer", path) != "ByteLevel") throw new UnsupportedTokenizerException(path, "pre_tokenizer", TokenizerFile.Show(found), Supported);
-        if (Find(found, "add_prefix_space") is not { ValueKind: JsonValueKind.False })
+        if (TokenizerFile.Find(found, "add_prefix_space") is not { ValueKind: JsonValueKind.False })
         {
             // Hugging Face's reader refuses a file without it too.
             throw new UnsupportedTokenizerException(path, "pre_tokenizer.add_prefix_space", "not false", "false");
         }
 
-        if (Find(found, "use_regex") is { ValueKind: not JsonValueKind.True } regex) throw new UnsupportedTokenizerException(path, "pre_tokenizer.use_regex", TokenizerFile.Show(regex), "true");
+        if (TokenizerFile.Find(found, "use_regex") is { ValueKind: not JsonValueKind.True } regex) throw new UnsupportedTokenizerException(path, "pre_tokenizer.use_regex", TokenizerFile.Show(regex), "true");
         if (decoder != "ByteLevel") throw new UnsupportedTokenizerException(path, "decoder", decoder ?? "null", "ByteLevel");
         return GptTokenizerKind.ByteLevelBpe;
     }
@@ -106,23 +106,23 @@ internal static class TokenizerJson
     private static void CheckModel(JsonElement model, string path)
     {
         // Files from before 2021 name no type.
-        if (Find(model, "type") is { } type && TokenizerFile.ReadText(type, "'model.type'", path) is not "BPE" and var name)
+        if (TokenizerFile.Find(model, "type") is { } type && TokenizerFile.ReadText(type, "'model.type'", path) is not "BPE" and var name)
         {
             throw new UnsupportedTokenizerException(path, "model.type", name, "BPE");
         }
 
-        RequireEmpty(model, "dropout", path);
-        RequireEmpty(model, "unk_token", path);
-        RequireEmpty(model, "continuing_subword_prefix", path);
-        RequireEmpty(model, "end_of_word_suffix", path);
-        RequireEmpty(model, "byte_fallback", path);
-        RequireEmpty(model, "ignore_merges", path);
+        TokenizerFile.RequireEmpty(model, "dropout", path);
+        TokenizerFile.RequireEmpty(model, "unk_token", path);
+        TokenizerFile.RequireEmpty(model, "continuing_subword_prefix", path);
+        TokenizerFile.RequireEmpty(model, "end_of_word_suffix", path);
+        TokenizerFile.RequireEmpty(model, "byte_fallback", path);
+        TokenizerFile.RequireEmpty(model, "ignore_merges", path);
     }
 
-    private static List<string> ReadAddedTokens(JsonElement root, List<KeyValuePair<string, long>> vocabulary, string path)
+    private static (HashSet<string> Special, HashSet<string> Others) ReadAddedTokens(JsonElement root, List<KeyValuePair<string, long>> vocabulary, string path)
     {
-        var specials = new List<string>();
-        if (Find(root, "added_tokens") is not { } tokens) return specials;
+        (HashSet<string> specials, HashSet<string> others) = (new(StringComparer.Ordinal), new(StringComparer.Ordinal));
+        if (TokenizerFile.Find(root, "added_tokens") is not { } tokens) return (specials, others);
         if (tokens.ValueKind != JsonValueKind.Array) throw TokenizerFile.Corrupt(path, $"'added_tokens' is {TokenizerFile.Show(tokens)}, not an array.");
 
         var ids = new Dictionary<string, long>(StringComparer.Ordinal);
@@ -137,18 +137,16 @@ internal static class TokenizerJson
 
             string content = TokenizerFile.ReadText(contentElement, "an added token's 'content'", path);
             if (content.Length == 0) throw TokenizerFile.Corrupt(path, $"added token {id} is empty.");
-            RequireEmpty(token, "single_word", path);
-            RequireEmpty(token, "lstrip", path);
-            RequireEmpty(token, "rstrip", path);
-            if (Find(token, "special") is not { ValueKind: JsonValueKind.True }) throw new UnsupportedTokenizerException(path, $"added_tokens '{content}'.special", "not true", "true");
-
+            TokenizerFile.RequireEmpty(token, "single_word", path);
+            TokenizerFile.RequireEmpty(token, "lstrip", path);
+            TokenizerFile.RequireEmpty(token, "rstrip", path);
             if (!ids.TryGetValue(content, out long known)) vocabulary.Add(KeyValuePair.Create(content, id));
             else if (known != id) throw TokenizerFile.Corrupt(path, $"added token '{content}' has id {id}, and {known} in the vocabulary.");
             ids[content] = id;
-            specials.Add(content);
+            (TokenizerFile.Find(token, "special") is { ValueKind: JsonValueKind.True } ? specials : others).Add(content);
         }
 
-        return specials;
+        return (specials, others);
     }
 
     private static List<(string, string)> ReadMerges(JsonElement model, string path)
@@ -168,39 +166,22 @@ internal static class TokenizerJson
 
     private static void RequireNull(JsonElement root, string name, string path)
     {
-        if (Find(root, name) is { } element) throw new UnsupportedTokenizerException(path, name, TokenizerFile.Show(element), "null");
+        if (TokenizerFile.Find(root, name) is { } element) throw new UnsupportedTokenizerException(path, name, TokenizerFile.Show(element), "null");
     }
 
     // The ByteLevel post-processor moves offsets only; it adds no tokens.
     private static void RequireByteLevelOrNull(JsonElement root, string name, string path)
     {
-        if (Find(root, name) is { } element && TypeOf(element, name, path) != "ByteLevel")
+        if (TokenizerFile.Find(root, name) is { } element && TypeOf(element, name, path) != "ByteLevel")
         {
             throw new UnsupportedTokenizerException(path, name, TokenizerFile.Show(element), "ByteLevel or null");
         }
-    }
-
-    // null, false, "" and 0 all say "not used".
-    private static void RequireEmpty(JsonElement owner, string name, string path)
-    {
-        if (Find(owner, name) is not { } element) return;
-        bool empty = element.ValueKind switch
-        {
-            JsonValueKind.False => true,
-            JsonValueKind.String => element.ValueEquals(""),
-            JsonValueKind.Number => element.TryGetDouble(out double value) && value == 0,
-            _ => false,
-        };
-        if (!empty) throw new UnsupportedTokenizerException(path, name, TokenizerFile.Show(element), "none");
     }
 
     private static string TypeOf(JsonElement element, string name, string path) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty("type", out JsonElement type)
             ? TokenizerFile.ReadText(type, $"'{name}.type'", path)
             : throw TokenizerFile.Corrupt(path, $"'{name}' is {TokenizerFile.Show(element)}, not an object with a 'type'.");
-
-    private static JsonElement? Find(JsonElement owner, string name) =>
-        owner.TryGetProperty(name, out JsonElement element) && element.ValueKind != JsonValueKind.Null ? element : null;
 
     private static void WriteByteLevel(Utf8JsonWriter writer, string name, bool addPrefixSpace, bool trimOffsets, bool present)
     {

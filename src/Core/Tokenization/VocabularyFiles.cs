@@ -14,17 +14,25 @@ internal static class VocabularyFiles
 
     public static TokenizerDefinition Read(string vocabularyPath, string mergesPath, IReadOnlyDictionary<string, int>? specialTokens)
     {
-        List<KeyValuePair<string, long>> vocabulary = TokenizerFile.ReadJson(vocabularyPath, root => TokenizerFile.ReadVocabulary(root, vocabularyPath));
-        string[] lines = TokenizerFile.ReadLines(mergesPath);
+        List<KeyValuePair<string, long>> vocabulary = ReadVocabulary(vocabularyPath);
+        List<(string, string)> merges = ReadMerges(mergesPath);
+        IReadOnlyCollection<string> specials = TokenizerFile.AddSpecialTokens(vocabulary, specialTokens, vocabularyPath);
+        return WordPattern.Require(TokenizerDefinition.Create(GptTokenizerKind.ByteLevelBpe, vocabulary, merges, specials, vocabularyPath, mergesPath), mergesPath);
+    }
+
+    public static List<KeyValuePair<string, long>> ReadVocabulary(string path) => TokenizerFile.ReadJson(path, root => TokenizerFile.ReadVocabulary(root, path));
+
+    public static List<(string Left, string Right)> ReadMerges(string path)
+    {
+        string[] lines = TokenizerFile.ReadLines(path);
         var merges = new List<(string, string)>(lines.Length);
         for (int i = 0; i < lines.Length; i++)
         {
             if (lines[i].Length == 0 || (i == 0 && lines[i].StartsWith("#version", StringComparison.Ordinal))) continue;
-            merges.Add(TokenizerFile.ReadMerge(lines[i], $"line {i + 1}", mergesPath));
+            merges.Add(TokenizerFile.ReadMerge(lines[i], $"line {i + 1}", path));
         }
 
-        IReadOnlyCollection<string> specials = TokenizerFile.AddSpecialTokens(vocabulary, specialTokens, vocabularyPath);
-        return TokenizerDefinition.Create(GptTokenizerKind.ByteLevelBpe, vocabulary, merges, specials, vocabularyPath, mergesPath);
+        return merges;
     }
 
     public static void WriteVocabulary(TokenizerDefinition definition, Stream stream)

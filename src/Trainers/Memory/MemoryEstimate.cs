@@ -28,14 +28,16 @@ internal readonly record struct MemoryEstimate(long ParameterBytes, long Activat
         long kept = (2 * 4 * c) + (width * ((2 * c) + (3 * c) + c + (2 * f))) + (config.ResidualDropout > 0 ? 2 * c : 0);
 
         // Fused attention keeps a logarithm for each head. Dropout of the probabilities has no fused form on a CPU: (B, H, T, T) float32 before and behind it,
-        // what it drew, and scaled copies of q and k.
-        long probabilities = !training.Device.IsCuda && config.AttentionDropout > 0 ? config.HeadCount * t : 0;
-        kept += (4 * config.HeadCount) + (probabilities > 0 ? (probabilities * (4 + 4 + 1)) + (2 * 4 * c) : 0);
-        long all = training.Checkpointed ? (config.LayerCount * 4 * c) + kept : config.LayerCount * kept;
+        // what it drew, and scaled copies of q and k. Attention in blocks keeps the probabilities of what its queries see, and its output in a second order.
+        bool cpu = !training.Device.IsCuda, blocks = cpu && narrow && config.AttentionDropout == 0;
+        long probabilities = cpu && config.AttentionDropout > 0 ? config.HeadCount * t : 0;
+        kept += blocks ? width * c : (4 * config.HeadCount) + (probabilities > 0 ? (probabilities * (4 + 4 + 1)) + (2 * 4 * c) : 0);
+        long[] seen = [.. Enumerable.Range(0, config.LayerCount).Select(layer => blocks ? width * rows * config.HeadCount * CausalAttentionFunction.KeptProbabilities(t, config.BandWidthOfLayer(layer)) : 0)];
+        long all = training.Checkpointed ? (tokens * ((config.LayerCount * 4 * c) + kept)) + seen.Max() : (tokens * config.LayerCount * kept) + seen.Sum();
 
         // In the backward pass the largest temporaries are one layer's, and those of its forward pass where that is made again.
         long temporary = (3 * width * f) + (3 * 4 * probabilities) + (6 * 4 * c);
         long logits = Math.Min(LogitBytes, 3 * 4 * tokens * config.VocabularySize);
-        return new(parameters, (tokens * (all + (training.Checkpointed ? 2 * temporary : temporary) + (4 * 4 * c))) + logits);
+        return new(parameters, all + (tokens * ((training.Checkpointed ? 2 * temporary : temporary) + (4 * 4 * c))) + logits);
     }
 }

@@ -49,7 +49,7 @@ public sealed class GptPreTokenizerTests
     public void Special_tokens_are_words_and_the_longest_at_a_place_wins(string text, string words)
     {
         string[] specials = ["<|x|>", "<|x|>y"];
-        var preTokenizer = new GptPreTokenizer(new SpecialTokenMatcher(specials));
+        var preTokenizer = new GptPreTokenizer(new SpecialTokenMatcher([.. specials.Select((token, id) => KeyValuePair.Create(token, id))]));
         Assert.AreEqual(words, Split(preTokenizer, text, specials));
     }
 

@@ -187,7 +187,7 @@ public sealed class GptTokenizerTests
     [TestMethod]
     public void GPT2s_vocabulary_gives_GPT2s_tokens()
     {
-        GptTokenizer gpt2 = GptTokenizer.FromTiktoken(TestData.External("gpt2.tiktoken"));
+        GptTokenizer gpt2 = PublishedRanks.Gpt2;
         Assert.AreEqual(50_257, gpt2.VocabularySize);
         Assert.AreEqual(50_256, gpt2.EndOfTextId);
         AssertEncoding("hello world", 31373, 995);
@@ -213,7 +213,7 @@ public sealed class GptTokenizerTests
     [TestMethod]
     public void Tinyshakespeare_is_338025_GPT2_tokens()
     {
-        GptTokenizer gpt2 = GptTokenizer.FromTiktoken(TestData.External("gpt2.tiktoken"));
+        GptTokenizer gpt2 = PublishedRanks.Gpt2;
         string text = File.ReadAllText(TestData.External("tinyshakespeare.txt"));
         int[] ids = gpt2.Encode(text, SpecialTokenHandling.AsText);
         Assert.HasCount(338_025, ids);

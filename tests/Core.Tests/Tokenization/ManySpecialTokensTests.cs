@@ -73,7 +73,7 @@ public sealed class ManySpecialTokensTests
             {
                 string[] tokens = [.. generated.Distinct()];
                 string source = string.Concat(units.Select(unit => "ab<👍"[unit]));
-                var matcher = new SpecialTokenMatcher(tokens);
+                var matcher = new SpecialTokenMatcher([.. tokens.Select((token, id) => KeyValuePair.Create(token, id))]);
                 var expected = new StringBuilder();
                 for (int place = 0; place < source.Length;)
                 {
@@ -85,10 +85,10 @@ public sealed class ManySpecialTokensTests
                 var actual = new StringBuilder();
                 for (ReadOnlySpan<char> rest = source; !rest.IsEmpty;)
                 {
-                    bool found = matcher.TryFind(rest, out int index, out string? token);
-                    Assert.AreEqual(found, token is not null);
-                    actual.Append(rest[..index]).Append(found ? $"[{token}]" : "");
-                    rest = rest[(index + (token?.Length ?? 0))..];
+                    bool found = matcher.TryFind(rest, out int index, out int length, out int id);
+                    Assert.AreEqual(found, id >= 0);
+                    actual.Append(rest[..index]).Append(found ? $"[{tokens[id]}]" : "");
+                    rest = rest[(index + length)..];
                 }
 
                 Assert.AreEqual(expected.ToString(), actual.ToString());

@@ -48,6 +48,7 @@ public sealed class OutOfMemoryTests
     [DataRow(GptPrecision.BFloat16, 0.1f, 0.1f, false)]
     [DataRow(GptPrecision.Float32, 0.1f, 0f, false)]
     [DataRow(GptPrecision.Float32, 0f, 0f, true)]
+    [DataRow(GptPrecision.BFloat16, 0f, 0f, true)]
     public void The_estimate_is_near_what_a_process_grows_by(GptPrecision precision, float attentionDropout, float residualDropout, bool checkpointed)
     {
         if (!AvailableMemory.TryResetPeak()) Assert.Inconclusive("This system does not reset the peak of a process's memory.");

@@ -27,6 +27,11 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
     public static Tensor Of(Tensor projected, long b, long t, long h, int? band) => 
         apply(projected, new Shape(b, t, h, projected.size(1) / (3 * h), band ?? t), is_grad_enabled() && projected.requires_grad ? new Kept() : "nothing");
 
+    /// <summary>Probabilities that one head of one row keeps for the backward pass.</summary>
+    /// <param name="t">T.</param>
+    /// <param name="band">As for <see cref="Of"/>.</param>
+    public static long KeptProbabilities(long t, int? band) => new Shape(1, t, 1, 1, band ?? t).Blocks().Sum(static block => block.N * block.M);
+
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         using var scope = NewDisposeScope();

@@ -28,7 +28,7 @@ public sealed class CancellationTests
         trained = Ml.Gpt().Trainers.TextClassification("Key", "Text", new SupervisedTaskOptions
         {
             Pretrained = torch, Epochs = 1, BatchSize = 2, Precision = GptPrecision.Float32, Device = GptDevice.Cpu,
-        }).Fit(Ml.Data.LoadFromEnumerable([new Row { Text = "a", Key = 1 }, new Row { Text = "b", Key = 2 }]));
+        }).Fit(Ml.Data.LoadFromEnumerable([new Row { Text = "a", Key = 0 }, new Row { Text = "b", Key = 1 }]));
         trained.Model.ExportOnnx(Folder["classifier"]);
         onnxClassifier = GptClassifier.FromOnnx(Folder["classifier"], GptDevice.Cpu);
     }

@@ -212,7 +212,7 @@ public sealed class OddRowsTests
 
     private static IDataView Rows(string?[] texts)
     {
-        IDataView rows = Ml.Data.LoadFromEnumerable(texts.Select(static (text, i) => new Row { Text = text, Key = (uint)(i % 2) + 1, Number = i }));
+        IDataView rows = Ml.Data.LoadFromEnumerable(texts.Select(static (text, i) => new Row { Text = text, Key = (uint)(i % 2), Number = i }));
         return rows;
     }
 

@@ -77,7 +77,7 @@ public sealed class StopStringTests
     /// <summary>A model that writes a script and ends; which one, the last token of the prompt tells ('0' the first); in a conversation the first.</summary>
     private static GptModel Writing(byte[][] scripts, ChatTemplate? template = null)
     {
-        int[][] ids = [.. scripts.Select(static script => script.Select(static value => Enumerable.Range(0, 256).Single(id => Bytes.GetTokenBytes(id).Span[0] == value)).ToArray())];
+        int[][] ids = [.. scripts.Select(static script => script.Select(static value => Enumerable.Range(0, Bytes.VocabularySize).Single(id => Bytes.GetTokenBytes(id).Span.SequenceEqual([value]))).ToArray())];
         int promptLength = template is null ? 1 : template.RenderPrompt([ConversationTurn.User("q")], Bytes).TokenIds.Count;
         return new GptModel(new HistoryModel(Bytes.VocabularySize, 128, history =>
         {

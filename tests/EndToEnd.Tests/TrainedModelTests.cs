@@ -64,7 +64,7 @@ public sealed class TrainedModelTests
 
         string[] Texts(GptModel model)
         {
-            IReadOnlyList<GeneratedText> all = model.Generate(["the cat", "a dog, they say"], constraint, options);
+            IReadOnlyList<GeneratedText> all = model.GenerateConstrained(["the cat", "a dog, they say"], constraint, options);
             Assert.IsTrue(all.All(static text => text.FinishReason == FinishReason.StopToken));
             return [.. all.Select(static text => text.Text)];
         }

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using static TorchSharp.torch;
@@ -56,8 +55,8 @@ internal sealed class ClassObjective : TaskObjective
     public override TaskOutcome Judge(ReadOnlySpan<float> outputs, TaskExample example, IReadOnlyList<double>? classWeights)
     {
         if (example.Label < 0) return default;
-        double weight = classWeights?[example.Label] ?? 1, most = TensorPrimitives.Max(outputs), sum = 0;
+        double weight = classWeights?[example.Label] ?? 1, most = System.Numerics.Tensors.TensorPrimitives.Max(outputs), sum = 0;
         foreach (float value in outputs) sum += Math.Exp(value - most);
-        return new(weight * (most + Math.Log(sum) - outputs[example.Label]), weight, TensorPrimitives.IndexOfMax(outputs));
+        return new(weight * (most + Math.Log(sum) - outputs[example.Label]), weight, System.Numerics.Tensors.TensorPrimitives.IndexOfMax(outputs));
     }
 }

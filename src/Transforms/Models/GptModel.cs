@@ -157,7 +157,7 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="PromptTooLongException">A prompt is longer than the context and <see cref="GenerationOptions.PromptOverflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
     /// <exception cref="TokenConstraintException">The constraint left no token that could come next.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public IReadOnlyList<GeneratedText> Generate(IReadOnlyList<string> prompts, ITokenConstraint constraint, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
+    public IReadOnlyList<GeneratedText> GenerateConstrained(IReadOnlyList<string> prompts, ITokenConstraint constraint, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(constraint);
         options ??= Generation;

@@ -59,7 +59,7 @@ public sealed class TrainedModelTests
         var options = new GenerateTextOptions { Temperature = 3, SamplesPerPrompt = 40, MaxNewTokens = 20, Seed = 3 };
         string[] first = Texts(trained.Model), second = Texts(deployed);
         CollectionAssert.AreEqual(first, second);
-        CollectionAssert.IsSubsetOf(first, words);
+        foreach (string text in first) Assert.Contains(text, words);
         CollectionAssert.AreEquivalent(words, first.Distinct().ToArray(), "80 draws find all four");
 
         string[] Texts(GptModel model)

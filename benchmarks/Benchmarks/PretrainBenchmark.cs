@@ -21,14 +21,25 @@ internal static class PretrainBenchmark
 
         Rates wide = Compare(setting with { Steps = speedSteps, Evaluate = false }, text, tokenizer, path, rounds, bfloat16: false);
         Rates? narrow = setting.BFloat16 ? Compare(setting with { Steps = speedSteps, Evaluate = false }, text, tokenizer, path, rounds, bfloat16: true) : null;
+        Rates? busy = null;
+        if (setting.Busy)
+        {
+            using BusyMachine others = BusyMachine.Start();
+            busy = Compare(setting with { Steps = speedSteps, Evaluate = false }, text, tokenizer, path, rounds, bfloat16: false);
+        }
+
         double flops = setting.Config(tokenizer.VocabularySize).FlopsPerToken;
         Console.WriteLine("\n                       ours    plain TorchSharp    PyTorch eager  torch.compile   product, GFLOP/s (libtorch, PyTorch)   ours, of it");
         Row("float32", wide);
         if (narrow is not null) Row("bfloat16", narrow);
-        Console.WriteLine("(tokens/s; PyTorch in bfloat16 is its autocast)\n");
+        if (busy is not null) Row("busy machine", busy);
+        Parts("float32", wide);
+        if (narrow is not null) Parts("bfloat16", narrow);
+        Console.WriteLine("(tokens/s; PyTorch in bfloat16 is its autocast; on the busy machine another process computes on each core)\n");
 
         string line = Invariant($"{name} ours={wide.Ours:F0} plain={wide.Plain:F0} eager={wide.Eager:F0} compile={wide.Compile:F0} ratio={wide.Ours / wide.Peer:F3} ratio_plain={wide.Ours / wide.Plain:F3} of_peak={OfPeak(wide):F3}");
         if (narrow is not null) line += Invariant($" ours_bf16={narrow.Ours:F0} ratio_bf16={narrow.Ours / narrow.Peer:F3} ratio_plain_bf16={narrow.Ours / narrow.Plain:F3} of_peak_bf16={OfPeak(narrow):F3}");
+        if (busy is not null) line += Invariant($" busy={busy.Ours:F0} busy_plain={busy.Plain:F0} busy_eager={busy.Eager:F0} ratio_busy={busy.Ours / busy.Peer:F3}");
         if (losses)
         {
             PretrainSetting full = setting with { Steps = steps };
@@ -42,6 +53,9 @@ internal static class PretrainBenchmark
         Console.WriteLine(line + " unit=tokens/s");
         return 0;
 
+        void Parts(string format, Rates r) => Console.WriteLine(Invariant(
+            $"ours in {format}, ms an update: forward {r.Parts.Forward:F1}, backward {r.Parts.Backward:F1}, optimizer {r.Parts.Optimizer:F1}, data {r.Parts.Data:F1}, rest {r.Parts.Rest:F1}"));
+
         double OfPeak(Rates rates) => rates.Ours * flops / rates.Peak;
 
         void Row(string format, Rates r) => Console.WriteLine(Invariant(
@@ -53,10 +67,13 @@ internal static class PretrainBenchmark
     {
         double tokens = setting.Batch * setting.Context;
         List<double> ours = [], plain = [], eager = [], compiled = [], peak = [], peerPeak = [];
+        StepTimes? parts = null;
         (string, object?)[] format = bfloat16 ? [("--autocast", null)] : [];
         for (int round = 0; round < rounds; round++)
         {
-            ours.Add(Train(setting, text, tokenizer, 1, bfloat16 ? GptPrecision.BFloat16 : GptPrecision.Float32).TokensPerSecond);
+            Measured measured = Train(setting, text, tokenizer, 1, bfloat16 ? GptPrecision.BFloat16 : GptPrecision.Float32);
+            ours.Add(measured.TokensPerSecond);
+            parts = measured.Parts;
             plain.Add(tokens / PlainGpt.Train(setting, text, tokenizer, bfloat16));
             peak.Add(MatrixPeak.Measure(bfloat16 ? ScalarType.BFloat16 : ScalarType.Float32));
             JsonElement peer = RunPeer(setting, path, format);
@@ -65,7 +82,7 @@ internal static class PretrainBenchmark
             if (compile) compiled.Add(RunPeer(setting, path, [.. format, ("--compile", null)]).GetProperty("tokens_per_second").GetDouble());
         }
 
-        return new(Median(ours), Median(plain), Median(eager), compile ? Median(compiled) : 0, peak.Max(), peerPeak.Max());
+        return new(Median(ours), Median(plain), Median(eager), compile ? Median(compiled) : 0, peak.Max(), peerPeak.Max(), parts!);
 
         static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
     }
@@ -101,10 +118,8 @@ internal static class PretrainBenchmark
         });
         using GptLanguageModelTransformer model = trainer.Fit(ml.Data.LoadFromEnumerable([new Document(text)]));
         speeds.Sort();
-        return new(speeds[speeds.Count / 2], model.Training.ValidationLoss ?? double.NaN)
-        {
-            Parts = new(Median(static p => p.Forward), Median(static p => p.Backward), Median(static p => p.Optimizer), Median(static p => p.Data), Median(static p => p.Rest)),
-        };
+        return new(speeds[speeds.Count / 2], model.Training.ValidationLoss ?? double.NaN,
+            new(Median(static p => p.Forward), Median(static p => p.Backward), Median(static p => p.Optimizer), Median(static p => p.Data), Median(static p => p.Rest)));
 
         double Median(Func<StepTimes, double> part) => parts.Select(part).Order().ElementAt(parts.Count / 2);
     }
@@ -123,14 +138,13 @@ internal static class PretrainBenchmark
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    internal sealed record Measured(double TokensPerSecond, double ValidationLoss)
-    {
-        /// <summary>Where our update's time goes, medians in milliseconds; null for the peer.</summary>
-        public StepTimes? Parts { get; init; }
-    }
+    /// <param name="TokensPerSecond">The median of all updates.</param>
+    /// <param name="ValidationLoss">At the end, or NaN.</param>
+    /// <param name="Parts">Where an update's time goes, medians in milliseconds.</param>
+    internal sealed record Measured(double TokensPerSecond, double ValidationLoss, StepTimes Parts);
 
-    /// <summary>Tokens a second of each side, and what one large product reaches: of our libtorch in operations a second, of the peer's in GFLOP/s (float32).</summary>
-    internal sealed record Rates(double Ours, double Plain, double Eager, double Compile, double Peak, double PeerPeak)
+    /// <summary>Tokens a second of each side, and what one large product reaches: of our libtorch in operations a second, of the peer's in GFLOP/s (float32); where our last round's updates spent their time.</summary>
+    internal sealed record Rates(double Ours, double Plain, double Eager, double Compile, double Peak, double PeerPeak, StepTimes Parts)
     {
         /// <summary>The faster of PyTorch's two.</summary>
         public double Peer => Math.Max(Eager, Compile);

@@ -27,6 +27,9 @@ internal sealed record PretrainSetting(int Layers, int Heads, int Width, int Con
     /// </summary>
     public double? ResidualInitializerScale => Layers <= 4 ? 1 : null;
 
+    /// <summary>Whether the speed on a machine with other work is measured too.</summary>
+    public bool Busy => Layers <= 4 && Evaluate;
+
     /// <summary>Steps of one speed measurement: some seconds.</summary>
     public int SpeedSteps => Layers <= 4 ? 120 : Layers <= 6 ? 14 : 7;
 

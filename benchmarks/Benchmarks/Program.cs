@@ -2,6 +2,7 @@ using MLNet.Gpt.Benchmarks;
 
 // One class a benchmark; benchmarks/run.sh chooses one by name and has done the set-up.
 if (args is [ResumeBenchmark.ChildName, var folder]) return ResumeBenchmark.RunChild(folder);
+if (args is [BusyMachine.ChildName, var parent]) return BusyMachine.RunChild(parent);
 var options = new BenchmarkArguments(args.Skip(1));
 switch (args.FirstOrDefault())
 {

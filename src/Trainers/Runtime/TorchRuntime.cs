@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace MLNet.Gpt;
 
-/// <summary>What has to be settled once per process before libtorch computes: its presence, its threads, and the C heap.</summary>
+/// <summary>What has to be settled once per process before libtorch computes: its presence, its threads and how they wait, and the C heap.</summary>
 internal static partial class TorchRuntime
 {
     private static readonly Lock Gate = new();
@@ -21,6 +21,7 @@ internal static partial class TorchRuntime
         {
             if (_initialized) return;
             TuneHeap();
+            LetThreadsSleep();
             NativeLibraryException? missing = LoadLibraries();
             try
             {
@@ -117,6 +118,20 @@ internal static partial class TorchRuntime
             // musl has no mallopt and no such habit; nothing to tune there.
         }
     }
+
+    /// <summary>
+    /// A thread of GNU OpenMP that waits for the others of its operation spins for milliseconds. Where other processes want the cores too, it spends its
+    /// share of them so, and the thread that it waits for is not run: a small step takes five times as long as when waiting threads sleep
+    /// (<c>benchmarks/run.sh pretrain-char</c>, busy machine). Read by the library when it loads; a choice of the user's is kept.
+    /// </summary>
+    private static void LetThreadsSleep()
+    {
+        if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("GOMP_SPINCOUNT") is not null) return;
+        _ = setenv("OMP_WAIT_POLICY", "passive", 0);
+    }
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int setenv(string name, string value, int overwrite);
 
     [LibraryImport("libc")]
     private static partial int mallopt(int parameter, int value);

@@ -149,7 +149,7 @@ public sealed class BatchOrderTests
     public void Every_epoch_is_a_permutation_and_every_point_of_it_can_be_resumed_for_any_data_and_seed()
     {
         using var folder = new TemporaryFolder();
-        Gen.Select(Gen.Int[2, 120], Gen.Int[1, 40], Gen.Long, Gen.Int[1, 9]).Sample(
+        Gen.Select(Gen.Int[2, 120], Gen.Int[1, 40], Gen.Long, Gen.Int[1, 9]).Always(
             (tokens, context, seed, batch) =>
             {
                 context = 1 + (context % (tokens - 1));
@@ -185,7 +185,7 @@ public sealed class BatchOrderTests
                     CollectionAssert.AreEqual(drawn[((positions.Count - 1 - i) * batch)..((positions.Count - i) * batch)], Take(sought, batch));
                 }
             },
-            seed: "0N0Xb_DlT7Q3", iter: 200);
+            iter: 200);
     }
 
     private static long[] Take(BatchOrder order, int count)

@@ -152,7 +152,7 @@ public sealed class PackedRowsTests
     public void Any_documents_give_every_token_once_and_in_order_whatever_the_context()
     {
         using var folder = new TemporaryFolder();
-        Gen.Select(Documents, Gen.Int[1, 12]).Sample(
+        Gen.Select(Documents, Gen.Int[1, 12]).Always(
             (documents, context) =>
             {
                 using TokenFile file = TokenFiles.Write(folder["any"], 50, 49, documents);
@@ -187,14 +187,14 @@ public sealed class PackedRowsTests
                     Assert.IsLessThan(context, stream.Length - offset - read.Count, "less than a row is left over");
                 }
             },
-            seed: Seed, iter: 300);
+            iter: 300);
     }
 
     [TestMethod]
     public void Any_range_of_documents_holds_their_tokens_alone_and_names_them()
     {
         using var folder = new TemporaryFolder();
-        Gen.Select(Documents, Gen.Int[0, 100], Gen.Int[0, 100]).Sample(
+        Gen.Select(Documents, Gen.Int[0, 100], Gen.Int[0, 100]).Always(
             (documents, first, count) =>
             {
                 first %= documents.Length;
@@ -215,10 +215,8 @@ public sealed class PackedRowsTests
 
                 Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => rows.CopyRow(stream.Length - 1, row));
             },
-            seed: Seed, iter: 300);
+            iter: 300);
     }
-
-    private const string Seed = "0N0Xb_DlT7Q3";
 
     private static Gen<int[][]> Documents => Gen.Int[0, 48].Array[1, 9].Array[1, 8];
 }

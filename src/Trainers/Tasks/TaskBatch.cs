@@ -62,6 +62,9 @@ internal sealed class TaskBatch
     /// <summary>m: the tokens that the language model is asked to predict; special tokens are given, not predicted.</summary>
     public int LanguageModelTargets => _lmTargets.Length;
 
+    /// <summary>n: the ordinary tokens; 0 where all texts are empty.</summary>
+    public int WordCount => _words.Length;
+
     /// <summary>(n) int64: the ordinary tokens of all rows.</summary>
     public Tensor Words => Move(_words);
 
@@ -78,13 +81,13 @@ internal sealed class TaskBatch
     public Tensor LanguageModelTokens => Move(_lmTargets);
 
     /// <summary>(m) float32: one over the row's tokens to predict, so that each row counts alike.</summary>
-    public Tensor LanguageModelWeights => tensor(_lmWeights).to(_device);
+    public Tensor LanguageModelWeights => HostCopy.To(_device, _lmWeights);
 
     /// <summary>(E) int64: the classes; a label that training does not know is 0 here.</summary>
     public Tensor Labels => Move([.. Examples.Select(static example => (long)Math.Max(example.Label, 0))]);
 
     /// <summary>(E) float32: a regression's targets.</summary>
-    public Tensor Targets => tensor(Examples.Select(static example => example.Target).ToArray()).to(_device);
+    public Tensor Targets => HostCopy.To(_device, [.. Examples.Select(static example => example.Target)]);
 
-    private Tensor Move(long[] values) => _device.type == DeviceType.CPU ? tensor(values) : tensor(values).pin_memory().to(_device, non_blocking: true);
+    private Tensor Move(long[] values) => HostCopy.To(_device, values);
 }

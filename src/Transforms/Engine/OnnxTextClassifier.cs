@@ -13,13 +13,12 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable
 
     private readonly OnnxPackage _package;
     private readonly InferenceSession _session;
-    private readonly RunOptions _runOptions = new();
     private readonly NativeLifetime _lifetime;
 
     private OnnxTextClassifier(OnnxPackage package, ClassifierHead head, InferenceSession session, GptDevice device)
     {
         _package = package;
-        _lifetime = new NativeLifetime(this, Free);
+        _lifetime = new NativeLifetime(this, session.Dispose);
         _session = session;
         Head = head;
         Device = device;
@@ -71,13 +70,14 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable
 
     /// <inheritdoc/>
     /// <exception cref="InferenceFailedException">ONNX Runtime gave up.</exception>
-    public unsafe void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs)
+    public unsafe void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs, CancellationToken cancellationToken = default)
     {
         using NativeLease lease = _lifetime.Acquire();
         int t = ClassifierModelChecks.Validate(this, tokenIds, lengths, outputs), rows = lengths.Length;
         long[] ids = new long[tokenIds.Length], mask = new long[tokenIds.Length];
         for (int i = 0; i < ids.Length; i++) ids[i] = tokenIds[i];
         for (int row = 0; row < rows; row++) mask.AsSpan(row * t, lengths[row]).Fill(1);
+        using var runOptions = new RunOptions(); // of this call alone, which may be ended
         fixed (float* address = outputs)
         {
             using OrtValue idsValue = OrtValue.CreateTensorValueFromMemory(ids, [rows, t]), maskValue = OrtValue.CreateTensorValueFromMemory(mask, [rows, t]);
@@ -85,10 +85,12 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable
                 [rows / Head.SequencesPerOutput, Head.OutputCount], (IntPtr)address, (long)outputs.Length * sizeof(float));
             try
             {
-                _session.Run(_runOptions, Inputs, [idsValue, maskValue], Outputs, [logits]);
+                using OrtInterrupt interrupt = OrtInterrupt.Watch(runOptions, cancellationToken);
+                _session.Run(runOptions, Inputs, [idsValue, maskValue], Outputs, [logits]);
             }
             catch (OnnxRuntimeException exception)
             {
+                if (cancellationToken.IsCancellationRequested) throw new OperationCanceledException(exception.Message, exception, cancellationToken);
                 throw new InferenceFailedException(Device, string.Create(CultureInfo.InvariantCulture, $"{rows} rows of {t} tokens"), exception);
             }
         }
@@ -105,12 +107,6 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable
 
     /// <summary>Releases the weights and the threads: at once, or when the last call has ended. May be called more than once.</summary>
     public void Dispose() => _lifetime.Dispose();
-
-    private void Free()
-    {
-        _runOptions.Dispose();
-        _session.Dispose();
-    }
 
     private static void Require(InferenceSession session, OnnxPackage package, ClassifierHead head)
     {

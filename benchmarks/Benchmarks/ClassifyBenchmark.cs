@@ -41,11 +41,8 @@ internal static class ClassifyBenchmark
             BatchSize = 16,
             Optimizer = new AdamWOptions { LearningRate = 1.5e-3, WarmupSteps = Math.Min(100, steps / 4), Beta2 = 0.99 },
             ResidualInitializerScale = 1,
-            ValidationFraction = 0.02,
-            EvaluationInterval = Math.Max(1, steps / 4),
-            EvaluationRows = 64,
-            LogInterval = Math.Max(1, steps / 40),
-            Progress = static progress => Console.Error.WriteLine(progress),
+            Evaluation = new() { ValidationFraction = 0.02, Interval = Math.Max(1, steps / 4), MaxRows = 64 },
+            Run = new() { LogInterval = Math.Max(1, steps / 40), Progress = static progress => Console.Error.WriteLine(progress) },
         }).Fit(ml.Data.LoadFromEnumerable(first.Documents.Select(static text => new Document(text))));
         shape = pretrained.Model.Config;   // the vocabulary as it came out
         TimeSpan pretraining = clock.Elapsed;
@@ -58,19 +55,19 @@ internal static class ClassifyBenchmark
         {
             ApiTask task = ApiTask.Split(texts, perClass, TestSize, seed);
             JsonElement bow = Peer.Run("classify.py", ("bow", null), ("--data", folder.Write("bow.json", new { train = Pairs(task.Training), test = Pairs(task.Test) })));
-            var common = new SupervisedTaskOptions { Pretrained = pretrained.Model, Epochs = epochs, LearningRate = 5e-4, WarmupFraction = 0.05, Seed = seed, LogInterval = 20 };
+            var common = new SupervisedTaskOptions { Pretrained = pretrained.Model, Epochs = epochs, Optimizer = new() { LearningRate = 5e-4, WarmupFraction = 0.05 }, Run = new() { Seed = seed, LogInterval = 20 } };
             var row = new Row(bow.GetProperty("accuracy").GetDouble(),
-                Train("scratch", common with { Pretrained = null, Model = shape, Tokenizer = pretrained.Model.Tokenizer, LearningRate = 1e-3 }),
+                Train("scratch", common with { Pretrained = null, Model = shape, Tokenizer = pretrained.Model.Tokenizer, Optimizer = common.Optimizer with { LearningRate = 1e-3 } }),
                 Train("fine-tuned", common, keep: seed == 1),
                 Train("without auxiliary loss", common with { AuxiliaryLossWeight = 0 }),
-                Train("LoRA", common with { Lora = new LoraOptions { Rank = 8, Alpha = 16, Projections = LoraProjections.All }, LearningRate = 3e-3 }));
+                Train("LoRA", common with { Lora = new LoraOptions { Rank = 8, Alpha = 16, Projections = LoraProjections.All }, Optimizer = common.Optimizer with { LearningRate = 3e-3 } }));
             rows.Add(row);
             Console.WriteLine(Invariant($"seed {seed}: bag of words {row.Baseline:P1} ({bow.GetProperty("features").GetString()}, C {bow.GetProperty("c").GetDouble()}), scratch {row.Scratch.Accuracy:P1}, fine-tuned {row.Tuned.Accuracy:P1}, without auxiliary loss {row.Plain.Accuracy:P1}, LoRA {row.Lora.Accuracy:P1}"));
 
             Trained Train(string name, SupervisedTaskOptions options, bool keep = false)
             {
                 var trainingClock = Stopwatch.StartNew();
-                var chain = ml.Transforms.Conversion.MapValueToKey("Key", "Label").Append(ml.Gpt().Trainers.TextClassification("Key", "Text", options with { Progress = p => Console.Error.WriteLine($"{name}: {p}") }))
+                var chain = ml.Transforms.Conversion.MapValueToKey("Key", "Label").Append(ml.Gpt().Trainers.TextClassification("Key", "Text", options with { Run = options.Run with { Progress = p => Console.Error.WriteLine($"{name}: {p}") } }))
                     .Fit(ml.Data.LoadFromEnumerable(task.Training));
                 MulticlassClassificationMetrics metrics = ml.MulticlassClassification.Evaluate(chain.Transform(test), labelColumnName: "Key", topKPredictionCount: 3);
                 SupervisedTaskTransformer transformer = chain.LastTransformer;

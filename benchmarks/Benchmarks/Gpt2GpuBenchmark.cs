@@ -86,18 +86,19 @@ internal static class Gpt2GpuBenchmark
             BatchSize = batch,
             MicroBatchSize = micro,
             Optimizer = new AdamWOptions { LearningRate = 6e-4, WarmupSteps = steps / 3, Beta2 = 0.95 },
-            Precision = GptPrecision.BFloat16,
-            AllowTf32 = device.IsCuda,
-            ValidationFraction = 0,
-            EvaluationInterval = 0,
-            LogInterval = Math.Max(1, steps / 6),   // each report waits for the device, as the peer's timing does
-            PeakFlops = 0,
-            ReturnBest = false,
-            Device = device,
-            Progress = p =>
+            Evaluation = new() { ValidationFraction = 0, Interval = 0, ReturnBest = false },
+            Run = new()
             {
-                speeds.Add(p.TokensPerSecond);
-                Console.Error.WriteLine($"ours {p}");
+                Precision = GptPrecision.BFloat16,
+                AllowTf32 = device.IsCuda,
+                LogInterval = Math.Max(1, steps / 6),   // each report waits for the device, as the peer's timing does
+                Device = device,
+                PeakFlops = 0,
+                Progress = p =>
+                {
+                    speeds.Add(p.TokensPerSecond);
+                    Console.Error.WriteLine($"ours {p}");
+                },
             },
         });
         using GptLanguageModelTransformer model = trainer.Fit(ml.Data.LoadFromEnumerable([new Document(document)]));

@@ -100,20 +100,22 @@ internal static class PretrainBenchmark
             BatchSize = setting.Batch,
             Optimizer = new AdamWOptions { LearningRate = setting.LearningRate, MinLearningRate = setting.MinLearningRate, WarmupSteps = setting.Warmup, Beta2 = 0.99 },
             ResidualInitializerScale = setting.ResidualInitializerScale,
-            ActivationCheckpointing = checkpointing,
-            Precision = precision,
             SplitByPosition = true,
-            EvaluationInterval = setting.Evaluate ? setting.Steps : 0,
-            LogInterval = 1,
-            MeasureStepTimes = true,
-            PeakFlops = 0,
-            ReturnBest = false,
-            Device = GptDevice.Cpu,
-            Progress = p =>
+            Evaluation = new() { Interval = setting.Evaluate ? setting.Steps : 0, ReturnBest = false },
+            Run = new()
             {
-                speeds.Add(p.TokensPerSecond);
-                if (p.StepTimes is { } times) parts.Add(times);
-                if (p.Step % 100 == 0) Console.Error.WriteLine($"ours seed {seed} {precision} {p}");
+                ActivationCheckpointing = checkpointing,
+                Precision = precision,
+                LogInterval = 1,
+                MeasureStepTimes = true,
+                PeakFlops = 0,
+                Device = GptDevice.Cpu,
+                Progress = p =>
+                {
+                    speeds.Add(p.TokensPerSecond);
+                    if (p.StepTimes is { } times) parts.Add(times);
+                    if (p.Step % 100 == 0) Console.Error.WriteLine($"ours seed {seed} {precision} {p}");
+                },
             },
         });
         using GptLanguageModelTransformer model = trainer.Fit(ml.Data.LoadFromEnumerable([new Document(text)]));

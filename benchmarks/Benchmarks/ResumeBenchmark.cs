@@ -86,16 +86,8 @@ internal static class ResumeBenchmark
         BatchSize = 8,
         MicroBatchSize = 4,
         Optimizer = new AdamWOptions { LearningRate = 3e-3, WarmupSteps = 20 },
-        AverageDecay = 0.99,
-        Seed = 1,
-        EvaluationInterval = 50,
-        LogInterval = 7,
-        CheckpointInterval = 15,
-        KeepCheckpoints = 2,
-        Precision = GptPrecision.Float32,
-        Device = GptDevice.Cpu,
-        RunFolder = folder,
-        Resume = true,
+        Evaluation = new() { Interval = 50 },
+        Run = new() { AverageDecay = 0.99, Seed = 1, LogInterval = 7, CheckpointInterval = 15, KeepCheckpoints = 2, Precision = GptPrecision.Float32, Device = GptDevice.Cpu, Folder = folder, Resume = true },
     };
 
     /// <summary>2,000 sentences of a small grammar, always the same.</summary>

@@ -51,12 +51,8 @@ using GptLanguageModelTransformer pretrained = ml.Gpt().Trainers.LanguageModel("
     MaxSteps = steps,
     BatchSize = 16,
     Optimizer = new AdamWOptions { LearningRate = 2e-3, WarmupSteps = Math.Min(50, steps / 4), Beta2 = 0.99 },
-    ValidationFraction = 0.02,
-    EvaluationInterval = Math.Max(1, (steps + 3) / 4),
-    LogInterval = Math.Max(1, steps / 16),
-    EvaluationRows = 64,
-    RunFolder = Path.Combine(run, "pretraining"),
-    Progress = static progress => Console.WriteLine(progress),
+    Evaluation = new() { ValidationFraction = 0.02, Interval = Math.Max(1, (steps + 3) / 4), MaxRows = 64 },
+    Run = new() { LogInterval = Math.Max(1, steps / 16), Folder = Path.Combine(run, "pretraining"), Progress = static progress => Console.WriteLine(progress) },
 }).Fit(documents);
 
 // 3. Fine-tune on the labels.
@@ -66,10 +62,8 @@ var pipeline = ml.Transforms.Conversion.MapValueToKey("Key", "Label")
     {
         Pretrained = pretrained.Model,
         Epochs = 10,
-        LearningRate = 5e-4,
-        WarmupFraction = 0.05,
-        RunFolder = Path.Combine(run, "fine-tuning"),
-        Progress = static progress => Console.WriteLine(progress),
+        Optimizer = new() { LearningRate = 5e-4, WarmupFraction = 0.05 },
+        Run = new() { Folder = Path.Combine(run, "fine-tuning"), Progress = static progress => Console.WriteLine(progress) },
     }))
     .Append(ml.Transforms.Conversion.MapKeyToValue("Predicted", "PredictedLabel"));
 TransformerChain<KeyToValueMappingTransformer> fitted = pipeline.Fit(training);

@@ -84,13 +84,8 @@ ScalingRun Train(Size size, int steps)
         BatchSize = plan.BatchSize,
         Optimizer = new AdamWOptions { LearningRate = size.LearningRate, WarmupSteps = Math.Min(50, steps / 5), Beta2 = 0.99 },
         ResidualInitializerScale = 1,
-        Precision = GptPrecision.Float32,
-        ValidationFraction = 0.05,
-        EvaluationInterval = steps,
-        EvaluationRows = plan.EvaluationRows,
-        LogInterval = steps,
-        ReturnBest = false,
-        Seed = 1,
+        Evaluation = new() { ValidationFraction = 0.05, Interval = steps, MaxRows = plan.EvaluationRows, ReturnBest = false },
+        Run = new() { Precision = GptPrecision.Float32, LogInterval = steps, Seed = 1 },
     });
     using GptLanguageModelTransformer trained = trainer.Fit(documents);
     var run = new ScalingRun(Size.Parameters(model), plan.Tokens(steps), trained.Training.ValidationLoss!.Value);

@@ -44,12 +44,8 @@ LanguageModelTrainer trainer = ml.Gpt().Trainers.LanguageModel("Text", new Langu
     MaxSteps = arguments.Steps,
     BatchSize = 16,
     Optimizer = new AdamWOptions { LearningRate = 2e-3, WarmupSteps = Math.Min(50, arguments.Steps / 4), Beta2 = 0.99 },
-    ValidationFraction = 0.05,
-    EvaluationInterval = Math.Max(1, (arguments.Steps + 5) / 6),
-    LogInterval = Math.Max(1, arguments.Steps / 32),
-    EvaluationRows = 128,
-    RunFolder = arguments.RunFolder,
-    Progress = static progress => Console.WriteLine(progress),
+    Evaluation = new() { ValidationFraction = 0.05, Interval = Math.Max(1, (arguments.Steps + 5) / 6), MaxRows = 128 },
+    Run = new() { LogInterval = Math.Max(1, arguments.Steps / 32), Folder = arguments.RunFolder, Progress = static progress => Console.WriteLine(progress) },
 });
 using GptLanguageModelTransformer languageModel = trainer.Fit(documents);
 PretrainingResult training = languageModel.Training;

@@ -19,7 +19,7 @@ public sealed class BadInputTests
     [TestMethod]
     public void A_corpus_too_small_for_one_row_is_refused_with_both_numbers()
     {
-        var trainer = Ml.Gpt().Trainers.LanguageModel("Text", SmallModel.Options with { ValidationFraction = 0 });
+        var trainer = Ml.Gpt().Trainers.LanguageModel("Text", SmallModel.Options with { Evaluation = SmallModel.Options.Evaluation with { ValidationFraction = 0 } });
         var error = Assert.ThrowsExactly<EmptyCorpusException>(() => trainer.Fit(Ml.Data.LoadFromEnumerable([new TextRow { Text = "short" }])));
         StringAssert.Contains(error.Message, "49");
     }
@@ -33,7 +33,7 @@ public sealed class BadInputTests
         List<TextRow> rows = Texts.Sentences(100);
         rows.Insert(3, new TextRow());
         rows.Add(rows[0]);
-        using GptLanguageModelTransformer model = ml.Gpt().Trainers.LanguageModel("Text", SmallModel.Options with { MaxSteps = 1, EvaluationInterval = 0 }).Fit(ml.Data.LoadFromEnumerable(rows));
+        using GptLanguageModelTransformer model = ml.Gpt().Trainers.LanguageModel("Text", SmallModel.Options with { MaxSteps = 1, Evaluation = SmallModel.Options.Evaluation with { Interval = 0 } }).Fit(ml.Data.LoadFromEnumerable(rows));
         Assert.IsTrue(log.Any(static line => line.Contains("1 empty", StringComparison.Ordinal) && line.Contains("1 duplicate", StringComparison.Ordinal)), string.Join('\n', log));
     }
 
@@ -52,7 +52,7 @@ public sealed class BadInputTests
     public void A_folder_that_holds_a_run_is_refused_and_left_alone()
     {
         using var folder = new TemporaryFolder();
-        LanguageModelOptions options = SmallModel.Options with { MaxSteps = 1, EvaluationInterval = 0, RunFolder = folder["run"] };
+        LanguageModelOptions options = SmallModel.Options with { MaxSteps = 1, Evaluation = SmallModel.Options.Evaluation with { Interval = 0 }, Run = SmallModel.Options.Run with { Folder = folder["run"] } };
         SmallModel.Train(Ml, options).Dispose();
         DateTime before = File.GetLastWriteTimeUtc(Path.Combine(RunCheckpoints.FindLast(folder["run"])!, "model.safetensors"));
         Assert.ThrowsExactly<RunExistsException>(() => SmallModel.Train(Ml, options));
@@ -64,7 +64,7 @@ public sealed class BadInputTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["file"], "not a folder");
-        var error = Assert.ThrowsExactly<FolderNotWritableException>(() => SmallModel.Train(Ml, SmallModel.Options with { RunFolder = Path.Combine(folder["file"], "run") }));
+        var error = Assert.ThrowsExactly<FolderNotWritableException>(() => SmallModel.Train(Ml, SmallModel.Options with { Run = SmallModel.Options.Run with { Folder = Path.Combine(folder["file"], "run") } }));
         StringAssert.StartsWith(error.Path, folder["file"]);
         Assert.AreEqual("not a folder", File.ReadAllText(folder["file"]));
     }
@@ -74,10 +74,10 @@ public sealed class BadInputTests
     {
         if (File.Exists("/proc/driver/nvidia/version")) Assert.Inconclusive("This machine has an NVIDIA GPU.");
         var ml = new MLContext(seed: 1) { GpuDeviceId = 0, FallbackToCpu = false };
-        LanguageModelOptions options = SmallModel.Options with { Device = null, MaxSteps = 1, EvaluationInterval = 0 };
+        LanguageModelOptions options = SmallModel.Options with { MaxSteps = 1, Evaluation = SmallModel.Options.Evaluation with { Interval = 0 }, Run = SmallModel.Options.Run with { Device = null } };
         var error = Assert.ThrowsExactly<DeviceUnavailableException>(() => SmallModel.Train(ml, options));
         Assert.AreEqual(GptDevice.Cuda(0), error.Device);
-        Assert.ThrowsExactly<DeviceUnavailableException>(() => SmallModel.Train(Ml, options with { Device = GptDevice.Cuda(1) }));
+        Assert.ThrowsExactly<DeviceUnavailableException>(() => SmallModel.Train(Ml, options with { Run = options.Run with { Device = GptDevice.Cuda(1) } }));
         var log = new List<string>();
         ml.FallbackToCpu = true;
         ml.Log += (_, e) => log.Add(e.Message);
@@ -93,20 +93,20 @@ public sealed class BadInputTests
         Refused(static o => o with { BatchSize = 0 });
         Refused(static o => o with { MicroBatchSize = 3 });
         Refused(static o => o with { MicroBatchSize = 0 });
-        Refused(static o => o with { KeepCheckpoints = 0 });
-        Refused(static o => o with { AverageDecay = 1 });
-        Refused(static o => o with { LossSpikeDeviations = double.NaN });
-        Refused(static o => o with { PeakFlops = -1 });
-        Refused(static o => o with { TensorBoard = true });
+        Refused(static o => o with { Run = o.Run with { KeepCheckpoints = 0 } });
+        Refused(static o => o with { Run = o.Run with { AverageDecay = 1 } });
+        Refused(static o => o with { Run = o.Run with { LossSpikeDeviations = double.NaN } });
+        Refused(static o => o with { Run = o.Run with { PeakFlops = -1 } });
+        Refused(static o => o with { Run = o.Run with { TensorBoard = true } });
         Refused(static o => o with { Stages = [new(10, 32, 8)] });
         Refused(static o => o with { Stages = [new(61, 24, 8)] });
         Refused(static o => o with { Stages = [new(0, 24, 8)] });
         Refused(static o => o with { Stages = [new(10, 24, 6)], MicroBatchSize = 4 });
-        Refused(static o => o with { ValidationFraction = 1 });
-        Refused(static o => o with { EvaluationRows = 0 });
+        Refused(static o => o with { Evaluation = o.Evaluation with { ValidationFraction = 1 } });
+        Refused(static o => o with { Evaluation = o.Evaluation with { MaxRows = 0 } });
         Refused(static o => o with { ResidualInitializerScale = -1 });
-        Refused(static o => o with { LogInterval = 0 });
-        Refused(static o => o with { Resume = true });
+        Refused(static o => o with { Run = o.Run with { LogInterval = 0 } });
+        Refused(static o => o with { Run = o.Run with { Resume = true } });
         Refused(static o => o with { Model = o.Model with { EmbeddingSize = 50 } });
         Refused(static o => o with { Tokenizer = GptTokenizer.FromCharacters(["abcdef"]), Model = o.Model with { VocabularySize = 4 } });
 
@@ -129,7 +129,7 @@ public sealed class BadInputTests
     public void Cancelling_still_gives_a_model()
     {
         using var cancel = new CancellationTokenSource();
-        LanguageModelOptions options = SmallModel.Options with { MaxSteps = 1_000_000, LogInterval = 1, CancellationToken = cancel.Token, Progress = p => { if (p.Step == 5) cancel.Cancel(); } };
+        LanguageModelOptions options = SmallModel.Options with { MaxSteps = 1_000_000, Run = SmallModel.Options.Run with { LogInterval = 1, CancellationToken = cancel.Token, Progress = p => { if (p.Step == 5) cancel.Cancel(); } } };
         using GptLanguageModelTransformer model = SmallModel.Train(Ml, options);
         Assert.IsTrue(model.Training.Cancelled);
         Assert.AreEqual(5, model.Training.Steps);

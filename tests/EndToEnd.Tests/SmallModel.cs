@@ -11,9 +11,8 @@ internal static class SmallModel
         MaxSteps = 60,
         BatchSize = 8,
         Optimizer = new() { LearningRate = 4e-3, WarmupSteps = 5 },
-        Precision = GptPrecision.Float32,
-        Device = GptDevice.Cpu,
-        EvaluationInterval = 30,
+        Evaluation = new() { Interval = 30 },
+        Run = new() { Precision = GptPrecision.Float32, Device = GptDevice.Cpu },
     };
 
     public static GptLanguageModelTransformer Train(MLContext ml, LanguageModelOptions? options = null) =>

@@ -20,10 +20,9 @@ public sealed class SupervisedFineTuningTests
         Packing = true,
         Optimizer = new() { LearningRate = 4e-3, WarmupSteps = 10, WeightDecay = 0 },
         ResidualDropout = 0,
-        Precision = GptPrecision.Float32,
-        Device = GptDevice.Cpu,
-        ValidationFraction = 0,
         Generation = new() { MaxNewTokens = 8, Temperature = 0, FinishReasonColumnName = "Why" },
+        Evaluation = new() { ValidationFraction = 0 },
+        Run = new() { Precision = GptPrecision.Float32, Device = GptDevice.Cpu },
     };
 
     [ClassInitialize]

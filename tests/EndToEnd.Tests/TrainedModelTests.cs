@@ -16,7 +16,7 @@ public sealed class TrainedModelTests
     [ClassInitialize]
     public static void TrainOnce(TestContext context)
     {
-        trained = SmallModel.Train(Ml, SmallModel.Options with { RunFolder = Folder["run"] });
+        trained = SmallModel.Train(Ml, SmallModel.Options with { Run = SmallModel.Options.Run with { Folder = Folder["run"] } });
         trained.Model.ExportOnnx(Folder["onnx"]);
         deployed = GptModel.FromOnnx(Folder["onnx"], GptDevice.Cpu);
     }

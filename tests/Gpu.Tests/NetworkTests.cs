@@ -48,7 +48,7 @@ public sealed class NetworkTests
 
         double Backward(GptNetwork network, Tensor tokens, Tensor next)
         {
-            double sum = LanguageModelLoss.Backward(network, network.Hidden(tokens), next, 1 / count).item<float>();
+            double sum = LanguageModelPass.Backward(network, network.Hidden(tokens), next, 1 / count).item<float>();
             network.Parameters.CollectGradient();
             return sum / count;
         }

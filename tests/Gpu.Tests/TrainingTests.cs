@@ -36,7 +36,7 @@ public sealed class TrainingTests
     public void TF32_trains_to_nearly_the_same_loss()
     {
         GptDevice device = Gpu.Require();
-        using GptLanguageModelTransformer fast = Fit(device, GptPrecision.Float32, o => o with { AllowTf32 = true }), exact = Fit(device, GptPrecision.Float32);
+        using GptLanguageModelTransformer fast = Fit(device, GptPrecision.Float32, o => o with { Run = o.Run with { AllowTf32 = true } }), exact = Fit(device, GptPrecision.Float32);
         Assert.AreEqual(exact.Training.TrainingLoss, fast.Training.TrainingLoss, 0.02);
         Assert.IsFalse(TorchSharp.torch.backends.cuda.matmul.allow_tf32, "the setting was to be put back");
     }
@@ -50,11 +50,11 @@ public sealed class TrainingTests
         {
             using var stop = new CancellationTokenSource();
             using GptLanguageModelTransformer whole = Fit(device, GptPrecision.BFloat16);
-            using (Fit(device, GptPrecision.BFloat16, o => o with { RunFolder = folder, CancellationToken = stop.Token, Progress = p => { if (p.Step == 20) stop.Cancel(); } }))
+            using (Fit(device, GptPrecision.BFloat16, o => o with { Run = o.Run with { Folder = folder, CancellationToken = stop.Token, Progress = p => { if (p.Step == 20) stop.Cancel(); } } }))
             {
             }
 
-            using GptLanguageModelTransformer resumed = Fit(device, GptPrecision.BFloat16, o => o with { RunFolder = folder, Resume = true });
+            using GptLanguageModelTransformer resumed = Fit(device, GptPrecision.BFloat16, o => o with { Run = o.Run with { Folder = folder, Resume = true } });
             Assert.AreEqual(whole.Training.Steps, resumed.Training.Steps);
 
             // Sums of atomics on a GPU (index_select's backward) come in another order each time.
@@ -101,11 +101,8 @@ public sealed class TrainingTests
             BatchSize = 8,
             MicroBatchSize = 4,
             Optimizer = new() { LearningRate = 3e-3, WarmupSteps = 5 },
-            EvaluationInterval = 0,
-            LogInterval = 1,
-            Precision = precision,
-            Device = device,
-            Seed = 9,
+            Evaluation = new() { Interval = 0 },
+            Run = new() { LogInterval = 1, Precision = precision, Device = device, Seed = 9 },
         };
         var ml = new MLContext(1);
         return ml.Gpt().Trainers.LanguageModel("Text", change?.Invoke(options) ?? options).Fit(ml.Data.LoadFromEnumerable(texts));

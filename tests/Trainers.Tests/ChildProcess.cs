@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using MLNet.Gpt.Trainers.Tests.Losses;
 using MLNet.Gpt.Trainers.Tests.Memory;
+using MLNet.Gpt.Trainers.Tests.Runs;
 
 namespace MLNet.Gpt.Trainers.Tests;
 
@@ -10,6 +12,8 @@ internal static class ChildProcess
     public static int Main(string[] arguments) => arguments switch
     {
         [ActivationMeasurement.Command, .. string[] rest] => ActivationMeasurement.Run(rest),
+        [LogitsMeasurement.Command, string chunked] => LogitsMeasurement.Run(bool.Parse(chunked)),
+        [KilledRun.Command, string kind, string folder] => KilledRun.Train(kind, folder),
         _ => 2,
     };
 

@@ -35,31 +35,29 @@ internal sealed class TrainingFixture : IDisposable
         MaxSteps = 30,
         BatchSize = 4,
         Optimizer = new() { LearningRate = 3e-3, WarmupSteps = 5 },
-        EvaluationInterval = 10,
-        CheckpointInterval = 7,
-        LogInterval = 1,
-        ReturnBest = false,
-        PeakFlops = 1e12,
-        Precision = GptPrecision.Float32,
+        Evaluation = new() { Interval = 10, ReturnBest = false },
+        Run = new() { CheckpointInterval = 7, LogInterval = 1, PeakFlops = 1e12, Precision = GptPrecision.Float32 },
     };
 
     public string Run => Path.Combine(Folder, "run");
 
     public RunFolder RunFolder(LanguageModelOptions options) =>
-        new(Run, GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvw"]), Seed, RunFingerprint.Of(options, TrainingPlan.Of(options), GptPrecision.Float32, GptDevice.Cpu, Seed, "tokenizer", "data"), options.KeepCheckpoints);
+        new(Run, Seed, PretrainingFingerprint.Of(options, TrainingPlan.Of(options), GptPrecision.Float32, GptDevice.Cpu, Seed, "tokenizer", "data"), options.Run.KeepCheckpoints);
+
+    /// <summary>What the run trains.</summary>
+    public static PretrainingModel Model(GptNetwork network) => new(network, GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvw"]));
 
     /// <summary>Trains a fresh network, or the resumed one; gives the weights and how it went.</summary>
-    public (float[] Weights, PretrainingResult Result) Train(LanguageModelOptions options, bool toFolder = false, bool immediate = true, Action<int>? stepStarting = null)
+    public (float[] Weights, PretrainingResult Result) Train(LanguageModelOptions options, bool toFolder = false, bool? immediate = null, Action<int>? stepStarting = null)
     {
         RunFolder? folder = toFolder ? RunFolder(options) : null;
         if (folder is not null) Directory.CreateDirectory(folder.Path);
-        string? last = options.Resume ? RunCheckpoints.FindLast(Run, Log.Add) : null;
+        string? last = options.Run.Resume ? RunCheckpoints.FindLast(Run, Log.Add) : null;
         TrainingCheckpoint? resumed = last is null ? null : TrainingCheckpoint.Open(last);
-        resumed?.RequireSame(folder!);
+        resumed?.RequireSame(folder!.Fingerprint);
         folder?.LastWritten = last;
-        using GptCheckpoint? weights = last is null ? null : GptCheckpoint.Open(last);
-        using GptNetwork network = weights is null ? new(Config, GptDevice.Cpu, Seed) : GptNetwork.FromWeights(weights, GptDevice.Cpu);
-        PretrainingResult result = new PretrainingLoop(network, TrainingRows, ValidationRows, options, Seed, folder, Log.Add) { Immediate = immediate, StepStarting = stepStarting }.Run(resumed);
+        using GptNetwork network = new(Config, GptDevice.Cpu, Seed);
+        PretrainingResult result = new PretrainingLoop(Model(network), TrainingRows, ValidationRows, options, Seed, folder, Log.Add) { Immediate = immediate, StepStarting = stepStarting }.Run(resumed);
         return ([.. network.Parameters.Master.data<float>()], result);
     }
 

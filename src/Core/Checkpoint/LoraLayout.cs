@@ -19,32 +19,40 @@ public static class LoraLayout
     /// <param name="config">The model that is adapted.</param>
     /// <param name="options">How.</param>
     /// <exception cref="ArgumentException">An option is outside its range.</exception>
-    public static IReadOnlyList<GptParameterInfo> Of(GptConfig config, LoraOptions options)
+    public static IReadOnlyList<GptParameterInfo> Of(GptConfig config, LoraOptions options) =>
+        [.. TermsOf(config, options).SelectMany(static term => new[] { term.A, term.B })];
+
+    /// <summary>Lists the adapted weights, by their names in <see cref="GptParameterLayout"/>, in the same order, each with its two matrices.</summary>
+    internal static IReadOnlyList<(string Weight, GptParameterInfo A, GptParameterInfo B)> TermsOf(GptConfig config, LoraOptions options)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(options);
         options.ValidateFor(config.Validate());
         long r = options.Rank;
-        var list = new List<GptParameterInfo>();
+        var list = new List<(string, GptParameterInfo, GptParameterInfo)>();
         foreach (int layer in options.Layers?.Order() ?? Enumerable.Range(0, config.LayerCount))
         {
             foreach ((LoraProjections projection, string module) in Modules)
             {
                 if (!options.Projections.HasFlag(projection)) continue;
                 (long input, long output) = SizesOf(config, projection);
-                list.Add(new(NameA(layer, module), [r, input], GptParameterRole.AdapterIn));
-                list.Add(new(NameB(layer, module), [output, r], GptParameterRole.AdapterOut));
+                list.Add((WeightOf(layer, module), new(NameA(layer, module), [r, input], GptParameterRole.AdapterIn), new(NameB(layer, module), [output, r], GptParameterRole.AdapterOut)));
             }
         }
 
         return list;
     }
 
+    /// <summary>The name of the weight that a projection's adapter is added to.</summary>
+    internal static string WeightOf(int layer, LoraProjections projection) => WeightOf(layer, Modules.Single(module => module.Projection == projection).Module);
+
     /// <summary>A's name.</summary>
     internal static string NameA(int layer, string module) => $"h.{layer}.{module}.lora_A.weight";
 
     /// <summary>B's name.</summary>
     internal static string NameB(int layer, string module) => $"h.{layer}.{module}.lora_B.weight";
+
+    private static string WeightOf(int layer, string module) => $"h.{layer}.{module}.weight";
 
     private static (long Input, long Output) SizesOf(GptConfig config, LoraProjections projection) => projection switch
     {

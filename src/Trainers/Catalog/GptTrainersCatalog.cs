@@ -24,7 +24,7 @@ public sealed class GptTrainersCatalog
             MaxSteps = maxSteps,
             BatchSize = batchSize,
             Optimizer = new() { LearningRate = learningRate },
-            RunFolder = runFolder,
+            Run = new() { Folder = runFolder },
         });
 
     /// <summary>Pretrains a GPT on a text column.</summary>
@@ -51,7 +51,7 @@ public sealed class GptTrainersCatalog
             Lora = lora,
             Epochs = epochs,
             BatchSize = batchSize,
-            RunFolder = runFolder,
+            Run = new() { Folder = runFolder },
         });
 
     /// <summary>Teaches a pretrained GPT to complete prompts.</summary>
@@ -83,7 +83,7 @@ public sealed class GptTrainersCatalog
     /// <param name="auxiliaryLossWeight">λ, the weight of the auxiliary language-model loss; 0 switches it off.</param>
     /// <exception cref="ArgumentException">A value is outside its range.</exception>
     public SupervisedTaskTrainer TextClassification(string labelColumnName, string textColumnName, GptModel pretrained, int epochs = 3, double learningRate = 6.25e-5, double auxiliaryLossWeight = 0.5) =>
-        TextClassification(labelColumnName, textColumnName, new SupervisedTaskOptions { Pretrained = pretrained, Epochs = epochs, LearningRate = learningRate, AuxiliaryLossWeight = auxiliaryLossWeight });
+        TextClassification(labelColumnName, textColumnName, new SupervisedTaskOptions { Pretrained = pretrained, Epochs = epochs, Optimizer = new() { LearningRate = learningRate }, AuxiliaryLossWeight = auxiliaryLossWeight });
 
     /// <summary>Fine-tunes a GPT to classify texts (Radford et al. 2018, section 3.2).</summary>
     /// <param name="labelColumnName">The label: a key, as MapValueToKey makes it.</param>

@@ -48,6 +48,18 @@ internal sealed class FineTuningNetwork : IDisposable
         }
     }
 
+    /// <summary>A network with fresh weights, all of which are trained.</summary>
+    /// <param name="config">The shape, as checkpoints have it.</param>
+    /// <param name="dropout">Its copy with the dropout of the training.</param>
+    /// <param name="device">Where to train.</param>
+    /// <param name="precision">The number format.</param>
+    /// <param name="seed">Seeds the weights.</param>
+    public static FineTuningNetwork FromScratch(GptConfig config, GptConfig dropout, GptDevice device, GptPrecision precision, long seed)
+    {
+        var network = new GptNetwork(dropout, device, seed, precision);
+        return new(network, config, null, [network.Parameters]);
+    }
+
     /// <summary>Writes what was trained, with other files beside it.</summary>
     public void Write(string folder, GptTokenizer tokenizer, ChatTemplate? chatTemplate, string? baseModel, Action<string>? addFiles)
     {

@@ -29,4 +29,11 @@ public sealed record FineTuningResult(
     int BestStep,
     bool StoppedEarly,
     bool Cancelled,
-    int SkippedUpdates);
+    int SkippedUpdates)
+{
+    /// <summary>The folder of the last checkpoint, which <see cref="RunOptions.Resume"/> continues from; null without a run folder.</summary>
+    public string? LastCheckpoint { get; init; }
+
+    /// <summary>The folder of the checkpoint of the best evaluation; null where there is none.</summary>
+    public string? BestCheckpoint { get; init; }
+}

@@ -10,21 +10,20 @@ namespace MLNet.Gpt;
 internal sealed class SupervisedBatch
 {
     private readonly long[] _ids, _positions, _segments, _targetPlaces, _targets;
-    private readonly int _rows, _length;
     private readonly bool _packed;
 
     private SupervisedBatch(IReadOnlyList<IReadOnlyList<SupervisedExample>> rows)
     {
-        _rows = rows.Count;
-        _length = rows.Max(static row => row.Sum(static e => e.Length));
+        RowCount = rows.Count;
+        Length = rows.Max(static row => row.Sum(static e => e.Length));
         _packed = rows.Any(static row => row.Count > 1);
-        _ids = new long[_rows * _length];
-        _positions = new long[_rows * _length];
-        _segments = new long[_rows * _length];
+        _ids = new long[RowCount * Length];
+        _positions = new long[RowCount * Length];
+        _segments = new long[RowCount * Length];
         List<long> places = [], targets = [];
-        for (int row = 0; row < _rows; row++)
+        for (int row = 0; row < RowCount; row++)
         {
-            int at = row * _length;
+            int at = row * Length;
             for (int i = 0; i < rows[row].Count; i++)
             {
                 SupervisedExample example = rows[row][i];
@@ -43,6 +42,12 @@ internal sealed class SupervisedBatch
         _targetPlaces = [.. places];
         _targets = [.. targets];
     }
+
+    /// <summary>B.</summary>
+    public int RowCount { get; }
+
+    /// <summary>T: the longest row.</summary>
+    public int Length { get; }
 
     /// <summary>The tokens with a loss.</summary>
     public int TargetCount => _targets.Length;
@@ -78,11 +83,11 @@ internal sealed class SupervisedBatch
     public (Tensor Hidden, Tensor Targets) Run(GptNetwork network)
     {
         Device device = network.TorchDevice;
-        Tensor ids = Move(_ids).view(_rows, _length);                                                     // (B, T)
+        Tensor ids = Move(_ids).view(RowCount, Length);                                                     // (B, T)
         Tensor hidden = network.Hidden(ids, _packed ? Move(_positions) : null, _packed ? Mask(network) : null); // (B·T, C)
         return (hidden.index_select(0, Move(_targetPlaces)), Move(_targets));
 
-        Tensor Move(long[] values) => device.type == DeviceType.CPU ? tensor(values) : tensor(values).to(device);
+        Tensor Move(long[] values) => HostCopy.To(device, values);
     }
 
     /// <summary>(B, 1, T, T) of the working type: 0 within an example, -∞ between two. Padding sees padding, so that no row of it is empty.</summary>
@@ -90,9 +95,9 @@ internal sealed class SupervisedBatch
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        Tensor segments = tensor(_segments).to(network.TorchDevice).view(_rows, 1, _length);              // (B, 1, T)
-        Tensor query = segments.view(_rows, 1, _length, 1), key = segments.view(_rows, 1, 1, _length);
-        return zeros([_rows, 1, _length, _length], network.WorkingType, network.TorchDevice)
+        Tensor segments = HostCopy.To(network.TorchDevice, _segments).view(RowCount, 1, Length);              // (B, 1, T)
+        Tensor query = segments.view(RowCount, 1, Length, 1), key = segments.view(RowCount, 1, 1, Length);
+        return zeros([RowCount, 1, Length, Length], network.WorkingType, network.TorchDevice)
             .masked_fill_(query.gt(key).logical_or(key.gt(query)), float.NegativeInfinity)
             .MoveToOuterDisposeScope();
     }

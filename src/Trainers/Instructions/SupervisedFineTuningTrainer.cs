@@ -47,8 +47,11 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
     /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
     /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
-    /// <exception cref="RunExistsException">The run folder holds a run, and <see cref="SupervisedFineTuningOptions.Resume"/> is off.</exception>
+    /// <exception cref="ConcurrentWriteException">Another run is under way in the run folder.</exception>
+    /// <exception cref="RunExistsException">The run folder holds a run, and <see cref="RunOptions.Resume"/> is off.</exception>
     /// <exception cref="ResumeMismatchException">The run to resume had other options, data or pretrained weights.</exception>
+    /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
+    /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
     public GptSupervisedFineTuningTransformer Fit(IDataView input) => Fit(input, null);
 
@@ -66,38 +69,52 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         void Log(string line) => channel.Info(MessageSensitivity.None, "{0}", line);
 
         // 1. Where to train, in what format, from which seed, and from which model.
-        GptDevice device = TrainingDevice.Resolve(_options.Device, _context, Log);
-        GptPrecision precision = PrecisionPolicy.Resolve(_options.Precision, device);
-        using RunSpace? space = _options.RunFolder is null ? null : RunSpace.Prepare(_options.RunFolder, _options.Resume);
-        long seed = _options.Seed ?? (_options.Resume ? FineTuningFolder.SeedOf(_options.RunFolder!) : host.Rand.Next());
-        using GptCheckpoint? checkpoint = _options.PretrainedFolder is null ? null : GptCheckpoint.Open(_options.PretrainedFolder);
-        GptTokenizer tokenizer = _options.Pretrained?.Tokenizer ?? checkpoint!.Tokenizer
-            ?? throw new CorruptFileException(checkpoint!.Folder, "it has no tokenizer.", "Put tokenizer.json, or vocab.json and merges.txt, beside the weights.");
-        IGptWeights pretrained = checkpoint is not null ? checkpoint : ((TorchCausalModel)_options.Pretrained!.Engine).Network;
-        ChatTemplate? template = _completionColumnName is not null ? null
-            : _options.ChatTemplate ?? _options.Pretrained?.ChatTemplate ?? checkpoint?.ChatTemplate ?? ChatTemplate.Default;
+        GptDevice device = TrainingDevice.Resolve(_options.Run.Device, _context, Log);
+        GptPrecision precision = PrecisionPolicy.Resolve(_options.Run.Precision, device);
+        using Tf32Scope tf32 = Tf32Scope.Enter(_options.Run.AllowTf32, device);
+        using RunSpace space = RunSpace.Prepare(_options.Run, Log);
+        long seed = _options.Run.Seed ?? space.Resumed?.Seed ?? host.Rand.Next();
+        using PretrainedWeights pretrained = _options.Pretrained!.Open();
+        GptTokenizer tokenizer = pretrained.Tokenizer;
+        GptConfig shape = pretrained.Weights.Config;
+        ChatTemplate? template = _completionColumnName is not null ? null : _options.ChatTemplate ?? pretrained.Companions.ChatTemplate ?? ChatTemplate.Default;
 
         // 2. Rows → examples.
-        var reader = new SupervisedExamples(tokenizer, pretrained.Config.ContextLength, _options);
+        var reader = new SupervisedExamples(tokenizer, shape.ContextLength, _options);
         List<SupervisedExample> training = Read(reader, trainSet, template);
         List<SupervisedExample> validation = validationSet is null ? HoldOut(training, seed) : Read(reader, validationSet, template);
 
         // 3. A copy of the model to train.
-        using FineTuningNetwork trained = FineTuningNetwork.Create(
-            pretrained, _options.ResidualDropout is { } dropout ? pretrained.Config with { ResidualDropout = dropout } : pretrained.Config, device, precision, _options.Lora, seed);
-        FineTuningFolder? folder = _options.RunFolder is null ? null
-            : new(_options.RunFolder, tokenizer, template, checkpoint?.Folder, seed, FineTuningFingerprint.Of(_options, pretrained, training, tokenizer, precision, device, seed));
-        var loop = new SupervisedFineTuningLoop(trained, training, validation, _options, seed, folder, Log);
-        long parameters = trained.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
-        Log(FormattableString.Invariant($"{parameters:N0} of {trained.Network.Config.ParameterCount:N0} parameters trained, {trained.Network.Precision} on {device}; {training.Count:N0} examples of {training.Average(static e => e.TokenIds.Length):F0} tokens, {training.Average(static e => e.TargetCount):F0} of them completion, {validation.Count:N0} for validation; {reader.TruncatedCount} cut to the context, {reader.LeftOutCount} left out; {loop.MaxSteps:N0} updates"));
+        GptConfig config = _options.ResidualDropout is { } dropout ? shape with { ResidualDropout = dropout } : shape;
+        try
+        {
+            using FineTuningNetwork trained = FineTuningNetwork.Create(pretrained.Weights, config, device, precision, _options.Lora, seed);
+            trained.Network.ActivationCheckpointing = _options.Run.ActivationCheckpointing;
+            var model = new FineTuningModel(trained, tokenizer, template, pretrained.Folder);
+            int? rowsAtOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => SupervisedMicroBatch.Find(model, training, _options, Log));
+            RunFolder? folder = space.FolderOf(seed, FineTuningFingerprint.Of(_options, rowsAtOnce, pretrained.Weights, training, tokenizer, precision, device, seed));
+            var loop = new SupervisedFineTuningLoop(model, training, validation, _options, rowsAtOnce, seed, folder, Log);
+            long parameters = trained.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
+            Log(FormattableString.Invariant($"{parameters:N0} of {config.ParameterCount:N0} parameters trained, {precision} on {device}; {training.Count:N0} examples of {training.Average(static e => e.TokenIds.Length):F0} tokens, {training.Average(static e => e.TargetCount):F0} of them completion, {validation.Count:N0} for validation; {reader.TruncatedCount} cut to the context, {reader.LeftOutCount} left out; {loop.MaxSteps:N0} updates"));
 
-        // 4. Train, and wrap what comes out.
-        (FineTuningState state, IReadOnlyList<TrainingProgress> history, bool stoppedEarly, bool cancelled) = loop.Run();
-        var result = new FineTuningResult(history, state.Step, training.Count, validation.Count, reader.TruncatedCount, reader.LeftOutCount, parameters,
-            history.Count > 0 ? history[^1].Loss : double.NaN, state.ValidationLoss, state.BestValidationLoss, state.BestStep, stoppedEarly, cancelled, state.SkippedUpdates);
-        ModelCompanions companions = (_options.Pretrained?.Companions ?? ModelCompanions.Load(checkpoint!.Folder, tokenizer)).With(template);
-        var model = new GptModel(new TorchCausalModel(trained.ToNetwork(pretrained)), tokenizer, companions);
-        return new(Generator(model, template), model, result);
+            // 4. Train, and wrap what comes out.
+            RunResult run = loop.Run(space.Resumed);
+            RunState state = run.State;
+            var result = new FineTuningResult(run.History, state.Step, training.Count, validation.Count, reader.TruncatedCount, reader.LeftOutCount, parameters,
+                run.TrainingLoss, state.ValidationLoss, state.BestValidationLoss, state.BestStep, run.StoppedEarly, run.Cancelled, state.SkippedUpdates)
+            {
+                LastCheckpoint = run.LastCheckpoint,
+                BestCheckpoint = run.BestCheckpoint,
+            };
+            var fitted = new GptModel(new TorchCausalModel(trained.ToNetwork(pretrained.Weights)), tokenizer, pretrained.Companions.With(template));
+            return new(Generator(fitted, template), fitted, result);
+        }
+        catch (Exception e) when (OutOfMemory.Is(e, out _))
+        {
+            // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
+            throw new TrainingMemory(config, precision, device) { Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
+                .TooSmall(_options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize, training.Max(static e => e.Length), e, lastCheckpoint: space.Resumed?.Checkpoint);
+        }
     }
 
     /// <inheritdoc/>
@@ -120,7 +137,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// <summary>Moves a share of the examples, drawn by the seed, to a set of their own; one example at least stays.</summary>
     private List<SupervisedExample> HoldOut(List<SupervisedExample> examples, long seed)
     {
-        int count = Math.Min((int)Math.Round(examples.Count * _options.ValidationFraction), examples.Count - 1);
+        int count = Math.Min((int)Math.Round(examples.Count * (_options.Evaluation.ValidationFraction ?? 0.1)), examples.Count - 1);
         var random = new Random(unchecked((int)seed));
         var heldOut = new List<SupervisedExample>();
         while (heldOut.Count < count)

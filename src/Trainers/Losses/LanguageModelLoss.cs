@@ -4,87 +4,60 @@ using static TorchSharp.torch;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// The cross-entropy of next-token prediction (Radford et al. 2018, equation 1) through the tied head, a few rows at a time: the
-/// logits of a batch, its largest tensor by far, never exist as a whole, and the gradient is formed while they are at hand.
+/// The cross-entropy of next-token prediction (Radford et al. 2018, equation 1) through the output head, a few tokens at a time: the logits of a batch,
+/// its largest tensor by far, never exist as a whole. Pure functions of tensors.
 /// </summary>
+/// <remarks>Symbols: N tokens, C channels, V vocabulary, n tokens of a chunk.</remarks>
 internal static class LanguageModelLoss
 {
-    /// <summary>Logits held at once: 64 MB of float32.</summary>
-    private const long ChunkElements = 16 << 20;
-
     /// <summary>The summed negative log-likelihood, without gradients.</summary>
-    /// <param name="network">Gives the head.</param>
-    /// <param name="hidden">(N, C).</param>
+    /// <param name="hidden">(N, C), float32 or the head's type.</param>
+    /// <param name="head">(V, C), float32 or bfloat16.</param>
     /// <param name="targets">(N) int64.</param>
-    /// <param name="weights">(N) float32: the weight of each token's loss; null (the default) for 1.</param>
-    /// <returns>A float32 scalar tensor, in nats.</returns>
-    public static Tensor Sum(GptNetwork network, Tensor hidden, Tensor targets, Tensor? weights = null)
+    /// <param name="weights">(N) float32: what each token's loss is multiplied by; null (the default) for 1.</param>
+    /// <returns>A float32 scalar, in nats.</returns>
+    public static Tensor Sum(Tensor hidden, Tensor head, Tensor targets, Tensor? weights = null)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        Tensor sum = zeros([], ScalarType.Float32, hidden.device);
-        foreach ((long start, long count) in Chunks(hidden.size(0), network.Config.VocabularySize))
-        {
-            using var chunk = NewDisposeScope();
-            Tensor logits = network.Logits(hidden.narrow(0, start, count)).to(ScalarType.Float32);         // (n, V)
-            Tensor target = targets.narrow(0, start, count).unsqueeze(1);                                  // (n, 1)
-            if (weights is null) sum.add_(logits.logsumexp(1).sum()).sub_(logits.gather(1, target).sum());
-            else sum.add_(logits.logsumexp(1).sub_(logits.gather(1, target).view(-1)).mul_(weights.narrow(0, start, count)).sum());
-        }
-
-        return sum.MoveToOuterDisposeScope();
+        Tensor likelihoods = TokenLogProbabilities.Of(hidden, head, targets);                              // (N)
+        return (weights is null ? likelihoods : likelihoods.mul_(weights)).sum().neg().MoveToOuterDisposeScope();
     }
 
     /// <summary>
-    /// The summed negative log-likelihood; accumulates scale·∂sum/∂parameters into the network's gradient: through the head here, and
-    /// through the rest of the network by a backward pass from <paramref name="hidden"/>. A frozen head has no gradient and gets none.
+    /// The summed negative log-likelihood and its gradient, formed while a chunk's logits are at hand: since the weights are known beforehand, it takes three
+    /// products with the head where a backward pass through <see cref="TokenLogProbabilities"/>, which computes the logits twice, takes four.
     /// </summary>
-    /// <param name="network">The network that made <paramref name="hidden"/>.</param>
-    /// <param name="hidden">(N, C), with its autograd graph.</param>
+    /// <param name="hidden">(N, C), float32 or the head's type; its autograd graph is not looked at.</param>
+    /// <param name="head">(V, C), float32 or bfloat16.</param>
     /// <param name="targets">(N) int64.</param>
-    /// <param name="scale">The weight of a token's loss, e.g. 1 / (tokens of the step).</param>
+    /// <param name="scale">What the gradients are multiplied by, e.g. 1 / (tokens of the step).</param>
     /// <param name="weights">(N) float32: what each token's loss is multiplied by besides; null (the default) for 1. A token of weight 0 contributes nothing.</param>
-    /// <returns>The weighted but unscaled sum, a float32 scalar tensor, in nats.</returns>
-    public static Tensor Backward(GptNetwork network, Tensor hidden, Tensor targets, double scale, Tensor? weights = null)
+    /// <param name="headGradient">(V, C) float32: scale·∂sum/∂head is added to it; null where the head is frozen.</param>
+    public static LanguageModelLossGradient WithGradient(Tensor hidden, Tensor head, Tensor targets, double scale, Tensor? weights = null, Tensor? headGradient = null)
     {
+        using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        Tensor sum, hiddenGradient;
-        using (no_grad())
+        Tensor columns = head.detach(), states = hidden.detach().to(head.dtype);                           // (V, C), (N, C)
+        Tensor? sumOfChunks = headGradient is null || headGradient.dtype == head.dtype ? headGradient : zeros_like(columns);   // a product adds to its own type
+        Tensor sum = zeros([], ScalarType.Float32, hidden.device), hiddenGradient = empty_like(states);
+        foreach ((long start, long count) in HeadChunks.Of(hidden.size(0), head.size(0)))
         {
-            Tensor head = network.TokenEmbedding.detach();                                                 // (V, C)
-            Tensor? gradient = network.Parameters.GradientOf(GptParameterLayout.TokenEmbedding);           // (V, C) float32, a view of the flat gradient
-            Tensor? headGradient = gradient is null || network.WorkingType == ScalarType.Float32 ? gradient : zeros_like(head);
-            sum = zeros([], ScalarType.Float32, hidden.device);
-            Tensor states = hidden.detach().to(network.WorkingType);
-            hiddenGradient = empty_like(states);
-            foreach ((long start, long count) in Chunks(hidden.size(0), network.Config.VocabularySize))
-            {
-                using var chunk = NewDisposeScope();
-                Tensor h = states.narrow(0, start, count);                                                 // (n, C)
-                Tensor target = targets.narrow(0, start, count).unsqueeze(1);                              // (n, 1)
-                Tensor p = LogSoftmax(h.mm(head.t()));                                                     // (n, V): log p
-                Tensor? weight = weights?.narrow(0, start, count).unsqueeze(1);                            // (n, 1)
-                Tensor logLikelihood = p.gather(1, target);                                                // (n, 1)
-                sum.sub_((weight is null ? logLikelihood : logLikelihood.mul_(weight)).sum());
-                p.exp_().scatter_add_(1, target, full(count, 1, -1f, ScalarType.Float32, hidden.device));  // p - onehot = ∂nll/∂logits
-                if (weight is not null) p.mul_(weight);
-                Tensor logitGradient = p.to(h.dtype);
-                hiddenGradient.narrow(0, start, count).addmm_(logitGradient, head, 0f, (float)scale);
-                headGradient?.addmm_(logitGradient.t(), h, 1f, (float)scale);
-            }
-
-            if (headGradient is not null && !ReferenceEquals(headGradient, gradient)) gradient!.add_(headGradient.to(ScalarType.Float32));
+            using var chunk = NewDisposeScope();
+            Tensor h = states.narrow(0, start, count);                                                     // (n, C)
+            Tensor target = targets.narrow(0, start, count).unsqueeze(1);                                  // (n, 1)
+            Tensor p = nn.functional.log_softmax(h.mm(columns.t()).to(ScalarType.Float32), 1);             // (n, V): log p
+            Tensor? weight = weights?.narrow(0, start, count).unsqueeze(1);                                // (n, 1)
+            Tensor likelihood = p.gather(1, target);                                                       // (n, 1)
+            sum.sub_((weight is null ? likelihood : likelihood.mul_(weight)).sum());
+            p.exp_().scatter_add_(1, target, full(count, 1, -1f, ScalarType.Float32, hidden.device));      // p - onehot = ∂nll/∂logits
+            if (weight is not null) p.mul_(weight);
+            Tensor logitGradient = p.to(h.dtype);
+            hiddenGradient.narrow(0, start, count).addmm_(logitGradient, columns, 0f, (float)scale);
+            sumOfChunks?.addmm_(logitGradient.t(), h, 1f, (float)scale);
         }
 
-        BackwardPass.Run(hidden, hiddenGradient.to(hidden.dtype));
-        return sum.MoveToOuterDisposeScope();
-
-        static Tensor LogSoftmax(Tensor logits) => nn.functional.log_softmax(logits.to(ScalarType.Float32), 1);
-    }
-
-    private static IEnumerable<(long Start, long Count)> Chunks(long rows, long vocabulary)
-    {
-        long size = Math.Max(1, ChunkElements / vocabulary);
-        for (long start = 0; start < rows; start += size) yield return (start, Math.Min(size, rows - start));
+        if (!ReferenceEquals(sumOfChunks, headGradient)) headGradient!.add_(sumOfChunks!.to(ScalarType.Float32));
+        return new(sum.MoveToOuterDisposeScope(), hiddenGradient.to(hidden.dtype).MoveToOuterDisposeScope());
     }
 }

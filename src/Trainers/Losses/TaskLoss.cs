@@ -48,7 +48,7 @@ internal static class TaskLoss
         (task * taskScale).backward();
         Tensor auxiliary = zeros([], ScalarType.Float32, network.Network.TorchDevice);
         if (auxiliaryScale != 0 && batch.LanguageModelTargets > 0)
-            auxiliary = LanguageModelLoss.Backward(network.Network, leaf.index_select(0, batch.LanguageModelPlaces), batch.LanguageModelTokens, auxiliaryScale, batch.LanguageModelWeights);
+            auxiliary = LanguageModelPass.Backward(network.Network, leaf.index_select(0, batch.LanguageModelPlaces), batch.LanguageModelTokens, auxiliaryScale, batch.LanguageModelWeights);
         BackwardPass.Run(hidden, leaf.grad!);
         return (task.detach().MoveToOuterDisposeScope(), auxiliary.MoveToOuterDisposeScope());
     }

@@ -39,6 +39,17 @@ public readonly record struct MicroBatchSize
     /// <param name="rows">1 or more.</param>
     public static implicit operator MicroBatchSize(int rows) => Of(rows);
 
+    /// <summary>The rows at once of a run whose batches need not be divided evenly: the number that was given, that a resumed run was found to have, or that is searched for.</summary>
+    /// <param name="resumed">The run to resume, or null.</param>
+    /// <param name="search">Searches.</param>
+    /// <returns>Null for all rows of a batch.</returns>
+    internal int? Resolve(TrainingCheckpoint? resumed, Func<int> search)
+    {
+        if (!IsAuto) return Rows;
+        if (resumed is null) return search();
+        return int.TryParse(resumed.OptionOf(Fingerprint.MicroBatchSize), NumberStyles.None, CultureInfo.InvariantCulture, out int recorded) ? recorded : null;
+    }
+
     /// <summary>The number, "Auto" or "WholeBatch".</summary>
     public override string ToString() => IsAuto ? nameof(Auto) : Rows is { } rows ? rows.ToString(CultureInfo.InvariantCulture) : nameof(WholeBatch);
 }

@@ -1,6 +1,6 @@
 namespace MLNet.Gpt;
 
-/// <summary>What the memory of a training run depends on, beside the rows that it computes at once.</summary>
+/// <summary>What the memory and the arithmetic of a training run depend on, beside the rows that it computes at once.</summary>
 /// <param name="Config">The network's shape, with the dropout of the training.</param>
 /// <param name="Precision">Float32 or BFloat16.</param>
 /// <param name="Device">Where it trains.</param>
@@ -18,8 +18,22 @@ internal sealed record TrainingMemory(GptConfig Config, GptPrecision Precision, 
     /// <summary>The trained numbers beside the network's own: an adapter's, a head's.</summary>
     public long OtherParameters { get; init; }
 
+    /// <summary>That of a model in training.</summary>
+    public static TrainingMemory Of(ITrainedModel model, RunOptions run) => new(model.Network.Config, model.Network.Precision, model.Network.Device)
+    {
+        Averaged = run.AverageDecay > 0,
+        Checkpointed = run.ActivationCheckpointing,
+        Frozen = !model.Network.Parameters.IsTrainable,
+        OtherParameters = model.Sets.Where(set => set != model.Network.Parameters).Sum(static set => set.Layout.Sum(static info => info.ElementCount)),
+    };
+
     /// <summary>Bytes that the optimizer and the average will take: nothing of them is touched before the first update.</summary>
     public long StateBytes => (Averaged ? 3 : 2) * 4 * ((Frozen ? 0 : Config.ParameterCount) + OtherParameters);
+
+    /// <summary>The model's own operations in training on a token: the forward pass, and the backward pass to the hidden states and, where they are trained, to the weights.</summary>
+    /// <param name="length">The tokens of its row.</param>
+    public double FlopsPerToken(int length) =>
+        Config.FlopsPerTokenAt(length) - (Frozen ? 2.0 * (Config.ParameterCount - ((long)Config.ContextLength * Config.EmbeddingSize)) : 0);
 
     /// <summary>What a micro-batch needs.</summary>
     /// <param name="rows">Its rows.</param>

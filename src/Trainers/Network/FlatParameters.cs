@@ -9,7 +9,7 @@ namespace MLNet.Gpt;
 /// the gradient buffer: a backward pass accumulates in place.
 /// </summary>
 /// <remarks>
-/// Tensors of two or more dimensions come first, so that weight decay applies to one range; LayerNorm's come last, because they
+/// Matrices come first, by their <see cref="GptParameterInfo.Role"/>, so that weight decay applies to one range; LayerNorm's parameters come last, because they
 /// have no bfloat16 copy. Each parameter begins at a multiple of <see cref="Alignment"/> elements; the gaps stay zero.
 /// </remarks>
 internal sealed class FlatParameters : IDisposable
@@ -186,8 +186,14 @@ internal sealed class FlatParameters : IDisposable
     }
 
     /// <summary>0: matrices, which decay; 1: biases; 2: LayerNorm's.</summary>
-    private static int GroupOf(GptParameterInfo info) =>
-        info.Shape.Count >= 2 ? 0 : info.Name.Contains("ln_", StringComparison.Ordinal) ? 2 : 1;
+    private static int GroupOf(GptParameterInfo info) => info.Role switch
+    {
+        GptParameterRole.TokenEmbedding or GptParameterRole.PositionEmbedding or GptParameterRole.Projection or GptParameterRole.ResidualProjection => 0,
+        GptParameterRole.TaskTokenEmbedding or GptParameterRole.HeadWeight or GptParameterRole.AdapterIn or GptParameterRole.AdapterOut => 0,
+        GptParameterRole.ProjectionBias or GptParameterRole.HeadBias => 1,
+        GptParameterRole.LayerNormGain or GptParameterRole.LayerNormBias => 2,
+        _ => throw new ArgumentOutOfRangeException(nameof(info), info.Role, $"Parameter '{info.Name}' has the role {info.Role}, of which it is not known whether it decays."),
+    };
 
     private void CheckLength(string name, int length)
     {

@@ -24,15 +24,25 @@ internal static class GptInitializer
         {
             using var scope = NewDisposeScope();
             Tensor view = parameters.ViewOf(parameters.Master, info.Name);
-            if (info.Shape.Count >= 2)
+            switch (info.Role)
             {
-                double deviation = config.InitializerRange * (info.Name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? scale : 1);
-                view.copy_(empty([.. info.Shape], ScalarType.Float32).normal_(0, deviation, generator));
+                case GptParameterRole.TokenEmbedding or GptParameterRole.PositionEmbedding or GptParameterRole.Projection or GptParameterRole.TaskTokenEmbedding or GptParameterRole.HeadWeight:
+                    Draw(1);
+                    break;
+                case GptParameterRole.ResidualProjection:
+                    Draw(scale);
+                    break;
+                case GptParameterRole.LayerNormGain:
+                    view.fill_(1f);
+                    break;
+                case GptParameterRole.LayerNormBias or GptParameterRole.ProjectionBias or GptParameterRole.HeadBias:
+                    view.fill_(0f);
+                    break;
+                default:
+                    throw new ArgumentException($"Parameter '{info.Name}' has the role {info.Role}, for which the papers give no initial value.", nameof(parameters));
             }
-            else
-            {
-                view.fill_(info.Name.EndsWith("weight", StringComparison.Ordinal) ? 1f : 0f);
-            }
+
+            void Draw(double factor) => view.copy_(empty([.. info.Shape], ScalarType.Float32).normal_(0, config.InitializerRange * factor, generator));
         }
 
         parameters.RefreshWorkingCopy();

@@ -117,8 +117,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     public void Read(string name, Span<float> destination)
     {
         Parameters.Read(name, destination);
-        const string Suffix = ".weight";
-        if (!name.EndsWith(Suffix, StringComparison.Ordinal) || Adapter?.TermOf(name[..^Suffix.Length]) is not { } term) return;
+        if (Adapter?.TermOf(name) is not { } term) return;
         using Tensor added = term.ToWeight();
         var values = new float[destination.Length];
         added.CopyFloatsTo(values);
@@ -142,10 +141,12 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         Adapter = adapter;
         for (int index = 0; index < _layers.Length; index++)
         {
-            _layers[index].AttentionIn.Adapter = adapter.TermOf($"h.{index}.attn.c_attn");
-            _layers[index].AttentionOut.Adapter = adapter.TermOf($"h.{index}.attn.c_proj");
-            _layers[index].FeedForwardIn.Adapter = adapter.TermOf($"h.{index}.mlp.c_fc");
-            _layers[index].FeedForwardOut.Adapter = adapter.TermOf($"h.{index}.mlp.c_proj");
+            _layers[index].AttentionIn.Adapter = TermOf(LoraProjections.AttentionIn);
+            _layers[index].AttentionOut.Adapter = TermOf(LoraProjections.AttentionOut);
+            _layers[index].FeedForwardIn.Adapter = TermOf(LoraProjections.FeedForwardIn);
+            _layers[index].FeedForwardOut.Adapter = TermOf(LoraProjections.FeedForwardOut);
+
+            LoraTerm? TermOf(LoraProjections projection) => adapter.TermOf(LoraLayout.WeightOf(index, projection));
         }
     }
 

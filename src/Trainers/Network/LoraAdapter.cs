@@ -5,8 +5,6 @@ namespace MLNet.Gpt;
 /// <summary>A LoRA adapter in memory: its tensors, which may be a part of a larger trainable set, and the terms that they make.</summary>
 internal sealed class LoraAdapter : IDisposable
 {
-    private const string SuffixA = ".lora_A.weight", SuffixB = ".lora_B.weight";
-
     private readonly FlatParameters _parameters;
     private readonly bool _ownsParameters;
     private readonly Dictionary<string, LoraTerm> _terms = [];
@@ -22,12 +20,8 @@ internal sealed class LoraAdapter : IDisposable
         _ownsParameters = ownsParameters;
         Config = config;
         Options = options;
-        foreach (GptParameterInfo info in LoraLayout.Of(config, options))
-        {
-            if (!info.Name.EndsWith(SuffixA, StringComparison.Ordinal)) continue;
-            string projection = info.Name[..^SuffixA.Length];
-            _terms.Add(projection, new(parameters[info.Name], parameters[projection + SuffixB], options));
-        }
+        foreach ((string weight, GptParameterInfo a, GptParameterInfo b) in LoraLayout.TermsOf(config, options))
+            _terms.Add(weight, new(parameters[a.Name], parameters[b.Name], options));
     }
 
     /// <summary>The base's shape.</summary>
@@ -79,7 +73,7 @@ internal sealed class LoraAdapter : IDisposable
         {
             using var scope = NewDisposeScope();
             Tensor view = _parameters.ViewOf(_parameters.Master, info.Name);
-            if (info.Name.EndsWith(SuffixB, StringComparison.Ordinal))
+            if (info.Role == GptParameterRole.AdapterOut)
             {
                 view.zero_();
             }
@@ -109,8 +103,8 @@ internal sealed class LoraAdapter : IDisposable
     public void Write(string folder, string? baseModel, Action<string>? addFiles = null) =>
         LoraCheckpoint.Write(folder, Config, Options, (name, values) => _parameters.Read(name, values), baseModel, addFiles);
 
-    /// <summary>The term of a projection, by its name in a checkpoint ("h.0.attn.c_attn"); null where it is not adapted.</summary>
-    public LoraTerm? TermOf(string projection) => _terms.GetValueOrDefault(projection);
+    /// <summary>The term of a weight, by its name in <see cref="GptParameterLayout"/> ("h.0.attn.c_attn.weight"); null where it is not adapted.</summary>
+    public LoraTerm? TermOf(string weight) => _terms.GetValueOrDefault(weight);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -19,7 +19,7 @@ internal sealed class BatchLoader : IDisposable
     /// <param name="plan">What comes at which step.</param>
     /// <param name="seed">Decides the order.</param>
     /// <param name="from">Where to begin: behind its last update.</param>
-    public BatchLoader(PackedRows rows, TrainingPlan plan, long seed, TrainingState from)
+    public BatchLoader(PackedRows rows, TrainingPlan plan, long seed, RunState from)
     {
         (_rows, _plan, _step, _part) = (rows, plan, from.Step, from.RowPart);
         _row = new long[rows.ContextLength + 1];

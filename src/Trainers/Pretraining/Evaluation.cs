@@ -52,7 +52,7 @@ internal static class Evaluation
                 }
 
                 (Tensor ids, Tensor next) = new TrainingBatch(inputs, targets, starts, default, 0).To(network.TorchDevice);
-                sum += LanguageModelLoss.Sum(network, network.Hidden(ids), next).item<float>();   // sync: reads the loss
+                sum += LanguageModelPass.Sum(network, network.Hidden(ids), next).item<float>();   // sync: reads the loss
             }
 
             return sum / ((double)count * t);

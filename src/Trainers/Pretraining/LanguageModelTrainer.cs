@@ -37,7 +37,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
     /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
     /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
     /// <exception cref="ConcurrentWriteException">Another run is under way in the run folder.</exception>
-    /// <exception cref="RunExistsException">The run folder holds a run, and <see cref="LanguageModelOptions.Resume"/> is off.</exception>
+    /// <exception cref="RunExistsException">The run folder holds a run, and <see cref="RunOptions.Resume"/> is off.</exception>
     /// <exception cref="ResumeMismatchException">The run to resume had other options.</exception>
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
@@ -58,58 +58,49 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         void Log(string line) => channel.Info(MessageSensitivity.None, "{0}", line);
 
         // 1. Where to train, in what format, from which seed.
-        GptDevice device = TrainingDevice.Resolve(_options.Device, _context, Log);
-        GptPrecision precision = PrecisionPolicy.Resolve(_options.Precision, device);
-        using Tf32Scope tf32 = Tf32Scope.Enter(_options.AllowTf32, device);
-        using RunSpace space = RunSpace.Prepare(_options.RunFolder, _options.Resume);
-        string? last = _options.Resume ? RunCheckpoints.FindLast(_options.RunFolder!, Log) : null;
-        if (_options.Resume && last is null) Log($"The run in '{_options.RunFolder}' has no checkpoint to continue from; it begins anew.");
-        TrainingCheckpoint? resumed = last is null ? null : TrainingCheckpoint.Open(last);
-        long seed = _options.Seed ?? resumed?.Seed ?? host.Rand.Next();
+        GptDevice device = TrainingDevice.Resolve(_options.Run.Device, _context, Log);
+        GptPrecision precision = PrecisionPolicy.Resolve(_options.Run.Precision, device);
+        using Tf32Scope tf32 = Tf32Scope.Enter(_options.Run.AllowTf32, device);
+        using RunSpace space = RunSpace.Prepare(_options.Run, Log);
+        long seed = _options.Run.Seed ?? space.Resumed?.Seed ?? host.Rand.Next();
 
         // 2. Text → tokenizer → token files.
         var corpusOptions = new CorpusOptions
         {
-            ValidationFraction = validationSet is null ? _options.ValidationFraction : 0,
+            ValidationFraction = validationSet is null ? _options.Evaluation.ValidationFraction ?? 0.1 : 0,
             Split = _options.SplitByPosition ? CorpusSplit.ByPosition : CorpusSplit.ByDocument,
             Seed = seed,
         };
         GptTokenizer tokenizer = _options.Tokenizer ?? TrainTokenizer(trainSet, corpusOptions, Log);
-        using Corpus corpus = Corpus.Build(TextColumn.Read(trainSet, _inputColumnName), tokenizer, space.CorpusFolder, corpusOptions, cancellationToken: _options.CancellationToken);
+        using Corpus corpus = Corpus.Build(TextColumn.Read(trainSet, _inputColumnName), tokenizer, space.CorpusFolder, corpusOptions, cancellationToken: _options.Run.CancellationToken);
         using Corpus? validation = validationSet is null
             ? null
-            : Corpus.Build(TextColumn.Read(validationSet, _inputColumnName), tokenizer, space.ValidationFolder, corpusOptions with { ValidationFraction = 0 }, cancellationToken: _options.CancellationToken);
+            : Corpus.Build(TextColumn.Read(validationSet, _inputColumnName), tokenizer, space.ValidationFolder, corpusOptions with { ValidationFraction = 0 }, cancellationToken: _options.Run.CancellationToken);
         Log(corpus.Report.ToString());
         LanguageModelOptions options = FitVocabulary(tokenizer, Log);
         var trainingRows = new PackedRows(corpus.Train, options.Model.ContextLength);
         PackedRows? validationRows = (validation?.Train ?? corpus.Validation) is { } file ? new(file, options.Model.ContextLength) : null;
 
-        // 3. A fresh network, or the one of the run to resume, which has its micro-batch too: another one would give other losses.
+        // 3. A fresh network; a run to resume has its micro-batch too: another one would give other losses.
         string dataHash = HashOf(corpus.Train.Path);
-        IReadOnlyList<int>? microBatches = resumed is null ? null : TrainingPlan.Recorded(options, resumed.MicroBatchSizes);
-        if (resumed is not null) resumed.RequireSame(FolderOf(TrainingPlan.Of(options, microBatches ?? TrainingPlan.StagesOf(options).Select(static s => s.BatchSize).ToArray()))!);
-        var memory = new TrainingMemory(options.Model, precision, device) { Averaged = options.AverageDecay > 0, Checkpointed = options.ActivationCheckpointing };
+        IReadOnlyList<int>? microBatches = TrainingPlan.Recorded(options, space.Resumed?.OptionOf(Fingerprint.MicroBatchSize));
+        if (space.Resumed is not null) FolderOf(TrainingPlan.Of(options, microBatches ?? [.. TrainingPlan.StagesOf(options).Select(static s => s.BatchSize)]));   // before anything is computed
+        var memory = new TrainingMemory(options.Model, precision, device) { Averaged = options.Run.AverageDecay > 0, Checkpointed = options.Run.ActivationCheckpointing };
         GptNetwork? network = null;
         try
         {
-            using (GptCheckpoint? weights = last is null ? null : GptCheckpoint.Open(last))
-            {
-                network = weights is null
-                    ? new(options.Model, device, seed, precision, options.ResidualInitializerScale)
-                    : GptNetwork.FromWeights(weights, device, precision);
-            }
-
-            network.ActivationCheckpointing = options.ActivationCheckpointing;
+            network = new(options.Model, device, seed, precision, options.ResidualInitializerScale);
+            network.ActivationCheckpointing = options.Run.ActivationCheckpointing;
 
             // 4. Train, and wrap what comes out.
             if (microBatches is null && TrainingPlan.NeedsSearch(options)) microBatches = StageMicroBatches.Find(network, options, memory, Log);
             TrainingPlan plan = TrainingPlan.Of(options, microBatches);
             LogPlan(options, plan, network, trainingRows, validationRows, Log);
-            var loop = new PretrainingLoop(network, trainingRows, validationRows, options, seed, FolderOf(plan), Log, plan)
+            var loop = new PretrainingLoop(new(network, tokenizer), trainingRows, validationRows, options, seed, FolderOf(plan), Log, plan)
             {
-                BytesPerToken = validationRows is null || options.EvaluationInterval == 0 ? null : Evaluation.BytesPerToken(validationRows, options.EvaluationRows, tokenizer),
+                BytesPerToken = validationRows is null || options.Evaluation.Interval == 0 ? null : Evaluation.BytesPerToken(validationRows, options.Evaluation.MaxRows, tokenizer),
             };
-            PretrainingResult result = loop.Run(resumed);
+            PretrainingResult result = loop.Run(space.Resumed);
 
             // What was trained in bfloat16 is used in float32, without gradients: the master weights, as they are saved and exported.
             var model = new GptModel(new TorchCausalModel(GptNetwork.FromWeights(network, device, GptPrecision.Float32, trainable: false)), tokenizer);
@@ -118,15 +109,15 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         catch (Exception e) when (OutOfMemory.Is(e, out _))
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
-            throw memory.TooSmall(options.MicroBatchSize.IsAuto ? 1 : options.MicroBatchSize.Rows ?? options.BatchSize, options.Model.ContextLength, e, lastCheckpoint: last);
+            throw memory.TooSmall(options.MicroBatchSize.IsAuto ? 1 : options.MicroBatchSize.Rows ?? options.BatchSize, options.Model.ContextLength, e, lastCheckpoint: space.Resumed?.Checkpoint);
         }
         finally
         {
             network?.Dispose();
         }
 
-        RunFolder? FolderOf(TrainingPlan plan) => options.RunFolder is null ? null
-            : new(options.RunFolder, tokenizer, seed, RunFingerprint.Of(options, plan, precision, device, seed, tokenizer.Hash, dataHash), options.KeepCheckpoints) { LastWritten = last };
+        RunFolder? FolderOf(TrainingPlan plan) =>
+            space.FolderOf(seed, PretrainingFingerprint.Of(options, plan, precision, device, seed, tokenizer.Hash, dataHash));
     }
 
     /// <inheritdoc/>
@@ -141,7 +132,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(
             Corpus.TrainingTexts(TextColumn.Read(input, _inputColumnName), corpusOptions),
             new() { VocabularySize = _options.Model.VocabularySize },
-            cancellationToken: _options.CancellationToken);
+            cancellationToken: _options.Run.CancellationToken);
         log($"trained a byte-level BPE of {tokenizer.VocabularySize} tokens");
         return tokenizer;
     }

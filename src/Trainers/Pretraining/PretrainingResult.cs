@@ -19,7 +19,7 @@ public sealed record PretrainingResult(
     bool Cancelled,
     int SkippedUpdates)
 {
-    /// <summary>The folder of the last checkpoint, which <see cref="LanguageModelOptions.Resume"/> continues from; null without a run folder.</summary>
+    /// <summary>The folder of the last checkpoint, which <see cref="RunOptions.Resume"/> continues from; null without a run folder.</summary>
     public string? LastCheckpoint { get; init; }
 
     /// <summary>The folder of the checkpoint of the best evaluation; null where there is none.</summary>

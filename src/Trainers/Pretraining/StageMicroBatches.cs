@@ -28,6 +28,6 @@ internal static class StageMicroBatches
     private static void Run(GptNetwork network, int rows, int length)
     {
         Tensor ids = zeros(rows, length, ScalarType.Int64, network.TorchDevice);
-        LanguageModelLoss.Backward(network, network.Hidden(ids), ids.view(-1), 1.0 / ((double)rows * length));
+        LanguageModelPass.Backward(network, network.Hidden(ids), ids.view(-1), 1.0 / ((double)rows * length));
     }
 }

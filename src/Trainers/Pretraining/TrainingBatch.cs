@@ -12,12 +12,6 @@ namespace MLNet.Gpt;
 internal sealed record TrainingBatch(long[] Inputs, long[] Targets, long[] RowStarts, BatchPosition After, int RowPart)
 {
     /// <summary>The batch on a device: (B, T) and (B·T) int64. To a GPU it goes through pinned memory, without waiting.</summary>
-    public (Tensor Ids, Tensor Targets) To(Device device)
-    {
-        return (Move(Inputs).view(RowStarts.Length, -1), Move(Targets));
-
-        Tensor Move(long[] values) => device.type == DeviceType.CPU
-            ? tensor(values)
-            : tensor(values).pin_memory().to(device, non_blocking: true);
-    }
+    public (Tensor Ids, Tensor Targets) To(Device device) =>
+        (HostCopy.To(device, Inputs).view(RowStarts.Length, -1), HostCopy.To(device, Targets));
 }

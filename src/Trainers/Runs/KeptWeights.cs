@@ -9,6 +9,9 @@ internal sealed class KeptWeights(IReadOnlyList<FlatParameters> sets) : IDisposa
 {
     private Tensor[]? _copies;
 
+    /// <summary>Whether there are copies.</summary>
+    public bool HasAny => _copies is not null;
+
     /// <summary>Copies the numbers.</summary>
     public void Keep()
     {

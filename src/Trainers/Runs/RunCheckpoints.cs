@@ -9,14 +9,14 @@ public static class RunCheckpoints
 {
     private const string Prefix = "step-";
 
-    /// <summary>The newest checkpoint that is whole: the one that <see cref="LanguageModelOptions.Resume"/> continues from.</summary>
-    /// <param name="runFolder">A <see cref="LanguageModelOptions.RunFolder"/>.</param>
+    /// <summary>The newest checkpoint that is whole: the one that a resumed run continues from.</summary>
+    /// <param name="runFolder">A <see cref="RunOptions.Folder"/>.</param>
     /// <returns>Its folder, or null where the run has written none.</returns>
     /// <exception cref="GptException">There are checkpoints and none of them is whole; the exception is that of the newest.</exception>
     public static string? FindLast(string runFolder) => FindLast(runFolder, static _ => { });
 
     /// <summary>The checkpoint of the lowest validation loss.</summary>
-    /// <param name="runFolder">A <see cref="LanguageModelOptions.RunFolder"/>.</param>
+    /// <param name="runFolder">A <see cref="RunOptions.Folder"/>.</param>
     /// <returns>Its folder, or null where the run has written none.</returns>
     public static string? FindBest(string runFolder)
     {
@@ -40,8 +40,7 @@ public static class RunCheckpoints
         {
             try
             {
-                using GptCheckpoint checkpoint = GptCheckpoint.Open(path);
-                TrainingCheckpoint.Open(path).RequireWhole(checkpoint.Config);
+                RequireWhole(path);
                 return path;
             }
             catch (GptException e)
@@ -68,7 +67,7 @@ public static class RunCheckpoints
     {
         // One that is newer than the previous one is damaged, or the run would have begun from it.
         IReadOnlyList<(int Step, string Path)> others = [.. All(runFolder).Where(c => c.Step != step)];
-        int known = previous is null ? -1 : int.Parse(Path.GetFileName(previous).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture);
+        int known = previous is null ? -1 : StepOf(previous) ?? 0;
         foreach ((_, string path) in others.Where(c => c.Step > known).Concat(others.Where(c => c.Step <= known).Skip(keep - 1))) Remove(path);
 
         // What a process left that was killed while it wrote or removed a checkpoint of another step.
@@ -86,6 +85,19 @@ public static class RunCheckpoints
         Directory.Delete(removed, recursive: true);
     }
 
+    /// <summary>Checks that the checkpoint's files are there and are what their formats say.</summary>
+    private static void RequireWhole(string path)
+    {
+        AtomicFolder.Recover(path);
+        if (LoraCheckpoint.Exists(path)) SafeTensorsFile.Open(Path.Combine(path, LoraCheckpoint.WeightsFile)).Dispose();
+        else GptCheckpoint.Open(path).Dispose();
+        TrainingCheckpoint.Open(path).RequireWhole();
+    }
+
+    /// <summary>The updates that a checkpoint's name tells; null where it is no such name.</summary>
+    private static int? StepOf(string path) =>
+        Path.GetFileName(path) is var name && name.StartsWith(Prefix, StringComparison.Ordinal) && int.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int step) ? step : null;
+
     /// <summary>The newest first.</summary>
     private static IReadOnlyList<(int Step, string Path)> All(string runFolder)
     {
@@ -93,9 +105,11 @@ public static class RunCheckpoints
         if (!Directory.Exists(folder)) return [];
         foreach (string hidden in Directory.EnumerateDirectories(folder, $".{Prefix}*.complete").Concat(Directory.EnumerateDirectories(folder, $".{Prefix}*.previous")))
             AtomicFolder.Recover(Path.Combine(folder, Path.GetFileNameWithoutExtension(hidden)[1..]));
-        return [.. Directory.EnumerateDirectories(folder, Prefix + "*")
-            .Select(static path => (int.TryParse(Path.GetFileName(path).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int step) ? step : -1, path))
-            .Where(static c => c.Item1 >= 0)
-            .OrderByDescending(static c => c.Item1)];
+        IEnumerable<(int, string)> numbered = Directory.EnumerateDirectories(folder, Prefix + "*").Select(static path => (StepOf(path) ?? -1, path)).Where(static c => c.Item1 >= 0).OrderByDescending(static c => c.Item1);
+
+        // Fine-tuning once kept the last state under this name.
+        string unnumbered = Path.Combine(folder, "last");
+        AtomicFolder.Recover(unnumbered);
+        return Directory.Exists(unnumbered) ? [.. numbered, (0, unnumbered)] : [.. numbered];
     }
 }

@@ -1,18 +1,23 @@
 namespace MLNet.Gpt;
 
-/// <summary>Where an estimator's files go: into the run folder, or into a temporary folder that is deleted afterwards.</summary>
+/// <summary>Where an estimator's files go: into the run folder, which is this run's alone until Fit is over, or into a temporary folder that is deleted then.</summary>
 internal sealed class RunSpace : IDisposable
 {
     private readonly string _folder;
     private readonly bool _temporary;
     private readonly WriteLock? _lock;
+    private readonly int _keepCheckpoints;
 
-    private RunSpace(string folder, bool temporary, WriteLock? held)
+    private RunSpace(string folder, bool temporary, WriteLock? held, int keepCheckpoints)
     {
+        _keepCheckpoints = keepCheckpoints;
         _folder = folder;
         _temporary = temporary;
         _lock = held;
     }
+
+    /// <summary>The run folder's full path; null without one.</summary>
+    public string? RunFolder => _temporary ? null : _folder;
 
     /// <summary>The training corpus.</summary>
     public string CorpusFolder => Path.Combine(_folder, "corpus");
@@ -20,24 +25,30 @@ internal sealed class RunSpace : IDisposable
     /// <summary>The validation corpus that Fit was given.</summary>
     public string ValidationFolder => Path.Combine(_folder, "validation-corpus");
 
-    /// <summary>Creates the folder, or makes sure that it is this run's.</summary>
+    /// <summary>The state to continue from; null where the run begins afresh.</summary>
+    public TrainingCheckpoint? Resumed { get; private init; }
+
+    /// <summary>Creates the folder, or makes sure that it is this run's, and finds the checkpoint to continue from.</summary>
+    /// <param name="run">Names the folder, or none, and whether a run in it is continued. One that ended before its first checkpoint begins anew.</param>
+    /// <param name="log">Is told of checkpoints that can't be used.</param>
     /// <exception cref="RunExistsException">The folder holds a run, and resuming is off.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="ConcurrentWriteException">Another run is under way in the folder.</exception>
-    public static RunSpace Prepare(string? runFolder, bool resume)
+    /// <exception cref="CorruptFileException">There are checkpoints to continue from, and none of them is whole.</exception>
+    public static RunSpace Prepare(RunOptions run, Action<string> log)
     {
-        if (runFolder is null) return new(Directory.CreateTempSubdirectory("mlnet-gpt-").FullName, temporary: true, held: null);
-        string folder = Path.GetFullPath(runFolder);
-        if (!resume && Directory.Exists(Path.Combine(folder, "checkpoints")))
-            throw new RunExistsException(folder);
+        if (run.Folder is null) return new(Directory.CreateTempSubdirectory("mlnet-gpt-").FullName, temporary: true, held: null, keepCheckpoints: 0);
+        string folder = Path.GetFullPath(run.Folder);
+        if (!run.Resume && Directory.Exists(RunCheckpoints.FolderOf(folder))) throw new RunExistsException(folder);
         try
         {
             Directory.CreateDirectory(folder);
             WriteLock held = WriteLock.Take(Path.Combine(folder, "run"));   // a file: it shows that the folder can be written, too
             try
             {
-                if (!resume) File.Delete(Path.Combine(folder, "metrics.jsonl"));
-                return new(folder, temporary: false, held);
+                string? last = run.Resume ? RunCheckpoints.FindLast(folder, log) : null;
+                if (run.Resume && last is null) log($"The run in '{folder}' has no checkpoint to continue from; it begins anew.");
+                return new(folder, temporary: false, held, run.KeepCheckpoints) { Resumed = last is null ? null : TrainingCheckpoint.Open(last) };
             }
             catch
             {
@@ -49,6 +60,17 @@ internal sealed class RunSpace : IDisposable
         {
             throw new FolderNotWritableException(folder, e);
         }
+    }
+
+    /// <summary>The folder's part in a run; null without one.</summary>
+    /// <param name="seed">The seed of the run.</param>
+    /// <param name="fingerprint">What a resumed run must have in common with this one.</param>
+    /// <exception cref="ResumeMismatchException">The run to resume had something else.</exception>
+    public RunFolder? FolderOf(long seed, Fingerprint fingerprint)
+    {
+        if (RunFolder is null) return null;
+        Resumed?.RequireSame(fingerprint);
+        return new(RunFolder, seed, fingerprint, _keepCheckpoints) { LastWritten = Resumed?.Checkpoint };
     }
 
     public void Dispose()

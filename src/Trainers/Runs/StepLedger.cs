@@ -3,31 +3,40 @@ using static TorchSharp.torch;
 
 namespace MLNet.Gpt;
 
+/// <summary>One of an update's losses, as it lies on the device.</summary>
+/// <param name="Sum">A scalar: the sum over the batch.</param>
+/// <param name="Scale">What the sum is multiplied by.</param>
+/// <param name="Weight">What the product is divided by to be a mean; it counts that much among the losses of other updates.</param>
+internal readonly record struct UpdateLoss(Tensor Sum, double Scale, double Weight);
+
 /// <summary>What an update left on the device, once it has been read.</summary>
 /// <param name="Step">The update, counted from 0.</param>
-/// <param name="Loss">The mean loss of its batch, nats per token.</param>
+/// <param name="Losses">Each loss, weighted, and its weight.</param>
 /// <param name="GradientNorm">The gradient's norm before clipping.</param>
-/// <param name="RowStarts">Where the rows of its batch begin.</param>
-internal sealed record StepOutcome(int Step, double Loss, double GradientNorm, IReadOnlyList<long> RowStarts)
+/// <param name="IsFinite">Whether losses and norm are finite, and so whether the update was made.</param>
+/// <param name="Batch">What the loop noted of its batch.</param>
+internal sealed record StepOutcome<TBatch>(int Step, IReadOnlyList<(double Sum, double Weight)> Losses, double GradientNorm, bool IsFinite, TBatch Batch)
 {
-    /// <summary>Whether the update was made.</summary>
-    public bool IsFinite => double.IsFinite(Loss) && double.IsFinite(GradientNorm);
+    /// <summary>The mean of the first loss.</summary>
+    public double Loss => Losses[0].Sum / Losses[0].Weight;
 }
 
 /// <summary>Keeps losses and gradient norms of updates on the device until they are asked for, so that no update waits for the device.</summary>
-internal sealed class StepLedger : IDisposable
+/// <typeparam name="TBatch">What is noted of an update's batch.</typeparam>
+internal sealed class StepLedger<TBatch> : IDisposable
 {
-    private readonly Tensor _values;   // (2, capacity): the summed losses, the norms
-    private readonly List<(int Step, double Scale, IReadOnlyList<long> RowStarts)> _pending = [];
-    private readonly int _capacity;
+    private readonly Tensor _values;   // (losses + 1, capacity): the summed losses, the norms
+    private readonly List<(int Step, (double Scale, double Weight)[] Losses, TBatch Batch)> _pending = [];
+    private readonly int _losses, _capacity;
 
+    /// <param name="losses">Losses of an update, 1 or more.</param>
     /// <param name="capacity">Updates that fit, 1 or more.</param>
     /// <param name="device">Where the numbers are.</param>
-    public StepLedger(int capacity, Device device)
+    public StepLedger(int losses, int capacity, Device device)
     {
-        _capacity = capacity;
+        (_losses, _capacity) = (losses, capacity);
         using var noGradient = no_grad();
-        _values = zeros(2, capacity, ScalarType.Float32, device).DetachFromDisposeScope();
+        _values = zeros(losses + 1, capacity, ScalarType.Float32, device).DetachFromDisposeScope();
     }
 
     /// <summary>Whether <see cref="Read"/> has to come before the next <see cref="Add"/>.</summary>
@@ -35,31 +44,33 @@ internal sealed class StepLedger : IDisposable
 
     /// <summary>Notes an update.</summary>
     /// <param name="step">The update, counted from 0.</param>
-    /// <param name="loss">The summed loss, a scalar tensor.</param>
-    /// <param name="scale">What makes a mean of it.</param>
+    /// <param name="losses">Its losses.</param>
     /// <param name="norm">The gradient's norm, a scalar tensor.</param>
-    /// <param name="rowStarts">Where the rows of the batch begin.</param>
-    public void Add(int step, Tensor loss, double scale, Tensor norm, IReadOnlyList<long> rowStarts)
+    /// <param name="batch">What is to be known of its batch.</param>
+    public void Add(int step, IReadOnlyList<UpdateLoss> losses, Tensor norm, TBatch batch)
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Tensor column = _values.narrow(1, _pending.Count, 1);
-        column.narrow(0, 0, 1).copy_(loss.view(1, 1));
-        column.narrow(0, 1, 1).copy_(norm.view(1, 1));
-        _pending.Add((step, scale, rowStarts));
+        for (int i = 0; i < _losses; i++) column.narrow(0, i, 1).copy_(losses[i].Sum.view(1, 1));
+        column.narrow(0, _losses, 1).copy_(norm.view(1, 1));
+        _pending.Add((step, [.. losses.Select(static loss => (loss.Scale, loss.Weight))], batch));
     }
 
     /// <summary>Reads what has been noted since the last time, in order.</summary>
-    public IReadOnlyList<StepOutcome> Read()
+    public IReadOnlyList<StepOutcome<TBatch>> Read()
     {
         if (_pending.Count == 0) return [];
-        var values = new float[2 * _capacity];
+        var values = new float[(_losses + 1) * _capacity];
         using (no_grad()) _values.CopyFloatsTo(values);   // sync: reads the losses and norms
-        var outcomes = new StepOutcome[_pending.Count];
+        var outcomes = new StepOutcome<TBatch>[_pending.Count];
         for (int i = 0; i < outcomes.Length; i++)
         {
-            (int step, double scale, IReadOnlyList<long> starts) = _pending[i];
-            outcomes[i] = new(step, values[i] * scale, values[_capacity + i], starts);
+            (int step, (double Scale, double Weight)[] losses, TBatch batch) = _pending[i];
+            float norm = values[(_losses * _capacity) + i], total = 0;
+            for (int k = 0; k < _losses; k++) total += values[(k * _capacity) + i];   // as a device adds them that decides by itself
+            bool finite = float.IsFinite(total) && float.IsFinite(norm);
+            outcomes[i] = new(step, [.. losses.Select((loss, k) => (values[(k * _capacity) + i] * loss.Scale, loss.Weight))], norm, finite, batch);
         }
 
         _pending.Clear();

@@ -1,6 +1,6 @@
 namespace MLNet.Gpt;
 
-/// <summary>Where the time of an update goes, in milliseconds, the mean since the last report: <see cref="LanguageModelOptions.MeasureStepTimes"/>.</summary>
+/// <summary>Where the time of an update goes, in milliseconds, the mean since the last report: <see cref="RunOptions.MeasureStepTimes"/>.</summary>
 /// <param name="Forward">The network up to the last hidden states.</param>
 /// <param name="Backward">The head, the loss and all gradients.</param>
 /// <param name="Optimizer">The gradient's norm, clipping, the update, the average of the weights, zeroing.</param>

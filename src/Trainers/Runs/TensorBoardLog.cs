@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
 using System.Text;
+using System.Text.Json;
 
 namespace MLNet.Gpt;
 
@@ -9,7 +10,7 @@ namespace MLNet.Gpt;
 /// Writes scalars as TensorBoard reads them: a file of records (length, checksum of it, data, checksum of it), each of them an Event message
 /// of TensorFlow's event.proto. A record is with the operating system when <see cref="Add"/> returns.
 /// </summary>
-internal sealed class TensorBoardLog : IDisposable
+internal sealed class TensorBoardLog : IMetricsSink
 {
     private const uint MaskDelta = 0xA282EAD8;
     private readonly FileStream _file;
@@ -41,19 +42,46 @@ internal sealed class TensorBoardLog : IDisposable
         string PathOf(int n) => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{stem}.{n}"));
     }
 
-    /// <summary>Writes the numbers of a report; those that are null or not finite are left out.</summary>
+    /// <summary>Writes the numbers of a report, each under its name in metrics.jsonl, losses grouped; those that are null are left out.</summary>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    public void Add(int step, IEnumerable<(string Tag, double? Value)> scalars)
+    public void Add(TrainingProgress report, IReadOnlyList<TrainingProgress> all)
     {
-        (string Tag, double? Value)[] known = [.. scalars.Where(static s => s.Value is { } v && double.IsFinite(v))];
-        Write(Event(Now(), step, e => e.Message(5, summary =>                                            // summary
+        (string Tag, float Value)[] scalars = [.. Numbers(MetricsJson.ToElement(report), "").Select(number => (TagOf(number.Name, report), number.Value)).Where(static scalar => scalar.Item1 is not null)!];
+        Write(Event(Now(), report.Step, e => e.Message(5, summary =>                                     // summary
         {
-            foreach ((string tag, double? value) in known)
-                summary.Message(1, item => { item.Text(1, tag); item.Single(2, (float)value!.Value); });   // value { tag, simple_value }
+            foreach ((string tag, float value) in scalars)
+                summary.Message(1, item => { item.Text(1, tag); item.Single(2, value); });                 // value { tag, simple_value }
         })));
     }
 
+    public void Complete(IReadOnlyList<TrainingProgress> all)
+    {
+    }
+
     public void Dispose() => _file.Dispose();
+
+    private static IEnumerable<(string Name, float Value)> Numbers(JsonElement element, string prefix)
+    {
+        foreach (JsonProperty property in element.EnumerateObject())
+        {
+            if (property.Value.ValueKind == JsonValueKind.Number) yield return (prefix + property.Name, property.Value.GetSingle());
+            if (property.Value.ValueKind != JsonValueKind.Object) continue;
+            foreach ((string, float) number in Numbers(property.Value, $"{prefix}{property.Name}/")) yield return number;
+        }
+    }
+
+    /// <summary>TensorBoard draws what stands before a slash as a group of its own. Null: not worth a curve.</summary>
+    private static string? TagOf(string name, TrainingProgress report) => name switch
+    {
+        "step" or "max_steps" or "elapsed_seconds" => null,
+        "loss" => "loss/training",
+        "validation_loss" => "loss/validation",
+        "auxiliary_loss" => "loss/auxiliary",
+        "perplexity" => report.ValidationLoss is null ? null : "perplexity/validation",
+        "bits_per_byte" => "bits_per_byte/validation",
+        "validation_accuracy" => "accuracy/validation",
+        _ => name,
+    };
 
     private static double Now() => (DateTime.UtcNow - DateTime.UnixEpoch).TotalSeconds;
 

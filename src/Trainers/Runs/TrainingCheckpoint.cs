@@ -6,56 +6,60 @@ using static TorchSharp.torch;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// The folder <c>training_state</c> of a checkpoint: <c>state.json</c> (position, counters, the options that the losses depend on)
-/// and <c>state.safetensors</c> (the optimizer's moments; where the weights are averaged, those that training goes on with). Random generators have no entry: each step seeds them anew.
+/// The folder <c>training_state</c> of a checkpoint: <c>state.json</c> (counters, the options and data that the losses depend on) and
+/// <c>state.safetensors</c> (the optimizer's moments; where the weights are averaged, those that training goes on with). Random generators have no entry: each step seeds them anew.
 /// </summary>
 internal sealed class TrainingCheckpoint
 {
-    private const int Version = 2;
+    /// <summary>Before it, pretraining wrote no kind and version 2, fine-tuning version 1: the same members otherwise.</summary>
+    private const int Version = 3;
     private const string FirstMoment = "first_moment.", SecondMoment = "second_moment.", Weights = "weights.";
+    private const string Remedy = "Begin a new run in another folder; the weights beside it can still be used.";
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     private readonly string _folder;
     private readonly Content _content;
 
-    private TrainingCheckpoint(string folder, Content content)
+    private TrainingCheckpoint(string checkpoint, Content content)
     {
-        _folder = folder;
+        Checkpoint = checkpoint;
+        _folder = Path.Combine(checkpoint, GptCheckpoint.TrainingStateFolder);
         _content = content;
     }
+
+    /// <summary>The checkpoint's folder.</summary>
+    public string Checkpoint { get; }
 
     /// <summary>The seed of the run.</summary>
     public long Seed => _content.Seed;
 
-    /// <summary>The updates made.</summary>
-    public int Step => _content.State.Step;
-
-    /// <summary>The micro-batch sizes of the run, as its plan wrote them.</summary>
-    public string? MicroBatchSizes => _content.Options.GetValueOrDefault(RunFingerprint.MicroBatchSize);
+    /// <summary>The counters of the run.</summary>
+    public RunState State => _content.State;
 
     private string TensorsPath => Path.Combine(_folder, "state.safetensors");
 
+    /// <summary>What an option of the run was, as its fingerprint has it; null where it has none of that name.</summary>
+    public string? OptionOf(string name) => _content.Options.GetValueOrDefault(name);
+
     /// <summary>Writes the training state into the temporary folder of a checkpoint.</summary>
-    public static void Write(string checkpointFolder, GptNetwork network, AdamW optimizer, WeightAverage? average, TrainingState state, long seed, IReadOnlyDictionary<string, string> fingerprint)
+    /// <param name="checkpointFolder">The folder.</param>
+    /// <param name="sets">What is trained, with its optimizer.</param>
+    /// <param name="weights">Where the weights are averaged: those that training goes on with, for each set.</param>
+    /// <param name="state">The counters.</param>
+    /// <param name="seed">The seed of the run.</param>
+    /// <param name="fingerprint">What a resumed run must have in common with it.</param>
+    public static void Write(string checkpointFolder, TrainableSets sets, IReadOnlyList<Tensor>? weights, RunState state, long seed, Fingerprint fingerprint)
     {
-        string folder = Directory.CreateDirectory(Path.Combine(checkpointFolder, "training_state")).FullName;
-        File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(new Content(Version, seed, state, optimizer.StepCount, new(fingerprint.ToDictionary())), Json));
+        string folder = Directory.CreateDirectory(Path.Combine(checkpointFolder, GptCheckpoint.TrainingStateFolder)).FullName;
+        File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(new Content(Version, fingerprint.Kind, seed, state, sets.StepCount, new(fingerprint.Values.ToDictionary(), StringComparer.Ordinal)), Json));
 
         using var noGradient = no_grad();
-        using var scope = NewDisposeScope();
-        List<SafeTensorInfo> tensors = [];
-        foreach (GptParameterInfo info in network.Parameters.Layout)
+        Dictionary<string, (FlatParameters Set, Tensor Buffer, GptParameterInfo Info)> views = Views(sets, weights);
+        SafeTensorsWriter.Write(Path.Combine(folder, "state.safetensors"), views.Select(static view => new SafeTensorInfo(view.Key, SafeTensorType.Float32, view.Value.Info.Shape)), (tensor, stream) =>
         {
-            tensors.Add(new(FirstMoment + info.Name, SafeTensorType.Float32, info.Shape));
-            tensors.Add(new(SecondMoment + info.Name, SafeTensorType.Float32, info.Shape));
-            if (average is not null) tensors.Add(new(Weights + info.Name, SafeTensorType.Float32, info.Shape));
-        }
-
-        SafeTensorsWriter.Write(Path.Combine(folder, "state.safetensors"), tensors, (tensor, stream) =>
-        {
-            using var tensorScope = NewDisposeScope();
-            (string prefix, Tensor buffer) = BuffersOf(network, optimizer, averaged: true).Single(b => tensor.Name.StartsWith(b.Prefix, StringComparison.Ordinal));
-            stream.Write(network.Parameters.ViewOf(buffer, tensor.Name[prefix.Length..]).cpu().contiguous().bytes);
+            using var scope = NewDisposeScope();
+            (FlatParameters set, Tensor buffer, GptParameterInfo info) = views[tensor.Name];
+            stream.Write(set.ViewOf(buffer, info.Name).cpu().contiguous().bytes);
         });
     }
 
@@ -64,16 +68,14 @@ internal sealed class TrainingCheckpoint
     public static TrainingCheckpoint Open(string checkpointFolder)
     {
         AtomicFolder.Recover(checkpointFolder);
-        string folder = Path.Combine(checkpointFolder, "training_state");
-        string path = Path.Combine(folder, "state.json");
-        const string Remedy = "Begin a new run in another folder; the weights beside it can still be used.";
+        string path = Path.Combine(checkpointFolder, GptCheckpoint.TrainingStateFolder, "state.json");
         if (!File.Exists(path)) throw new CorruptFileException(path, "the checkpoint has no training state to resume from.", Remedy);
         try
         {
             Content? content = JsonSerializer.Deserialize<Content>(File.ReadAllText(path), Json);
-            if (content is not { Version: Version, State: not null, Options: not null })
+            if (content is not { State: not null, Options: not null } || (content.Version, content.Kind) is not ((Version, not null) or (2, null) or (1, Fingerprint.FineTuning)))
                 throw new CorruptFileException(path, $"it has version {content?.Version}, and this library reads version {Version}.", Remedy);
-            return new(folder, content);
+            return new(checkpointFolder, content with { Kind = content.Kind ?? Fingerprint.Pretraining });
         }
         catch (JsonException e)
         {
@@ -83,72 +85,66 @@ internal sealed class TrainingCheckpoint
 
     /// <summary>Checks that the run to come has the same model, data and hyperparameters as the one that wrote this state.</summary>
     /// <exception cref="ResumeMismatchException">Something differs; the message names it.</exception>
-    public void RequireSame(RunFolder run)
+    public void RequireSame(Fingerprint now)
     {
-        IReadOnlyDictionary<string, string> fingerprint = run.Fingerprint;
         var differences = new List<(string, string, string)>();
-        foreach (string name in fingerprint.Keys.Union(_content.Options.Keys).Order(StringComparer.Ordinal))
+        if (now.Kind != _content.Kind) differences.Add(("Trainer", _content.Kind!, now.Kind));
+        foreach (string name in now.Values.Keys.Union(_content.Options.Keys).Order(StringComparer.Ordinal))
         {
-            string before = _content.Options.GetValueOrDefault(name, "absent"), now = fingerprint.GetValueOrDefault(name, "absent");
-            if (before != now) differences.Add((name, before, now));
+            string before = _content.Options.GetValueOrDefault(name, "absent"), value = now.Values.GetValueOrDefault(name, "absent");
+            if (before != value) differences.Add((name, before, value));
         }
 
-        if (differences.Count > 0) throw new ResumeMismatchException(Path.GetDirectoryName(_folder)!, differences);
+        if (differences.Count > 0) throw new ResumeMismatchException(Checkpoint, differences);
     }
 
-    /// <summary>Checks that every tensor is there that a run of this shape needs.</summary>
-    /// <exception cref="CorruptFileException">The file of the tensors is missing or breaks the rules of its format.</exception>
-    /// <exception cref="TensorMismatchException">A tensor is missing or has another shape.</exception>
-    public void RequireWhole(GptConfig config)
+    /// <summary>Checks that the file of the tensors is there and whole.</summary>
+    /// <exception cref="CorruptFileException">It is missing or breaks the rules of its format.</exception>
+    public void RequireWhole()
     {
-        if (!File.Exists(TensorsPath)) throw new CorruptFileException(TensorsPath, "it is missing.", "Begin a new run in another folder; the weights beside it can still be used.");
-        using SafeTensorsFile file = SafeTensorsFile.Open(TensorsPath);
-        foreach (GptParameterInfo info in GptParameterLayout.Of(config))
-        {
-            Require(file, FirstMoment + info.Name, info.Shape);
-            Require(file, SecondMoment + info.Name, info.Shape);
-        }
+        if (!File.Exists(TensorsPath)) throw new CorruptFileException(TensorsPath, "it is missing.", Remedy);
+        SafeTensorsFile.Open(TensorsPath).Dispose();
     }
 
-    /// <summary>Restores the optimizer's moments and its count; where the weights are averaged, the average from the network and then the network's weights.</summary>
-    /// <returns>The counters of the run.</returns>
+    /// <summary>Restores the optimizer's moments and its count, and where the weights are averaged, those that training goes on with.</summary>
+    /// <param name="sets">What is trained, with its optimizer.</param>
+    /// <param name="weights">Where the weights are averaged: where to put the others, for each set.</param>
     /// <exception cref="TensorMismatchException">A tensor is missing or has another shape.</exception>
-    public TrainingState Restore(AdamW optimizer, GptNetwork network, WeightAverage? average)
+    public void Restore(TrainableSets sets, IReadOnlyList<Tensor>? weights)
     {
         using var noGradient = no_grad();
         using SafeTensorsFile file = SafeTensorsFile.Open(TensorsPath);
-        foreach (GptParameterInfo info in network.Parameters.Layout)
+        foreach ((string name, (FlatParameters set, Tensor buffer, GptParameterInfo info)) in Views(sets, weights))
         {
             using var scope = NewDisposeScope();
+            SafeTensorInfo? found = file.Find(name);
+            if (found is not { Type: SafeTensorType.Float32 } || !found.Shape.SequenceEqual(info.Shape))
+                throw new TensorMismatchException(file.Path, name, $"{info.ShapeText} F32", found?.ToString() ?? "nothing", Remedy);
             var values = new float[info.ElementCount];
-            foreach ((string prefix, Tensor buffer) in BuffersOf(network, optimizer, averaged: average is not null))
+            file.Read(name, values);
+            set.ViewOf(buffer, info.Name).copy_(tensor(values).view([.. info.Shape]));
+        }
+
+        sets.StepCount = _content.OptimizerSteps;
+    }
+
+    /// <summary>What is stored, by the names of its tensors.</summary>
+    private static Dictionary<string, (FlatParameters Set, Tensor Buffer, GptParameterInfo Info)> Views(TrainableSets sets, IReadOnlyList<Tensor>? weights)
+    {
+        var views = new Dictionary<string, (FlatParameters, Tensor, GptParameterInfo)>(StringComparer.Ordinal);
+        for (int i = 0; i < sets.Sets.Count; i++)
+        {
+            (FlatParameters set, AdamW optimizer) = sets.Sets[i];
+            foreach (GptParameterInfo info in set.Layout)
             {
-                Require(file, prefix + info.Name, info.Shape);
-                file.Read(prefix + info.Name, values);
-                network.Parameters.ViewOf(buffer, info.Name).copy_(tensor(values).view([.. info.Shape]));
+                views.Add(FirstMoment + info.Name, (set, optimizer.FirstMoment, info));
+                views.Add(SecondMoment + info.Name, (set, optimizer.SecondMoment, info));
+                if (weights is not null) views.Add(Weights + info.Name, (set, weights[i], info));
             }
         }
 
-        network.Parameters.RefreshWorkingCopy();
-        optimizer.StepCount = _content.OptimizerSteps;
-        return _content.State;
+        return views;
     }
 
-    /// <summary>What is stored, by the prefix of its tensors' names. With averaging, the network's weights are not those of the checkpoint, which has the averages.</summary>
-    private static IEnumerable<(string Prefix, Tensor Buffer)> BuffersOf(GptNetwork network, AdamW optimizer, bool averaged)
-    {
-        yield return (FirstMoment, optimizer.FirstMoment);
-        yield return (SecondMoment, optimizer.SecondMoment);
-        if (averaged) yield return (Weights, network.Parameters.Master);
-    }
-
-    private static void Require(SafeTensorsFile file, string name, IReadOnlyList<long> shape)
-    {
-        SafeTensorInfo? info = file.Find(name);
-        if (info is { Type: SafeTensorType.Float32 } && info.Shape.SequenceEqual(shape)) return;
-        throw new TensorMismatchException(file.Path, name, $"[{string.Join(", ", shape)}] F32", info?.ToString() ?? "nothing",
-            "Begin a new run in another folder; the weights beside it can still be used.");
-    }
-
-    private sealed record Content(int Version, long Seed, TrainingState State, int OptimizerSteps, SortedDictionary<string, string> Options);
+    private sealed record Content(int Version, string? Kind, long Seed, RunState State, int OptimizerSteps, SortedDictionary<string, string> Options);
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -9,165 +8,135 @@ namespace MLNet.Gpt;
 /// sequences and in what the head gives. The estimator prepares what it gets, and wraps what it leaves.
 /// </summary>
 internal sealed class SupervisedTaskLoop(
-    TaskNetwork network,
-    IReadOnlyList<FlatParameters> trained,
+    TaskModel model,
     IReadOnlyList<TaskExample> training,
-    IReadOnlyList<TaskExample>? validation,
+    IReadOnlyList<TaskExample> validation,
     int classes,
     IReadOnlyList<double>? classWeights,
     SupervisedTaskOptions options,
+    int? examplesAtOnce,
     long seed,
-    SupervisedRunFolder? folder,
+    RunFolder? folder,
     Action<string> log)
 {
-    private readonly List<SupervisedTaskProgress> _history = [];
-    private readonly Stopwatch _clock = new(), _stepClock = new();
-    private readonly int _batchesPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
-    private int _step, _bestStep, _worse, _skipped, _skippedInARow, _reportedExamples;
-    private double _rate, _gradientNorm, _loss, _lossWeight, _auxiliary, _auxiliaryRows;
-    private TaskEvaluation? _best, _last;
+    private readonly TaskNetwork _network = model.Task;
+    private readonly int _stepsPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
+    private readonly int _atOnce = examplesAtOnce ?? options.BatchSize;
+    private IReadOnlyList<TaskExample[]> _batches = [];
+    private int _batchedEpoch = -1;
+    private (int Step, TaskEvaluation Evaluation)? _last, _best;
 
-    private int MaxSteps => _batchesPerEpoch * options.Epochs;
+    /// <summary>The updates of the whole run.</summary>
+    public int MaxSteps => checked(_stepsPerEpoch * options.Epochs);
 
-    /// <summary>Runs to the last update, to early stopping or to cancellation. The network then holds the weights that the options ask for.</summary>
-    /// <exception cref="TrainingDivergedException">The gradient was not finite too many times in a row.</exception>
-    public (TaskEvaluation? Evaluation, int BestStep, int Steps, bool StoppedEarly, bool Cancelled, int Skipped, IReadOnlyList<SupervisedTaskProgress> History) Run()
+    /// <summary>For tests: whether each update is known before the next; null: so on a CPU.</summary>
+    internal bool? Immediate { get; init; }
+
+    /// <summary>For tests: called before each update's computation.</summary>
+    internal Action<int>? StepStarting { get; init; }
+
+    /// <summary>Runs to the last epoch, to cancellation, or until early stopping ends it. The network then holds the weights that the options ask for.</summary>
+    /// <param name="resumed">The state to continue from; null begins afresh.</param>
+    /// <returns>What became of the run, and how the network does on the validation set; null where that is not known.</returns>
+    /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
+    /// <exception cref="TrainingOutOfMemoryException">The memory is too small for the micro-batch.</exception>
+    /// <exception cref="DiskFullException">There is no room for a checkpoint or a report; the last checkpoint is whole.</exception>
+    public (RunResult Result, TaskEvaluation? Evaluation) Run(TrainingCheckpoint? resumed)
     {
-        // 1. The optimizer: one gradient norm over all that is trained.
-        using var optimizer = new TrainableSets(trained, new AdamWOptions
+        // 1. Begin at the pretrained weights, or continue where the last checkpoint stands. One gradient norm is over all that is trained.
+        RunSettings settings = options.Settings(MaxSteps, _stepsPerEpoch, evaluates: validation.Count > 0);
+        using Tensor? weights = classWeights is null ? null : HostCopy.To(model.Network.TorchDevice, [.. classWeights.Select(static w => (float)w)]);   // (K)
+        using var run = new TrainingRun(model, settings, folder, resumed, log);
+        using var updates = new UpdateStep<TaskExample[]>(run, model.Network, settings, seed, losses: options.AuxiliaryLossWeight > 0 ? 2 : 1, Immediate, log)
         {
-            LearningRate = options.LearningRate,
-            Beta2 = 0.999,                                               // Adam's default, which GPT-1's code takes
-            WeightDecay = options.WeightDecay,
-            GradientClipNorm = options.GradientClipNorm,
-        });
-        using Tensor? weights = classWeights is null ? null : tensor(classWeights.Select(static w => (float)w).ToArray()).to(network.Network.TorchDevice);
-        using var kept = new KeptWeights(trained);
-        network.Network.Training = true;
-        _clock.Start();
-        bool cancelled = false, stopped = false;
+            Source = static outcome => $"The batch holds the rows {string.Join(", ", outcome.Batch.Select(static e => e.Row).Order())}",
+            Documents = static outcome => [.. outcome.Batch.Select(static e => e.Row).Order().Select(static row => new DocumentRange((int)row, (int)row))],
+        };
         try
         {
-            for (int epoch = 0; epoch < options.Epochs && !stopped; epoch++)
+            if (run.State.Step > run.State.ReportedStep) ReportIfDue(run);   // resumed from a cancellation during an evaluation
+            while (run.GoesOn)
             {
-                IReadOnlyList<TaskExample[]> batches = TaskBatches.Of(training, options.BatchSize, options.LengthBucketBatches, seed, epoch);
-                for (int i = 0; i < batches.Count && !stopped; i++)
-                {
-                    options.CancellationToken.ThrowIfCancellationRequested();
+                options.Run.CancellationToken.ThrowIfCancellationRequested();
 
-                    // 2. One update.
-                    Update(optimizer, batches[i], weights);
+                // 2. One update.
+                Update(run, updates, weights);
 
-                    // 3. Evaluate and report when it is time; stop when the validation loss has risen long enough.
-                    bool evaluate = validation is not null && (i + 1) * options.EvaluationsPerEpoch / batches.Count > i * options.EvaluationsPerEpoch / batches.Count;
-                    if (evaluate) Evaluate(kept);
-                    if (evaluate || _step % options.LogInterval == 0 || _step == MaxSteps) Report(evaluate);
-                    stopped = evaluate && _worse >= options.EarlyStoppingPatience && _step < MaxSteps;
-                }
+                // 3. Report, evaluate and save when it is time.
+                updates.SettleIfDue();
+                ReportIfDue(run);
+                if (run.IsSaveDue) run.Save();
             }
-
-            if (stopped) log($"Stopped after step {_step} of {MaxSteps}: {_worse} evaluations in a row brought no lower validation loss than step {_bestStep}'s.");
         }
-        catch (OperationCanceledException) when (options.CancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (options.Run.CancellationToken.IsCancellationRequested)
         {
-            cancelled = true;
-            log($"Cancelled after step {_step} of {MaxSteps}; the model is kept as far as it got.");
+            updates.Settle();
+            run.Cancel();
+        }
+        catch (Exception e) when (OutOfMemory.Is(e, out _))
+        {
+            throw run.TooLarge(e);
         }
 
-        // 4. Leave the weights that were asked for in the network.
-        network.Network.Training = false;
-        bool best = options.ReturnBest && _best is not null;
-        if (best) kept.Restore();
-        folder?.Draw(_history);
-        return (best ? _best : _last, _bestStep, _step, stopped, cancelled, _skipped, _history);
+        // 4. Leave the last state on disk and the weights that were asked for in the network.
+        RunResult result = run.Complete();
+        (int step, TaskEvaluation evaluation)? known = result.IsBest ? _best : _last;
+        if (known is { } found && found.step == (result.IsBest ? result.State.BestStep : result.State.Step)) return (result, found.evaluation);
+        return (result, settings.EvaluationInterval == 0 || result.Cancelled ? null : MeanLoss(run, CancellationToken.None));   // a resumed run has not made that evaluation itself
     }
 
     /// <summary>Forward and backward over the micro-batches of an update, then the optimizer.</summary>
-    private void Update(TrainableSets optimizer, TaskExample[] examples, Tensor? weights)
+    private void Update(TrainingRun run, UpdateStep<TaskExample[]> updates, Tensor? weights)
     {
-        _stepClock.Start();
-        using var scope = NewDisposeScope();
-        SeedDropout();
+        TaskExample[] examples = ExamplesOf(run.State.Step);
         int rows = examples.Sum(static example => example.Sequences.Length);
         double total = classWeights is null ? examples.Length : examples.Sum(example => classWeights[example.Label]);
         double taskScale = total > 0 ? 1 / total : 0, auxiliaryScale = options.AuxiliaryLossWeight / rows;
-        Tensor task = zeros([], ScalarType.Float32, network.Network.TorchDevice), auxiliary = zeros([], ScalarType.Float32, network.Network.TorchDevice);
-        foreach (TaskExample[] part in examples.Chunk(options.MicroBatchSize ?? examples.Length))
+        using UpdateStep<TaskExample[]>.Scope update = updates.Begin();
+        StepStarting?.Invoke(run.State.Step);
+        Tensor task = zeros([], ScalarType.Float32, model.Network.TorchDevice), auxiliary = zeros([], ScalarType.Float32, model.Network.TorchDevice);
+        foreach (TaskExample[] some in examples.Chunk(_atOnce))
         {
-            using var microScope = NewDisposeScope();
-            var batch = new TaskBatch(part, network.Config, network.Network.TorchDevice, options.AuxiliaryLossWeight > 0);
-            (Tensor taskSum, Tensor auxiliarySum) = TaskLoss.Backward(network, batch, weights, taskScale, auxiliaryScale, options.ClassifierDropout);
+            var batch = new TaskBatch(some, model.Network.Config, model.Network.TorchDevice, options.AuxiliaryLossWeight > 0);
+            using UpdateStep<TaskExample[]>.MicroBatch part = updates.Part(batch.RowCount, batch.Width);
+            (Tensor taskSum, Tensor auxiliarySum) = TaskLoss.Backward(_network, batch, weights, taskScale, auxiliaryScale, options.ClassifierDropout);
             task.add_(taskSum);
             auxiliary.add_(auxiliarySum);
-            optimizer.CollectGradient();
         }
 
-        Tensor norm = optimizer.GradientNorm();
-        _rate = LearningRateSchedule.Linear(_step, options.LearningRate, (int)Math.Ceiling(options.WarmupFraction * MaxSteps), MaxSteps);
-        _gradientNorm = norm.item<float>();                     // sync: decides whether the update is made
-        if (double.IsFinite(_gradientNorm))
-        {
-            optimizer.Step(_rate, norm);
-            _loss += task.item<float>();                        // sync: reads the losses
-            _lossWeight += total;
-            _auxiliary += auxiliary.item<float>();
-            _auxiliaryRows += rows;
-            _skippedInARow = 0;
-        }
-        else
-        {
-            _skipped++;
-            log($"Step {_step + 1}: the gradient is not finite; the update is skipped.");
-            if (++_skippedInARow > options.MaxSkippedUpdates) throw new TrainingDivergedException(_step + 1, _skippedInARow);
-        }
-
-        optimizer.ZeroGradient();
-        _step++;
-        _reportedExamples += examples.Length;
-        _stepClock.Stop();
+        long tokens = examples.Sum(static example => example.Sequences.Sum(static sequence => (long)sequence.Length));
+        run.State = run.State with { Tokens = run.State.Tokens + tokens };
+        run.Meter.Count(tokens, examples.Length, examples.Sum(example => example.Sequences.Sum(sequence => sequence.Length * run.Memory.FlopsPerToken(sequence.Length))));
+        UpdateLoss taskLoss = new(task, 1, total), auxiliaryLoss = new(auxiliary, 1, rows);
+        updates.End(options.Optimizer.RateAt(run.State.Step, MaxSteps), options.AuxiliaryLossWeight > 0 ? [taskLoss, auxiliaryLoss] : [taskLoss], examples);
     }
 
-    /// <summary>Dropout of a step depends on the seed and the step alone.</summary>
-    private void SeedDropout()
+    /// <summary>The examples of a step: each epoch's batches are decided by the seed.</summary>
+    private TaskExample[] ExamplesOf(int step)
     {
-        long stepSeed = unchecked((seed * 6_364_136_223_846_793_005) + _step);
-        manual_seed(stepSeed);                                  // the CPU's generator only
-        if (network.Network.Device.IsCuda) cuda.manual_seed_all(stepSeed);
+        int epoch = step / _stepsPerEpoch;
+        if (epoch != _batchedEpoch) (_batches, _batchedEpoch) = (TaskBatches.Of(training, options.BatchSize, options.LengthBucketBatches, seed, epoch), epoch);
+        return _batches[step % _stepsPerEpoch];
     }
 
-    private void Evaluate(KeptWeights kept)
+    private void ReportIfDue(TrainingRun run)
     {
-        _last = TaskEvaluation.Of(network, validation!, options.MicroBatchSize ?? options.BatchSize, classes, classWeights, options.CancellationToken);
-        if (_best is not null && !(_last.Loss < _best.Loss))
+        if (run.IsEvaluationDue)
         {
-            _worse++;
-            return;
+            double loss = run.Evaluate(() => (_last = (run.State.Step, MeanLoss(run, options.Run.CancellationToken))).Value.Evaluation.Loss);
+            if (run.State.BestStep == run.State.Step) _best = _last;
+            run.Report(loss, report => report with { ValidationAccuracy = _last!.Value.Evaluation.Accuracy });
         }
-
-        (_best, _bestStep, _worse) = (_last, _step, 0);
-        if (options.ReturnBest) kept.Keep();
+        else if (run.IsReportDue)
+        {
+            run.Report(null);
+        }
     }
 
-    private void Report(bool evaluated)
+    private TaskEvaluation MeanLoss(TrainingRun run, CancellationToken cancellation)
     {
-        double done = (double)_step / MaxSteps;
-        var progress = new SupervisedTaskProgress(
-            _step,
-            MaxSteps,
-            _lossWeight > 0 ? _loss / _lossWeight : double.NaN,
-            options.AuxiliaryLossWeight > 0 && _auxiliaryRows > 0 ? _auxiliary / _auxiliaryRows : null,
-            _rate,
-            _gradientNorm,
-            _reportedExamples / Math.Max(_stepClock.Elapsed.TotalSeconds, 1e-9),
-            evaluated && double.IsFinite(_last!.Loss) ? _last.Loss : null,
-            evaluated ? _last!.Accuracy : null,
-            _clock.Elapsed,
-            _clock.Elapsed * ((1 - done) / done));
-        _history.Add(progress);
-        folder?.Add(progress);
-        log(progress.ToString());
-        options.Progress?.Invoke(progress);
-        (_loss, _lossWeight, _auxiliary, _auxiliaryRows, _reportedExamples) = (0, 0, 0, 0, 0);
-        _stepClock.Reset();
+        TaskExample[] examples = [.. validation.Take(options.Evaluation.MaxRows ?? validation.Count)];
+        run.Computes(Math.Min(_atOnce, examples.Length) * examples[0].Sequences.Length, examples.Max(static e => e.Width));
+        return TaskEvaluation.Of(_network, examples, _atOnce, classes, classWeights, cancellation);
     }
 }

@@ -40,13 +40,17 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
     /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
     /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
     /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
-    /// <exception cref="RunExistsException">The run folder holds a run.</exception>
+    /// <exception cref="ConcurrentWriteException">Another run is under way in the run folder.</exception>
+    /// <exception cref="RunExistsException">The run folder holds a run, and <see cref="RunOptions.Resume"/> is off.</exception>
+    /// <exception cref="ResumeMismatchException">The run to resume had other options, data or pretrained weights.</exception>
+    /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
+    /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The gradient was not finite too many times in a row.</exception>
     public SupervisedTaskTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on labelled rows and validates on others.</summary>
     /// <param name="trainSet">The rows to train on.</param>
-    /// <param name="validationSet">The rows to validate on, with columns of the same names; null holds out <see cref="SupervisedTaskOptions.ValidationFraction"/> of <paramref name="trainSet"/>.</param>
+    /// <param name="validationSet">The rows to validate on, with columns of the same names; null holds out <see cref="EvaluationOptions.ValidationFraction"/> of <paramref name="trainSet"/>.</param>
     /// <returns>The trained model, which the caller disposes.</returns>
     public SupervisedTaskTransformer Fit(IDataView trainSet, IDataView? validationSet)
     {
@@ -59,46 +63,60 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
         ClassifierHead head = HeadOf(classes, values);
 
         // 1. Where to train, in what format, from which seed and which model.
-        GptDevice device = TrainingDevice.Resolve(_options.Device, _context, Log);
-        long seed = _options.Seed ?? host.Rand.Next();
-        using PretrainedSource source = PretrainedSource.Open(_options);
-        TaskSequences.RequireRoom(_columns.Task, source.Config);
-        SupervisedRunFolder? folder = _options.RunFolder is null ? null : new(_options.RunFolder);
-        if (source.Weights is null) channel.Warning(MessageSensitivity.None, "No pretrained model is given: the GPT is trained from scratch, which needs far more labelled text.");
+        GptDevice device = TrainingDevice.Resolve(_options.Run.Device, _context, Log);
+        GptPrecision precision = PrecisionPolicy.Resolve(_options.Run.Precision, device);
+        using Tf32Scope tf32 = Tf32Scope.Enter(_options.Run.AllowTf32, device);
+        using RunSpace space = RunSpace.Prepare(_options.Run, Log);
+        string? package = space.RunFolder is null ? null : Path.Combine(space.RunFolder, "model");
+        if (!_options.Run.Resume && Directory.Exists(package)) throw new RunExistsException(space.RunFolder!);
+        long seed = _options.Run.Seed ?? space.Resumed?.Seed ?? host.Rand.Next();
+        using PretrainedWeights? pretrained = _options.Pretrained?.Open();
+        GptConfig shape = pretrained?.Weights.Config ?? _options.Model!;
+        GptTokenizer tokenizer = pretrained?.Tokenizer ?? _options.Tokenizer!;
+        TaskSequences.RequireRoom(_columns.Task, shape);
+        if (pretrained is null) channel.Warning(MessageSensitivity.None, "No pretrained model is given: the GPT is trained from scratch, which needs far more labelled text.");
 
         // 2. Rows → sequences.
-        TaskData all = TaskData.Read(trainSet, _columns, head, source.Config, source.Tokenizer, trained: null, _options.CancellationToken);
+        TaskData all = TaskData.Read(trainSet, _columns, head, shape, tokenizer, trained: null, _options.Run.CancellationToken);
         Log($"training set: {all.Report}");
         (TaskData training, TaskData? validation) = validationSet is null
-            ? all.Split(_options.ValidationFraction, seed)
-            : (all, TaskData.Read(validationSet, _columns, head, source.Config, source.Tokenizer, (classes, values), _options.CancellationToken));
+            ? all.Split(_options.Evaluation.ValidationFraction ?? 0, seed)
+            : (all, TaskData.Read(validationSet, _columns, head, shape, tokenizer, (classes, values), _options.Run.CancellationToken));
         if (validationSet is not null) Log($"validation set: {validation!.Report}");
-        if (validation is { Examples.Count: 0 }) validation = null;
-        if (_options.EarlyStoppingPatience is not null && validation is null)
-            throw new InvalidLabelsException(_columns.Label, $"{nameof(SupervisedTaskOptions.EarlyStoppingPatience)} needs labelled validation rows, and there are none. Give Fit a validation set, or set {nameof(SupervisedTaskOptions.ValidationFraction)}.");
+        IReadOnlyList<TaskExample> held = validation?.Examples ?? [];
+        if (_options.Evaluation.EarlyStoppingPatience > 0 && held.Count == 0)
+            throw new InvalidLabelsException(_columns.Label, $"{nameof(EvaluationOptions.EarlyStoppingPatience)} needs labelled validation rows, and there are none. Give Fit a validation set, or set {nameof(EvaluationOptions.ValidationFraction)}.");
         RequireLabels(training, all.Report);
         IReadOnlyList<double>? classWeights = WeightsOf(training.Examples, classes);
 
         // 3. The network: all of it is trained, or an adapter and the head.
-        using TaskNetwork network = source.CreateNetwork(head, device, seed, _options, out IReadOnlyList<FlatParameters> trained);
-        long trainedCount = trained.Sum(static set => set.Layout.Sum(static info => info.ElementCount)), total = TotalOf(network);
-        Log(string.Create(CultureInfo.InvariantCulture, $"{total:N0} parameters, {trainedCount:N0} of them trained, {network.Network.Precision} on {device}; {training.Examples.Count:N0} examples, {_options.Epochs} epochs, validation on {validation?.Examples.Count ?? 0:N0}"));
-
-        // 4. Train, and wrap what comes out: the master weights in float32, without gradients.
-        var run = new SupervisedTaskLoop(network, trained, training.Examples, validation?.Examples, classes, classWeights, _options, seed, folder, Log).Run();
-        var model = new GptClassifier(new TorchTextClassifier(TaskNetwork.ForUse(network, device)), source.Tokenizer);
         try
         {
-            folder?.Write(model, run.Evaluation, values?.Values ?? head.Labels);
-            LabelValues? shown = values ?? (_columns.Task == SupervisedTask.MultipleChoice ? LabelValues.OfText(_columns.Texts.Skip(1)) : null);
-            return new(new ClassifyTextTransformer(_columns.Score, _columns.Texts, shown, model, _options.Scoring),
-                new(run.History, run.Steps, run.Evaluation is { } e && double.IsFinite(e.Loss) ? e.Loss : null, run.Evaluation?.Accuracy, run.BestStep, run.StoppedEarly, run.Cancelled, run.Skipped,
-                    all.Report, validationSet is null ? null : validation?.Report, trainedCount, total));
+            using TaskModel model = TaskModel.Create(pretrained, head, device, precision, seed, _options);
+            model.Network.ActivationCheckpointing = _options.Run.ActivationCheckpointing;
+            int? atOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => TaskMicroBatch.Find(model, training.Examples, _options, Log));
+            RunFolder? folder = space.FolderOf(seed, TaskFingerprint.Of(_options, head, atOnce, model, pretrained, training.Examples, classWeights, tokenizer, seed));
+            long trainedCount = model.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount)), total = TotalOf(model.Task);
+            Log(string.Create(CultureInfo.InvariantCulture, $"{total:N0} parameters, {trainedCount:N0} of them trained, {precision} on {device}; {training.Examples.Count:N0} examples, {_options.Epochs} epochs, validation on {held.Count:N0}"));
+
+            // 4. Train, and wrap what comes out: the master weights in float32, without gradients.
+            (RunResult run, TaskEvaluation? evaluation) = new SupervisedTaskLoop(model, training.Examples, held, classes, classWeights, _options, atOnce, seed, folder, Log).Run(space.Resumed);
+            RunState state = run.State;
+            var result = new SupervisedTaskResult(run.History, state.Step, evaluation is { } e && double.IsFinite(e.Loss) ? e.Loss : null, evaluation?.Accuracy, state.BestStep, run.StoppedEarly, run.Cancelled, state.SkippedUpdates,
+                all.Report, validationSet is null || held.Count == 0 ? null : validation!.Report, trainedCount, total)
+            {
+                LastCheckpoint = run.LastCheckpoint,
+                BestCheckpoint = run.BestCheckpoint,
+            };
+            return Wrap(model, tokenizer, device, values, result, evaluation, package);
         }
-        catch
+        catch (Exception e) when (OutOfMemory.Is(e, out _))
         {
-            model.Dispose();
-            throw;
+            // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
+            TaskExample longest = training.Examples.MaxBy(static example => example.Width)!;
+            int examples = _options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize;
+            throw new TrainingMemory(shape, precision, device) { Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
+                .TooSmall(examples * longest.Sequences.Length, longest.Width, e, lastCheckpoint: space.Resumed?.Checkpoint);
         }
     }
 
@@ -107,6 +125,28 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         return _columns.OutputShape(inputSchema, _options.Scoring);
+    }
+
+    /// <summary>The trained model as a transformer, and in the run's folder as an ONNX package beside a picture of its mistakes.</summary>
+    private SupervisedTaskTransformer Wrap(TaskModel trained, GptTokenizer tokenizer, GptDevice device, LabelValues? values, SupervisedTaskResult result, TaskEvaluation? evaluation, string? package)
+    {
+        var model = new GptClassifier(new TorchTextClassifier(TaskNetwork.ForUse(trained.Task, device)), tokenizer);
+        try
+        {
+            if (package is not null)
+            {
+                model.ExportOnnx(package);
+                evaluation?.DrawConfusion(Path.Combine(Path.GetDirectoryName(package)!, "confusion.svg"), values?.Values ?? trained.Task.Head.Labels);
+            }
+
+            LabelValues? shown = values ?? (_columns.Task == SupervisedTask.MultipleChoice ? LabelValues.OfText(_columns.Texts.Skip(1)) : null);
+            return new(new ClassifyTextTransformer(_columns.Score, _columns.Texts, shown, model, _options.Scoring), result);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
     }
 
     private ClassifierHead HeadOf(int classes, LabelValues? values)

@@ -78,13 +78,13 @@ internal sealed class TaskBatch
     public Tensor LanguageModelTokens => Move(_lmTargets);
 
     /// <summary>(m) float32: one over the row's tokens to predict, so that each row counts alike.</summary>
-    public Tensor LanguageModelWeights => tensor(_lmWeights).to(_device);
+    public Tensor LanguageModelWeights => HostCopy.To(_device, _lmWeights);
 
     /// <summary>(E) int64: the classes; a label that training does not know is 0 here.</summary>
     public Tensor Labels => Move([.. Examples.Select(static example => (long)Math.Max(example.Label, 0))]);
 
     /// <summary>(E) float32: a regression's targets.</summary>
-    public Tensor Targets => tensor(Examples.Select(static example => example.Target).ToArray()).to(_device);
+    public Tensor Targets => HostCopy.To(_device, [.. Examples.Select(static example => example.Target)]);
 
-    private Tensor Move(long[] values) => _device.type == DeviceType.CPU ? tensor(values) : tensor(values).pin_memory().to(_device, non_blocking: true);
+    private Tensor Move(long[] values) => HostCopy.To(_device, values);
 }

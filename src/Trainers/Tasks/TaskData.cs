@@ -58,7 +58,7 @@ internal sealed record TaskData(IReadOnlyList<TaskExample> Examples, SupervisedD
             if (anyEmpty) empty++;
             if (cut > 0) truncated++;
             dropped += cut;
-            examples.Add(new(sequences, index, target));
+            examples.Add(new(sequences, index, target) { Row = rows - 1 });
         }
 
         return new(examples, new(rows, missing, unseen, empty, truncated, dropped));

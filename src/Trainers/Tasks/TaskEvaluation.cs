@@ -63,6 +63,18 @@ internal sealed record TaskEvaluation(double Loss, double? Accuracy, int[,] Conf
         }
     }
 
+    /// <summary>Draws the confusion matrix; nothing for a regression.</summary>
+    /// <param name="path">The picture, which is replaced when the new one is complete.</param>
+    /// <param name="labels">The classes' names.</param>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    public void DrawConfusion(string path, IReadOnlyList<string> labels)
+    {
+        if (Confusion.Length == 0) return;
+        int classes = Confusion.GetLength(0);
+        IReadOnlyList<double>[] counts = [.. Enumerable.Range(0, classes).Select(row => (IReadOnlyList<double>)[.. Enumerable.Range(0, classes).Select(column => (double)Confusion[row, column])])];
+        AtomicFile.Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(ConfusionMatrixPicture.ToSvg(counts, labels, "validation"))));
+    }
+
     private static double LogSumExp(ReadOnlySpan<float> row)
     {
         double most = System.Numerics.Tensors.TensorPrimitives.Max(row), sum = 0;

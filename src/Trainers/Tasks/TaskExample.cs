@@ -6,6 +6,9 @@ namespace MLNet.Gpt;
 /// <param name="Target">The number that a regression should give.</param>
 internal sealed record TaskExample(int[][] Sequences, int Label, float Target)
 {
+    /// <summary>The data view's row, from 0.</summary>
+    public long Row { get; init; }
+
     /// <summary>The longest sequence.</summary>
     public int Width { get; } = Sequences.Max(static sequence => sequence.Length);
 }

@@ -15,11 +15,10 @@ public sealed class OtherTasksTests
         Tokenizer = Letters,
         Epochs = 40,
         BatchSize = 16,
-        LearningRate = 3e-3,
         Dropout = 0,
         ClassifierDropout = 0,
-        Precision = GptPrecision.Float32,
-        Device = GptDevice.Cpu,
+        Optimizer = new() { LearningRate = 3e-3 },
+        Run = new() { Precision = GptPrecision.Float32, Device = GptDevice.Cpu },
     };
 
     [TestMethod]

@@ -15,9 +15,8 @@ public sealed class SupervisedOptionsTests
         Tokenizer = Letters,
         Epochs = 2,
         BatchSize = 8,
-        LearningRate = 1e-3,
-        Precision = GptPrecision.Float32,
-        Device = GptDevice.Cpu,
+        Optimizer = new() { LearningRate = 1e-3 },
+        Run = new() { Precision = GptPrecision.Float32, Device = GptDevice.Cpu },
     };
 
     [TestMethod]
@@ -51,14 +50,14 @@ public sealed class SupervisedOptionsTests
         [
             new(),
             Options with { Tokenizer = null },
-            Options with { PretrainedFolder = "somewhere" },
+            Options with { Pretrained = "somewhere" },
             Options with { Lora = new() },
             Options with { ClassWeights = [1, -1] },
             Options with { ClassWeights = [1, 1], BalanceClasses = true },
             Options with { Epochs = 0 },
             Options with { AuxiliaryLossWeight = -0.1 },
-            Options with { ValidationFraction = 1 },
-            Options with { LearningRate = double.NaN },
+            Options with { Evaluation = Options.Evaluation with { ValidationFraction = 1 } },
+            Options with { Optimizer = Options.Optimizer with { LearningRate = double.NaN } },
             Options with { Model = Options.Model! with { VocabularySize = 3 } },
         ])
         {
@@ -67,7 +66,7 @@ public sealed class SupervisedOptionsTests
 
         Assert.ThrowsExactly<ArgumentException>(() => Fit(Two(), Options with { ClassWeights = [1, 1, 1] }));
         Assert.ThrowsExactly<ArgumentException>(() => Ml.Gpt().Trainers.SentenceSimilarity("Label", "Text", "Text", Options with { BalanceClasses = true }));
-        Assert.ThrowsExactly<InvalidLabelsException>(() => Fit(Two(), Options with { EarlyStoppingPatience = 1 }));
+        Assert.ThrowsExactly<InvalidLabelsException>(() => Fit(Two(), Options with { Evaluation = Options.Evaluation with { EarlyStoppingPatience = 1 } }));
     }
 
     [TestMethod]
@@ -84,7 +83,7 @@ public sealed class SupervisedOptionsTests
     public void A_validation_label_that_training_does_not_know_counts_as_wrong()
     {
         IDataView training = Keyed([("a", "x"), ("b", "y"), ("aa", "x"), ("bb", "y")]), validation = Keyed([("b", "y"), ("a", "z"), ("aa", "x")]);
-        using SupervisedTaskTransformer trained = Ml.Gpt().Trainers.TextClassification("Label", "Text", Options with { Epochs = 60, Dropout = 0, LearningRate = 5e-3 }).Fit(training, validation);
+        using SupervisedTaskTransformer trained = Ml.Gpt().Trainers.TextClassification("Label", "Text", Options with { Epochs = 60, Dropout = 0, Optimizer = Options.Optimizer with { LearningRate = 5e-3 } }).Fit(training, validation);
         Assert.AreEqual(1, trained.Training.ValidationData!.UnseenLabels);
         // Keys of the two sets differ ("y" is 2 and 1): they are matched by what they stand for. Two of three rows are right.
         Assert.AreEqual(2.0 / 3, trained.Training.ValidationAccuracy!.Value, 1e-9);
@@ -95,7 +94,7 @@ public sealed class SupervisedOptionsTests
     public void Early_stopping_ends_a_run_that_gets_worse_and_gives_back_the_best()
     {
         IDataView training = Keyed([("a", "x"), ("b", "y"), ("aa", "x"), ("bb", "y")]), opposite = Keyed([("a", "y"), ("b", "x")]);
-        using SupervisedTaskTransformer trained = Ml.Gpt().Trainers.TextClassification("Label", "Text", Options with { Epochs = 50, Dropout = 0, LearningRate = 5e-3, EarlyStoppingPatience = 3 }).Fit(training, opposite);
+        using SupervisedTaskTransformer trained = Ml.Gpt().Trainers.TextClassification("Label", "Text", Options with { Epochs = 50, Dropout = 0, Optimizer = Options.Optimizer with { LearningRate = 5e-3 }, Evaluation = Options.Evaluation with { EarlyStoppingPatience = 3 } }).Fit(training, opposite);
         SupervisedTaskResult result = trained.Training;
         Assert.IsTrue(result.StoppedEarly);
         Assert.IsLessThan(50, result.Steps);
@@ -107,7 +106,7 @@ public sealed class SupervisedOptionsTests
     public void Cancellation_keeps_the_model_as_far_as_it_got()
     {
         using var source = new CancellationTokenSource();
-        using SupervisedTaskTransformer trained = Fit(Two(), Options with { Epochs = 1000, LogInterval = 1, CancellationToken = source.Token, Progress = p => { if (p.Step == 3) source.Cancel(); } });
+        using SupervisedTaskTransformer trained = Fit(Two(), Options with { Epochs = 1000, Run = Options.Run with { LogInterval = 1, CancellationToken = source.Token, Progress = p => { if (p.Step == 3) source.Cancel(); } } });
         Assert.IsTrue(trained.Training.Cancelled);
         Assert.AreEqual(3, trained.Training.Steps);
         Assert.AreEqual(2, trained.Model.Classify("a").Scores.Count);
@@ -130,12 +129,12 @@ public sealed class SupervisedOptionsTests
         using var folder = new TemporaryFolder();
         using var model = new GptModel(new TorchCausalModel(new GptNetwork(Options.Model!, GptDevice.Cpu, seed: 4)), Letters);
         model.SaveCheckpoint(folder["base"]);
-        SupervisedTaskOptions pretrained = Options with { Model = null, Tokenizer = null, Pretrained = model, Seed = 1 };
+        SupervisedTaskOptions pretrained = Options with { Model = null, Tokenizer = null, Pretrained = model, Run = Options.Run with { Seed = 1 } };
         double before = model.Score("abc").LogLikelihood;
-        using SupervisedTaskTransformer one = Fit(Two(), pretrained), other = Fit(Two(), pretrained with { Pretrained = null, PretrainedFolder = folder["base"] });
+        using SupervisedTaskTransformer one = Fit(Two(), pretrained), other = Fit(Two(), pretrained with { Pretrained = folder["base"] });
         Assert.AreEqual(before, model.Score("abc").LogLikelihood);
         CollectionAssert.AreEqual(one.Model.Classify("ab").Scores.ToArray(), other.Model.Classify("ab").Scores.ToArray());
-        using SupervisedTaskTransformer unlike = Fit(Two(), pretrained with { Seed = 2 });
+        using SupervisedTaskTransformer unlike = Fit(Two(), pretrained with { Run = pretrained.Run with { Seed = 2 } });
         CollectionAssert.AreNotEqual(one.Model.Classify("ab").Scores.ToArray(), unlike.Model.Classify("ab").Scores.ToArray());
     }
 
@@ -143,7 +142,7 @@ public sealed class SupervisedOptionsTests
     public void LoRA_trains_the_adapter_the_head_and_the_new_tokens_alone_and_is_merged()
     {
         using var model = new GptModel(new TorchCausalModel(new GptNetwork(Options.Model!, GptDevice.Cpu, seed: 4)), Letters);
-        using SupervisedTaskTransformer trained = Fit(Two(), Options with { Model = null, Tokenizer = null, Pretrained = model, Lora = new() { Rank = 2 }, Epochs = 20, LearningRate = 1e-2 });
+        using SupervisedTaskTransformer trained = Fit(Two(), Options with { Model = null, Tokenizer = null, Pretrained = model, Lora = new() { Rank = 2 }, Epochs = 20, Optimizer = Options.Optimizer with { LearningRate = 1e-2 } });
         // A (2, 16) and B (48, 2) of one layer's attention; 3 new tokens and 2 classes of 16, 2 biases: 32 + 96 + 48 + 32 + 2.
         Assert.AreEqual(210, trained.Training.TrainedParameters);
         using var folder = new TemporaryFolder();
@@ -169,7 +168,7 @@ public sealed class SupervisedOptionsTests
     {
         // The same text in both classes: the best probability of a class is its share of the weights, 1/4 and 3/4.
         IDataView rows = Keyed([("a", "x"), ("a", "y"), ("a", "x"), ("a", "y")]);
-        using SupervisedTaskTransformer trained = Fit(rows, Options with { Epochs = 150, LearningRate = 1e-2, Dropout = 0, ClassifierDropout = 0, AuxiliaryLossWeight = 0, ClassWeights = [1, 3] });
+        using SupervisedTaskTransformer trained = Fit(rows, Options with { Epochs = 150, Dropout = 0, ClassifierDropout = 0, AuxiliaryLossWeight = 0, ClassWeights = [1, 3], Optimizer = Options.Optimizer with { LearningRate = 1e-2 } });
         Assert.AreEqual(0.75f, trained.Model.Classify("a").Scores[1], 0.02f);
     }
 

@@ -9,7 +9,7 @@ public sealed class TextClassificationTests
 {
     private static readonly MLContext Ml = new(seed: 1);
     private static readonly TemporaryFolder Folder = new();
-    private static readonly List<SupervisedTaskProgress> Reports = [];
+    private static readonly List<TrainingProgress> Reports = [];
     private static GptTokenizer tokenizer = null!;
     private static SupervisedTaskOptions options = null!;
     private static IDataView training = null!, test = null!;
@@ -25,13 +25,12 @@ public sealed class TextClassificationTests
             Model = new GptConfig { VocabularySize = tokenizer.VocabularySize, ContextLength = 40, EmbeddingSize = 48, LayerCount = 2, HeadCount = 4 },
             Tokenizer = tokenizer,
             Epochs = 6,
-            LearningRate = 3e-3,
-            Precision = GptPrecision.Float32,
-            Device = GptDevice.Cpu,
+            Optimizer = new() { LearningRate = 3e-3 },
+            Run = new() { Precision = GptPrecision.Float32, Device = GptDevice.Cpu },
         };
         training = Ml.Data.LoadFromEnumerable(Reviews.Of(300));
         test = Ml.Data.LoadFromEnumerable(Reviews.Of(200, seed: 2));
-        fitted = Pipeline(options with { RunFolder = Folder["run"], ValidationFraction = 0.1, Progress = Reports.Add }).Fit(training);
+        fitted = Pipeline(options with { Evaluation = options.Evaluation with { ValidationFraction = 0.1 }, Run = options.Run with { Folder = Folder["run"], Progress = Reports.Add } }).Fit(training);
         trained = fitted.OfType<SupervisedTaskTransformer>().Single();
     }
 
@@ -155,7 +154,7 @@ public sealed class TextClassificationTests
         Assert.HasCount(result.History.Count, Reports);
         Assert.AreEqual(result.History.Where(static p => p.ValidationLoss is not null).Min(static p => p.ValidationLoss), result.ValidationLoss);
         Assert.AreEqual(result.TotalParameters, result.TrainedParameters);
-        Assert.ThrowsExactly<RunExistsException>(() => Pipeline(options with { RunFolder = Folder["run"] }).Fit(training));
+        Assert.ThrowsExactly<RunExistsException>(() => Pipeline(options with { Run = options.Run with { Folder = Folder["run"] } }).Fit(training));
         using GptClassifier model = GptClassifier.FromOnnx(Path.Combine(Folder["run"], "model"), GptDevice.Cpu);
         CollectionAssert.AreEquivalent(Reviews.Labels, model.Head.Labels.ToArray());
     }
@@ -169,7 +168,7 @@ public sealed class TextClassificationTests
 
         float[] Weights(int seed)
         {
-            using SupervisedTaskTransformer one = Ml.Gpt().Trainers.TextClassification("Key", "Text", options with { Epochs = 1, Seed = seed }).Fit(few);
+            using SupervisedTaskTransformer one = Ml.Gpt().Trainers.TextClassification("Key", "Text", options with { Epochs = 1, Run = options.Run with { Seed = seed } }).Fit(few);
             return [.. one.Model.Classify("the cat sees the river").Scores];
         }
     }

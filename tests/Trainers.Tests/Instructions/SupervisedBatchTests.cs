@@ -120,7 +120,7 @@ public sealed class SupervisedBatchTests
         foreach (SupervisedBatch batch in SupervisedBatch.Of(examples, rowLength, rowsAtOnce))
         {
             (Tensor hidden, Tensor next) = batch.Run(network);
-            sum += LanguageModelLoss.Backward(network, hidden, next, 1.0 / targets).item<float>();
+            sum += LanguageModelPass.Backward(network, hidden, next, 1.0 / targets).item<float>();
         }
 
         return (sum / targets, Floats(network.Parameters.GradientSum));

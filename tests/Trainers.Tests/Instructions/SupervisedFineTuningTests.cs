@@ -19,11 +19,8 @@ public sealed class SupervisedFineTuningTests
         BatchSize = 8,
         MicroBatchSize = 3,
         Optimizer = new() { LearningRate = 3e-3, WarmupSteps = 0 },
-        Precision = GptPrecision.Float32,
-        Device = GptDevice.Cpu,
-        LogInterval = 1,
-        CheckpointInterval = 4,
         Generation = new() { MaxNewTokens = 6, Temperature = 0 },
+        Run = new() { Precision = GptPrecision.Float32, Device = GptDevice.Cpu, LogInterval = 1, CheckpointInterval = 4 },
     };
 
     private readonly string _folder = Directory.CreateTempSubdirectory("mlnet-gpt-sft-").FullName;
@@ -37,7 +34,7 @@ public sealed class SupervisedFineTuningTests
     [TestMethod]
     public void Each_example_comes_once_an_epoch_and_the_last_update_takes_what_is_left()
     {
-        using GptSupervisedFineTuningTransformer fitted = Fit(Options with { ValidationFraction = 0.1 });
+        using GptSupervisedFineTuningTransformer fitted = Fit(Options with { Evaluation = Options.Evaluation with { ValidationFraction = 0.1 } });
         // 30 examples, 3 held out: 27 in updates of 8, 8, 8 and 3, three times over. Each completion has 3 letters and its end: 4 tokens.
         Assert.AreEqual(27, fitted.Training.Examples);
         Assert.AreEqual(3, fitted.Training.ValidationExamples);
@@ -53,19 +50,19 @@ public sealed class SupervisedFineTuningTests
     [DataRow(false, true)]
     public void A_run_resumed_from_any_checkpoint_ends_with_the_same_losses_and_weights(bool lora, bool packing)
     {
-        SupervisedFineTuningOptions options = Options with { Lora = lora ? new() { Projections = LoraProjections.All, Dropout = 0.1f } : null, Packing = packing, ReturnBest = true };
-        using GptSupervisedFineTuningTransformer whole = Fit(options with { RunFolder = Path.Combine(_folder, "whole") });
+        SupervisedFineTuningOptions options = Options with { Lora = lora ? new() { Projections = LoraProjections.All, Dropout = 0.1f } : null, Packing = packing, Evaluation = Options.Evaluation with { ReturnBest = true } };
+        using GptSupervisedFineTuningTransformer whole = Fit(options with { Run = options.Run with { Folder = Path.Combine(_folder, "whole") } });
         foreach (int stop in (int[])[3, 8])
         {
             string run = Path.Combine(_folder, $"stopped-{stop}");
             using var cancel = new CancellationTokenSource();
-            using (GptSupervisedFineTuningTransformer part = Fit(options with { RunFolder = run, CancellationToken = cancel.Token, Progress = p => { if (p.Step == stop) cancel.Cancel(); } }))
+            using (GptSupervisedFineTuningTransformer part = Fit(options with { Run = options.Run with { Folder = run, CancellationToken = cancel.Token, Progress = p => { if (p.Step == stop) cancel.Cancel(); } } }))
             {
                 Assert.IsTrue(part.Training.Cancelled);
                 Assert.AreEqual(stop, part.Training.Steps);
             }
 
-            using GptSupervisedFineTuningTransformer rest = Fit(options with { RunFolder = run, Resume = true });
+            using GptSupervisedFineTuningTransformer rest = Fit(options with { Run = options.Run with { Folder = run, Resume = true } });
             CollectionAssert.AreEqual(whole.Training.History.Select(static p => (p.Step, p.Loss, p.ValidationLoss)).ToArray(), rest.Training.History.Select(static p => (p.Step, p.Loss, p.ValidationLoss)).ToArray());
             CollectionAssert.AreEqual(Weights(whole.Model), Weights(rest.Model));
         }
@@ -75,20 +72,19 @@ public sealed class SupervisedFineTuningTests
     public void A_run_is_resumed_with_its_own_options_and_data_only()
     {
         string run = Path.Combine(_folder, "run");
-        Fit(Options with { RunFolder = run }).Dispose();
-        Assert.ThrowsExactly<RunExistsException>(() => Fit(Options with { RunFolder = run }));
-        var rank = Assert.ThrowsExactly<ResumeMismatchException>(() => Fit(Options with { RunFolder = run, Resume = true, Lora = new() }));
+        Fit(Options with { Run = Options.Run with { Folder = run } }).Dispose();
+        Assert.ThrowsExactly<RunExistsException>(() => Fit(Options with { Run = Options.Run with { Folder = run } }));
+        var rank = Assert.ThrowsExactly<ResumeMismatchException>(() => Fit(Options with { Lora = new(), Run = Options.Run with { Folder = run, Resume = true } }));
         CollectionAssert.Contains(rank.Differences.ToArray(), "Lora");
-        var data = Assert.ThrowsExactly<ResumeMismatchException>(() => Trainer(Options with { RunFolder = run, Resume = true }).Fit(Pairs(20)));
+        var data = Assert.ThrowsExactly<ResumeMismatchException>(() => Trainer(Options with { Run = Options.Run with { Folder = run, Resume = true } }).Fit(Pairs(20)));
         CollectionAssert.Contains(data.Differences.ToArray(), "Training examples");
-        Assert.ThrowsExactly<CorruptFileException>(() => Fit(Options with { RunFolder = Path.Combine(_folder, "none"), Resume = true }));
     }
 
     [TestMethod]
     public void Early_stopping_ends_the_run_and_returns_the_best_weights()
     {
         // A rate at which the loss soon rises.
-        using GptSupervisedFineTuningTransformer fitted = Fit(Options with { Optimizer = new() { LearningRate = 0.3, MinLearningRate = 0.3, WarmupSteps = 0 }, Epochs = 20, EvaluationInterval = 1, EarlyStoppingPatience = 3 });
+        using GptSupervisedFineTuningTransformer fitted = Fit(Options with { Optimizer = new() { LearningRate = 0.3, MinLearningRate = 0.3, WarmupSteps = 0 }, Epochs = 20, Evaluation = Options.Evaluation with { Interval = 1, EarlyStoppingPatience = 3 } });
         Assert.IsTrue(fitted.Training.StoppedEarly);
         Assert.AreEqual(fitted.Training.BestStep + 3, fitted.Training.Steps);
         Assert.IsLessThan(fitted.Training.ValidationLoss!.Value, fitted.Training.BestValidationLoss!.Value);
@@ -101,15 +97,15 @@ public sealed class SupervisedFineTuningTests
         var network = ((TorchCausalModel)Base.Engine).Network;
         byte[] before = SHA256.HashData(network.Parameters.Master.bytes);
         string run = Path.Combine(_folder, "run");
-        using GptSupervisedFineTuningTransformer fitted = Fit(Options with { Lora = new() { Rank = 4, Projections = LoraProjections.All }, RunFolder = run });
+        using GptSupervisedFineTuningTransformer fitted = Fit(Options with { Lora = new() { Rank = 4, Projections = LoraProjections.All }, Run = Options.Run with { Folder = run } });
         CollectionAssert.AreEqual(before, SHA256.HashData(network.Parameters.Master.bytes));
         Assert.AreSame(network.Parameters, ((TorchCausalModel)fitted.Model.Engine).Network.Parameters);
         // 2 layers of 4·(32 + 96) + 4·(32 + 32) + 4·(32 + 128) + 4·(128 + 32).
         Assert.AreEqual(2 * 4 * (128 + 64 + 160 + 160), fitted.Training.TrainedParameters);
         Assert.IsLessThan(fitted.Training.History[0].Loss, fitted.Training.TrainingLoss);
-        using GptModel again = Base.WithAdapter(Path.Combine(run, "checkpoints", "last"));
+        using GptModel again = Base.WithAdapter(fitted.Training.LastCheckpoint!);
         CollectionAssert.AreEqual(Weights(fitted.Model), Weights(again));
-        foreach (string file in (string[])["metrics.jsonl", "loss.svg", "checkpoints/last/adapter_config.json", "checkpoints/best/adapter_model.safetensors"])
+        foreach (string file in (string[])["metrics.jsonl", "loss.svg", "checkpoints/step-00000012/adapter_config.json", "checkpoints/best/adapter_model.safetensors"])
             Assert.IsTrue(File.Exists(Path.Combine(run, file)), file);
     }
 
@@ -118,7 +114,7 @@ public sealed class SupervisedFineTuningTests
     [DataRow(true)]
     public void A_run_leaves_no_tensor_behind(bool lora)
     {
-        SupervisedFineTuningOptions options = Options with { Lora = lora ? new() : null, Packing = lora, ReturnBest = true };
+        SupervisedFineTuningOptions options = Options with { Lora = lora ? new() : null, Packing = lora, Evaluation = Options.Evaluation with { ReturnBest = true } };
         Fit(options).Dispose();
         long before = TorchSharp.torch.Tensor.TotalCount;
         Fit(options).Dispose();
@@ -128,7 +124,7 @@ public sealed class SupervisedFineTuningTests
     [TestMethod]
     public void A_frozen_base_may_be_bfloat16()
     {
-        using GptSupervisedFineTuningTransformer fitted = Fit(Options with { Lora = new() { Rank = 4, Projections = LoraProjections.All }, Precision = GptPrecision.BFloat16 });
+        using GptSupervisedFineTuningTransformer fitted = Fit(Options with { Lora = new() { Rank = 4, Projections = LoraProjections.All }, Run = Options.Run with { Precision = GptPrecision.BFloat16 } });
         Assert.IsLessThan(fitted.Training.History[0].Loss, fitted.Training.TrainingLoss);
     }
 
@@ -137,7 +133,7 @@ public sealed class SupervisedFineTuningTests
     {
         string folder = Path.Combine(_folder, "base");
         Base.SaveCheckpoint(folder);
-        using GptSupervisedFineTuningTransformer fromModel = Fit(Options), fromFolder = Fit(Options with { Pretrained = null, PretrainedFolder = folder });
+        using GptSupervisedFineTuningTransformer fromModel = Fit(Options), fromFolder = Fit(Options with { Pretrained = folder });
         CollectionAssert.AreEqual(Weights(fromModel.Model), Weights(fromFolder.Model));
         Assert.AreEqual(0f, fromModel.Model.Config.ResidualDropout);
     }
@@ -165,16 +161,14 @@ public sealed class SupervisedFineTuningTests
     public void Options_that_do_not_fit_together_are_refused()
     {
         Refused(Options with { Pretrained = null }, "Pretrained");
-        Refused(Options with { PretrainedFolder = "x" }, "Pretrained");
         Refused(Options with { Epochs = 0 }, "Epochs");
         Refused(Options with { BatchSize = 0 }, "BatchSize");
-        Refused(Options with { MicroBatchSize = 0 }, "MicroBatchSize");
         Refused(Options with { ResidualDropout = 1 }, "ResidualDropout");
-        Refused(Options with { ValidationFraction = 1 }, "ValidationFraction");
-        Refused(Options with { EvaluationInterval = 0, EarlyStoppingPatience = 1 }, "EvaluationInterval");
+        Refused(Options with { Evaluation = Options.Evaluation with { ValidationFraction = 1 } }, "ValidationFraction");
+        Refused(Options with { Evaluation = Options.Evaluation with { Interval = 0, EarlyStoppingPatience = 1 } }, "Interval");
         Refused(Options with { Overflow = (ExampleOverflow)9 }, "Overflow");
         Refused(Options with { SpecialTokens = SpecialTokenHandling.AsText }, "SpecialTokens");
-        Refused(Options with { Resume = true }, "RunFolder");
+        Refused(Options with { Run = Options.Run with { Resume = true } }, "Folder");
         Refused(Options with { ChatTemplate = ChatTemplate.Default }, "options");
         Refused(Options with { Generation = new() { PromptForm = PromptForm.Conversation } }, "options");
         Refused(Options with { Generation = new() { StopAtEndOfText = false } }, "options");
@@ -190,7 +184,7 @@ public sealed class SupervisedFineTuningTests
             () => Trainer(Options).Fit(Ml.Data.LoadFromEnumerable([new Conversation { Text = "a" }]))).ColumnName.Replace("Prompt", "Completion", StringComparison.Ordinal));
     }
 
-    private static SupervisedFineTuningTrainer Trainer(SupervisedFineTuningOptions options) => Ml.Gpt().Trainers.SupervisedFineTuning("Written", "Prompt", "Completion", options with { Seed = 5 });
+    private static SupervisedFineTuningTrainer Trainer(SupervisedFineTuningOptions options) => Ml.Gpt().Trainers.SupervisedFineTuning("Written", "Prompt", "Completion", options with { Run = options.Run with { Seed = 5 } });
 
     private static GptSupervisedFineTuningTransformer Fit(SupervisedFineTuningOptions options) => Trainer(options).Fit(Pairs(30));
 

@@ -38,7 +38,7 @@ internal static class ActivationMeasurement
         {
             using var scope = NewDisposeScope();
             Tensor ids = zeros(rows, length, ScalarType.Int64);
-            LanguageModelLoss.Backward(network, network.Hidden(ids), ids.view(-1), 1);
+            LanguageModelPass.Backward(network, network.Hidden(ids), ids.view(-1), 1);
             network.Parameters.CollectGradient();
             network.Parameters.ZeroGradient();
         }

@@ -69,7 +69,7 @@ public sealed class MicroBatchSearchTests
     public void The_search_leaves_weights_gradients_and_the_random_generator_as_they_were_and_takes_a_small_batch_whole()
     {
         using var fixture = new TrainingFixture();
-        LanguageModelOptions options = fixture.Options with { MicroBatchSize = MicroBatchSize.Auto, Stages = [new(3, 8, 6)], AverageDecay = 0.9 };
+        LanguageModelOptions options = fixture.Options with { MicroBatchSize = MicroBatchSize.Auto, Stages = [new(3, 8, 6)], Run = fixture.Options.Run with { AverageDecay = 0.9 } };
         using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
         float[] weights = [.. network.Parameters.Master.data<float>()];
         torch.manual_seed(3);

@@ -80,7 +80,7 @@ public sealed class CheckpointingTests
         using var scope = NewDisposeScope();
         manual_seed(11);
         long[] ids = [.. Enumerable.Range(0, 64).Select(static i => (long)(i * i % 50))];
-        float sum = LanguageModelLoss.Backward(network, network.Hidden(tensor(ids).view(2, 32)), tensor([.. ids.Skip(1), 0L]), 1.0 / 64).item<float>();
+        float sum = LanguageModelPass.Backward(network, network.Hidden(tensor(ids).view(2, 32)), tensor([.. ids.Skip(1), 0L]), 1.0 / 64).item<float>();
         network.Parameters.CollectGradient();
         return sum / 64;
     }

@@ -29,7 +29,7 @@ public sealed class GptNetworkTests
         GradientCase c = Case(name);
         using var scope = NewDisposeScope();
         using GptNetwork network = GptNetwork.FromWeights(c.Weights, GptDevice.Cpu);
-        double sum = LanguageModelLoss.Backward(network, network.Hidden(Ids(c)), tensor(c.Targets), 1.0 / c.Targets.Length).item<float>();
+        double sum = LanguageModelPass.Backward(network, network.Hidden(Ids(c)), tensor(c.Targets), 1.0 / c.Targets.Length).item<float>();
         Assert.AreEqual(c.Loss, sum / c.Targets.Length, 1e-6);
         foreach ((string parameter, double[] expected) in c.Gradients)
         {
@@ -48,7 +48,7 @@ public sealed class GptNetworkTests
         using var scope = NewDisposeScope();
         using GptNetwork network = GptNetwork.FromWeights(c.Weights, GptDevice.Cpu);
         Tensor hidden = network.Hidden(Ids(c));
-        double plain = LanguageModelLoss.Sum(network, hidden, tensor(c.Targets)).item<float>();
+        double plain = LanguageModelPass.Sum(network, hidden, tensor(c.Targets)).item<float>();
         Assert.AreEqual(c.Loss * c.Targets.Length, plain, 1e-5);
     }
 
@@ -70,14 +70,14 @@ public sealed class GptNetworkTests
         Tensor hidden = network.Hidden(ids);
         double expected = 0;
         for (int i = 0; i < 12; i++)
-            expected += weights[i].item<float>() * LanguageModelLoss.Sum(network, hidden.narrow(0, i, 1), tensor(c.Targets[i..(i + 1)])).item<float>();
+            expected += weights[i].item<float>() * LanguageModelPass.Sum(network, hidden.narrow(0, i, 1), tensor(c.Targets[i..(i + 1)])).item<float>();
         Assert.AreEqual(expected, loss, 1e-4);
-        Assert.AreEqual(expected, LanguageModelLoss.Sum(network, hidden, tensor(c.Targets), weights).item<float>(), 1e-4);
+        Assert.AreEqual(expected, LanguageModelPass.Sum(network, hidden, tensor(c.Targets), weights).item<float>(), 1e-4);
 
         (float Loss, float[] Gradient) Run(long[] targets)
         {
             network.Parameters.ZeroGradient();
-            float sum = LanguageModelLoss.Backward(network, network.Hidden(ids), tensor(targets), 0.25, weights).item<float>();
+            float sum = LanguageModelPass.Backward(network, network.Hidden(ids), tensor(targets), 0.25, weights).item<float>();
             return (sum, network.Parameters.GradientSum.data<float>().ToArray());
         }
     }
@@ -89,7 +89,7 @@ public sealed class GptNetworkTests
         using var scope = NewDisposeScope();
         using var network = new GptNetwork(config, GptDevice.Cpu, seed: 7);
         Tensor ids = randint(0, 512, [8, 64], ScalarType.Int64);
-        double loss = LanguageModelLoss.Sum(network, network.Hidden(ids), ids.view(-1).roll(1, 0)).item<float>() / (8 * 64);
+        double loss = LanguageModelPass.Sum(network, network.Hidden(ids), ids.view(-1).roll(1, 0)).item<float>() / (8 * 64);
         // ln 512 = 6.238. A logit is a sum of 128 products of N(0, 1) and N(0, 0.02): variance 0.0512, which adds half of that on average.
         Assert.AreEqual(Math.Log(512) + 0.0256, loss, 0.05);
     }
@@ -139,11 +139,11 @@ public sealed class GptNetworkTests
         using var scope = NewDisposeScope();
         using GptNetwork network = GptNetwork.FromWeights(c.Weights, GptDevice.Cpu);
         Tensor ids = Ids(c), targets = tensor(c.Targets).view(2, 6);
-        LanguageModelLoss.Backward(network, network.Hidden(ids), targets.view(-1), 1.0 / 12);
+        LanguageModelPass.Backward(network, network.Hidden(ids), targets.view(-1), 1.0 / 12);
         float[] whole = network.Parameters.GradientSum.data<float>().ToArray();
         network.Parameters.ZeroGradient();
         for (int row = 0; row < 2; row++)
-            LanguageModelLoss.Backward(network, network.Hidden(ids.narrow(0, row, 1)), targets[row], 1.0 / 12);
+            LanguageModelPass.Backward(network, network.Hidden(ids.narrow(0, row, 1)), targets[row], 1.0 / 12);
         float[] parts = network.Parameters.GradientSum.data<float>().ToArray();
         for (int i = 0; i < whole.Length; i++) Assert.AreEqual(whole[i], parts[i], 1e-6);
     }

@@ -27,7 +27,7 @@ public sealed class LoraAdapterTests
         double[] logits = Reference.GetProperty("logits").Deserialize<double[]>()!;
         AreClose(logits, Floats(network.Logits(network.Hidden(ids))), Tolerance * logits.Max(Math.Abs), "logits");
 
-        double sum = LanguageModelLoss.Backward(network, network.Hidden(ids), tensor(targets), 1.0 / targets.Length).item<float>();
+        double sum = LanguageModelPass.Backward(network, network.Hidden(ids), tensor(targets), 1.0 / targets.Length).item<float>();
         Assert.AreEqual(Reference.GetProperty("loss").GetDouble(), sum / targets.Length, 1e-6);
         foreach (JsonProperty gradient in Reference.GetProperty("gradients").EnumerateObject())
         {
@@ -114,7 +114,7 @@ public sealed class LoraAdapterTests
         double first = 0, last = 0;
         for (int step = 0; step < 20; step++)
         {
-            last = LanguageModelLoss.Backward(network, network.Hidden(ids), ids.view(-1), 1.0 / 48).item<float>() / 48;
+            last = LanguageModelPass.Backward(network, network.Hidden(ids), ids.view(-1), 1.0 / 48).item<float>() / 48;
             if (step == 0) first = last;
             sets.CollectGradient();
             sets.Step(0.01, sets.GradientNorm());

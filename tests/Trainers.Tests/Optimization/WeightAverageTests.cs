@@ -28,7 +28,7 @@ public sealed class WeightAverageTests
     {
         using var fixture = new TrainingFixture();
         (float[] plain, PretrainingResult without) = fixture.Train(fixture.Options);
-        (float[] averaged, PretrainingResult with) = fixture.Train(fixture.Options with { AverageDecay = 0.9 }, toFolder: true);
+        (float[] averaged, PretrainingResult with) = fixture.Train(fixture.Options with { Run = fixture.Options.Run with { AverageDecay = 0.9 } }, toFolder: true);
         CollectionAssert.AreEqual(without.History.Select(static p => p.Loss).ToArray(), with.History.Select(static p => p.Loss).ToArray(), "averaging does not touch training");
         Assert.AreNotEqual(without.ValidationLoss, with.ValidationLoss);
         CollectionAssert.AreNotEqual(plain, averaged);
@@ -42,14 +42,14 @@ public sealed class WeightAverageTests
     public void An_averaged_run_resumes_bit_for_bit()
     {
         using var untouched = new TrainingFixture();
-        LanguageModelOptions options = untouched.Options with { AverageDecay = 0.95, ReturnBest = true };
+        LanguageModelOptions options = untouched.Options with { Evaluation = untouched.Options.Evaluation with { ReturnBest = true }, Run = untouched.Options.Run with { AverageDecay = 0.95 } };
         (float[] weights, PretrainingResult whole) = untouched.Train(options, toFolder: true);
         using var fixture = new TrainingFixture();
         using var cancel = new CancellationTokenSource();
-        fixture.Train(options with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 17) cancel.Cancel(); } }, toFolder: true);
-        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Resume = true }, toFolder: true);
+        fixture.Train(options with { Run = options.Run with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 17) cancel.Cancel(); } } }, toFolder: true);
+        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true);
         CollectionAssert.AreEqual(whole.History.Select(static p => (p.Loss, p.ValidationLoss)).ToArray(), rest.History.Select(static p => (p.Loss, p.ValidationLoss)).ToArray());
         CollectionAssert.AreEqual(weights, resumed);
-        Assert.ThrowsExactly<ResumeMismatchException>(() => fixture.Train(options with { AverageDecay = 0, Resume = true }, toFolder: true));
+        Assert.ThrowsExactly<ResumeMismatchException>(() => fixture.Train(options with { Run = options.Run with { AverageDecay = 0, Resume = true } }, toFolder: true));
     }
 }

@@ -10,7 +10,7 @@ public sealed class DeferredUpdateTests
     public void Deferred_updates_train_as_immediate_ones_do()
     {
         using var fixture = new TrainingFixture();
-        LanguageModelOptions options = fixture.Options with { LogInterval = 4 };
+        LanguageModelOptions options = fixture.Options with { Run = fixture.Options.Run with { LogInterval = 4 } };
         (float[] weights, PretrainingResult immediate) = fixture.Train(options);
         (float[] deferredWeights, PretrainingResult deferred) = fixture.Train(options, immediate: false);
         CollectionAssert.AreEqual(immediate.History.Select(static p => p.Step).ToArray(), deferred.History.Select(static p => p.Step).ToArray());
@@ -23,12 +23,12 @@ public sealed class DeferredUpdateTests
     public void A_deferred_run_resumes_bit_for_bit()
     {
         using var untouched = new TrainingFixture();
-        LanguageModelOptions options = untouched.Options with { LogInterval = 4 };
+        LanguageModelOptions options = untouched.Options with { Run = untouched.Options.Run with { LogInterval = 4 } };
         (float[] weights, PretrainingResult whole) = untouched.Train(options, toFolder: true, immediate: false);
         using var fixture = new TrainingFixture();
         using var cancel = new CancellationTokenSource();
-        fixture.Train(options with { CancellationToken = cancel.Token }, toFolder: true, immediate: false, stepStarting: step => { if (step == 16) cancel.Cancel(); });
-        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Resume = true }, toFolder: true, immediate: false);
+        fixture.Train(options with { Run = options.Run with { CancellationToken = cancel.Token } }, toFolder: true, immediate: false, stepStarting: step => { if (step == 16) cancel.Cancel(); });
+        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true, immediate: false);
         CollectionAssert.AreEqual(whole.History.Select(static p => (p.Step, p.Loss)).ToArray(), rest.History.Select(static p => (p.Step, p.Loss)).ToArray());
         CollectionAssert.AreEqual(weights, resumed);
     }
@@ -93,7 +93,7 @@ public sealed class DeferredUpdateTests
             RunFolder folder = fixture.RunFolder(fixture.Options);
             Directory.CreateDirectory(folder.Path);
             using var cancel = new CancellationTokenSource();
-            var loop = new PretrainingLoop(network, fixture.TrainingRows, fixture.ValidationRows, fixture.Options with { CancellationToken = cancel.Token }, TrainingFixture.Seed, folder, fixture.Log.Add)
+            var loop = new PretrainingLoop(TrainingFixture.Model(network), fixture.TrainingRows, fixture.ValidationRows, fixture.Options with { Run = fixture.Options.Run with { CancellationToken = cancel.Token } }, TrainingFixture.Seed, folder, fixture.Log.Add)
             {
                 Immediate = immediate,
                 StepStarting = step =>
@@ -108,7 +108,7 @@ public sealed class DeferredUpdateTests
             Assert.AreEqual(1, result.SkippedUpdates);
             if (!stop) return ([.. network.Parameters.Master.data<float>()], [.. result.History.Select(static p => p.Loss)]);
             Assert.AreEqual(7, result.Steps);
-            (float[] weights, PretrainingResult rest) = fixture.Train(fixture.Options with { Resume = true }, toFolder: true, immediate: immediate);
+            (float[] weights, PretrainingResult rest) = fixture.Train(fixture.Options with { Run = fixture.Options.Run with { Resume = true } }, toFolder: true, immediate: immediate);
             Assert.AreEqual(1, rest.SkippedUpdates);
             return (weights, [.. rest.History.Select(static p => p.Loss)]);
         }
@@ -127,7 +127,7 @@ public sealed class DeferredUpdateTests
         using (torch.no_grad())
         using (torch.NewDisposeScope()) network.Parameters.ViewOf(network.Parameters.Master, "wpe.weight").fill_(float.NaN);
         int last = 0;
-        var loop = new PretrainingLoop(network, fixture.TrainingRows, null, fixture.Options with { MaxSkippedUpdates = 2, EvaluationInterval = 0, LogInterval = 5 }, TrainingFixture.Seed, null, fixture.Log.Add)
+        var loop = new PretrainingLoop(TrainingFixture.Model(network), fixture.TrainingRows, null, fixture.Options with { Evaluation = fixture.Options.Evaluation with { Interval = 0 }, Run = fixture.Options.Run with { MaxSkippedUpdates = 2, LogInterval = 5 } }, TrainingFixture.Seed, null, fixture.Log.Add)
         {
             Immediate = false,
             StepStarting = step => last = step,

@@ -11,7 +11,7 @@ public sealed class PretrainingLoopTests
     public void The_loss_falls_from_a_uniform_guess_to_what_the_data_leave_open()
     {
         using var fixture = new TrainingFixture();
-        (_, PretrainingResult result) = fixture.Train(fixture.Options with { MaxSteps = 300, EvaluationInterval = 100, LogInterval = 10 });
+        (_, PretrainingResult result) = fixture.Train(fixture.Options with { MaxSteps = 300, Evaluation = fixture.Options.Evaluation with { Interval = 100 }, Run = fixture.Options.Run with { LogInterval = 10 } });
         // ln 24 = 3.18 at first. A counting document leaves open only its end (about 1 in 35 tokens) and the next one's first token.
         Assert.IsLessThan(0.6, result.ValidationLoss!.Value);
         Assert.IsGreaterThan(2.8, result.History[0].Loss);
@@ -27,11 +27,11 @@ public sealed class PretrainingLoopTests
         {
             using var fixture = new TrainingFixture();
             using var cancel = new CancellationTokenSource();
-            LanguageModelOptions first = fixture.Options with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == stop) cancel.Cancel(); } };
+            LanguageModelOptions first = fixture.Options with { Run = fixture.Options.Run with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == stop) cancel.Cancel(); } } };
             (_, PretrainingResult part) = fixture.Train(first, toFolder: true);
             Assert.IsTrue(part.Cancelled);
             Assert.AreEqual(stop, part.Steps);
-            (float[] resumed, PretrainingResult rest) = fixture.Train(fixture.Options with { Resume = true }, toFolder: true);
+            (float[] resumed, PretrainingResult rest) = fixture.Train(fixture.Options with { Run = fixture.Options.Run with { Resume = true } }, toFolder: true);
             CollectionAssert.AreEqual(whole.History.Select(static p => p.Loss).ToArray(), rest.History.Select(static p => p.Loss).ToArray());
             Assert.AreEqual(whole.ValidationLoss, rest.ValidationLoss);
             Assert.AreEqual(whole.BestValidationLoss, rest.BestValidationLoss);
@@ -43,16 +43,16 @@ public sealed class PretrainingLoopTests
     public void A_run_killed_between_two_reports_reports_the_same_means_when_resumed()
     {
         using var fixture = new TrainingFixture();
-        LanguageModelOptions options = fixture.Options with { LogInterval = 4 };
+        LanguageModelOptions options = fixture.Options with { Run = fixture.Options.Run with { LogInterval = 4 } };
         (float[] weights, PretrainingResult whole) = fixture.Train(options, toFolder: true);
         string run = fixture.Run, checkpoints = Path.Combine(run, "checkpoints"), kept = Path.Combine(fixture.Folder, "kept");
         Directory.Delete(run, recursive: true);
 
         // At the report of step 16 the checkpoint on disk is that of step 14: two losses into the mean of steps 13 to 16.
-        fixture.Train(options with { Progress = p => { if (p.Step == 16) Copy(checkpoints, kept); } }, toFolder: true);
+        fixture.Train(options with { Run = options.Run with { Progress = p => { if (p.Step == 16) Copy(checkpoints, kept); } } }, toFolder: true);
         Directory.Delete(checkpoints, recursive: true);
         Copy(kept, checkpoints);
-        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Resume = true }, toFolder: true);
+        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true);
         CollectionAssert.AreEqual(whole.History.Select(static p => (p.Step, p.Loss)).ToArray(), rest.History.Select(static p => (p.Step, p.Loss)).ToArray());
         CollectionAssert.AreEqual(weights, resumed);
 
@@ -71,17 +71,17 @@ public sealed class PretrainingLoopTests
     public void A_run_cancelled_between_two_reports_reports_the_same_means_when_resumed()
     {
         using var untouched = new TrainingFixture();
-        PretrainingResult whole = untouched.Train(untouched.Options with { LogInterval = 10 }, toFolder: true).Result;
+        PretrainingResult whole = untouched.Train(untouched.Options with { Run = untouched.Options.Run with { LogInterval = 10 } }, toFolder: true).Result;
         for (int attempt = 0; attempt < 20; attempt++)
         {
             using var fixture = new TrainingFixture();
             using var cancel = new CancellationTokenSource();
-            LanguageModelOptions options = fixture.Options with { LogInterval = 10 };
+            LanguageModelOptions options = fixture.Options with { Run = fixture.Options.Run with { LogInterval = 10 } };
             Task? canceller = null;
-            PretrainingResult part = fixture.Train(options with { CancellationToken = cancel.Token, Progress = p => canceller ??= Task.Run(cancel.Cancel) }, toFolder: true).Result;
+            PretrainingResult part = fixture.Train(options with { Run = options.Run with { CancellationToken = cancel.Token, Progress = p => canceller ??= Task.Run(cancel.Cancel) } }, toFolder: true).Result;
             canceller!.Wait();
             if (!part.Cancelled || part.Steps % 10 == 0) continue;   // another thread cancels: it may come at a report
-            PretrainingResult rest = fixture.Train(options with { Resume = true }, toFolder: true).Result;
+            PretrainingResult rest = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true).Result;
             CollectionAssert.AreEqual(whole.History.Select(static p => (p.Step, p.Loss)).ToArray(), rest.History.Select(static p => (p.Step, p.Loss)).ToArray());
             return;
         }
@@ -100,9 +100,9 @@ public sealed class PretrainingLoopTests
         // A killed run: the lines go on to step 30 and end torn, while the last checkpoint stands at step 14.
         using var cancel = new CancellationTokenSource();
         Directory.Delete(Path.Combine(fixture.Folder, "run"), recursive: true);
-        fixture.Train(fixture.Options with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 14) cancel.Cancel(); } }, toFolder: true);
+        fixture.Train(fixture.Options with { Run = fixture.Options.Run with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 14) cancel.Cancel(); } } }, toFolder: true);
         File.WriteAllText(lines, string.Join('\n', before)[..^20]);
-        fixture.Train(fixture.Options with { Resume = true }, toFolder: true);
+        fixture.Train(fixture.Options with { Run = fixture.Options.Run with { Resume = true } }, toFolder: true);
         string[] after = File.ReadAllLines(lines);
         CollectionAssert.AreEqual(before.Select(StepAndLoss).ToArray(), after.Select(StepAndLoss).ToArray());
 
@@ -118,7 +118,7 @@ public sealed class PretrainingLoopTests
     {
         using var fixture = new TrainingFixture();
         fixture.Train(fixture.Options with { MaxSteps = 8 }, toFolder: true);
-        LanguageModelOptions other = fixture.Options with { MaxSteps = 8, Resume = true, BatchSize = 8, Optimizer = fixture.Options.Optimizer with { Beta2 = 0.9 } };
+        LanguageModelOptions other = fixture.Options with { MaxSteps = 8, BatchSize = 8, Optimizer = fixture.Options.Optimizer with { Beta2 = 0.9 }, Run = fixture.Options.Run with { Resume = true } };
         var error = Assert.ThrowsExactly<ResumeMismatchException>(() => fixture.Train(other, toFolder: true));
         CollectionAssert.AreEquivalent((string[])["BatchSize", "MicroBatchSize", "Optimizer.Beta2"], error.Differences.ToArray());
         StringAssert.Contains(error.Message, "BatchSize was 4 and is 8");
@@ -129,7 +129,7 @@ public sealed class PretrainingLoopTests
     {
         using var fixture = new TrainingFixture();
         // A rate that rises to a harmful height: the best evaluation is not the last.
-        LanguageModelOptions options = fixture.Options with { MaxSteps = 60, EvaluationInterval = 5, ReturnBest = true, Optimizer = new() { LearningRate = 0.3, MinLearningRate = 0.3, WarmupSteps = 59, GradientClipNorm = 0 } };
+        LanguageModelOptions options = fixture.Options with { MaxSteps = 60, Optimizer = new() { LearningRate = 0.3, MinLearningRate = 0.3, WarmupSteps = 59, GradientClipNorm = 0 }, Evaluation = fixture.Options.Evaluation with { Interval = 5, ReturnBest = true } };
         (float[] weights, PretrainingResult result) = fixture.Train(options, toFolder: true);
         Assert.IsLessThan(60, result.BestStep);
         Assert.IsLessThan(result.ValidationLoss!.Value, result.BestValidationLoss!.Value);
@@ -147,7 +147,7 @@ public sealed class PretrainingLoopTests
         double[] Losses(MicroBatchSize micro)
         {
             using GptNetwork network = new(TrainingFixture.Config.WithDropout(0), GptDevice.Cpu, TrainingFixture.Seed);
-            return [.. new PretrainingLoop(network, fixture.TrainingRows, null, options with { MicroBatchSize = micro }, TrainingFixture.Seed, null, fixture.Log.Add).Run(null).History.Select(static p => p.Loss)];
+            return [.. new PretrainingLoop(TrainingFixture.Model(network), fixture.TrainingRows, null, options with { MicroBatchSize = micro }, TrainingFixture.Seed, null, fixture.Log.Add).Run(null).History.Select(static p => p.Loss)];
         }
 
         double[] whole = Losses(MicroBatchSize.WholeBatch), parts = Losses(1);
@@ -159,7 +159,7 @@ public sealed class PretrainingLoopTests
     public void Gradients_that_are_not_finite_are_skipped_and_then_stop_the_run()
     {
         using var fixture = new TrainingFixture();
-        LanguageModelOptions options = fixture.Options with { MaxSkippedUpdates = 2, EvaluationInterval = 0 };
+        LanguageModelOptions options = fixture.Options with { Evaluation = fixture.Options.Evaluation with { Interval = 0 }, Run = fixture.Options.Run with { MaxSkippedUpdates = 2 } };
         using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
         using (torch.no_grad())
         using (torch.NewDisposeScope())
@@ -167,7 +167,7 @@ public sealed class PretrainingLoopTests
             network.Parameters.ViewOf(network.Parameters.Master, "wpe.weight").fill_(float.NaN);
         }
 
-        var loop = new PretrainingLoop(network, fixture.TrainingRows, null, options, TrainingFixture.Seed, null, fixture.Log.Add);
+        var loop = new PretrainingLoop(TrainingFixture.Model(network), fixture.TrainingRows, null, options, TrainingFixture.Seed, null, fixture.Log.Add);
         var error = Assert.ThrowsExactly<TrainingDivergedException>(() => loop.Run(null));
         Assert.AreEqual(3, error.Step);
         Assert.AreNotEqual(0, error.Documents.Count);
@@ -179,16 +179,16 @@ public sealed class PretrainingLoopTests
     public void Training_leaves_no_tensor_behind_over_500_steps()
     {
         using var fixture = new TrainingFixture();
-        LanguageModelOptions options = fixture.Options with { MaxSteps = 500, EvaluationInterval = 100, CheckpointInterval = 0 };
+        LanguageModelOptions options = fixture.Options with { MaxSteps = 500, Evaluation = fixture.Options.Evaluation with { Interval = 100 }, Run = fixture.Options.Run with { CheckpointInterval = 0 } };
         long before = torch.Tensor.TotalCount;
         long early = 0, late = 0, earlyMemory = 0, lateMemory = 0;
         fixture.Train(options with
         {
-            Progress = p =>
+            Run = options.Run with { Progress = p =>
             {
                 if (p.Step == 100) (early, earlyMemory) = (torch.Tensor.TotalCount, Environment.WorkingSet);
                 if (p.Step == 500) (late, lateMemory) = (torch.Tensor.TotalCount, Environment.WorkingSet);
-            },
+            } },
         });
         Assert.AreEqual(early, late);
         Assert.AreEqual(before, torch.Tensor.TotalCount);

@@ -48,7 +48,7 @@ public sealed class TrainingStageTests
     public void A_run_that_ends_within_at_or_behind_a_stage_boundary_resumes_to_the_same_losses_and_weights()
     {
         using var untouched = new TrainingFixture();
-        LanguageModelOptions options = untouched.Options with { Stages = Stages, MaxSteps = 18, EvaluationInterval = 9, MicroBatchSize = 1 };
+        LanguageModelOptions options = untouched.Options with { Stages = Stages, MaxSteps = 18, MicroBatchSize = 1, Evaluation = untouched.Options.Evaluation with { Interval = 9 } };
         (float[] weights, PretrainingResult whole) = untouched.Train(options, toFolder: true);
 
         // 6 and 11 are the boundaries; behind 7 and 11 a row is used in part (3 and 15 halves).
@@ -56,8 +56,8 @@ public sealed class TrainingStageTests
         {
             using var fixture = new TrainingFixture();
             using var cancel = new CancellationTokenSource();
-            fixture.Train(options with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == stop) cancel.Cancel(); } }, toFolder: true);
-            (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Resume = true }, toFolder: true);
+            fixture.Train(options with { Run = options.Run with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == stop) cancel.Cancel(); } } }, toFolder: true);
+            (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true);
             CollectionAssert.AreEqual(whole.History.Select(static p => (p.Step, p.Loss, p.Tokens)).ToArray(), rest.History.Select(static p => (p.Step, p.Loss, p.Tokens)).ToArray(), $"stopped after step {stop}");
             CollectionAssert.AreEqual(weights, resumed, $"stopped after step {stop}");
         }
@@ -80,7 +80,7 @@ public sealed class TrainingStageTests
     {
         using var fixture = new TrainingFixture();
         fixture.Train(fixture.Options with { Stages = Stages, MaxSteps = 12 }, toFolder: true);
-        var error = Assert.ThrowsExactly<ResumeMismatchException>(() => fixture.Train(fixture.Options with { Stages = [new(6, 4, 8), new(5, 8, 6)], MaxSteps = 12, Resume = true }, toFolder: true));
+        var error = Assert.ThrowsExactly<ResumeMismatchException>(() => fixture.Train(fixture.Options with { Stages = [new(6, 4, 8), new(5, 8, 6)], MaxSteps = 12, Run = fixture.Options.Run with { Resume = true } }, toFolder: true));
         CollectionAssert.AreEquivalent((string[])["MicroBatchSize", "Stages"], error.Differences.ToArray());
     }
 }

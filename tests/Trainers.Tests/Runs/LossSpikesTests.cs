@@ -28,11 +28,11 @@ public sealed class LossSpikesTests
     {
         using var fixture = new TrainingFixture();
         // A rate that leaps at step 25 of a run that had learnt: the warm-up's last step is 300 times its first.
-        LanguageModelOptions options = fixture.Options with { MaxSteps = 120, EvaluationInterval = 0, LossSpikeDeviations = 3, Optimizer = new() { LearningRate = 0.5, MinLearningRate = 0.5, WarmupSteps = 110, GradientClipNorm = 0 } };
+        LanguageModelOptions options = fixture.Options with { MaxSteps = 120, Optimizer = new() { LearningRate = 0.5, MinLearningRate = 0.5, WarmupSteps = 110, GradientClipNorm = 0 }, Evaluation = fixture.Options.Evaluation with { Interval = 0 }, Run = fixture.Options.Run with { LossSpikeDeviations = 3 } };
         PretrainingResult result = fixture.Train(options).Result;
         int spikes = result.History.Sum(static p => p.LossSpikes);
         Assert.IsGreaterThan(0, spikes);
         Assert.AreEqual(spikes, fixture.Log.Count(static line => line.Contains("is a spike", StringComparison.Ordinal) && line.Contains("document", StringComparison.Ordinal)));
-        Assert.AreEqual(0, fixture.Train(options with { LossSpikeDeviations = 0 }).Result.History.Sum(static p => p.LossSpikes));
+        Assert.AreEqual(0, fixture.Train(options with { Run = options.Run with { LossSpikeDeviations = 0 } }).Result.History.Sum(static p => p.LossSpikes));
     }
 }

@@ -11,7 +11,7 @@ public sealed class MetricsTests
     public void Reports_tell_what_the_model_reaches_of_the_peak_and_how_much_memory_was_used()
     {
         using var fixture = new TrainingFixture();
-        PretrainingResult result = fixture.Train(fixture.Options with { PeakFlops = 1e9 }, toFolder: true).Result;
+        PretrainingResult result = fixture.Train(fixture.Options with { Run = fixture.Options.Run with { PeakFlops = 1e9 } }, toFolder: true).Result;
         foreach (TrainingProgress p in result.History)
         {
             // FLOP/s over the peak: tokens/s × 6N + 12·L·C·T.
@@ -23,7 +23,7 @@ public sealed class MetricsTests
         JsonElement line = JsonDocument.Parse(File.ReadLines(Path.Combine(fixture.Run, "metrics.jsonl")).First()).RootElement;
         Assert.AreEqual(result.History[0].ModelFlopsUtilization, line.GetProperty("model_flops_utilization").GetDouble());
         Assert.AreEqual(result.History[0].PeakMemoryBytes, line.GetProperty("peak_memory_bytes").GetInt64());
-        Assert.IsNull(fixture.Train(fixture.Options with { PeakFlops = 0, MaxSteps = 1 }).Result.History[0].ModelFlopsUtilization);
+        Assert.IsNull(fixture.Train(fixture.Options with { MaxSteps = 1, Run = fixture.Options.Run with { PeakFlops = 0 } }).Result.History[0].ModelFlopsUtilization);
         Assert.IsGreaterThan(1e8, DevicePeak.Measure(GptDevice.Cpu, GptPrecision.Float32));
     }
 
@@ -45,7 +45,7 @@ public sealed class MetricsTests
         Assert.AreEqual(1, Evaluation.BytesPerToken(new PackedRows(file, 2), 1, tokenizer));
         Assert.AreEqual(1, Evaluation.BytesPerToken(new PackedRows(file, 3), 1, tokenizer));
         using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
-        PretrainingResult result = new PretrainingLoop(network, fixture.TrainingRows, fixture.ValidationRows, fixture.Options with { MaxSteps = 2 }, 1, null, fixture.Log.Add) { BytesPerToken = 1.25 }.Run(null);
+        PretrainingResult result = new PretrainingLoop(TrainingFixture.Model(network), fixture.TrainingRows, fixture.ValidationRows, fixture.Options with { MaxSteps = 2 }, 1, null, fixture.Log.Add) { BytesPerToken = 1.25 }.Run(null);
         Assert.IsNull(result.History[0].BitsPerByte);
         Assert.AreEqual(result.ValidationLoss!.Value / Math.Log(2) / 1.25, result.History[1].BitsPerByte!.Value, 1e-12);
         StringAssert.Contains(result.History[1].ToString(), "bits/byte");
@@ -55,7 +55,7 @@ public sealed class MetricsTests
     public void The_parts_of_an_update_add_up_to_it()
     {
         using var fixture = new TrainingFixture();
-        PretrainingResult result = fixture.Train(fixture.Options with { MeasureStepTimes = true, MicroBatchSize = 2, LogInterval = 10, EvaluationInterval = 0 }).Result;
+        PretrainingResult result = fixture.Train(fixture.Options with { MicroBatchSize = 2, Evaluation = fixture.Options.Evaluation with { Interval = 0 }, Run = fixture.Options.Run with { MeasureStepTimes = true, LogInterval = 10 } }).Result;
         foreach (TrainingProgress p in result.History)
         {
             StepTimes t = p.StepTimes!;
@@ -70,16 +70,16 @@ public sealed class MetricsTests
     public void An_evaluation_cut_short_by_cancelling_is_made_up_for_on_resuming()
     {
         using var untouched = new TrainingFixture();
-        PretrainingResult whole = untouched.Train(untouched.Options with { LogInterval = 5 }, toFolder: true).Result;
+        PretrainingResult whole = untouched.Train(untouched.Options with { Run = untouched.Options.Run with { LogInterval = 5 } }, toFolder: true).Result;
         using var fixture = new TrainingFixture();
         using var cancel = new CancellationTokenSource();
-        LanguageModelOptions options = fixture.Options with { LogInterval = 5 };
+        LanguageModelOptions options = fixture.Options with { Run = fixture.Options.Run with { LogInterval = 5 } };
         // Cancelled within the tenth update, whose evaluation then ends before its first row.
-        PretrainingResult part = fixture.Train(options with { CancellationToken = cancel.Token }, toFolder: true, stepStarting: step => { if (step == 9) cancel.Cancel(); }).Result;
+        PretrainingResult part = fixture.Train(options with { Run = options.Run with { CancellationToken = cancel.Token } }, toFolder: true, stepStarting: step => { if (step == 9) cancel.Cancel(); }).Result;
         Assert.IsTrue(part.Cancelled);
         Assert.AreEqual(10, part.Steps);
         Assert.IsNull(part.History[^1].ValidationLoss);
-        PretrainingResult rest = fixture.Train(options with { Resume = true }, toFolder: true).Result;
+        PretrainingResult rest = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true).Result;
         CollectionAssert.AreEqual(whole.History.Select(static p => (p.Step, p.Loss, p.ValidationLoss)).ToArray(), rest.History.Select(static p => (p.Step, p.Loss, p.ValidationLoss)).ToArray());
         Assert.IsNotNull(rest.History.Single(static p => p.Step == 10).ValidationLoss);
     }
@@ -89,9 +89,9 @@ public sealed class MetricsTests
     {
         using var fixture = new TrainingFixture();
         using var cancel = new CancellationTokenSource();
-        LanguageModelOptions options = fixture.Options with { TensorBoard = true };
-        fixture.Train(options with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 9) cancel.Cancel(); } }, toFolder: true);
-        PretrainingResult result = fixture.Train(options with { Resume = true }, toFolder: true).Result;
+        LanguageModelOptions options = fixture.Options with { Run = fixture.Options.Run with { TensorBoard = true } };
+        fixture.Train(options with { Run = options.Run with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 9) cancel.Cancel(); } } }, toFolder: true);
+        PretrainingResult result = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true).Result;
         string[] files = [.. Directory.EnumerateFiles(Path.Combine(fixture.Run, "tensorboard")).OrderBy(static f => new FileInfo(f).CreationTimeUtc)];
         Assert.HasCount(2, files);
         var scalars = new List<(int Step, string Tag, float Value)>();

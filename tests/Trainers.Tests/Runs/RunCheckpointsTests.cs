@@ -8,7 +8,7 @@ public sealed class RunCheckpointsTests
     {
         using var fixture = new TrainingFixture();
         var seen = new List<string>();
-        LanguageModelOptions options = fixture.Options with { KeepCheckpoints = 2, Progress = p => { if (p.Step % 7 == 1 && p.Step > 1) seen.Add(string.Join(' ', Names(fixture))); } };
+        LanguageModelOptions options = fixture.Options with { Run = fixture.Options.Run with { KeepCheckpoints = 2, Progress = p => { if (p.Step % 7 == 1 && p.Step > 1) seen.Add(string.Join(' ', Names(fixture))); } } };
         PretrainingResult result = fixture.Train(options, toFolder: true).Result;
         CollectionAssert.AreEqual((string[])["best step-00000007", "best step-00000007 step-00000014", "best step-00000014 step-00000021", "best step-00000021 step-00000028"], seen);
         CollectionAssert.AreEqual((string[])["best", "step-00000028", "step-00000030"], Names(fixture));
@@ -30,14 +30,14 @@ public sealed class RunCheckpointsTests
         (float[] weights, PretrainingResult whole) = untouched.Train(untouched.Options, toFolder: true);
         using var fixture = new TrainingFixture();
         using var cancel = new CancellationTokenSource();
-        LanguageModelOptions options = fixture.Options with { KeepCheckpoints = 3 };
-        fixture.Train(options with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 23) cancel.Cancel(); } }, toFolder: true);
+        LanguageModelOptions options = fixture.Options with { Run = fixture.Options.Run with { KeepCheckpoints = 3 } };
+        fixture.Train(options with { Run = options.Run with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 23) cancel.Cancel(); } } }, toFolder: true);
         string newest = RunCheckpoints.FindLast(fixture.Run)!, torn = Path.Combine(newest, file);
         StringAssert.EndsWith(newest, "step-00000023");
         if (missing) File.Delete(torn);
         else using (FileStream stream = File.OpenWrite(torn)) stream.SetLength(stream.Length / 2);
 
-        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Resume = true }, toFolder: true);
+        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true);
         Assert.IsTrue(fixture.Log.Any(line => line.Contains($"'{newest}' can't be used", StringComparison.Ordinal)), "the log says so");
         CollectionAssert.AreEqual(whole.History.Select(static p => (p.Step, p.Loss)).ToArray(), rest.History.Select(static p => (p.Step, p.Loss)).ToArray());
         CollectionAssert.AreEqual(weights, resumed);
@@ -60,12 +60,12 @@ public sealed class RunCheckpointsTests
     {
         using var fixture = new TrainingFixture();
         using var cancel = new CancellationTokenSource();
-        fixture.Train(fixture.Options with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 8) cancel.Cancel(); } }, toFolder: true);
+        fixture.Train(fixture.Options with { Run = fixture.Options.Run with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 8) cancel.Cancel(); } } }, toFolder: true);
         string checkpoints = Path.Combine(fixture.Run, "checkpoints");
         foreach (string remains in (string[])[".step-00000011.writing", ".step-00000003.removed"])
             File.WriteAllText(Path.Combine(Directory.CreateDirectory(Path.Combine(checkpoints, remains)).FullName, "model.safetensors"), "half");
         StringAssert.EndsWith(RunCheckpoints.FindLast(fixture.Run), "step-00000008");
-        fixture.Train(fixture.Options with { Resume = true }, toFolder: true);
+        fixture.Train(fixture.Options with { Run = fixture.Options.Run with { Resume = true } }, toFolder: true);
         CollectionAssert.AreEqual((string[])["best", "step-00000030"], Names(fixture));
     }
 
@@ -84,13 +84,13 @@ public sealed class RunCheckpointsTests
     public void A_full_disk_is_told_and_the_last_checkpoint_can_be_used()
     {
         using var untouched = new TrainingFixture();
-        (float[] weights, PretrainingResult whole) = untouched.Train(untouched.Options with { EvaluationInterval = 0 }, toFolder: true);
+        (float[] weights, PretrainingResult whole) = untouched.Train(untouched.Options with { Evaluation = untouched.Options.Evaluation with { Interval = 0 } }, toFolder: true);
         long size = new DirectoryInfo(RunCheckpoints.FindLast(untouched.Run)!).EnumerateFiles("*", SearchOption.AllDirectories).Sum(static f => f.Length);
 
         // Room for one checkpoint and most of another.
         using var fixture = new TrainingFixture();
         Directory.CreateDirectory(fixture.Run);
-        LanguageModelOptions options = fixture.Options with { EvaluationInterval = 0 };
+        LanguageModelOptions options = fixture.Options with { Evaluation = fixture.Options.Evaluation with { Interval = 0 } };
         using (new SmallDisk(fixture.Run, (long)(1.7 * size)))
         {
             Assert.ThrowsExactly<DiskFullException>(() => fixture.Train(options, toFolder: true));
@@ -109,7 +109,7 @@ public sealed class RunCheckpointsTests
 
         Directory.Delete(fixture.Run, recursive: true);
         Directory.Move(Path.Combine(fixture.Folder, "copy"), fixture.Run);
-        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Resume = true }, toFolder: true);
+        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true);
         CollectionAssert.AreEqual(whole.History.Select(static p => p.Loss).ToArray(), rest.History.Select(static p => p.Loss).ToArray());
         CollectionAssert.AreEqual(weights, resumed);
     }
@@ -118,16 +118,16 @@ public sealed class RunCheckpointsTests
     public void A_resumed_run_knows_a_best_evaluation_that_came_after_its_checkpoint()
     {
         using var fixture = new TrainingFixture();
-        LanguageModelOptions options = fixture.Options with { ReturnBest = true };
+        LanguageModelOptions options = fixture.Options with { Evaluation = fixture.Options.Evaluation with { ReturnBest = true } };
         (float[] weights, PretrainingResult whole) = fixture.Train(options, toFolder: true);
         Directory.Delete(fixture.Run, recursive: true);
 
         // Killed at step 12: the last checkpoint is of step 7, the best evaluation of step 10.
         Assert.ThrowsExactly<InvalidOperationException>(() => fixture.Train(options, toFolder: true, stepStarting: step => { if (step == 12) throw new InvalidOperationException(); }));
         using var cancel = new CancellationTokenSource();
-        PretrainingResult part = fixture.Train(options with { Resume = true, CancellationToken = cancel.Token }, toFolder: true, stepStarting: step => { if (step == 7) cancel.Cancel(); }).Result;
+        PretrainingResult part = fixture.Train(options with { Run = options.Run with { Resume = true, CancellationToken = cancel.Token } }, toFolder: true, stepStarting: step => { if (step == 7) cancel.Cancel(); }).Result;
         Assert.AreEqual(10, part.BestStep);
-        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Resume = true }, toFolder: true);
+        (float[] resumed, PretrainingResult rest) = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true);
         Assert.AreEqual(whole.BestStep, rest.BestStep);
         Assert.AreEqual(whole.BestValidationLoss, rest.BestValidationLoss);
         CollectionAssert.AreEqual(weights, resumed);

@@ -10,7 +10,7 @@ public sealed class Tf32ScopeTests
     public void On_a_cpu_tf32_is_refused_before_anything_is_read()
     {
         var ml = new MLContext(1);
-        LanguageModelTrainer trainer = ml.Gpt().Trainers.LanguageModel("Text", new LanguageModelOptions { Device = GptDevice.Cpu, AllowTf32 = true });
+        LanguageModelTrainer trainer = ml.Gpt().Trainers.LanguageModel("Text", new LanguageModelOptions { Run = new() { Device = GptDevice.Cpu, AllowTf32 = true } });
         var error = Assert.ThrowsExactly<DeviceUnavailableException>(() => trainer.Fit(ml.Data.LoadFromEnumerable([new Row("never tokenized")])));
         Assert.AreEqual(GptDevice.Cpu, error.Device);
         Assert.Contains("AllowTf32", error.Message);

@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
+namespace MLNet.Gpt;
+
+/// <summary>What the losses of a run depend on, by name: a run that is resumed must have all of it in common.</summary>
+internal sealed class Fingerprint
+{
+    /// <summary>The kind of a pretraining run.</summary>
+    public const string Pretraining = "pretraining";
+
+    /// <summary>The kind of a supervised fine-tuning run.</summary>
+    public const string FineTuning = "fine-tuning";
+
+    /// <summary>The entry of the micro-batch sizes, which a resumed run takes over where they were searched for.</summary>
+    public const string MicroBatchSize = "MicroBatchSize";
+
+    private readonly SortedDictionary<string, string> _values = new(StringComparer.Ordinal);
+
+    /// <summary>Begins one.</summary>
+    /// <param name="kind">The trainer.</param>
+    public Fingerprint(string kind) => Kind = kind;
+
+    /// <summary>The trainer.</summary>
+    public string Kind { get; }
+
+    /// <summary>What has been set.</summary>
+    public IReadOnlyDictionary<string, string> Values => _values;
+
+    /// <summary>Sets an entry.</summary>
+    public object this[string name]
+    {
+        set => _values[name] = Convert.ToString(value, CultureInfo.InvariantCulture)!;
+    }
+
+    /// <summary>Sets the entries of an optimizer with a cosine schedule.</summary>
+    /// <param name="optimizer">Its options.</param>
+    /// <param name="decayName">The name of the entry of <see cref="AdamWOptions.DecaySteps"/>.</param>
+    /// <param name="decaySteps">What it is where the options leave it open.</param>
+    public void Add(AdamWOptions optimizer, string decayName, string decaySteps)
+    {
+        this["Optimizer.LearningRate"] = optimizer.LearningRate;
+        this["Optimizer.MinLearningRate"] = optimizer.MinLearningRate ?? optimizer.LearningRate / 10;
+        this["Optimizer.WarmupSteps"] = optimizer.WarmupSteps;
+        this[decayName] = optimizer.DecaySteps?.ToString(CultureInfo.InvariantCulture) ?? decaySteps;
+        this["Optimizer.Beta1"] = optimizer.Beta1;
+        this["Optimizer.Beta2"] = optimizer.Beta2;
+        this["Optimizer.Epsilon"] = optimizer.Epsilon;
+        this["Optimizer.WeightDecay"] = optimizer.WeightDecay;
+        this["Optimizer.GradientClipNorm"] = optimizer.GradientClipNorm;
+    }
+
+    /// <summary>Sets the entries of a shape.</summary>
+    /// <param name="model">The shape, with the dropout of the training.</param>
+    public void Add(GptConfig model)
+    {
+        this["Model.VocabularySize"] = model.VocabularySize;
+        this["Model.ContextLength"] = model.ContextLength;
+        this["Model.EmbeddingSize"] = model.EmbeddingSize;
+        this["Model.LayerCount"] = model.LayerCount;
+        this["Model.HeadCount"] = model.HeadCount;
+        this["Model.FeedForwardSize"] = model.InnerSize;
+        this["Model.BlockForm"] = model.BlockForm;
+        this["Model.AttentionPattern"] = model.AttentionPattern;
+        this["Model.AttentionBandWidth"] = model.AttentionBandWidth;
+        this["Model.EmbeddingDropout"] = model.EmbeddingDropout;
+        this["Model.AttentionDropout"] = model.AttentionDropout;
+        this["Model.ResidualDropout"] = model.ResidualDropout;
+        this["Model.LayerNormEpsilon"] = model.LayerNormEpsilon;
+        this["Model.InitializerRange"] = model.InitializerRange;
+    }
+
+    /// <summary>Sets the entry of an adapter.</summary>
+    /// <param name="lora">What it is; null for none.</param>
+    public void Add(LoraOptions? lora) => this["Lora"] = lora is null ? "none"
+        : FormattableString.Invariant($"rank {lora.Rank}, scale {lora.Scale}, dropout {lora.Dropout}, {lora.Projections}, layers {(lora.Layers is null ? "all" : string.Join(' ', lora.Layers.Order()))}");
+
+    /// <summary>Sets the entries of what a run need not have: without it a run is that of a version that did not know it.</summary>
+    /// <param name="run">The run's options.</param>
+    public void Add(RunOptions run)
+    {
+        if (run.AverageDecay > 0) this["AverageDecay"] = run.AverageDecay;
+        if (run.AllowTf32) this["AllowTf32"] = run.AllowTf32;
+        if (run.ActivationCheckpointing) this["ActivationCheckpointing"] = run.ActivationCheckpointing;
+    }
+
+    /// <summary>A hash of all weights.</summary>
+    public static string HashOf(IGptWeights weights)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (GptParameterInfo info in GptParameterLayout.Of(weights.Config))
+        {
+            var values = new float[info.ElementCount];
+            weights.Read(info.Name, values);
+            hash.AppendData(MemoryMarshal.AsBytes(values.AsSpan()));
+        }
+
+        return Convert.ToHexString(hash.GetHashAndReset());
+    }
+}

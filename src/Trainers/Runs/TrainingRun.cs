@@ -1,0 +1,223 @@
+using System.Diagnostics;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// A run under way: what it trains, where it stands, what is due, and what it leaves. The loops hold what is particular to a method; this is what they have in
+/// common.
+/// </summary>
+internal sealed class TrainingRun : IDisposable
+{
+    private readonly ITrainedModel _model;
+    private readonly RunSettings _settings;
+    private readonly RunFolder? _folder;
+    private readonly Action<string> _log;
+    private readonly KeptWeights? _best;
+    private readonly RunMetrics _metrics;
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private readonly int _firstStep;
+    private readonly double _peakFlops;
+    private (int Rows, int Length) _underWay;
+    private bool _cancelled;
+
+    /// <summary>Begins a run, or continues one where its checkpoint stands.</summary>
+    /// <param name="model">What is trained; a resumed run puts the checkpoint's numbers into it.</param>
+    /// <param name="settings">How.</param>
+    /// <param name="folder">Where checkpoints and metrics go; null for nowhere.</param>
+    /// <param name="resumed">The state to continue from; null begins afresh.</param>
+    /// <param name="log">Is told what happens.</param>
+    /// <exception cref="GptException">The checkpoint can't be read.</exception>
+    public TrainingRun(ITrainedModel model, RunSettings settings, RunFolder? folder, TrainingCheckpoint? resumed, Action<string> log)
+    {
+        (_model, _settings, _folder, _log) = (model, settings, folder, log);
+        Memory = TrainingMemory.Of(model, settings.Run);
+        Sets = new(model.Sets, settings.Optimizer);
+        Average = settings.Run.AverageDecay > 0 ? new(model.Sets, settings.Run.AverageDecay) : null;
+        _best = settings.ReturnBest && settings.EvaluationInterval > 0 ? new(model.Sets) : null;
+        try
+        {
+            if (resumed is not null) Resume(resumed);
+            _firstStep = State.Step;
+            _peakFlops = settings.Run.PeakFlops ?? DevicePeak.Measure(model.Network.Device, model.Network.Precision);
+            _metrics = new(folder?.Path, resumed is null ? null : State, settings.Run.TensorBoard, settings.LossAxis, log, settings.Run.Progress);
+        }
+        catch
+        {
+            Free();
+            throw;
+        }
+
+        model.Network.Training = true;
+    }
+
+    /// <summary>Where the run stands.</summary>
+    public RunState State { get; set; } = new();
+
+    /// <summary>What is trained, with its optimizer.</summary>
+    public TrainableSets Sets { get; }
+
+    /// <summary>The average of the weights; null for none.</summary>
+    public AveragedWeights? Average { get; }
+
+    /// <summary>What the memory depends on.</summary>
+    public TrainingMemory Memory { get; }
+
+    /// <summary>The speed since the last report.</summary>
+    public RunMeter Meter { get; } = new();
+
+    /// <summary>Whether early stopping ends the run.</summary>
+    public bool StopsEarly => _settings.EarlyStoppingPatience > 0 && State.EvaluationsSinceBest >= _settings.EarlyStoppingPatience;
+
+    /// <summary>Whether updates are to be made yet.</summary>
+    public bool GoesOn => State.Step < _settings.MaxSteps && !StopsEarly;
+
+    /// <summary>The newest checkpoint that the run wrote or began from; null where there is none.</summary>
+    public string? LastCheckpoint => _folder?.LastWritten;
+
+    /// <summary>Whether an evaluation is due at this step and has not been made.</summary>
+    public bool IsEvaluationDue => _settings.EvaluationInterval > 0 && State.EvaluatedStep < State.Step && (State.Step == _settings.MaxSteps || State.Step % _settings.EvaluationInterval == 0);
+
+    /// <summary>Whether a report is due at this step, be there an evaluation or not.</summary>
+    public bool IsReportDue => State.Step == _settings.MaxSteps || State.Step % _settings.Run.LogInterval == 0;
+
+    /// <summary>Whether a checkpoint is due at this step.</summary>
+    public bool IsSaveDue => _folder is not null && State.Step < _settings.MaxSteps && _settings.Run.CheckpointInterval > 0 && State.Step % _settings.Run.CheckpointInterval == 0;
+
+    /// <summary>Notes what is computed next, which the error names if the memory is too small for it.</summary>
+    /// <param name="rows">Rows at once.</param>
+    /// <param name="length">Tokens of the longest.</param>
+    public void Computes(int rows, int length) => _underWay = (rows, length);
+
+    /// <summary>The error that names what was computed when the memory ran out.</summary>
+    public TrainingOutOfMemoryException TooLarge(Exception cause) => Memory.TooSmall(_underWay.Rows, _underWay.Length, cause, lastCheckpoint: LastCheckpoint);
+
+    /// <summary>Evaluates the averages where there are any, else the weights; keeps the best.</summary>
+    /// <param name="evaluate">Gives the validation loss.</param>
+    public double Evaluate(Func<double> evaluate)
+    {
+        Average?.Exchange();
+        try
+        {
+            double loss = evaluate();
+            bool better = !(loss >= State.BestValidationLoss);
+
+            // A killed run may have left a best evaluation that this one has not come to yet: it counts from when it was made.
+            bool best = better || State.Step <= State.BestStep;
+            State = State with { ValidationLoss = loss, EvaluatedStep = State.Step, EvaluationsSinceBest = best ? 0 : State.EvaluationsSinceBest + 1 };
+            if (!better) return loss;
+            State = State with { BestValidationLoss = loss, BestStep = State.Step };
+            _best?.Keep();
+            _folder?.WriteBest(_model, State);
+            return loss;
+        }
+        finally
+        {
+            Average?.Exchange();
+        }
+    }
+
+    /// <summary>Hands out a report, and begins to count anew.</summary>
+    /// <param name="validationLoss">The validation loss where there was an evaluation.</param>
+    /// <param name="add">Adds what the shared parts don't know; null for nothing.</param>
+    public void Report(double? validationLoss, Func<TrainingProgress, TrainingProgress>? add = null)
+    {
+        RunState state = State;
+        double done = (double)(state.Step - _firstStep) / Math.Max(1, _settings.MaxSteps - _firstStep), loss = state.LossWeight > 0 ? state.LossSum / state.LossWeight : double.NaN;
+        double? validation = validationLoss is { } v && double.IsFinite(v) ? v : null;
+        double? utilization = _peakFlops > 0 ? Meter.FlopsPerSecond / _peakFlops : null;
+        var report = new TrainingProgress(state.Step, _settings.MaxSteps, state.Tokens, loss, state.LearningRate, state.GradientNorm, Meter.TokensPerSecond, validation,
+            _clock.Elapsed, done > 0 ? _clock.Elapsed * ((1 - done) / done) : TimeSpan.Zero)
+        {
+            Perplexity = _settings.IsLanguageModel ? Math.Exp(validation ?? loss) : null,
+            AuxiliaryLoss = state.AuxiliaryLossWeight > 0 ? state.AuxiliaryLossSum / state.AuxiliaryLossWeight : null,
+            ExamplesPerSecond = Meter.ExamplesPerSecond,
+            ModelFlopsUtilization = utilization,
+            PeakMemoryBytes = _model.Network.Device.IsCuda ? null : AvailableMemory.PeakBytes(),
+            LossSpikes = state.LossSpikes,
+            SkippedUpdates = state.SkippedUpdates,
+            StepTimes = Meter.TakeStepTimes(),
+        };
+        _metrics.Add(add?.Invoke(report) ?? report);
+        State = state with { LossSum = 0, LossWeight = 0, AuxiliaryLossSum = 0, AuxiliaryLossWeight = 0, LossSpikes = 0, ReportedStep = state.Step };
+        Meter.Reset();
+    }
+
+    /// <summary>Writes a checkpoint of the last state.</summary>
+    /// <exception cref="DiskFullException">There is no room; the checkpoint before is whole.</exception>
+    public void Save()
+    {
+        if (_folder is null) return;
+        Average?.Exchange();
+        try
+        {
+            _folder.WriteLast(_model, Sets, Average, State);
+        }
+        finally
+        {
+            Average?.Exchange();
+        }
+    }
+
+    /// <summary>Ends a cancelled run.</summary>
+    /// <param name="add">As for <see cref="Report"/>.</param>
+    public void Cancel(Func<TrainingProgress, TrainingProgress>? add = null)
+    {
+        _cancelled = true;
+        _log($"Cancelled after step {State.Step} of {_settings.MaxSteps}; the model is kept as far as it got.");
+        if (State.Step <= State.ReportedStep) return;
+
+        // What is reported now is reported again, in its place, if the run is resumed.
+        RunState unfinished = State;
+        Report(null, add);
+        State = unfinished;
+    }
+
+    /// <summary>Leaves the last state on the disk and the weights that were asked for in the model.</summary>
+    /// <returns>What became of it.</returns>
+    public RunResult Complete()
+    {
+        _model.Network.Training = false;
+        if (StopsEarly) _log($"Stopped early after step {State.Step} of {_settings.MaxSteps}: no lower validation loss than step {State.BestStep}'s in {State.EvaluationsSinceBest} evaluations.");
+        Save();
+        _metrics.Complete();
+        bool best = _best is { HasAny: true };
+        if (best) _best!.Restore();
+        else Average?.Exchange();
+        return new(State, _metrics.Reports, StopsEarly, _cancelled, best, LastCheckpoint, _folder is null ? null : RunCheckpoints.FindBest(_folder.Path));
+    }
+
+    public void Dispose()
+    {
+        _metrics.Dispose();
+        Free();
+    }
+
+    private void Free()
+    {
+        _best?.Dispose();
+        Average?.Dispose();
+        Sets.Dispose();
+    }
+
+    private void Resume(TrainingCheckpoint resumed)
+    {
+        State = resumed.State;
+        string best = _folder!.BestCheckpoint;
+        AtomicFolder.Recover(best);
+        if (Directory.Exists(best))
+        {
+            // A killed run may have evaluated, and kept the best weights, after its last checkpoint.
+            if (BestRecord.Read(best) is { } record) State = State with { BestStep = record.Step, BestValidationLoss = record.ValidationLoss };
+            if (_best is not null)
+            {
+                _model.Read(best);
+                _best.Keep();
+            }
+        }
+
+        _model.Read(resumed.Checkpoint);
+        Average?.Reset();
+        resumed.Restore(Sets, Average is null ? null : [.. _model.Sets.Select(static set => set.Master)]);
+        foreach (FlatParameters set in _model.Sets) set.RefreshWorkingCopy();
+    }
+}

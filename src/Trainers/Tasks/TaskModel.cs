@@ -1,0 +1,87 @@
+using System.Runtime.InteropServices;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// What a supervised task trains: a network or an adapter beside it, and the head with the new tokens' embeddings. A checkpoint is that of the network or adapter,
+/// with the rest in <c>training_state/head.safetensors</c>.
+/// </summary>
+internal sealed class TaskModel : ITrainedModel, IDisposable
+{
+    private const string HeadFile = "head.safetensors";
+    private const string Remedy = "Begin a new run in another folder.";
+
+    private readonly FineTuningNetwork _body;
+    private readonly GptTokenizer _tokenizer;
+    private readonly string? _baseModel;
+
+    private TaskModel(FineTuningNetwork body, TaskNetwork task, GptTokenizer tokenizer, string? baseModel)
+    {
+        (_body, Task, _tokenizer, _baseModel) = (body, task, tokenizer, baseModel);
+        Sets = [.. body.Sets, task.Extra];
+    }
+
+    /// <summary>The network and the head.</summary>
+    public TaskNetwork Task { get; }
+
+    public GptNetwork Network => Task.Network;
+
+    public IReadOnlyList<FlatParameters> Sets { get; }
+
+    /// <summary>Makes what is to be trained.</summary>
+    /// <param name="pretrained">The pretrained model; null for one from scratch, of the options' shape.</param>
+    /// <param name="head">The head.</param>
+    /// <param name="device">Where it trains.</param>
+    /// <param name="precision">The number format.</param>
+    /// <param name="seed">Seeds the new weights.</param>
+    /// <param name="options">Shape, tokenizer, dropout and LoRA.</param>
+    public static TaskModel Create(PretrainedWeights? pretrained, ClassifierHead head, GptDevice device, GptPrecision precision, long seed, SupervisedTaskOptions options)
+    {
+        GptConfig shape = pretrained?.Weights.Config ?? options.Model!, config = options.Dropout is { } dropout ? shape.WithDropout(dropout) : shape;
+        FineTuningNetwork body = pretrained is null
+            ? FineTuningNetwork.FromScratch(shape, config, device, precision, seed)
+            : FineTuningNetwork.Create(pretrained.Weights, config, device, precision, options.Lora, seed + 2);
+        try
+        {
+            var task = new TaskNetwork(body.Network, head, trainable: true);
+            task.Initialize(seed + 1);
+            return new(body, task, pretrained?.Tokenizer ?? options.Tokenizer!, pretrained?.Folder);
+        }
+        catch
+        {
+            body.Dispose();
+            throw;
+        }
+    }
+
+    public void Write(string folder, Action<string> addFiles) => _body.Write(folder, _tokenizer, chatTemplate: null, _baseModel, work =>
+    {
+        string state = Directory.CreateDirectory(Path.Combine(work, GptCheckpoint.TrainingStateFolder)).FullName;
+        SafeTensorsWriter.Write(Path.Combine(state, HeadFile), Task.Extra.Layout.Select(static info => new SafeTensorInfo(info.Name, SafeTensorType.Float32, info.Shape)), (tensor, stream) =>
+        {
+            var values = new float[tensor.ElementCount];
+            Task.Extra.Read(tensor.Name, values);
+            stream.Write(MemoryMarshal.AsBytes(values.AsSpan()));
+        });
+        addFiles(work);
+    });
+
+    public void Read(string folder)
+    {
+        _body.Read(folder);
+        string path = Path.Combine(folder, GptCheckpoint.TrainingStateFolder, HeadFile);
+        if (!File.Exists(path)) throw new CorruptFileException(path, "it is missing: the checkpoint is not a supervised task's.", Remedy);
+        using SafeTensorsFile file = SafeTensorsFile.Open(path);
+        foreach (GptParameterInfo info in Task.Extra.Layout)
+        {
+            SafeTensorInfo? found = file.Find(info.Name);
+            if (found is not { Type: SafeTensorType.Float32 } || !found.Shape.SequenceEqual(info.Shape))
+                throw new TensorMismatchException(path, info.Name, $"{info.ShapeText} F32", found?.ToString() ?? "nothing", Remedy);
+            var values = new float[info.ElementCount];
+            file.Read(info.Name, values);
+            Task.Extra.Write(info.Name, values);
+        }
+    }
+
+    public void Dispose() => Task.Dispose();
+}

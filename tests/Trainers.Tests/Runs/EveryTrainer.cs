@@ -1,0 +1,124 @@
+using Microsoft.ML;
+using TorchSharp;
+
+namespace MLNet.Gpt.Trainers.Tests.Runs;
+
+/// <summary>A small run of each trainer, over the same rows, with dropout, micro-batches and a validation set: 40 updates.</summary>
+internal static class EveryTrainer
+{
+    public const int Steps = 40;
+
+    public static readonly GptTokenizer Letters = GptTokenizer.FromCharacters(["abcdefghij "]);
+    public static readonly GptConfig Shape = new() { VocabularySize = Letters.VocabularySize, ContextLength = 16, EmbeddingSize = 32, LayerCount = 2, HeadCount = 2 };
+
+    /// <summary>How a run ended.</summary>
+    /// <param name="Weights">All of the returned model's numbers.</param>
+    public sealed record Outcome(IReadOnlyList<TrainingProgress> History, int Steps, bool Cancelled, string? LastCheckpoint, string? BestCheckpoint, float[] Weights)
+    {
+        public (int, double, double?)[] Losses => [.. History.Select(static p => (p.Step, p.Loss, p.ValidationLoss))];
+    }
+
+    /// <summary>The trainers, some with an adapter.</summary>
+    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["regression"], ["choice"]];
+
+    /// <summary>Options for a run on a CPU.</summary>
+    public static RunOptions Run { get; } = new()
+    {
+        CheckpointInterval = 3,
+        LogInterval = 2,
+        Seed = 7,
+        Device = GptDevice.Cpu,
+        Precision = GptPrecision.Float32,
+        PeakFlops = 0,
+    };
+
+    /// <summary>Trains, on one thread: on tensors so small two wait for each other, for long where other processes want the cores.</summary>
+    public static Outcome Fit(string kind, RunOptions run, MicroBatchSize? microBatch = null, double rate = 1e-3)
+    {
+        TorchRuntime.Open(GptDevice.Cpu);
+        int threads = torch.get_num_threads();
+        torch.set_num_threads(1);
+        try
+        {
+            return FitOf(kind, run, microBatch, rate);
+        }
+        finally
+        {
+            torch.set_num_threads(threads);
+        }
+    }
+
+    private static Outcome FitOf(string kind, RunOptions run, MicroBatchSize? microBatch, double rate)
+    {
+        var ml = new MLContext();
+        IDataView rows = ml.Data.LoadFromEnumerable(Rows());
+        var evaluation = new EvaluationOptions { ValidationFraction = 0.2, Interval = 7, ReturnBest = true };
+        if (kind == "pretraining")
+        {
+            using GptLanguageModelTransformer trained = ml.Gpt().Trainers.LanguageModel("Text", new()
+            {
+                Model = Shape.WithDropout(0.1f), Tokenizer = Letters, MaxSteps = Steps, BatchSize = 8, MicroBatchSize = microBatch ?? 4, Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+            }).Fit(rows);
+            PretrainingResult result = trained.Training;
+            return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));
+        }
+
+        using GptModel pretrained = new(new TorchCausalModel(new GptNetwork(Shape, GptDevice.Cpu, seed: 3)), Letters);
+        LoraOptions? lora = kind.EndsWith("adapter", StringComparison.Ordinal) ? new() { Rank = 2, Dropout = 0.1f } : null;
+        if (kind is "fine-tuning" or "adapter")
+        {
+            using GptSupervisedFineTuningTransformer trained = ml.Gpt().Trainers.SupervisedFineTuning("Written", "Text", "Completion", new()
+            {
+                Pretrained = pretrained, Lora = lora, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Packing = true, Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+            }).Fit(rows);
+            FineTuningResult result = trained.Training;
+            return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));
+        }
+
+        IDataView keyed = ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(rows).Transform(rows);
+        var options = new SupervisedTaskOptions
+        {
+            Pretrained = pretrained, Lora = lora, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Optimizer = new() { LearningRate = rate }, Evaluation = evaluation, Run = run,
+        };
+        SupervisedTaskTrainer trainer = kind switch
+        {
+            "regression" => ml.Gpt().Trainers.SentenceSimilarity("Likeness", "Text", "Completion", options),
+            "choice" => ml.Gpt().Trainers.MultipleChoice("Key", "Text", ["Completion", "Other"], options),
+            _ => ml.Gpt().Trainers.TextClassification("Key", "Text", options),
+        };
+        using SupervisedTaskTransformer task = trainer.Fit(keyed);
+        SupervisedTaskResult training = task.Training;
+        TaskNetwork network = ((TorchTextClassifier)task.Model.Engine).Network;
+        return new(training.History, training.Steps, training.Cancelled, training.LastCheckpoint, training.BestCheckpoint, [.. Weights(network.Network), .. network.Extra.Master.data<float>()]);
+    }
+
+    private static float[] Weights(GptNetwork network) => [.. GptParameterLayout.Of(network.Config).SelectMany(info =>
+    {
+        var values = new float[info.ElementCount];
+        network.Read(info.Name, values);
+        return values;
+    })];
+
+    /// <summary>80 rows that differ: 64 of them are trained on, in 8 updates an epoch.</summary>
+    private static IEnumerable<Row> Rows()
+    {
+        for (int i = 0; i < 80; i++)
+        {
+            string word = string.Concat($"{i:D2}".Select(static digit => (char)(digit - '0' + 'a')));
+            yield return new() { Text = $"{word} {word[1]}{word[0]}", Completion = $"{word[0]}{word[0]}", Other = $"{word[1]}", Label = i % 2 == 0 ? "even" : "odd", Likeness = i / 80f };
+        }
+    }
+
+    private sealed class Row
+    {
+        public string Text { get; set; } = "";
+
+        public string Completion { get; set; } = "";
+
+        public string Other { get; set; } = "";
+
+        public string Label { get; set; } = "";
+
+        public float Likeness { get; set; }
+    }
+}

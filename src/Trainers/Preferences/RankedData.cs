@@ -13,11 +13,13 @@ internal sealed record RankedData(IReadOnlyList<RankedGroup> Groups, int Truncat
     /// <param name="order">Which grade is better.</param>
     /// <param name="head">How prompt and response become a sequence.</param>
     /// <param name="config">The network's shape.</param>
-    /// <param name="texts">Encodes.</param>
+    /// <param name="tokenizer">The model's.</param>
+    /// <param name="template">The chat template of conversations.</param>
     /// <param name="cancellation">Ends the reading with an <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="PreferenceDataException">A row or a prompt can't be learnt from, or there is none.</exception>
-    public static RankedData Read(IDataView view, RankedColumns columns, GradeOrder order, RewardHead head, GptConfig config, RewardTexts texts, CancellationToken cancellation)
+    public static RankedData Read(IDataView view, RankedColumns columns, GradeOrder order, RewardHead head, GptConfig config, GptTokenizer tokenizer, ChatTemplate? template, CancellationToken cancellation)
     {
+        var texts = new RewardTexts(tokenizer, head, template);
         var groups = new Dictionary<string, (long Row, string Prompt, int[] Tokens, List<RankedResponse> Responses)>(StringComparer.Ordinal);
         var inOrder = new List<string>();
         int truncated = 0;

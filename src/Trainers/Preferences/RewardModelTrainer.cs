@@ -77,9 +77,8 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
         ChatTemplate? template = _options.Head.Conversations ? _options.ChatTemplate ?? pretrained.Companions.ChatTemplate ?? ChatTemplate.Default : null;
 
         // 2. Rows → prompts with their responses.
-        var texts = new RewardTexts(pretrained.Tokenizer, _options.Head, template);
-        RankedData all = Read(trainSet, texts, shape);
-        RankedData? other = validationSet is null ? null : Read(validationSet, texts, shape);
+        RankedData all = Read(trainSet, shape, pretrained.Tokenizer, template);
+        RankedData? other = validationSet is null ? null : Read(validationSet, shape, pretrained.Tokenizer, template);
         (IReadOnlyList<RankedGroup> training, IReadOnlyList<RankedGroup> validation) = other is null ? all.Split(_options.Evaluation.ValidationFraction ?? 0.1, seed) : (all.Groups, other.Groups);
         if (_options.Evaluation.EarlyStoppingPatience > 0 && validation.Count == 0)
             throw new PreferenceDataException(PreferenceDataProblem.Empty, null, null, $"{nameof(EvaluationOptions.EarlyStoppingPatience)} needs a validation set, and of {all.Groups.Count} prompts none is held out.", $"Give Fit a validation set, or set {nameof(EvaluationOptions.ValidationFraction)}.");
@@ -129,8 +128,8 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
         return TextColumnShape.Add(inputSchema, [new TextInput(_columns.Prompt), new TextInput(_columns.Response)], ScoreResponseTransformer.OutputsOf(_scoreColumnName, _options.Scoring));
     }
 
-    private RankedData Read(IDataView view, RewardTexts texts, GptConfig shape) =>
-        RankedData.Read(view, _columns, _options.GradeOrder, _options.Head, shape, texts, _options.Run.CancellationToken);
+    private RankedData Read(IDataView view, GptConfig shape, GptTokenizer tokenizer, ChatTemplate? template) =>
+        RankedData.Read(view, _columns, _options.GradeOrder, _options.Head, shape, tokenizer, template, _options.Run.CancellationToken);
 
     /// <summary>The trained model as a transformer, and in the run's folder as an ONNX package beside a picture of its calibration.</summary>
     private GptRewardModelTransformer Wrap(RewardTrainedModel trained, GptTokenizer tokenizer, ChatTemplate? template, GptDevice device, RewardModelResult result, string? package)

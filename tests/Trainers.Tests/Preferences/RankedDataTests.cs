@@ -1,5 +1,4 @@
 using Microsoft.ML;
-using Microsoft.ML.Data;
 
 namespace MLNet.Gpt.Trainers.Tests.Preferences;
 
@@ -35,17 +34,17 @@ public sealed class RankedDataTests
     {
         IDataView rows = Ml.Data.LoadFromEnumerable<Row>([new("p", "a", "b", 1), new("p", "a", "c", 2)]);
         IDataView keyed = Ml.Transforms.Conversion.MapValueToKey("Group").Append(Ml.Transforms.Conversion.MapValueToKey("Label")).Fit(rows).Transform(rows);
-        RankedData data = RankedData.Read(keyed, Ranked, GradeOrder.HigherIsBetter, new(), Shape, new(Letters, new(), null), CancellationToken.None);
+        RankedData data = RankedData.Read(keyed, Ranked, GradeOrder.HigherIsBetter, new(), Shape, Letters, null, CancellationToken.None);
         CollectionAssert.AreEqual(new double[] { 1, 2 }, data.Groups[0].Grades);
-        IDataView numbered = Ml.Transforms.Conversion.ConvertType("Label", outputKind: DataKind.Int32).Append(Ml.Transforms.Conversion.ConvertType("Group", "Number", DataKind.Int64)).Fit(rows).Transform(rows);
-        CollectionAssert.AreEqual(new double[] { 1, 2 }, RankedData.Read(numbered, Ranked, GradeOrder.HigherIsBetter, new(), Shape, new(Letters, new(), null), CancellationToken.None).Groups[0].Grades);
+        IDataView numbered = Ml.Data.LoadFromEnumerable(new[] { new { Group = 7L, Prompt = "a", Response = "b", Label = 1 }, new { Group = 7L, Prompt = "a", Response = "c", Label = 2 } });
+        CollectionAssert.AreEqual(new double[] { 1, 2 }, RankedData.Read(numbered, Ranked, GradeOrder.HigherIsBetter, new(), Shape, Letters, null, CancellationToken.None).Groups[0].Grades);
     }
 
     [TestMethod]
     public void Pairs_are_prompts_of_two_responses_of_which_the_chosen_one_is_better()
     {
         IDataView rows = Ml.Data.LoadFromEnumerable<Row>([new("", "a", "b", 0) { Rejected = "c" }, new("", "a", "d", 0) { Rejected = "e" }]);
-        RankedData data = RankedData.Read(rows, new("Prompt", "Response", "Rejected", null, null), GradeOrder.LowerIsBetter, new(), Shape, new(Letters, new(), null), CancellationToken.None);
+        RankedData data = RankedData.Read(rows, new("Prompt", "Response", "Rejected", null, null), GradeOrder.LowerIsBetter, new(), Shape, Letters, null, CancellationToken.None);
         Assert.HasCount(2, data.Groups);
         CollectionAssert.AreEqual(new double[] { 1, 0 }, data.Groups[1].Grades);
         CollectionAssert.AreEqual((int[])[.. Letters.Encode("ae"), Letters.EndOfTextId], data.Groups[1].Responses[1].Sequence);
@@ -86,7 +85,7 @@ public sealed class RankedDataTests
         Assert.AreEqual(2, data.TruncatedResponses);
         CollectionAssert.AreEqual((int[])[.. Letters.Encode("fghijab"), Letters.EndOfTextId], data.Groups[0].Responses[0].Sequence);
         PreferenceDataException exception = Assert.ThrowsExactly<PreferenceDataException>(() =>
-            RankedData.Read(Ml.Data.LoadFromEnumerable(rows), Ranked, GradeOrder.HigherIsBetter, new() { Overflow = PromptOverflow.Error }, Shape, new(Letters, new(), null), CancellationToken.None));
+            RankedData.Read(Ml.Data.LoadFromEnumerable(rows), Ranked, GradeOrder.HigherIsBetter, new() { Overflow = PromptOverflow.Error }, Shape, Letters, null, CancellationToken.None));
         Assert.AreEqual(PreferenceDataProblem.TooLong, exception.Problem);
     }
 
@@ -94,9 +93,8 @@ public sealed class RankedDataTests
     public void A_prompt_that_is_no_conversation_is_an_error()
     {
         var head = new RewardHead { Conversations = true };
-        var texts = new RewardTexts(Letters, head, ChatTemplate.Default);
         PreferenceDataException exception = Assert.ThrowsExactly<PreferenceDataException>(() =>
-            RankedData.Read(Ml.Data.LoadFromEnumerable<Row>([new("p", "hello", "a", 1)]), Ranked, GradeOrder.HigherIsBetter, head, Shape, texts, CancellationToken.None));
+            RankedData.Read(Ml.Data.LoadFromEnumerable<Row>([new("p", "hello", "a", 1)]), Ranked, GradeOrder.HigherIsBetter, head, Shape, Letters, ChatTemplate.Default, CancellationToken.None));
         Assert.AreEqual(PreferenceDataProblem.InvalidConversation, exception.Problem);
     }
 
@@ -123,7 +121,7 @@ public sealed class RankedDataTests
     }
 
     private static RankedData Read(Row[] rows, GradeOrder order = GradeOrder.HigherIsBetter) =>
-        RankedData.Read(Ml.Data.LoadFromEnumerable(rows), Ranked, order, new(), Shape, new(Letters, new(), null), CancellationToken.None);
+        RankedData.Read(Ml.Data.LoadFromEnumerable(rows), Ranked, order, new(), Shape, Letters, null, CancellationToken.None);
 
     private sealed class Row(string group, string prompt, string response, float label)
     {
@@ -139,8 +137,6 @@ public sealed class RankedDataTests
         public string Response { get; set; } = response;
 
         public string Rejected { get; set; } = "";
-
-        public string Number { get; set; } = "7";
 
         public float Label { get; set; } = label;
     }

@@ -11,12 +11,12 @@ namespace MLNet.Gpt;
 /// <remarks>
 /// <para>
 /// Symbols: N tokens, C channels, V vocabulary, n tokens of a chunk, z = h·Wᵀ the logits. The logits, of which there are N·V, are computed n rows at a
-/// time: once for log p = z_target − log Σ exp z, and, since only the N sums log Σ exp z are kept, once more in the backward pass, where
+/// time: once for log p = z_target − log Σ exp z, and, since nothing of them is kept, once more in the backward pass, where
 /// ∂log p/∂z = onehot(target) − softmax(z).
 /// </para>
 /// <para>
-/// A backward pass through it goes by <see cref="BackwardPass.Run"/>, or by <c>backward()</c> where nothing can go wrong in between. Under <c>no_grad</c> nothing is kept.
-/// May be called from several threads.
+/// A backward pass from whatever is made of it goes by <see cref="BackwardPass.Run"/>, as through all functions that are written in managed code; <c>backward()</c> alone
+/// would not throw what goes wrong. Under <c>no_grad</c> nothing is kept. May be called from several threads.
 /// </para>
 /// </remarks>
 internal sealed class TokenLogProbabilities : autograd.SingleTensorFunction<TokenLogProbabilities>
@@ -38,17 +38,15 @@ internal sealed class TokenLogProbabilities : autograd.SingleTensorFunction<Toke
         Tensor hidden = (Tensor)vars[0], head = (Tensor)vars[1], targets = (Tensor)vars[2];
         var settings = (Settings)vars[3];
         Tensor states = hidden.detach().to(head.dtype), columns = head.detach().t();                       // (N, C), (C, V)
-        Tensor result = empty(hidden.size(0), ScalarType.Float32, hidden.device), normalizers = empty_like(result);   // (N): log p, log Σ exp z
+        Tensor result = empty(hidden.size(0), ScalarType.Float32, hidden.device);          // (N)
         foreach ((long start, long count) in HeadChunks.Of(hidden.size(0), head.size(0), settings.ChunkElements))
         {
             using var chunk = NewDisposeScope();
             Tensor logits = states.narrow(0, start, count).mm(columns).to(ScalarType.Float32);             // (n, V)
-            Tensor normalizer = logits.logsumexp(1);                                                       // (n)
-            normalizers.narrow(0, start, count).copy_(normalizer);
-            result.narrow(0, start, count).copy_(logits.gather(1, targets.narrow(0, start, count).unsqueeze(1)).view(-1).sub_(normalizer));
+            result.narrow(0, start, count).copy_(logits.gather(1, targets.narrow(0, start, count).unsqueeze(1)).view(-1).sub_(logits.logsumexp(1)));
         }
 
-        if (settings.Hidden || settings.Head) ctx.save_for_backward([hidden, head, targets, normalizers]);
+        if (settings.Hidden || settings.Head) ctx.save_for_backward([hidden, head, targets]);
         ctx.save_data(nameof(Settings), settings);
         return result.MoveToOuterDisposeScope();
     }
@@ -57,7 +55,7 @@ internal sealed class TokenLogProbabilities : autograd.SingleTensorFunction<Toke
     {
         var settings = (Settings)ctx.get_data(nameof(Settings));
         List<Tensor> saved = ctx.get_saved_variables();
-        Tensor hidden = saved[0].detach(), head = saved[1].detach(), targets = saved[2], normalizers = saved[3];
+        Tensor hidden = saved[0].detach(), head = saved[1].detach(), targets = saved[2];
         Tensor states = hidden.to(head.dtype);                                                             // (N, C)
         Tensor? hiddenGradient = settings.Hidden ? empty_like(states) : null, headGradient = settings.Head ? zeros_like(head) : null;   // (N, C), (V, C)
         foreach ((long start, long count) in HeadChunks.Of(hidden.size(0), head.size(0), settings.ChunkElements))
@@ -65,7 +63,7 @@ internal sealed class TokenLogProbabilities : autograd.SingleTensorFunction<Toke
             using var chunk = NewDisposeScope();
             Tensor h = states.narrow(0, start, count);                                                     // (n, C)
             Tensor upstream = grad_output.narrow(0, start, count).to(ScalarType.Float32).unsqueeze(1);     // (n, 1)
-            Tensor p = h.mm(head.t()).to(ScalarType.Float32).sub_(normalizers.narrow(0, start, count).unsqueeze(1)).exp_();   // (n, V): softmax
+            Tensor p = h.mm(head.t()).to(ScalarType.Float32).softmax(1);                       // (n, V)
             Tensor logitGradient = p.mul_(upstream.neg()).scatter_add_(1, targets.narrow(0, start, count).unsqueeze(1), upstream).to(head.dtype);
             hiddenGradient?.narrow(0, start, count).copy_(logitGradient.mm(head));
             headGradient?.addmm_(logitGradient.t(), h, 1f, 1f);

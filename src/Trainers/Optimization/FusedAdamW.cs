@@ -30,7 +30,11 @@ internal static class FusedAdamW
     public static void Step(Tensor p, Tensor g, Tensor m, Tensor v, Tensor t, double learningRate, AdamWOptions options, double weightDecay, Tensor scale, Tensor skip)
     {
         if (p.numel() == 0) return;
+
+        // TorchSharp makes of a double a number on the native heap that nothing holds: the garbage collector may free it before libtorch reads it. These live until the call is over.
+        using Scalar rate = learningRate.ToScalar(), beta1 = options.Beta1.ToScalar(), beta2 = options.Beta2.ToScalar(), decay = weightDecay.ToScalar(), epsilon = options.Epsilon.ToScalar();
+
         // As lists: TorchScript takes a call for dead code whose only effect is on lists made inside the function.
-        _ = Unit.Value.invoke("step", (Tensor[])[p], (Tensor[])[g], (Tensor[])[m], (Tensor[])[v], (Tensor[])[t], learningRate, options.Beta1, options.Beta2, weightDecay, options.Epsilon, scale, skip);
+        _ = Unit.Value.invoke("step", (Tensor[])[p], (Tensor[])[g], (Tensor[])[m], (Tensor[])[v], (Tensor[])[t], rate, beta1, beta2, decay, epsilon, scale, skip);
     }
 }

@@ -34,7 +34,8 @@ internal static class LogitsMeasurement
             Tensor result = chunked
                 ? TokenLogProbabilities.Of(hidden, head, targets, chunkElements: 1 << 20)   // 4 MiB
                 : hidden.mm(head.t()).log_softmax(1).gather(1, targets.unsqueeze(1));
-            result.sum().backward();
+            Tensor sum = result.sum();
+            BackwardPass.Run(sum, ones_like(sum));
         }
     }
 }

@@ -16,7 +16,7 @@ public sealed class TokenLogProbabilitiesTests
         Tensor hidden = tensor(new float[] { 1, 0 }).view(2, 1).requires_grad_(), head = tensor(new[] { MathF.Log(3), 0 }).view(2, 1).requires_grad_();
         Tensor found = TokenLogProbabilities.Of(hidden, head, tensor(new long[] { 0, 1 }));
         AreEqual([Math.Log(3.0 / 4), Math.Log(1.0 / 2)], found, 1e-6);
-        found.sum().backward();
+        Backward(found.sum());
         AreEqual([Math.Log(3) / 4, -Math.Log(3) / 2], hidden.grad!, 1e-6);
         AreEqual([0.25, -0.25], head.grad!, 1e-6);
     }
@@ -36,7 +36,7 @@ public sealed class TokenLogProbabilitiesTests
         (expected * upstream.to(ScalarType.Float64)).sum().backward();
 
         Tensor found = TokenLogProbabilities.Of(hidden.requires_grad_(), head.requires_grad_(), targets, chunkElements);
-        (found * upstream).sum().backward();
+        Backward((found * upstream).sum());
         // Products of 5 terms of size 1 in float32.
         AreEqual(expected.detach().data<double>().ToArray(), found, 2e-6);
         AreEqual(wideHidden.grad!.data<double>().ToArray(), hidden.grad!, 5e-6);
@@ -48,7 +48,7 @@ public sealed class TokenLogProbabilitiesTests
     {
         using var scope = NewDisposeScope();
         (Tensor hidden, Tensor head, Tensor targets, Tensor upstream) = Case(4, 3, 6);
-        (TokenLogProbabilities.Of(hidden.requires_grad_(), head, targets) * upstream).sum().backward();
+        Backward((TokenLogProbabilities.Of(hidden.requires_grad_(), head, targets) * upstream).sum());
         using var noGradient = no_grad();
         const float Step = 1e-2f;   // the difference's own error is of its square
         for (int i = 0; i < 12; i++)
@@ -66,10 +66,10 @@ public sealed class TokenLogProbabilitiesTests
     {
         using var scope = NewDisposeScope();
         (Tensor hidden, Tensor head, Tensor targets, _) = Case(5, 3, 6);
-        TokenLogProbabilities.Of(hidden.requires_grad_(), head, targets).sum().backward();
+        Backward(TokenLogProbabilities.Of(hidden.requires_grad_(), head, targets).sum());
         Assert.IsNotNull(hidden.grad);
         Assert.IsNull(head.grad);
-        TokenLogProbabilities.Of(hidden.detach(), head.requires_grad_(), targets).sum().backward();
+        Backward(TokenLogProbabilities.Of(hidden.detach(), head.requires_grad_(), targets).sum());
         Assert.IsNotNull(head.grad);
         using (no_grad()) Assert.IsFalse(TokenLogProbabilities.Of(hidden, head, targets).requires_grad);
         Assert.IsFalse(TokenLogProbabilities.Of(hidden.detach(), head.detach(), targets).requires_grad);
@@ -83,7 +83,7 @@ public sealed class TokenLogProbabilitiesTests
         Tensor head = wide.to(ScalarType.BFloat16).detach().requires_grad_();
         Tensor found = TokenLogProbabilities.Of(hidden.requires_grad_(), head, targets, 50 * 24);
         Assert.AreEqual(ScalarType.Float32, found.dtype);
-        (found * upstream).sum().backward();
+        Backward((found * upstream).sum());
         Assert.AreEqual(ScalarType.Float32, hidden.grad!.dtype);
         Assert.AreEqual(ScalarType.BFloat16, head.grad!.dtype);
 
@@ -127,7 +127,7 @@ public sealed class TokenLogProbabilitiesTests
             using var scope = NewDisposeScope();
             (Tensor hidden, Tensor head, Tensor targets, _) = Case(13, 5, 7);
             Tensor sum = TokenLogProbabilities.Of(hidden.requires_grad_(), head.requires_grad_(), targets, 21).sum();
-            BackwardPass.Run(sum, tensor(1f));
+            Backward(sum);
             hidden.grad!.Dispose();
             head.grad!.Dispose();
         }
@@ -149,6 +149,8 @@ public sealed class TokenLogProbabilitiesTests
         using var generator = new Generator(11);
         return (randn([n, c], generator: generator), randn([v, c], generator: generator), randint(0, v, [n], ScalarType.Int64, generator: generator), randn([n], generator: generator));
     }
+
+    private static void Backward(Tensor sum) => BackwardPass.Run(sum, ones_like(sum));
 
     private static void AreEqual(double[] expected, Tensor found, double tolerance)
     {

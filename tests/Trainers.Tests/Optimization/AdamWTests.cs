@@ -35,6 +35,42 @@ public sealed class AdamWTests
     }
 
     [TestMethod]
+    public void A_step_takes_its_numbers_whenever_the_garbage_collector_runs()
+    {
+        // Nothing but β1 = β2 = 0 and ε = 1: each step takes off lr·1/(1 + 1) exactly; a number that the collector has freed meanwhile would be another one.
+        using var scope = NewDisposeScope();
+        using var network = new GptNetwork(Tiny, GptDevice.Cpu);
+        using var optimizer = new AdamW(network.Parameters, new AdamWOptions { Beta1 = 0, Beta2 = 0, Epsilon = 1, GradientClipNorm = 0, WeightDecay = 0 });
+        using var fill = no_grad();
+        using var ended = new CancellationTokenSource();
+        var collector = new Thread(() =>
+        {
+            while (!ended.IsCancellationRequested)
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+            }
+        });
+        collector.Start();
+        try
+        {
+            for (int step = 0; step < 2_000; step++)
+            {
+                network.Parameters.Master.zero_();
+                network.Parameters.GradientSum.fill_(1f);
+                using Tensor norm = network.Parameters.GradientSum.norm();
+                optimizer.Step(0.5, norm);
+                Assert.AreEqual(-0.25f, network.Parameters.Master[0].item<float>(), $"step {step}");
+            }
+        }
+        finally
+        {
+            ended.Cancel();
+            collector.Join();
+        }
+    }
+
+    [TestMethod]
     public void A_long_gradient_is_scaled_to_the_clip_norm_and_a_short_one_left_alone()
     {
         // With β1 = β2 = 0 and ε = 1 the update is lr·g/(|g| + 1), which shows the gradient that was used.

@@ -50,6 +50,8 @@ public static class OnnxExporter
             AtomicFile.Write(Path.Combine(target.WorkPath, name), file.CopyTo, file.Length);
         }
 
+        // The package's config.json is written anew: begin and end tokens that the checkpoint's alone names go into generation_config.json.
+        if (checkpoint.Tokenizer is { } tokenizer) ModelCompanions.Load(checkpoint.Folder, tokenizer).Save(target.WorkPath);
         target.Publish();
     }
 

@@ -45,7 +45,7 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
 
         public int Capacity => capacity;
 
-        public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits)
+        public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits, CancellationToken cancellationToken = default)
         {
             int n = CausalDecoderChecks.Validate(this, model.Config, tokenIds, mask, scope, logits);
             int vocabulary = model.Config.VocabularySize;

@@ -18,6 +18,7 @@ public sealed class LoraCheckpoint : IDisposable
     private const string Prefix = "base_model.model.transformer.";
     private const string BarePrefix = "base_model.model.";   // an adapter of the model without its output head
     private const string Contents = "an adapter";
+    private static readonly string[] SavedAlong = [".wte.", ".wpe.", ".ln_1.", ".ln_2.", ".ln_f.", ".lm_head.", ".score.", ".classifier.", ".modules_to_save."];
     private const string Remedy = "Use the adapter with the base that it was trained on, or train one for this base.";
 
     private readonly SafeTensorsFile _file;
@@ -146,6 +147,11 @@ public sealed class LoraCheckpoint : IDisposable
 
     private static void Check(SafeTensorsFile file, IReadOnlyList<GptParameterInfo> tensors, string prefix, GptConfig config)
     {
+        // What PEFT saves along where the vocabulary was enlarged, or modules_to_save named it, is part of the model: without it the adapter is another one.
+        string[] along = [.. file.Tensors.Select(static tensor => tensor.Name).Where(static name => SavedAlong.Any(module => name.Contains(module, StringComparison.Ordinal)))];
+        if (along.Length > 0)
+            throw new UnsupportedAdapterException(file.Path, along[0], $"saved along{(along.Length > 1 ? $" with {string.Join(", ", along.Skip(1).Take(3))}{(along.Length > 4 ? ", …" : "")}" : "")}", "an adapter of the blocks' projections alone, without embeddings, LayerNorms or a head of its own");
+
         foreach (GptParameterInfo tensor in tensors)
         {
             SafeTensorInfo? found = file.Find(prefix + tensor.Name);

@@ -7,12 +7,18 @@ namespace MLNet.Gpt;
 /// <summary>adapter_config.json: PEFT's description of a LoRA adapter. What this library does not do is refused, not skipped.</summary>
 internal static class LoraConfigJson
 {
+    private const string Prefix = "transformer.";
+    private const int PatternSeconds = 1;
+
     // Names that say nothing about what the adapter computes.
     private static readonly HashSet<string> Inert = new(StringComparer.Ordinal)
     {
         "auto_mapping", "base_model_name_or_path", "inference_mode", "megatron_config", "megatron_core", "peft_version", "qalora_group_size", "revision", "runtime_config",
         // PEFT reads the orientation from the module itself, and GPT-2's are all [in, out].
         "fan_in_fan_out",
+        // How an initialisation of the same name is computed (init_lora_weights says which one it was), how the backward pass saves memory, and what becomes of modules that
+        // modules_to_save and its like would name.
+        "corda_config", "ensure_weight_tying", "eva_config", "loftq_config", "lora_ga_config", "velora_config",
     };
 
     private static readonly HashSet<string> Honoured = new(StringComparer.Ordinal)
@@ -30,10 +36,10 @@ internal static class LoraConfigJson
         if (json.Find("task_type") is { } task && json.String("task_type") is not ("CAUSAL_LM" or "FEATURE_EXTRACTION" or "SEQ_CLS"))
             throw Unsupported("task_type", task, "CAUSAL_LM, FEATURE_EXTRACTION, SEQ_CLS or null");
 
-        // PiSSA, OLoRA and their like change the base's weights before training: the adapter alone is not the model.
+        // PiSSA, OLoRA and their like change the base's weights before training: the adapter alone is not the model. EVA and MiCA leave them as they are.
         if (json.Find("init_lora_weights") is { } init && init.ValueKind is not (JsonValueKind.True or JsonValueKind.False)
-            && json.String("init_lora_weights") is not ("gaussian" or "orthogonal"))
-            throw Unsupported("init_lora_weights", init, "true, false, \"gaussian\" or \"orthogonal\"");
+            && json.String("init_lora_weights") is not ("gaussian" or "orthogonal" or "eva" or "mica"))
+            throw Unsupported("init_lora_weights", init, "true, false, \"gaussian\", \"orthogonal\", \"eva\" or \"mica\"");
         foreach (JsonProperty property in json.Properties)
         {
             if (!Inert.Contains(property.Name) && !Honoured.Contains(property.Name) && !IsOff(property.Value))
@@ -126,7 +132,7 @@ internal static class LoraConfigJson
 
     /// <summary>
     /// PEFT's rules for which modules are adapted: a name of the list is a module's name or the end of it, behind a point; a string alone is
-    /// a pattern for the whole name, or "all-linear".
+    /// a pattern for the whole name, or "all-linear". The names of a model without an output head have no "transformer." before them.
     /// </summary>
     private static (LoraProjections Projections, IReadOnlyList<int>? Layers) Targets(CheckpointJson json, GptConfig config)
     {
@@ -141,7 +147,7 @@ internal static class LoraConfigJson
             LoraProjections found = LoraProjections.None;
             foreach ((LoraProjections projection, string module) in LoraLayout.Modules)
             {
-                string name = string.Create(CultureInfo.InvariantCulture, $"transformer.h.{layer}.{module}");
+                string name = string.Create(CultureInfo.InvariantCulture, $"{Prefix}h.{layer}.{module}");
                 if (isTarget(name) && !isExcluded(name)) found |= projection;
             }
 
@@ -168,19 +174,43 @@ internal static class LoraConfigJson
 
         string text = json.String(setting)!;
         if (text == "all-linear") return static _ => true;
-        try
+        Regex pattern = Pattern(json, setting, text);
+        return module =>
         {
-            var pattern = new Regex($@"\A(?:{text})\z", RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
-            return pattern.IsMatch;
-        }
-        catch (Exception exception) when (exception is ArgumentException or NotSupportedException)
-        {
-            throw new UnsupportedAdapterException(json.Path, setting, CheckpointJson.Shorten(value.GetRawText()), "a list of names, \"all-linear\", or a pattern without look-around and back references");
-        }
+            try
+            {
+                return pattern.IsMatch(module) || pattern.IsMatch(module[Prefix.Length..]);
+            }
+            catch (RegexMatchTimeoutException)
+            {
+                throw new UnsupportedAdapterException(json.Path, setting, CheckpointJson.Shorten(value.GetRawText()), $"a pattern that is matched within {PatternSeconds} s");
+            }
+        };
 
         static bool EndsWith(string module, string name) => module == name || module.EndsWith("." + name, StringComparison.Ordinal);
 
         static string Generic(string name) => Regex.Replace(name, @"(?<=(?:\A|\.)h\.)[0-9]{1,6}(?=\.)", "0", RegexOptions.CultureInvariant);
+    }
+
+    private static Regex Pattern(CheckpointJson json, string setting, string text)
+    {
+        string whole = $@"\A(?:{text})\z";
+        try
+        {
+            try
+            {
+                return new Regex(whole, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
+            }
+            catch (NotSupportedException)
+            {
+                // Look-around and back references need another engine, which may take for ever.
+                return new Regex(whole, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(PatternSeconds));
+            }
+        }
+        catch (ArgumentException)
+        {
+            throw new UnsupportedAdapterException(json.Path, setting, CheckpointJson.Shorten(text), "a list of names, \"all-linear\", or a pattern that .NET's regular expressions understand too");
+        }
     }
 
     private static HashSet<int>? Layers(CheckpointJson json)

@@ -1,21 +1,22 @@
-using System.Text.Json;
+using System.Text;
+using System.Text.Json.Nodes;
 
 namespace MLNet.Gpt;
 
 /// <summary>What lies beside a model's weights and tokenizer and travels with the model: its settings for generation and its chat template.</summary>
 /// <remarks>
-/// Immutable; may be shared between threads. What was read from a folder is written again byte for byte, also what this library does not use.
+/// Immutable; may be shared between threads. What was read from a folder is written again byte for byte, also what this library does not use; tokens that config.json alone names are added.
 /// A chat template that can't be used hinders conversations alone: it is a <see cref="ChatTemplateProblem"/>, and not an exception of <see cref="Load"/>.
 /// </remarks>
 public sealed class ModelCompanions
 {
     private readonly IReadOnlyDictionary<string, byte[]> _files;
 
-    private ModelCompanions(GenerationOptions generation, ChatTemplate? template, ChatTemplateException? problem, IReadOnlyDictionary<string, byte[]> files) =>
-        (Generation, ChatTemplate, ChatTemplateProblem, _files) = (generation, template, problem, files);
+    private ModelCompanions(GenerationOptions generation, int? beginTokenId, ChatTemplate? template, ChatTemplateException? problem, IReadOnlyDictionary<string, byte[]> files) =>
+        (Generation, BeginTokenId, ChatTemplate, ChatTemplateProblem, _files) = (generation, beginTokenId, template, problem, files);
 
     /// <summary>No settings and no template.</summary>
-    public static ModelCompanions None { get; } = new(new GenerationOptions(), null, null, new Dictionary<string, byte[]>());
+    public static ModelCompanions None { get; } = new(new GenerationOptions(), null, null, null, new Dictionary<string, byte[]>());
 
     /// <summary>
     /// The settings for calls that give none: those of generation_config.json as transformers reads them (do_sample missing or false is greedy; top_k is 50 where it samples and does
@@ -23,6 +24,12 @@ public sealed class ModelCompanions
     /// else of config.json, without the tokenizer's own end-of-text token, which ends a sequence anyway.
     /// </summary>
     public GenerationOptions Generation { get; }
+
+    /// <summary>
+    /// The token that stands before a text: bos_token_id of generation_config.json, else of config.json. An empty prompt begins with it, and the first token of a text that is scored is
+    /// conditioned on it. Null where the files name none, or one that the tokenizer lacks: the tokenizer's end-of-text token stands there then.
+    /// </summary>
+    public int? BeginTokenId { get; }
 
     /// <summary>How conversations are written for the model; null where there is no template, or none that can be used.</summary>
     public ChatTemplate? ChatTemplate { get; }
@@ -39,24 +46,47 @@ public sealed class ModelCompanions
         ArgumentException.ThrowIfNullOrEmpty(folder);
         ArgumentNullException.ThrowIfNull(tokenizer);
 
-        // 1. The settings for generation.
+        // 1. The settings for generation, and the two tokens, which config.json names where generation_config.json does not.
         var files = new Dictionary<string, byte[]>(StringComparer.Ordinal);
         string generationPath = Path.Combine(folder, CheckpointNames.GenerationConfig), configPath = Path.Combine(folder, CheckpointNames.Config);
         var generation = new GenerationOptions();
+        int? begin = null;
         if (File.Exists(generationPath))
         {
-            using CheckpointJson json = CheckpointJson.Read(generationPath);
+            byte[] content = File.ReadAllBytes(generationPath);
+            using CheckpointJson json = CheckpointJson.Parse(content, generationPath);
             generation = CheckpointGeneration.Read(json, out _);
-            files.Add(CheckpointNames.GenerationConfig, File.ReadAllBytes(generationPath));
+            begin = json.Int32("bos_token_id");
+            files.Add(CheckpointNames.GenerationConfig, content);
         }
 
-        if (generation.StopTokenIds.Count == 0 && File.Exists(configPath))
+        (bool beginIsSilent, bool endIsSilent) = (begin is null, generation.StopTokenIds.Count == 0);
+        if ((beginIsSilent || endIsSilent) && File.Exists(configPath))
         {
             using CheckpointJson json = CheckpointJson.Read(configPath);
-            generation = generation with { StopTokenIds = CheckpointGeneration.ReadFromModelConfig(json).StopTokenIds };
+            begin ??= json.Int32("bos_token_id");
+            if (endIsSilent) generation = generation with { StopTokenIds = CheckpointGeneration.ReadFromModelConfig(json).StopTokenIds };
         }
 
         generation = generation with { StopTokenIds = [.. generation.StopTokenIds.Where(id => id < tokenizer.VocabularySize && id != tokenizer.EndOfTextId).Distinct()] };
+        if (begin < 0 || begin >= tokenizer.VocabularySize || begin == tokenizer.EndOfTextId) begin = null;
+
+        // The configuration is written anew with the weights, without these tokens: they go into the file that is kept.
+        (beginIsSilent, endIsSilent) = (beginIsSilent && begin is not null, endIsSilent && generation.StopTokenIds.Count > 0);
+        if (beginIsSilent || endIsSilent)
+        {
+            if (!files.ContainsKey(CheckpointNames.GenerationConfig))
+            {
+                using var stream = new MemoryStream();
+                CheckpointGeneration.Write(stream, null, endOfTextId: null);
+                files.Add(CheckpointNames.GenerationConfig, stream.ToArray());
+            }
+
+            JsonNode json = JsonNode.Parse(files[CheckpointNames.GenerationConfig])!;
+            if (beginIsSilent) json["bos_token_id"] = begin;
+            if (endIsSilent) json["eos_token_id"] = new JsonArray([.. generation.StopTokenIds.Select(static id => JsonValue.Create(id))]);
+            files[CheckpointNames.GenerationConfig] = Encoding.UTF8.GetBytes(json.ToJsonString(new() { WriteIndented = true }));
+        }
 
         // 2. The chat template. Whatever is wrong with it, the model itself is whole.
         ChatTemplate? template = null;
@@ -71,29 +101,27 @@ public sealed class ModelCompanions
         {
             template = null;
             problem = exception is ChatTemplateException { Path: not null } named ? named
-                : new ChatTemplateException(templatePath, $"The chat template in {templatePath} can't be used: {exception.Message}", $"Fine-tune the model on conversations, or write a template of this library there with {nameof(ChatTemplate)}.{nameof(ChatTemplate.Save)}.", exception);
+                : new ChatTemplateException(templatePath, $"The chat template in {templatePath} can't be used: {exception.Message}", $"Write a template of this library there with {nameof(ChatTemplate)}.{nameof(ChatTemplate.Save)}, or fine-tune the model on conversations with one.", exception);
             files.Add(ChatTemplate.FileName, File.ReadAllBytes(templatePath));
             string jinja = Path.Combine(folder, ChatTemplate.JinjaFileName);
             if (File.Exists(jinja)) files.Add(ChatTemplate.JinjaFileName, File.ReadAllBytes(jinja));
         }
 
-        return new(generation, template, problem, files);
+        return new(generation, begin, template, problem, files);
     }
 
     /// <summary>The same with a chat template of another origin.</summary>
     /// <param name="template">The template; null leaves all as it is.</param>
     public ModelCompanions With(ChatTemplate? template) => template is null ? this
-        : new(Generation, template, null, _files.Where(static file => file.Key is not (ChatTemplate.FileName or ChatTemplate.JinjaFileName)).ToDictionary(StringComparer.Ordinal));
+        : new(Generation, BeginTokenId, template, null, _files.Where(static file => file.Key is not (ChatTemplate.FileName or ChatTemplate.JinjaFileName)).ToDictionary(StringComparer.Ordinal));
 
-    /// <summary>Writes the files into an existing folder. End tokens that came from config.json are written as a generation_config.json with the library's own way to decode, which held without that file.</summary>
+    /// <summary>Writes the files into an existing folder. Begin and end tokens that came from config.json stand in generation_config.json then.</summary>
     /// <param name="folder">The folder.</param>
     /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     public void Save(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        if (!_files.ContainsKey(CheckpointNames.GenerationConfig) && Generation.StopTokenIds.Count > 0)
-            AtomicFile.Write(Path.Combine(folder, CheckpointNames.GenerationConfig), stream => CheckpointGeneration.Write(stream, Generation, endOfTextId: null));
         foreach ((string name, byte[] content) in _files) AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(content));
         ChatTemplate?.Save(folder);
     }

@@ -42,7 +42,7 @@ public sealed partial record ChatTemplate
         if (json.Find("version") is null && json.Find("start") is null)
         {
             throw new ChatTemplateException(path, $"The chat template in {path} is another program's: it has no member 'version', and this library reads its own templates alone.",
-                $"Fine-tune the model on conversations, or write a template that matches it there with {nameof(ChatTemplate)}.{nameof(Save)}.");
+                $"Write a template that matches the model there with {nameof(ChatTemplate)}.{nameof(Save)}, or fine-tune the model on conversations with one.");
         }
 
         string[] known = ["version", "start", "system_marker", "user_marker", "assistant_marker", "end_of_turn", "after_turn", "requires_alternation"];

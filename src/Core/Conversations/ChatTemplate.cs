@@ -122,30 +122,29 @@ public sealed partial record ChatTemplate
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="maxTokens">The most tokens that fit; null (the default) means any number.</param>
     /// <param name="overflow">What happens to a conversation that does not fit.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="ConversationException">The conversation is empty, starts with the assistant, does not end with the user, or breaks another rule.</exception>
     /// <exception cref="PromptTooLongException">The conversation, or with <see cref="ConversationOverflow.DropOldestTurns"/> its system turn and its last exchange, does not fit.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the template.</exception>
     /// <exception cref="ArgumentException">A turn or its content is null, or the template is not valid.</exception>
     /// <exception cref="UnknownCharacterException">A character-level tokenizer has no token for a character.</exception>
     public RenderedConversation RenderPrompt(
-        IReadOnlyList<ConversationTurn> turns, GptTokenizer tokenizer, int? maxTokens = null, ConversationOverflow overflow = ConversationOverflow.Error)
+        IReadOnlyList<ConversationTurn> turns, GptTokenizer tokenizer, int? maxTokens = null, ConversationOverflow overflow = ConversationOverflow.Error, CancellationToken cancellationToken = default)
     {
         Validate(tokenizer);
-        CheckOrder(turns);
+        CheckPrompt(turns);
         if (!Enum.IsDefined(overflow)) throw new ArgumentOutOfRangeException(nameof(overflow), overflow, $"{overflow} is neither {ConversationOverflow.Error} nor {ConversationOverflow.DropOldestTurns}.");
-        int last = turns.Count - 1;
-        if (turns[last].Role != ConversationRole.User)
-        {
-            throw new ConversationException(ConversationProblem.NothingToAnswer, last,
-                $"The last turn, {last}, is the {ConversationJson.NameOf(turns[last].Role)}'s, and an answer is asked for; end the conversation with a turn of the user.");
-        }
 
         // Each turn is encoded once; the sum decides which fit.
         int system = turns[0].Role == ConversationRole.System ? 1 : 0;
         var head = new Renderer(this, tokenizer);
         head.Add(Start);
         if (system == 1) head.Add(turns[0]);
-        Renderer[] parts = [.. turns.Skip(system).Select(turn => new Renderer(this, tokenizer).Add(turn))];
+        Renderer[] parts = [.. turns.Skip(system).Select(turn =>
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            return new Renderer(this, tokenizer).Add(turn);
+        })];
         var tail = new Renderer(this, tokenizer);
         tail.Add(AssistantMarker);
 
@@ -179,6 +178,18 @@ public sealed partial record ChatTemplate
             }
 
             return null;
+        }
+    }
+
+    /// <summary>Checks the order of a conversation that waits for an answer.</summary>
+    internal void CheckPrompt(IReadOnlyList<ConversationTurn> turns)
+    {
+        CheckOrder(turns);
+        int last = turns.Count - 1;
+        if (turns[last].Role != ConversationRole.User)
+        {
+            throw new ConversationException(ConversationProblem.NothingToAnswer, last,
+                $"The last turn, {last}, is the {ConversationJson.NameOf(turns[last].Role)}'s, and an answer is asked for; end the conversation with a turn of the user.");
         }
     }
 

@@ -11,7 +11,7 @@ public static class ConversationJson
     private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Reads a conversation. The order of the turns is not judged here, but by <see cref="ChatTemplate.Render"/>.</summary>
-    /// <param name="json">A JSON array of turns, or an object with such an array as "messages". A turn has a "role" and a "content", both strings, and nothing else.</param>
+    /// <param name="json">A JSON array of turns, or an object with such an array as "messages" and no other member. A turn has a "role" and a "content", both strings, and nothing else.</param>
     /// <exception cref="ConversationException">The text is no such JSON, or a role is unknown.</exception>
     public static IReadOnlyList<ConversationTurn> Parse(string json)
     {
@@ -32,9 +32,12 @@ public static class ConversationJson
             JsonElement root = document.RootElement;
             if (root.ValueKind == JsonValueKind.Object)
             {
-                root = root.TryGetProperty("messages", out JsonElement messages)
-                    ? messages
-                    : throw Malformed(null, "The conversation is a JSON object without \"messages\"");
+                string? other = root.EnumerateObject().Select(static property => property.Name).FirstOrDefault(static name => name != "messages");
+                if (!root.TryGetProperty("messages", out JsonElement messages))
+                    throw Malformed(null, $"The conversation is a JSON object without \"messages\"{(other is null ? "" : $"; it has '{CheckpointJson.Shorten(other)}'")}");
+                if (other is not null)
+                    throw Malformed(null, $"The conversation has a member '{CheckpointJson.Shorten(other)}' beside \"messages\", which has no meaning here and would be lost");
+                root = messages;
             }
 
             if (root.ValueKind != JsonValueKind.Array) throw Malformed(null, $"The conversation is a JSON {root.ValueKind} where an array of turns is expected");

@@ -73,7 +73,7 @@ public sealed class Corpus : IDisposable
 
     /// <summary>
     /// The texts that <see cref="Build"/> puts on the training side, before copies are removed: what a tokenizer may be trained on without seeing
-    /// validation text. (The one document that a tiny corpus moves, so that no side stays empty, is not foreseen.)
+    /// validation text. Where all documents would be validation text, the one that Build moves to the training side is given.
     /// </summary>
     /// <param name="documents">The texts; enumerated as the result is. Nulls are left out.</param>
     /// <param name="options">The options that Build will get.</param>
@@ -84,7 +84,29 @@ public sealed class Corpus : IDisposable
         options.Validate();
         return options.Split == CorpusSplit.ByPosition
             ? documents.OfType<string>().Select(text => text[..CorpusDocument.CutAt(text, options.ValidationFraction)])
-            : documents.OfType<string>().Where(text => DrawOf(HashOf(text), options) >= options.ValidationFraction);
+            : ByDocument(documents, options);
+    }
+
+    private static IEnumerable<string> ByDocument(IEnumerable<string?> documents, CorpusOptions options)
+    {
+        bool any = false;
+        (string Text, double Draw)? nearest = null;
+        foreach (string? text in documents)
+        {
+            if (text is null) continue;
+            double draw = DrawOf(HashOf(text), options);
+            if (draw >= options.ValidationFraction)
+            {
+                any |= !string.IsNullOrWhiteSpace(text);
+                yield return text;
+            }
+            else if (!any && !string.IsNullOrWhiteSpace(text) && (nearest is null || draw > nearest.Value.Draw))
+            {
+                nearest = (text, draw);
+            }
+        }
+
+        if (!any && nearest is { } moved) yield return moved.Text;
     }
 
     /// <summary>Opens a folder that <see cref="Build"/> wrote.</summary>

@@ -22,10 +22,11 @@ public interface ICausalDecoder : IDisposable
     /// <param name="mask">(B, n): 1 for a token, 0 for padding; empty where nothing is padded.</param>
     /// <param name="scope">Which positions' logits are wanted.</param>
     /// <param name="logits">Receives (B, V) float32 logits of each row's last position, or (B, n, V) of all n. Logits of padded places are undefined.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>, while it computes where the engine can stop; the decoder stays as it was.</param>
     /// <exception cref="ArgumentException">A span's length does not fit, or the tokens do not fit the capacity.</exception>
     /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
     /// <exception cref="PromptTooLongException">A row would exceed the model's context length.</exception>
-    void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits);
+    void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits, CancellationToken cancellationToken = default);
 
     /// <summary>Keeps the given rows, in the given order, and drops the rest: finished rows leave, a row may be repeated.</summary>
     /// <param name="rows">Indices of current rows, at least one.</param>

@@ -17,8 +17,9 @@ public interface IRewardModel : IDisposable
     /// <param name="tokenIds">(R, T), row-major, padded on the right with any id of the vocabulary; T is at most the context length.</param>
     /// <param name="lengths">(R): each sequence's tokens, 1 to T; the head reads at the last one.</param>
     /// <param name="rewards">(R).</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>, while it computes where the engine can stop.</param>
     /// <exception cref="ArgumentException">The lengths of the spans do not fit together.</exception>
     /// <exception cref="PromptTooLongException">T exceeds the context length.</exception>
     /// <exception cref="TokenOutOfRangeException">An id is neither of the vocabulary nor the read-out token.</exception>
-    void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> rewards);
+    void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> rewards, CancellationToken cancellationToken = default);
 }

@@ -19,8 +19,9 @@ public interface ITextClassifierModel : IDisposable
     /// <param name="outputs">
     /// (R / S, K), S being <see cref="ClassifierHead.SequencesPerOutput"/>: sequences that are read together stand behind each other.
     /// </param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>, while it computes where the engine can stop.</param>
     /// <exception cref="ArgumentException">The lengths of the spans do not fit together.</exception>
     /// <exception cref="PromptTooLongException">T exceeds the context length.</exception>
     /// <exception cref="TokenOutOfRangeException">An id is neither of the vocabulary nor one of the three.</exception>
-    void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs);
+    void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs, CancellationToken cancellationToken = default);
 }

@@ -18,7 +18,7 @@ public static class TokenGenerator
     /// How many tokens the tokenizer has, where the model's vocabulary is padded beyond that: ids from this on are never sampled. Null for all of the model's vocabulary.
     /// </param>
     /// <param name="onToken">Called for each token as soon as it is sampled (not for stop tokens), from the calling thread.</param>
-    /// <param name="cancellationToken">Looked at before each step; ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <param name="cancellationToken">Looked at before each step and, where the engine can stop, within one; ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>The sequences: those of the first prompt, of the second, and so on.</returns>
     /// <exception cref="ArgumentException">An option is out of range, stop strings come without <paramref name="tokenBytes"/>, or a prompt is null, or empty with no end-of-text token.</exception>
     /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
@@ -93,7 +93,7 @@ public static class TokenGenerator
         }
 
         bool padded = distinct[0].Prompt.Length != longest;
-        decoder.Append(ids, padded ? mask : default, LogitsScope.LastPosition, logits.AsSpan(0, distinct.Count * vocabulary)); // (B', V)
+        decoder.Append(ids, padded ? mask : default, LogitsScope.LastPosition, logits.AsSpan(0, distinct.Count * vocabulary), step.CancellationToken); // (B', V)
 
         // 2. Several samples of one prompt share what was computed for it. Backwards, since a row never comes before its prompt's.
         if (distinct.Count < batch.Length)
@@ -123,7 +123,7 @@ public static class TokenGenerator
             if (remaining < count) decoder.SelectRows(kept.AsSpan(0, remaining));
             count = remaining;
             step.CancellationToken.ThrowIfCancellationRequested();
-            decoder.Append(next.AsSpan(0, count), default, LogitsScope.LastPosition, logits.AsSpan(0, count * vocabulary)); // (B, V)
+            decoder.Append(next.AsSpan(0, count), default, LogitsScope.LastPosition, logits.AsSpan(0, count * vocabulary), step.CancellationToken); // (B, V)
         }
     }
 

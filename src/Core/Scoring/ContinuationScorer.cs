@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace MLNet.Gpt;
 
 /// <summary>Computes how likely a causal language model finds continuations of contexts: ln p(continuation | context).</summary>
@@ -14,7 +16,7 @@ public static class ContinuationScorer
     /// <param name="options">
     /// <see cref="ScoringOptions.BatchSize"/> counts continuations; with <see cref="PromptOverflow.Error"/> a context that would have to be cut is an error. Null for the defaults.
     /// </param>
-    /// <param name="cancellationToken">Looked at before each chunk; ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <param name="cancellationToken">Looked at before each chunk and, where the engine can stop, within one; ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>For each request, in order, a score for each of its continuations.</returns>
     /// <exception cref="ArgumentException">An option is out of range, or a continuation is empty or longer than the context length.</exception>
     /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
@@ -35,11 +37,11 @@ public static class ContinuationScorer
         if ((uint)endOfTextId >= (uint)config.VocabularySize) throw new TokenOutOfRangeException(endOfTextId, config.VocabularySize, "the end-of-text token");
 
         // 1. One group for each context as the model sees it.
-        var results = new float[requests.Count][][];
+        var results = new Target[requests.Count][];
         var groups = new List<Group>(requests.Count);
         for (int i = 0; i < requests.Count; i++)
         {
-            results[i] = [.. requests[i].Continuations.Select(tokens => new float[tokens.Length])];
+            results[i] = [.. requests[i].Continuations.Select(tokens => new Target(new float[tokens.Length]))];
             groups.AddRange(Prepare(requests[i], i, results[i], endOfTextId, options, config));
         }
 
@@ -59,7 +61,7 @@ public static class ContinuationScorer
         }
 
         if (batch.Count > 0) ScoreBatch(model, batch, options.MaxLogitBytes, scratch, cancellationToken);
-        return [.. results.Select(rows => (IReadOnlyList<SequenceScore>)[.. rows.Select(row => new SequenceScore(row))])];
+        return [.. results.Select(rows => (IReadOnlyList<SequenceScore>)[.. rows.Select(row => new SequenceScore(row.LogProbabilities, row.IsGreedy))])];
     }
 
     private static bool Fits(List<Group> batch, Group next, int contextLength) =>
@@ -84,15 +86,15 @@ public static class ContinuationScorer
         }
 
         var first = new float[batch.Count * vocabulary];
-        decoder.Append(ids, mask.AsSpan().Contains((byte)0) ? mask : default, LogitsScope.LastPosition, first); // (G, V)
+        decoder.Append(ids, mask.AsSpan().Contains((byte)0) ? mask : default, LogitsScope.LastPosition, first, cancellationToken); // (G, V)
         var rows = new List<Row>();
         for (int g = 0; g < batch.Count; g++)
         {
             ReadOnlySpan<float> logits = first.AsSpan(g * vocabulary, vocabulary);
             double normalizer = LogitsProcessing.LogSumExp(logits, scratch);
-            foreach ((int[] tokens, float[] target) in batch[g].Continuations)
+            foreach ((int[] tokens, Target target) in batch[g].Continuations)
             {
-                target[0] = (float)(logits[tokens[0]] - normalizer);
+                target.Set(0, logits, tokens[0], normalizer);
                 if (tokens.Length > 1) rows.Add(new Row(g, tokens, target));
             }
         }
@@ -124,14 +126,14 @@ public static class ContinuationScorer
             }
 
             if (logitsOfAll.Length < count * n * vocabulary) logitsOfAll = new float[count * n * vocabulary];
-            decoder.Append(input, default, LogitsScope.AllPositions, logitsOfAll.AsSpan(0, count * n * vocabulary)); // (B, n, V)
+            decoder.Append(input, default, LogitsScope.AllPositions, logitsOfAll.AsSpan(0, count * n * vocabulary), cancellationToken); // (B, n, V)
             for (int b = 0; b < count; b++)
             {
                 int[] tokens = rows[b].Tokens;
                 for (int i = 0; i < n && start + i + 1 < tokens.Length; i++)
                 {
                     ReadOnlySpan<float> logits = logitsOfAll.AsSpan(((b * n) + i) * vocabulary, vocabulary);
-                    rows[b].Target[start + i + 1] = (float)(logits[tokens[start + i + 1]] - LogitsProcessing.LogSumExp(logits, scratch));
+                    rows[b].Target.Set(start + i + 1, logits, tokens[start + i + 1], LogitsProcessing.LogSumExp(logits, scratch));
                 }
             }
 
@@ -139,7 +141,7 @@ public static class ContinuationScorer
         }
     }
 
-    private static IEnumerable<Group> Prepare(ContinuationRequest request, int index, float[][] targets, int endOfTextId, ScoringOptions options, GptConfig config)
+    private static IEnumerable<Group> Prepare(ContinuationRequest request, int index, Target[] targets, int endOfTextId, ScoringOptions options, GptConfig config)
     {
         if (request.Continuations.Count == 0) yield break;
         int[] context = request.Context.Length == 0 ? [endOfTextId] : request.Context;
@@ -157,7 +159,7 @@ public static class ContinuationScorer
         int longest = request.Continuations.Max(tokens => tokens.Length);
         if (context.Length + longest <= limit)
         {
-            foreach ((int[], float[])[] chunk in request.Continuations.Zip(targets).Chunk(options.BatchSize)) yield return new Group(context, chunk);
+            foreach ((int[], Target)[] chunk in request.Continuations.Zip(targets).Chunk(options.BatchSize)) yield return new Group(context, chunk);
             yield break;
         }
 
@@ -183,12 +185,26 @@ public static class ContinuationScorer
         }
     }
 
-    private sealed record Group(int[] Context, (int[] Tokens, float[] Target)[] Continuations)
+    private sealed record Group(int[] Context, (int[] Tokens, Target Target)[] Continuations)
     {
         public int Count => Continuations.Length;
 
         public int Longest { get; } = Continuations.Max(one => one.Tokens.Length);
     }
 
-    private readonly record struct Row(int Group, int[] Tokens, float[] Target);
+    private readonly record struct Row(int Group, int[] Tokens, Target Target);
+
+    /// <summary>What is found out about a continuation.</summary>
+    private sealed class Target(float[] logProbabilities)
+    {
+        public float[] LogProbabilities { get; } = logProbabilities;
+
+        public bool IsGreedy { get; private set; } = true;
+
+        public void Set(int place, ReadOnlySpan<float> logits, int token, double normalizer)
+        {
+            LogProbabilities[place] = (float)(logits[token] - normalizer);
+            IsGreedy = IsGreedy && TensorPrimitives.IndexOfMax(logits) == token;
+        }
+    }
 }

@@ -37,13 +37,13 @@ public static class SequenceEmbedder
         foreach (Row[] batch in rows.OrderBy(row => row.Tokens.Length).Chunk(batchSize))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            EmbedBatch(model, batch, options, endOfTextId, results);
+            EmbedBatch(model, batch, options, endOfTextId, results, cancellationToken);
         }
 
         return results;
     }
 
-    private static void EmbedBatch(IHiddenStateModel model, Row[] batch, EmbeddingOptions options, int endOfTextId, SequenceEmbedding[] results)
+    private static void EmbedBatch(IHiddenStateModel model, Row[] batch, EmbeddingOptions options, int endOfTextId, SequenceEmbedding[] results, CancellationToken cancellationToken)
     {
         // B rows of T tokens, filled up on the right; C: the vector's size.
         int t = batch[^1].Tokens.Length, c = model.Config.EmbeddingSize;
@@ -55,7 +55,7 @@ public static class SequenceEmbedder
         }
 
         var hidden = new float[ids.Length * c];
-        model.ComputeHiddenStates(ids, batch.Length, hidden); // (B, T, C)
+        model.ComputeHiddenStates(ids, batch.Length, hidden, cancellationToken); // (B, T, C)
         for (int b = 0; b < batch.Length; b++)
         {
             Row row = batch[b];

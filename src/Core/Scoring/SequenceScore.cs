@@ -6,10 +6,12 @@ public sealed record SequenceScore
 {
     /// <summary>Creates a score.</summary>
     /// <param name="tokenLogProbabilities">ln p of each token given those before it; not copied.</param>
-    public SequenceScore(IReadOnlyList<float> tokenLogProbabilities)
+    /// <param name="isGreedy">Whether each token is the likeliest at its place.</param>
+    public SequenceScore(IReadOnlyList<float> tokenLogProbabilities, bool isGreedy = false)
     {
         ArgumentNullException.ThrowIfNull(tokenLogProbabilities);
         TokenLogProbabilities = tokenLogProbabilities;
+        IsGreedy = isGreedy;
         double sum = 0;
         for (int i = 0; i < tokenLogProbabilities.Count; i++)
             sum += tokenLogProbabilities[i];
@@ -18,6 +20,9 @@ public sealed record SequenceScore
 
     /// <summary>ln p of each token given those before it, in nats; the first is conditioned on the end-of-text token.</summary>
     public IReadOnlyList<float> TokenLogProbabilities { get; }
+
+    /// <summary>Whether each token is the likeliest at its place (of equal ones the one with the lowest id), so that greedy decoding writes this very sequence. True for an empty one that the model scored.</summary>
+    public bool IsGreedy { get; }
 
     /// <summary>n: the tokens.</summary>
     public int TokenCount => TokenLogProbabilities.Count;

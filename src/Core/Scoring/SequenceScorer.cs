@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace MLNet.Gpt;
 
 /// <summary>Computes how likely a causal language model finds given sequences.</summary>
@@ -12,7 +14,7 @@ public static class SequenceScorer
     /// <param name="sequences">The sequences' token ids; an empty one gets an empty score.</param>
     /// <param name="endOfTextId">The end-of-text token.</param>
     /// <param name="options">Batch size and memory; null for the defaults.</param>
-    /// <param name="cancellationToken">Looked at before each chunk; ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <param name="cancellationToken">Looked at before each chunk and, where the engine can stop, within one; ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>A score for each sequence, in order.</returns>
     /// <exception cref="ArgumentException">An option is out of range, or a sequence is null.</exception>
     /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
@@ -44,7 +46,7 @@ public static class SequenceScorer
         int batchSize = Math.Min(options.BatchSize, Array.MaxLength / config.VocabularySize); // an array of (B, V) numbers has to be possible
         foreach (Row[] batch in rows.Where(row => row.Tokens.Length > 0).OrderByDescending(row => row.Tokens.Length).Chunk(batchSize))
             ScoreBatch(model, batch, endOfTextId, options.MaxLogitBytes, scratch, cancellationToken);
-        return [.. rows.Select(row => new SequenceScore(row.LogProbabilities))];
+        return [.. rows.Select(row => new SequenceScore(row.LogProbabilities, row.IsGreedy))];
     }
 
     private static void ScoreBatch(ICausalModel model, Row[] batch, int endOfTextId, long maxLogitBytes, float[] scratch, CancellationToken cancellationToken)
@@ -80,7 +82,7 @@ public static class SequenceScorer
                     ids[(b * n) + i] = Input(batch[b].Tokens, start + i, endOfTextId);
             }
 
-            decoder.Append(ids.AsSpan(0, count * n), default, LogitsScope.AllPositions, logits.AsSpan(0, count * n * vocabulary)); // (B, n, V)
+            decoder.Append(ids.AsSpan(0, count * n), default, LogitsScope.AllPositions, logits.AsSpan(0, count * n * vocabulary), cancellationToken); // (B, n, V)
             for (int b = 0; b < count; b++)
             {
                 int[] tokens = batch[b].Tokens;
@@ -88,6 +90,7 @@ public static class SequenceScorer
                 {
                     ReadOnlySpan<float> row = logits.AsSpan(((b * n) + i) * vocabulary, vocabulary);
                     batch[b].LogProbabilities[start + i] = (float)(row[tokens[start + i]] - LogitsProcessing.LogSumExp(row, scratch));
+                    batch[b].IsGreedy = batch[b].IsGreedy && TensorPrimitives.IndexOfMax(row) == tokens[start + i];
                 }
             }
 
@@ -112,5 +115,8 @@ public static class SequenceScorer
         throw new PromptTooLongException(tokens.Length, config.ContextLength, $"Cut sequence {index} into shorter ones, or set {nameof(ScoringOptions.Overflow)} to {nameof(PromptOverflow.KeepTail)}.");
     }
 
-    private sealed record Row(int[] Tokens, float[] LogProbabilities);
+    private sealed record Row(int[] Tokens, float[] LogProbabilities)
+    {
+        public bool IsGreedy { get; set; } = true;
+    }
 }

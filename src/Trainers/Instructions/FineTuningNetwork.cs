@@ -7,12 +7,14 @@ namespace MLNet.Gpt;
 internal sealed class FineTuningNetwork : IDisposable
 {
     private readonly GptConfig _config;       // the pretrained model's, its own dropout included
+    private readonly ModelCompanions _companions;
     private readonly LoraAdapter? _adapter;
 
-    private FineTuningNetwork(GptNetwork network, GptConfig config, LoraAdapter? adapter, IReadOnlyList<FlatParameters> sets)
+    private FineTuningNetwork(GptNetwork network, GptConfig config, ModelCompanions companions, LoraAdapter? adapter, IReadOnlyList<FlatParameters> sets)
     {
         Network = network;
         _config = config;
+        _companions = companions;
         _adapter = adapter;
         Sets = sets;
     }
@@ -30,16 +32,18 @@ internal sealed class FineTuningNetwork : IDisposable
     /// <param name="precision">The number format; frozen weights are kept in it alone.</param>
     /// <param name="lora">The adapter to train; null trains all weights.</param>
     /// <param name="seed">Seeds the adapter.</param>
-    public static FineTuningNetwork Create(IGptWeights pretrained, GptConfig dropout, GptDevice device, GptPrecision precision, LoraOptions? lora, long seed)
+    /// <param name="companions">What lies beside the pretrained weights, and goes with the trained ones; null for nothing.</param>
+    public static FineTuningNetwork Create(
+        IGptWeights pretrained, GptConfig dropout, GptDevice device, GptPrecision precision, LoraOptions? lora, long seed, ModelCompanions? companions = null)
     {
         GptNetwork network = GptNetwork.FromWeights(new Reconfigured(pretrained, dropout), device, precision, trainable: lora is null);
         try
         {
-            if (lora is null) return new(network, pretrained.Config, null, [network.Parameters]);
+            if (lora is null) return new(network, pretrained.Config, companions ?? ModelCompanions.None, null, [network.Parameters]);
             LoraAdapter adapter = LoraAdapter.Create(dropout, lora, network.TorchDevice, trainable: true, out FlatParameters parameters);
             network.Attach(adapter);
             adapter.Initialize(seed);
-            return new(network, pretrained.Config, adapter, [parameters]);
+            return new(network, pretrained.Config, companions ?? ModelCompanions.None, adapter, [parameters]);
         }
         catch
         {
@@ -57,14 +61,23 @@ internal sealed class FineTuningNetwork : IDisposable
     public static FineTuningNetwork FromScratch(GptConfig config, GptConfig dropout, GptDevice device, GptPrecision precision, long seed)
     {
         var network = new GptNetwork(dropout, device, seed, precision);
-        return new(network, config, null, [network.Parameters]);
+        return new(network, config, ModelCompanions.None, null, [network.Parameters]);
     }
 
     /// <summary>Writes what was trained, with other files beside it.</summary>
     public void Write(string folder, GptTokenizer tokenizer, ChatTemplate? chatTemplate, string? baseModel, Action<string>? addFiles)
     {
-        if (_adapter is not null) _adapter.Write(folder, baseModel, addFiles);
-        else GptCheckpoint.Write(folder, new Reconfigured(Network, _config), tokenizer, addFiles: addFiles, chatTemplate: chatTemplate);
+        if (_adapter is not null)
+        {
+            _adapter.Write(folder, baseModel, addFiles);
+            return;
+        }
+
+        GptCheckpoint.Write(folder, new Reconfigured(Network, _config), tokenizer, chatTemplate: chatTemplate, addFiles: unfinished =>
+        {
+            _companions.Save(unfinished);
+            addFiles?.Invoke(unfinished);
+        });
     }
 
     /// <summary>Takes what <see cref="Write"/> wrote; the weights that it did not write stay as they are.</summary>

@@ -5,10 +5,12 @@ namespace MLNet.Gpt;
 /// <summary>Turns rows into training examples: one example a row, whatever its length.</summary>
 /// <param name="tokenizer">The pretrained model's.</param>
 /// <param name="contextLength">The most places that an example may take.</param>
+/// <param name="companions">The pretrained model's: the token that an empty prompt begins with, and its end tokens.</param>
 /// <param name="options">Special tokens, and what happens to long examples.</param>
-internal sealed class SupervisedExamples(GptTokenizer tokenizer, int contextLength, SupervisedFineTuningOptions options)
+internal sealed class SupervisedExamples(GptTokenizer tokenizer, int contextLength, ModelCompanions companions, SupervisedFineTuningOptions options)
 {
     private readonly List<SupervisedExample> _tooLong = [];
+    private readonly int[] _ends = [tokenizer.EndOfTextId, .. companions.Generation.StopTokenIds];
 
     /// <summary>The examples that were cut to the context.</summary>
     public int TruncatedCount { get; private set; }
@@ -16,7 +18,7 @@ internal sealed class SupervisedExamples(GptTokenizer tokenizer, int contextLeng
     /// <summary>The examples that did not fit and were left out.</summary>
     public int LeftOutCount { get; private set; }
 
-    /// <summary>Reads a prompt and a completion column. The two are encoded apart, and the end-of-text token ends the completion; an empty prompt is the end-of-text token, as in generation.</summary>
+    /// <summary>Reads a prompt and a completion column. The two are encoded apart, and the end-of-text token ends the completion, unless an end token does already; an empty prompt is the begin token, as in generation.</summary>
     /// <exception cref="TrainingExampleException">A completion is empty, an example is too long, or there is none.</exception>
     public List<SupervisedExample> ReadPairs(IDataView view, string promptColumn, string completionColumn)
     {
@@ -26,8 +28,9 @@ internal sealed class SupervisedExamples(GptTokenizer tokenizer, int contextLeng
             int[] head = tokenizer.Encode(prompt, options.SpecialTokens), tail = tokenizer.Encode(completion, options.SpecialTokens);
             if (tail.Length == 0)
                 throw new TrainingExampleException(row, $"the completion in column '{completionColumn}' is empty.", "Remove such rows, or give them a completion.");
-            if (head.Length == 0) head = [tokenizer.EndOfTextId];
-            int[] tokens = [.. head, .. tail, tokenizer.EndOfTextId];
+            if (head.Length == 0) head = [companions.BeginTokenId ?? tokenizer.EndOfTextId];
+            if (!_ends.Contains(tail[^1])) tail = [.. tail, tokenizer.EndOfTextId];
+            int[] tokens = [.. head, .. tail];
             var isTarget = new bool[tokens.Length];
             isTarget.AsSpan(head.Length).Fill(true);
             return new SupervisedExample(row, tokens, isTarget);
@@ -77,6 +80,7 @@ internal sealed class SupervisedExamples(GptTokenizer tokenizer, int contextLeng
         var fitting = new List<SupervisedExample>();
         foreach (SupervisedExample example in examples)
         {
+            options.Run.CancellationToken.ThrowIfCancellationRequested();
             if (example.Length <= contextLength)
             {
                 fitting.Add(example);

@@ -41,7 +41,8 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// <returns>The trained model, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">A column is missing or does not hold text.</exception>
     /// <exception cref="TrainingExampleException">A completion is empty, a conversation is broken, an example is too long, or there is none.</exception>
-    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
+    /// <exception cref="TokenOutOfRangeException">A stop token of <see cref="SupervisedFineTuningOptions.Generation"/> is none of the tokenizer's.</exception>
+    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template, or the pretrained model's template is another program's and <see cref="SupervisedFineTuningOptions.ChatTemplate"/> names none.</exception>
     /// <exception cref="CheckpointNotFoundException">The pretrained model's folder or a file of it is missing.</exception>
     /// <exception cref="CorruptFileException">A file of the pretrained model, or of the run to resume, is not what its format says.</exception>
     /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
@@ -72,15 +73,20 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         GptDevice device = TrainingDevice.Resolve(_options.Run.Device, _context, Log);
         GptPrecision precision = PrecisionPolicy.Resolve(_options.Run.Precision, device);
         using Tf32Scope tf32 = Tf32Scope.Enter(_options.Run.AllowTf32, device);
-        using RunSpace space = RunSpace.Prepare(_options.Run, Log);
+        using RunSpace space = RunSpace.Prepare(_options.Run, Log, _context);
         long seed = _options.Run.Seed ?? space.Resumed?.Seed ?? host.Rand.Next();
         using PretrainedWeights pretrained = _options.Pretrained!.Open();
         GptTokenizer tokenizer = pretrained.Tokenizer;
         GptConfig shape = pretrained.Weights.Config;
-        ChatTemplate? template = _completionColumnName is not null ? null : _options.ChatTemplate ?? pretrained.Companions.ChatTemplate ?? ChatTemplate.Default;
+        if (_options.Generation.StopTokenIds.FirstOrDefault(id => id >= tokenizer.VocabularySize, -1) is >= 0 and int unknown)
+            throw new TokenOutOfRangeException(unknown, tokenizer.VocabularySize, "Generation.StopTokenIds");
+        ModelCompanions companions = pretrained.Companions;
+        ChatTemplate? template = _completionColumnName is not null ? null
+            : _options.ChatTemplate ?? companions.ChatTemplate ?? (companions.ChatTemplateProblem is { } problem ? throw problem : ChatTemplate.Default);
+        companions = companions.With(template);
 
         // 2. Rows → examples.
-        var reader = new SupervisedExamples(tokenizer, shape.ContextLength, _options);
+        var reader = new SupervisedExamples(tokenizer, shape.ContextLength, companions, _options);
         List<SupervisedExample> training = Read(reader, trainSet, template);
         List<SupervisedExample> validation = validationSet is null ? HoldOut(training, seed) : Read(reader, validationSet, template);
 
@@ -88,7 +94,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         GptConfig config = _options.ResidualDropout is { } dropout ? shape with { ResidualDropout = dropout } : shape;
         try
         {
-            using FineTuningNetwork trained = FineTuningNetwork.Create(pretrained.Weights, config, device, precision, _options.Lora, seed);
+            using FineTuningNetwork trained = FineTuningNetwork.Create(pretrained.Weights, config, device, precision, _options.Lora, seed, companions);
             trained.Network.ActivationCheckpointing = _options.Run.ActivationCheckpointing;
             var model = new FineTuningModel(trained, tokenizer, template, pretrained.Folder);
             int? rowsAtOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => SupervisedMicroBatch.Find(model, training, _options, Log));
@@ -106,7 +112,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
                 LastCheckpoint = run.LastCheckpoint,
                 BestCheckpoint = run.BestCheckpoint,
             };
-            var fitted = new GptModel(new TorchCausalModel(trained.ToNetwork(pretrained.Weights)), tokenizer, pretrained.Companions.With(template));
+            var fitted = new GptModel(new TorchCausalModel(trained.ToNetwork(pretrained.Weights)), tokenizer, companions);
             return new(Generator(fitted, template), fitted, result);
         }
         catch (Exception e) when (OutOfMemory.Is(e, out _))
@@ -155,5 +161,8 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// turn, which the model's chat template names.
     /// </summary>
     private GenerateTextTransformer Generator(GptModel model, ChatTemplate? template) => new(
-        _outputColumnName, _inputColumnName, model, _options.Generation with { PromptForm = template is null ? PromptForm.Text : PromptForm.Conversation });
+        _outputColumnName, _inputColumnName, model, _options.Generation with { PromptForm = template is null ? PromptForm.Text : PromptForm.Conversation })
+    {
+        Environment = _context,
+    };
 }

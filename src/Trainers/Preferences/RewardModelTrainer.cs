@@ -147,7 +147,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
                 }
             }
 
-            return new(new ScoreResponseTransformer(_scoreColumnName, _columns.Prompt, _columns.Response, model, _options.Scoring), result);
+            return new(new ScoreResponseTransformer(_scoreColumnName, _columns.Prompt, _columns.Response, model, _options.Scoring) { Environment = _context }, result);
         }
         catch
         {

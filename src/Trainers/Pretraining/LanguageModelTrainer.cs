@@ -61,7 +61,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         GptDevice device = TrainingDevice.Resolve(_options.Run.Device, _context, Log);
         GptPrecision precision = PrecisionPolicy.Resolve(_options.Run.Precision, device);
         using Tf32Scope tf32 = Tf32Scope.Enter(_options.Run.AllowTf32, device);
-        using RunSpace space = RunSpace.Prepare(_options.Run, Log);
+        using RunSpace space = RunSpace.Prepare(_options.Run, Log, _context);
         long seed = _options.Run.Seed ?? space.Resumed?.Seed ?? host.Rand.Next();
 
         // 2. Text → tokenizer → token files.

@@ -1,3 +1,5 @@
+using Microsoft.ML.Runtime;
+
 namespace MLNet.Gpt;
 
 /// <summary>Where an estimator's files go: into the run folder, which is this run's alone until Fit is over, or into a temporary folder that is deleted then.</summary>
@@ -5,15 +7,15 @@ internal sealed class RunSpace : IDisposable
 {
     private readonly string _folder;
     private readonly bool _temporary;
-    private readonly WriteLock? _lock;
+    private readonly IDisposable _held; // the run folder's lock, or the temporary folder
     private readonly int _keepCheckpoints;
 
-    private RunSpace(string folder, bool temporary, WriteLock? held, int keepCheckpoints)
+    private RunSpace(string folder, bool temporary, IDisposable held, int keepCheckpoints)
     {
         _keepCheckpoints = keepCheckpoints;
         _folder = folder;
         _temporary = temporary;
-        _lock = held;
+        _held = held;
     }
 
     /// <summary>The run folder's full path; null without one.</summary>
@@ -31,13 +33,19 @@ internal sealed class RunSpace : IDisposable
     /// <summary>Creates the folder, or makes sure that it is this run's, and finds the checkpoint to continue from.</summary>
     /// <param name="run">Names the folder, or none, and whether a run in it is continued. One that ended before its first checkpoint begins anew.</param>
     /// <param name="log">Is told of checkpoints that can't be used.</param>
+    /// <param name="environment">Says where temporary folders are; null for the system's place.</param>
     /// <exception cref="RunExistsException">The folder holds a run, and resuming is off.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="ConcurrentWriteException">Another run is under way in the folder.</exception>
     /// <exception cref="CorruptFileException">There are checkpoints to continue from, and none of them is whole.</exception>
-    public static RunSpace Prepare(RunOptions run, Action<string> log)
+    public static RunSpace Prepare(RunOptions run, Action<string> log, IHostEnvironment? environment = null)
     {
-        if (run.Folder is null) return new(Directory.CreateTempSubdirectory("mlnet-gpt-").FullName, temporary: true, held: null, keepCheckpoints: 0);
+        if (run.Folder is null)
+        {
+            var temporary = new PrivateFolder(ModelFile.TemporaryPath(environment));
+            return new(temporary.Path, temporary: true, temporary, keepCheckpoints: 0);
+        }
+
         string folder = Path.GetFullPath(run.Folder);
         if (!run.Resume && Directory.Exists(RunCheckpoints.FolderOf(folder))) throw new RunExistsException(folder);
         try
@@ -73,9 +81,5 @@ internal sealed class RunSpace : IDisposable
         return new(RunFolder, seed, fingerprint, _keepCheckpoints) { LastWritten = Resumed?.Checkpoint };
     }
 
-    public void Dispose()
-    {
-        _lock?.Dispose();
-        if (_temporary) Directory.Delete(_folder, recursive: true);
-    }
+    public void Dispose() => _held.Dispose();
 }

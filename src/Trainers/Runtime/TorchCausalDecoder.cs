@@ -9,6 +9,7 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
     private readonly GptNetwork _network;
     private readonly KeyValueCache _cache;
     private readonly NativeLifetime _lifetime;
+    private readonly int _positionsAtOnce;
     private int[] _realLengths;    // per row: tokens so far, padding not counted
     private Tensor? _paddingMask;  // (B, Capacity), additive: -∞ at padded places; null while no row is padded
 
@@ -16,9 +17,11 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
     /// <param name="lease">A use of the network; the decoder's from now on, unless this throws.</param>
     /// <param name="rowCount">B.</param>
     /// <param name="capacity">The most positions.</param>
-    public TorchCausalDecoder(GptNetwork network, NativeLease lease, int rowCount, int capacity)
+    /// <param name="positionsAtOnce">The most positions that are computed in one piece, between two looks at whether the call has been cancelled.</param>
+    public TorchCausalDecoder(GptNetwork network, NativeLease lease, int rowCount, int capacity, int positionsAtOnce)
     {
         _network = network;
+        _positionsAtOnce = positionsAtOnce;
         Capacity = capacity;
         _realLengths = new int[rowCount];
         _cache = new KeyValueCache(network.Config, rowCount, capacity, network.TorchDevice, network.WorkingType);
@@ -36,7 +39,7 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
 
     public int Capacity { get; }
 
-    public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits)
+    public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits, CancellationToken cancellationToken = default)
     {
         using NativeLease use = _lifetime.Acquire();
         int b = RowCount, n = CausalDecoderChecks.Validate(this, _network.Config, tokenIds, mask, scope, logits);
@@ -60,11 +63,30 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
         using var noGradient = no_grad();
         using var disposal = NewDisposeScope();
         NotePadding(mask, b, n);
-        Tensor hidden = _network.HiddenWithCache(tensor(ids, device: _network.TorchDevice).view(b, n), tensor(positions, device: _network.TorchDevice), _cache, MaskFor(n));
-        if (scope == LogitsScope.LastPosition) hidden = hidden.view(b, n, -1).select(1, n - 1);
-        _network.Logits(hidden).CopyFloatsTo(logits);
-        _cache.Advance(n);
-        Length += n;
+        Tensor allIds = tensor(ids, device: _network.TorchDevice).view(b, n), allPositions = tensor(positions, device: _network.TorchDevice).view(b, n);
+        int before = Length;
+        try
+        {
+            for (int start = 0; start < n; start += _positionsAtOnce)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                using var piece = NewDisposeScope();
+                int m = Math.Min(_positionsAtOnce, n - start);
+                Tensor hidden = _network.HiddenWithCache(allIds.narrow(1, start, m), allPositions.narrow(1, start, m).reshape(-1), _cache, MaskFor(m)).view(b, m, -1); // (B, m, C)
+                if (scope == LogitsScope.AllPositions) CopyLogits(hidden, start, n, logits);
+                else if (start + m == n) _network.Logits(hidden.select(1, m - 1)).CopyFloatsTo(logits);   // (B, V)
+                _cache.Advance(m);
+                Length += m;
+            }
+        }
+        catch
+        {
+            _cache.Advance(before - Length);
+            Length = before;
+            _paddingMask?.narrow(1, before, n).zero_();
+            throw;
+        }
+
         _realLengths = lengths;
     }
 
@@ -95,6 +117,20 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
     }
 
     public void Dispose() => _lifetime.Dispose();
+
+    /// <summary>Puts the logits of m of the n new positions, (B, m, V), to their places.</summary>
+    private void CopyLogits(Tensor hidden, int start, int n, Span<float> logits)
+    {
+        int b = RowCount, m = (int)hidden.size(1), v = _network.Config.VocabularySize;
+        Tensor computed = _network.Logits(hidden.view(b * m, -1)).view(b, m, v);
+        if (m == n)
+        {
+            computed.CopyFloatsTo(logits);
+            return;
+        }
+
+        for (int row = 0; row < b; row++) computed.select(0, row).CopyFloatsTo(logits.Slice(((row * n) + start) * v, m * v));
+    }
 
     private void NotePadding(ReadOnlySpan<byte> mask, int b, int n)
     {

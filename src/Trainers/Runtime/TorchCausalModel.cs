@@ -22,6 +22,12 @@ public sealed class TorchCausalModel : IHiddenStateModel, IOnnxExportable
     /// <summary>The network.</summary>
     public GptNetwork Network { get; }
 
+    /// <summary>
+    /// About how many floating-point operations are computed in one piece, between two looks at whether the call has been cancelled: some tenths of a second on two cores of a CPU. Longer rows are
+    /// computed in pieces of fewer positions, over the keys and values of those before.
+    /// </summary>
+    internal double OperationsAtOnce { get; init; } = double.NaN;
+
     /// <inheritdoc/>
     public GptConfig Config => Network.Config;
 
@@ -36,7 +42,7 @@ public sealed class TorchCausalModel : IHiddenStateModel, IOnnxExportable
         NativeLease lease = _lifetime.Acquire(); // the decoder's, until it is disposed
         try
         {
-            return new TorchCausalDecoder(Network, lease, rowCount, capacity);
+            return new TorchCausalDecoder(Network, lease, rowCount, capacity, PositionsAtOnce(rowCount));
         }
         catch
         {
@@ -46,15 +52,34 @@ public sealed class TorchCausalModel : IHiddenStateModel, IOnnxExportable
     }
 
     /// <inheritdoc/>
-    public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, int rowCount, Span<float> hidden)
+    public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, int rowCount, Span<float> hidden, CancellationToken cancellationToken = default)
     {
         using NativeLease lease = _lifetime.Acquire();
-        int t = HiddenStateChecks.Validate(Config, tokenIds, rowCount, hidden);
+        int t = HiddenStateChecks.Validate(Config, tokenIds, rowCount, hidden), c = Config.EmbeddingSize, most = PositionsAtOnce(rowCount);
+        cancellationToken.ThrowIfCancellationRequested();
         var ids = new long[tokenIds.Length];
         for (int i = 0; i < ids.Length; i++) ids[i] = tokenIds[i];
         using var noGradient = no_grad();
-        using var disposal = NewDisposeScope();
-        Network.Hidden(tensor(ids, device: Network.TorchDevice).view(rowCount, t)).CopyFloatsTo(hidden); // sync: the caller's numbers
+        using var scope = NewDisposeScope();
+        Tensor all = tensor(ids, device: Network.TorchDevice).view(rowCount, t);
+        if (t <= most)
+        {
+            Network.Hidden(all).CopyFloatsTo(hidden);                                                     // (B·T, C)
+            return;
+        }
+
+        using var cache = new KeyValueCache(Config, rowCount, t, Network.TorchDevice, Network.WorkingType);
+        float[] part = new float[rowCount * most * c];
+        for (int start = 0; start < t; start += most)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using var piece = NewDisposeScope();
+            int n = Math.Min(most, t - start);
+            Tensor positions = arange(start, start + n, ScalarType.Int64, Network.TorchDevice).repeat(rowCount);   // (B·n)
+            Network.HiddenWithCache(all.narrow(1, start, n), positions, cache, mask: null).CopyFloatsTo(part.AsSpan(0, rowCount * n * c)); // (B·n, C)
+            cache.Advance(n);
+            for (int row = 0; row < rowCount; row++) part.AsSpan(row * n * c, n * c).CopyTo(hidden[(((row * t) + start) * c)..]);
+        }
     }
 
     /// <inheritdoc/>
@@ -70,4 +95,10 @@ public sealed class TorchCausalModel : IHiddenStateModel, IOnnxExportable
     /// <summary>Keeps the network alive while something other than a decoder reads it.</summary>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     internal NativeLease Acquire() => _lifetime.Acquire();
+
+    private int PositionsAtOnce(int rowCount)
+    {
+        double operations = double.IsNaN(OperationsAtOnce) ? Device.IsCuda ? 1e13 : 2.5e10 : OperationsAtOnce;
+        return (int)Math.Clamp(operations / (Config.FlopsPerToken / 3 * rowCount), 1, int.MaxValue); // a forward pass is a third of forward and backward
+    }
 }

@@ -66,7 +66,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
         GptDevice device = TrainingDevice.Resolve(_options.Run.Device, _context, Log);
         GptPrecision precision = PrecisionPolicy.Resolve(_options.Run.Precision, device);
         using Tf32Scope tf32 = Tf32Scope.Enter(_options.Run.AllowTf32, device);
-        using RunSpace space = RunSpace.Prepare(_options.Run, Log);
+        using RunSpace space = RunSpace.Prepare(_options.Run, Log, _context);
         string? package = space.RunFolder is null ? null : Path.Combine(space.RunFolder, "model");
         if (!_options.Run.Resume && Directory.Exists(package)) throw new RunExistsException(space.RunFolder!);
         long seed = _options.Run.Seed ?? space.Resumed?.Seed ?? host.Rand.Next();
@@ -140,7 +140,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
             }
 
             LabelValues? shown = values ?? (_columns.Task == SupervisedTask.MultipleChoice ? LabelValues.OfText(_columns.Texts.Skip(1)) : null);
-            return new(new ClassifyTextTransformer(_columns.Score, _columns.Texts, shown, model, _options.Scoring), result);
+            return new(new ClassifyTextTransformer(_columns.Score, _columns.Texts, shown, model, _options.Scoring) { Environment = _context }, result);
         }
         catch
         {

@@ -62,6 +62,9 @@ internal sealed class TaskBatch
     /// <summary>m: the tokens that the language model is asked to predict; special tokens are given, not predicted.</summary>
     public int LanguageModelTargets => _lmTargets.Length;
 
+    /// <summary>n: the ordinary tokens; 0 where all texts are empty.</summary>
+    public int WordCount => _words.Length;
+
     /// <summary>(n) int64: the ordinary tokens of all rows.</summary>
     public Tensor Words => Move(_words);
 

@@ -62,7 +62,8 @@ internal sealed class TaskNetwork : IClassifierWeights, IDisposable
     public Tensor Hidden(TaskBatch batch)
     {
         using var scope = NewDisposeScope();
-        Tensor table = cat([Network.EmbeddingOf(batch.Words), Extra[ClassifierParameterLayout.SpecialTokens]], 0);   // (n + 3, C)
+        Tensor special = Extra[ClassifierParameterLayout.SpecialTokens];                                              // (3, C)
+        Tensor table = batch.WordCount == 0 ? special : cat([Network.EmbeddingOf(batch.Words), special], 0);          // (n + 3, C)
         Tensor x = table.index_select(0, batch.Places);                                                               // (R·T, C)
         return Network.HiddenOf(x, batch.RowCount, batch.Width).MoveToOuterDisposeScope();
     }

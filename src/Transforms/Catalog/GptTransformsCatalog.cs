@@ -28,7 +28,7 @@ public sealed class GptTransformsCatalog
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         ArgumentNullException.ThrowIfNull(options);
-        return new(new TokenizeTextTransformer(outputColumnName, inputColumnName, tokenizer, options));
+        return new(Catalog.Context, new TokenizeTextTransformer(outputColumnName, inputColumnName, tokenizer, options));
     }
 
     /// <summary>Continues the prompts of a text column.</summary>
@@ -66,7 +66,7 @@ public sealed class GptTransformsCatalog
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(options);
-        return new(new GenerateTextTransformer(outputColumnName, inputColumnName, model, options));
+        return new(Catalog.Context, new GenerateTextTransformer(outputColumnName, inputColumnName, model, options));
     }
 
     /// <summary>Scores the texts of a column: log-likelihood, perplexity and the number of tokens.</summary>
@@ -90,7 +90,7 @@ public sealed class GptTransformsCatalog
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(options);
-        return new(new ScoreTextTransformer(outputColumnName, inputColumnName, model, options));
+        return new(Catalog.Context, new ScoreTextTransformer(outputColumnName, inputColumnName, model, options));
     }
 
     /// <summary>Turns the texts of a column into vectors.</summary>
@@ -114,7 +114,7 @@ public sealed class GptTransformsCatalog
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(options);
-        return new(new EmbedTextTransformer(outputColumnName, inputColumnName, model, options));
+        return new(Catalog.Context, new EmbedTextTransformer(outputColumnName, inputColumnName, model, options));
     }
 
     /// <summary>Builds prompts from text columns: zero-, one- or few-shot.</summary>
@@ -129,7 +129,7 @@ public sealed class GptTransformsCatalog
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        return new(new BuildPromptTransformer(outputColumnName, options, PromptExamples.Read(examples, options), tokenizer));
+        return new(Catalog.Context, new BuildPromptTransformer(outputColumnName, options, PromptExamples.Read(examples, options), tokenizer));
     }
 
     /// <summary>Chooses for each prompt of a column the likeliest of some candidate answers.</summary>
@@ -153,7 +153,7 @@ public sealed class GptTransformsCatalog
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(options);
-        return new(new ScoreChoicesTransformer(outputColumnName, promptColumnName, model, options));
+        return new(Catalog.Context, new ScoreChoicesTransformer(outputColumnName, promptColumnName, model, options));
     }
 
     /// <summary>Classifies the texts of a column with a GPT's task head, or gives the number of a regression.</summary>
@@ -179,7 +179,7 @@ public sealed class GptTransformsCatalog
         foreach (string name in inputColumnNames) ArgumentException.ThrowIfNullOrEmpty(name, nameof(inputColumnNames));
         LabelValues? labels = model.Head.IsRegression ? null
             : LabelValues.OfText(model.Head.Task == SupervisedTask.MultipleChoice ? inputColumnNames.Skip(1) : model.Head.Labels);
-        return new(new ClassifyTextTransformer(scoreColumnName, inputColumnNames, labels, model, options ?? new ClassifyTextOptions()));
+        return new(Catalog.Context, new ClassifyTextTransformer(scoreColumnName, inputColumnNames, labels, model, options ?? new ClassifyTextOptions()));
     }
 
     /// <summary>Scores responses to prompts with a reward model.</summary>
@@ -195,6 +195,6 @@ public sealed class GptTransformsCatalog
         ArgumentException.ThrowIfNullOrEmpty(promptColumnName);
         ArgumentException.ThrowIfNullOrEmpty(responseColumnName);
         ArgumentNullException.ThrowIfNull(model);
-        return new(new ScoreResponseTransformer(scoreColumnName, promptColumnName, responseColumnName, model, options ?? new ScoreResponseOptions()));
+        return new(Catalog.Context, new ScoreResponseTransformer(scoreColumnName, promptColumnName, responseColumnName, model, options ?? new ScoreResponseOptions()));
     }
 }

@@ -14,15 +14,20 @@ internal sealed class GptChatClient : IChatClient
     {
         options.Validate();
         model.RequireChatTemplate();
+        model.CheckStops(options.Generation);
         (_model, _options) = (model, options);
         _metadata = new ChatClientMetadata("MLNet.Gpt", providerUri: null, options.ModelId);
     }
 
     public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
-        (int[] prompt, GenerationOptions generation) = Prepare(messages, options);
-        GeneratedSequence sequence = await Task.Run(() => _model.GenerateTokens([prompt], generation, onToken: null, cancellationToken)[0], cancellationToken).ConfigureAwait(false);
-        return new ChatResponse(new ChatMessage(ChatRole.Assistant, _model.ToText(sequence).Text) { MessageId = NewId() })
+        // Also the messages are read, and turned into tokens, on a thread of the pool: the caller has its Task at once, and back at once when it cancels.
+        GenerationOptions generation = ChatRequest.ToGeneration(options, _options);
+        ArgumentNullException.ThrowIfNull(messages);
+        GeneratedSequence sequence = await Task.Run(() => _model.GenerateTokens(
+            [Render(ChatRequest.ToTurns(messages, options), generation, cancellationToken)], _model.ChatOptions(generation), onToken: null, cancellationToken)[0], cancellationToken)
+            .WaitAsync(cancellationToken).ConfigureAwait(false);
+        return new ChatResponse(new ChatMessage(ChatRole.Assistant, _model.ToText(sequence, generation).Text) { MessageId = NewId() })
         {
             ResponseId = NewId(),
             ModelId = _options.ModelId,
@@ -34,9 +39,11 @@ internal sealed class GptChatClient : IChatClient
 
     public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
-        // The arguments are checked by the call itself, not by the first step of the enumeration.
-        (int[] prompt, GenerationOptions generation) = Prepare(messages, options);
-        return Stream(prompt, generation, cancellationToken);
+        // Options and turns are checked by the call itself, not by the first step of the enumeration; what takes time, the tokens, waits for that.
+        GenerationOptions generation = ChatRequest.ToGeneration(options, _options);
+        IReadOnlyList<ConversationTurn> turns = ChatRequest.ToTurns(messages, options);
+        _model.RequireChatTemplate().CheckPrompt(turns);
+        return Stream(turns, generation, cancellationToken);
     }
 
     public object? GetService(Type serviceType, object? serviceKey = null)
@@ -53,11 +60,12 @@ internal sealed class GptChatClient : IChatClient
     {
     }
 
-    private async IAsyncEnumerable<ChatResponseUpdate> Stream(int[] prompt, GenerationOptions generation, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<ChatResponseUpdate> Stream(IReadOnlyList<ConversationTurn> turns, GenerationOptions generation, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         string responseId = NewId(), messageId = NewId();
         GeneratedSequence? sequence = null;
-        await foreach (string piece in TextStream.Enumerate(_model, () => prompt, generation, end => sequence = end, cancellationToken).ConfigureAwait(false))
+        await foreach (string piece in TextStream.Enumerate(
+            _model, stop => Render(turns, generation, stop), _model.ChatOptions(generation), end => sequence = end, cancellationToken).ConfigureAwait(false))
             yield return Update([new TextContent(piece)], null);
         yield return Update([new UsageContent(UsageOf(sequence!))], ReasonOf(sequence!));
 
@@ -71,12 +79,8 @@ internal sealed class GptChatClient : IChatClient
         };
     }
 
-    private (int[] Prompt, GenerationOptions Generation) Prepare(IEnumerable<ChatMessage> messages, ChatOptions? options)
-    {
-        GenerationOptions generation = ChatRequest.ToGeneration(options, _options);
-        RenderedConversation prompt = _model.RenderPrompt(ChatRequest.ToTurns(messages, options), generation);
-        return ([.. prompt.TokenIds], _model.ChatOptions(generation));
-    }
+    private int[] Render(IReadOnlyList<ConversationTurn> turns, GenerationOptions generation, CancellationToken cancellationToken) =>
+        [.. _model.RenderPrompt(turns, generation, cancellationToken).TokenIds];
 
     private static ChatFinishReason ReasonOf(GeneratedSequence sequence) =>
         sequence.FinishReason is FinishReason.StopToken or FinishReason.StopString ? ChatFinishReason.Stop : ChatFinishReason.Length;

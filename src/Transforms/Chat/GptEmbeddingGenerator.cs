@@ -29,8 +29,7 @@ internal sealed class GptEmbeddingGenerator : IEmbeddingGenerator<string, Embedd
         if (options?.RawRepresentationFactory is not null) throw ChatRequest.Refuse(nameof(options.RawRepresentationFactory), "set", "Leave it out.");
         if (options?.AdditionalProperties is { Count: > 0 } more) throw ChatRequest.Refuse($"{nameof(options.AdditionalProperties)}[{more.Keys.First()}]", more.Values.First(), "Leave it out.");
 
-        string[] texts = [.. values];
-        IReadOnlyList<SequenceEmbedding> embeddings = await Task.Run(() => _model.Embed(texts, _options, cancellationToken), cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<SequenceEmbedding> embeddings = await Task.Run(() => _model.Embed([.. values], _options, cancellationToken), cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
         long tokens = embeddings.Sum(embedding => (long)embedding.TokenCount);
         return new(embeddings.Select(embedding => new Embedding<float>(embedding.Vector) { ModelId = _metadata.DefaultModelId, CreatedAt = DateTimeOffset.UtcNow }))
         {

@@ -99,7 +99,7 @@ public sealed class GptClassifier : IDisposable
     /// <summary>Classifies examples; those of like length are computed together.</summary>
     /// <param name="examples">Each example's texts, as for <see cref="Classify(IReadOnlyList{string})"/>.</param>
     /// <param name="options">How; null for the defaults.</param>
-    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> between two batches.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> </param>
     /// <returns>A prediction for each example, in order.</returns>
     /// <exception cref="ArgumentException">The number of an example's texts is not the task's, or an option is out of range.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
@@ -115,6 +115,7 @@ public sealed class GptClassifier : IDisposable
         int[] dropped = new int[examples.Count], width = new int[examples.Count];
         for (int i = 0; i < sequences.Length; i++)
         {
+            cancellationToken.ThrowIfCancellationRequested();
             int[][] texts = [.. examples[i].Select(text => Tokenizer.Encode(text ?? throw new ArgumentException($"Example {i} has a text that is null; pass an empty one.", nameof(examples)), Head.SpecialTokens))];
             sequences[i] = TaskSequences.Build(Head, Config, texts, out dropped[i]);
             width[i] = sequences[i].Max(static sequence => sequence.Length);
@@ -129,7 +130,7 @@ public sealed class GptClassifier : IDisposable
             int rows = 0, last = first;
             while (last < order.Length && (last == first || (rows + sequences[order[last]].Length) * width[order[first]] <= options.MaxBatchTokens))
                 rows += sequences[order[last++]].Length;
-            Run(sequences, dropped, predictions, order.AsSpan(first, last - first), rows, width[order[first]]);
+            Run(sequences, dropped, predictions, order.AsSpan(first, last - first), rows, width[order[first]], cancellationToken);
             first = last;
         }
 
@@ -151,7 +152,7 @@ public sealed class GptClassifier : IDisposable
         Tokenizer.Save(folder);
     }
 
-    private void Run(int[][][] sequences, int[] dropped, TextPrediction[] predictions, ReadOnlySpan<int> batch, int rows, int t)
+    private void Run(int[][][] sequences, int[] dropped, TextPrediction[] predictions, ReadOnlySpan<int> batch, int rows, int t, CancellationToken cancellationToken)
     {
         var ids = new int[rows * t];
         var lengths = new int[rows];
@@ -166,7 +167,7 @@ public sealed class GptClassifier : IDisposable
         }
 
         var outputs = new float[rows / Head.SequencesPerOutput * Head.OutputCount];
-        Engine.Run(ids, lengths, outputs);
+        Engine.Run(ids, lengths, outputs, cancellationToken);
         int at = 0;
         foreach (int example in batch)
         {

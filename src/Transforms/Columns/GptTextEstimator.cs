@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
 
 namespace MLNet.Gpt;
 
@@ -11,7 +12,11 @@ public sealed class GptTextEstimator<TTransformer> : IEstimator<TTransformer>
 {
     private readonly TTransformer _transformer;
 
-    internal GptTextEstimator(TTransformer transformer) => _transformer = transformer;
+    internal GptTextEstimator(IHostEnvironment environment, TTransformer transformer)
+    {
+        _transformer = transformer;
+        transformer.Environment = environment;
+    }
 
     /// <summary>Checks that the input has the columns to read. No row is looked at.</summary>
     /// <param name="input">The data.</param>

@@ -1,5 +1,6 @@
 using Microsoft.ML;
 using Microsoft.ML.Data;
+using Microsoft.ML.Runtime;
 
 namespace MLNet.Gpt;
 
@@ -56,7 +57,7 @@ public abstract class GptTextTransformer : ITransformer, IDisposable
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         ArgumentNullException.ThrowIfNull(ctx);
-        ModelFile.Save(ctx, ToSaved());
+        ModelFile.Save(ctx, ToSaved(), Environment);
     }
 
     /// <summary>Disposes the model of a transformer that <c>mlContext.Model.Load</c> made; does nothing otherwise, since the model is the caller's.</summary>
@@ -65,6 +66,9 @@ public abstract class GptTextTransformer : ITransformer, IDisposable
         _owned?.Dispose();
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>The context that made the transformer: it says where temporary files go while it is saved. Null for the system's folder.</summary>
+    internal IHostEnvironment? Environment { get; set; }
 
     internal TextOperation Operation => _operation;
 

@@ -59,7 +59,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
 
     public int Capacity { get; }
 
-    public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits)
+    public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits, CancellationToken cancellationToken = default)
     {
         using NativeLease use = lifetime.Acquire();
 
@@ -72,7 +72,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         bool lastOnly = scope == LogitsScope.LastPosition;
         bool leaveOut = lastOnly && n > 1 && !model.TakesLogitsToKeep;
         Span<float> computed = leaveOut ? AllLogits(n) : logits;
-        Run(n, lastOnly && !leaveOut ? 1 : n, lastOnly ? model.KeepLastLogits : model.KeepAllLogits, computed);
+        Run(n, lastOnly && !leaveOut ? 1 : n, lastOnly ? model.KeepLastLogits : model.KeepAllLogits, computed, cancellationToken);
         if (leaveOut) TakeLast(computed, n, logits);
 
         // 3. Keep it.
@@ -145,7 +145,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         }
     }
 
-    private unsafe void Run(int n, int logitsPerRow, OrtValue keep, Span<float> logits)
+    private unsafe void Run(int n, int logitsPerRow, OrtValue keep, Span<float> logits, CancellationToken cancellationToken)
     {
         int rows = RowCount;
         fixed (float* address = logits)
@@ -160,11 +160,13 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
                 (shape3[0], shape3[1], shape3[2]) = (rows, logitsPerRow, model.Config.VocabularySize);
                 outputs[0] = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Float, shape3, (IntPtr)address, (long)logits.Length * sizeof(float));
                 cache.PlacePresent(rows, n, outputs.AsSpan(1));
+                using OrtInterrupt interrupt = OrtInterrupt.Watch(runOptions, cancellationToken);
                 model.Session.Run(runOptions, model.InputNames, inputs, model.OutputNames, outputs);
             }
             catch (Exception exception)
             {
                 cache.Abandon();
+                if (exception is OnnxRuntimeException && cancellationToken.IsCancellationRequested) throw new OperationCanceledException(exception.Message, exception, cancellationToken);
                 if (exception is OnnxRuntimeException) throw new InferenceFailedException(model.Device, $"{n} positions of {rows} rows after {Length}", exception);
                 throw;
             }

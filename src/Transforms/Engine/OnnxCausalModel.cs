@@ -123,7 +123,7 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
 
     /// <inheritdoc/>
     /// <exception cref="InferenceFailedException">ONNX Runtime failed while it computed.</exception>
-    public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, int rowCount, Span<float> hidden)
+    public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, int rowCount, Span<float> hidden, CancellationToken cancellationToken = default)
     {
         using NativeLease lease = lifetime.Acquire();
         int t = HiddenStateChecks.Validate(Config, tokenIds, rowCount, hidden);
@@ -133,7 +133,7 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
                 "Export the model again with this version of the library, from its checkpoint (OnnxExporter) or from the fitted transformer.");
         }
 
-        OnnxHiddenStates.Compute(this, tokenIds, rowCount, t, hidden);
+        OnnxHiddenStates.Compute(this, tokenIds, rowCount, t, hidden, cancellationToken);
     }
 
     /// <inheritdoc/>

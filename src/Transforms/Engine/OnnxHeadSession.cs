@@ -10,7 +10,6 @@ internal sealed class OnnxHeadSession : IDisposable
     private static readonly string[] Inputs = [OnnxPackageLayout.InputIds, OnnxPackageLayout.AttentionMask], Outputs = [OnnxPackageLayout.Logits];
 
     private readonly InferenceSession _session;
-    private readonly RunOptions _runOptions = new();
 
     private OnnxHeadSession(OnnxPackage package, InferenceSession session, GptDevice device)
     {
@@ -56,13 +55,15 @@ internal sealed class OnnxHeadSession : IDisposable
     /// <param name="lengths">(R): each row's tokens.</param>
     /// <param name="outputRows">R / S.</param>
     /// <param name="outputs">(R / S, K).</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> while it computes.</param>
     /// <exception cref="InferenceFailedException">ONNX Runtime gave up.</exception>
-    public unsafe void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, int outputRows, Span<float> outputs)
+    public unsafe void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, int outputRows, Span<float> outputs, CancellationToken cancellationToken)
     {
         int rows = lengths.Length, t = tokenIds.Length / rows;
         long[] ids = new long[tokenIds.Length], mask = new long[tokenIds.Length];
         for (int i = 0; i < ids.Length; i++) ids[i] = tokenIds[i];
         for (int row = 0; row < rows; row++) mask.AsSpan(row * t, lengths[row]).Fill(1);
+        using var runOptions = new RunOptions(); // of this call alone, which may be ended
         fixed (float* address = outputs)
         {
             using OrtValue idsValue = OrtValue.CreateTensorValueFromMemory(ids, [rows, t]), maskValue = OrtValue.CreateTensorValueFromMemory(mask, [rows, t]);
@@ -70,20 +71,18 @@ internal sealed class OnnxHeadSession : IDisposable
                 [outputRows, outputs.Length / outputRows], (IntPtr)address, (long)outputs.Length * sizeof(float));
             try
             {
-                _session.Run(_runOptions, Inputs, [idsValue, maskValue], Outputs, [logits]);
+                using OrtInterrupt interrupt = OrtInterrupt.Watch(runOptions, cancellationToken);
+                _session.Run(runOptions, Inputs, [idsValue, maskValue], Outputs, [logits]);
             }
             catch (OnnxRuntimeException exception)
             {
+                if (cancellationToken.IsCancellationRequested) throw new OperationCanceledException(exception.Message, exception, cancellationToken);
                 throw new InferenceFailedException(Device, string.Create(CultureInfo.InvariantCulture, $"{rows} rows of {t} tokens"), exception);
             }
         }
     }
 
-    public void Dispose()
-    {
-        _runOptions.Dispose();
-        _session.Dispose();
-    }
+    public void Dispose() => _session.Dispose();
 
     private static void Require(InferenceSession session, OnnxPackage package, int outputCount, string remedy)
     {

@@ -8,7 +8,7 @@ internal static class OnnxHiddenStates
 {
     /// <summary>Computes (B, T, C) hidden states.</summary>
     /// <exception cref="InferenceFailedException">ONNX Runtime failed.</exception>
-    public static unsafe void Compute(OnnxCausalModel model, ReadOnlySpan<int> tokenIds, int rows, int t, Span<float> hidden)
+    public static unsafe void Compute(OnnxCausalModel model, ReadOnlySpan<int> tokenIds, int rows, int t, Span<float> hidden, CancellationToken cancellationToken)
     {
         GptConfig config = model.Config;
         var ids = new long[tokenIds.Length];
@@ -32,10 +32,12 @@ internal static class OnnxHiddenStates
                     inputs[i] = OrtValue.CreateTensorValueFromMemory(Array.Empty<float>(), [rows, config.HeadCount, 0, config.HeadSize]);
                 using OrtValue output = OrtValue.CreateTensorValueWithData(
                     OrtMemoryInfo.DefaultInstance, TensorElementType.Float, [rows, t, config.EmbeddingSize], (IntPtr)address, (long)hidden.Length * sizeof(float));
+                using OrtInterrupt interrupt = OrtInterrupt.Watch(runOptions, cancellationToken);
                 model.Session.Run(runOptions, model.InputNames, inputs!, [OnnxPackageLayout.LastHiddenState], [output]);
             }
             catch (OnnxRuntimeException exception)
             {
+                if (cancellationToken.IsCancellationRequested) throw new OperationCanceledException(exception.Message, exception, cancellationToken);
                 throw new InferenceFailedException(model.Device, $"the hidden states of {rows} rows of {t} tokens", exception);
             }
             finally

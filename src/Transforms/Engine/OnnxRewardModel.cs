@@ -50,11 +50,11 @@ public sealed class OnnxRewardModel : IRewardModel, IOnnxExportable
 
     /// <inheritdoc/>
     /// <exception cref="InferenceFailedException">ONNX Runtime gave up.</exception>
-    public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> rewards)
+    public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> rewards, CancellationToken cancellationToken = default)
     {
         using NativeLease lease = _lifetime.Acquire();
         RewardModelChecks.Validate(this, tokenIds, lengths, rewards);
-        _session.Run(tokenIds, lengths, lengths.Length, rewards);
+        _session.Run(tokenIds, lengths, lengths.Length, rewards, cancellationToken);
     }
 
     /// <inheritdoc/>

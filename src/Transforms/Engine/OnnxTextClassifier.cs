@@ -50,11 +50,11 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable
 
     /// <inheritdoc/>
     /// <exception cref="InferenceFailedException">ONNX Runtime gave up.</exception>
-    public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs)
+    public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs, CancellationToken cancellationToken = default)
     {
         using NativeLease lease = _lifetime.Acquire();
         ClassifierModelChecks.Validate(this, tokenIds, lengths, outputs);
-        _session.Run(tokenIds, lengths, lengths.Length / Head.SequencesPerOutput, outputs);
+        _session.Run(tokenIds, lengths, lengths.Length / Head.SequencesPerOutput, outputs, cancellationToken);
     }
 
     /// <inheritdoc/>

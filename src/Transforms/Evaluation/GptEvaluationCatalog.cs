@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.RegularExpressions;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -6,7 +7,7 @@ namespace MLNet.Gpt;
 
 /// <summary>Measures of language models: <c>ml.Gpt().Evaluate</c>.</summary>
 /// <remarks>Immutable and thread-safe. docs/evaluation.md says what each number is.</remarks>
-public sealed class GptEvaluationCatalog
+public sealed partial class GptEvaluationCatalog
 {
     // How many rows are read before they are scored together.
     private const int RowsAtOnce = 256;
@@ -26,6 +27,7 @@ public sealed class GptEvaluationCatalog
     /// </param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="ColumnMismatchException">The column is missing, or is not text.</exception>
+    /// <exception cref="TextRowException">A character-level tokenizer has no token for a character of a row; the row is named.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public CorpusScore LanguageModel(IDataView data, string textColumnName, GptModel model, ScoreTextOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -34,19 +36,35 @@ public sealed class GptEvaluationCatalog
         options = (options ?? new ScoreTextOptions { SpecialTokens = SpecialTokenHandling.AsText }) with { Overflow = PromptOverflow.KeepTail };
         options.Validate();
         DataViewSchema.Column column = TextColumnMapper.FindText(textColumnName, data.Schema);
-        double likelihood = 0;
-        long texts = 0, tokens = 0, bytes = 0;
+        var found = new List<TextLikelihood>();
         foreach (string[] batch in ReadText(data, column).Chunk(RowsAtOnce))
         {
-            int[][] encoded = [.. batch.Select(text => model.Tokenizer.Encode(text, options.SpecialTokens))];
-            ContinuationRequest[] windows = [.. encoded.SelectMany(text => RollingWindows.Of(text, model.Config.ContextLength))];
-            likelihood += model.ScoreContinuations(windows, options, cancellationToken).Sum(scores => scores[0].LogLikelihood);
-            texts += batch.Length;
-            tokens += encoded.Sum(text => (long)text.Length);
-            bytes += batch.Sum(text => (long)Encoding.UTF8.GetByteCount(text));
+            cancellationToken.ThrowIfCancellationRequested();
+            int[][] encoded = [.. batch.Select((text, i) => Encode(text, found.Count + i))];
+            ContinuationRequest[][] windows = [.. encoded.Select(text => RollingWindows.Of(text, model.Config.ContextLength).ToArray())];
+            IReadOnlyList<IReadOnlyList<SequenceScore>> scores = model.ScoreContinuations([.. windows.SelectMany(static each => each)], options, cancellationToken);
+            int at = 0;
+            for (int i = 0; i < batch.Length; i++)
+            {
+                double likelihood = 0;
+                for (int w = 0; w < windows[i].Length; w++) likelihood += scores[at++][0].LogLikelihood;
+                found.Add(new(likelihood, encoded[i].Length, Encoding.UTF8.GetByteCount(batch[i]), WhiteSpace().Count(batch[i]) + 1));
+            }
         }
 
-        return new CorpusScore(likelihood, texts, tokens, bytes);
+        return new CorpusScore(found);
+
+        int[] Encode(string text, long row)
+        {
+            try
+            {
+                return model.Tokenizer.Encode(text, options.SpecialTokens);
+            }
+            catch (UnknownCharacterException exception)
+            {
+                throw new TextRowException(row, [column.Name], exception);
+            }
+        }
     }
 
     /// <summary>Measures how often a model finds the right one of each question's answers the likeliest, as EleutherAI's lm-evaluation-harness counts it.</summary>
@@ -55,10 +73,18 @@ public sealed class GptEvaluationCatalog
     /// <param name="promptColumnName">The text column of prompts.</param>
     /// <param name="choicesColumnName">The column of vectors of texts: each question's answers.</param>
     /// <param name="labelColumnName">The right answer: its place from 0 (Int32), a key (whose first value is the first answer), or its text.</param>
-    /// <param name="options">Separator, batch size and memory; null for the defaults. The candidates and columns that they name are not read, nor is the normalisation: all are reported.</param>
+    /// <param name="options">
+    /// Separator, batch size and memory; null for the defaults. The candidates and columns that they name are not read. All ways to count are reported, with
+    /// <see cref="ChoiceNormalization.Unconditional"/> the mutual information too, which doubles the work; <see cref="ScoreChoicesOptions.AnswerContext"/> is not read: as in
+    /// lm-evaluation-harness the answers stand without any prompt for it.
+    /// </param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="ColumnMismatchException">A column is missing, or of another type.</exception>
-    /// <exception cref="ArgumentException">An option is out of range, or a question's answers are blank, double, or do not contain the right one.</exception>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <returns>
+    /// The measures. A row that can't be scored (no answers, an answer without tokens, a prompt that is too long where <see cref="ScoringOptions.Overflow"/> forbids cutting it, a character that the
+    /// tokenizer does not know) is left out, and named in <see cref="MultipleChoiceMetrics.Problems"/>; one whose right answer is none of its answers counts as answered wrong, and is named too.
+    /// </returns>
     public MultipleChoiceMetrics MultipleChoice(
         IDataView data,
         GptModel model,
@@ -70,18 +96,56 @@ public sealed class GptEvaluationCatalog
     {
         ArgumentNullException.ThrowIfNull(data);
         ArgumentNullException.ThrowIfNull(model);
-        options = (options ?? new ScoreChoicesOptions()) with { Normalization = ChoiceNormalization.None };
+        options ??= new ScoreChoicesOptions();
+        bool mutual = options.Normalization == ChoiceNormalization.Unconditional;
+        options = options with { Normalization = mutual ? ChoiceNormalization.Unconditional : ChoiceNormalization.None, AnswerContext = "" };
+        options.ValidateScoring();
         DataViewSchema.Column prompt = TextColumnMapper.FindText(promptColumnName, data.Schema), choices = TextColumnMapper.FindText(new TextInput(choicesColumnName, IsVector: true), data.Schema);
         DataViewSchema.Column label = data.Schema.GetColumnOrNull(labelColumnName) ?? throw new ColumnMismatchException(labelColumnName, "Int32, a key or text", "no such column");
         var outcomes = new List<MultipleChoiceOutcome>();
+        var problems = new List<QuestionProblem>();
         foreach (Question[] batch in ReadQuestions(data, prompt, choices, label).Chunk(RowsAtOnce))
         {
-            IReadOnlyList<ChoiceScores> scores = model.ScoreChoices([.. batch.Select(one => one.Prompt)], [.. batch.Select(one => one.Choices)], options, cancellationToken);
-            outcomes.AddRange(batch.Zip(scores, (one, found) => MultipleChoiceOutcome.Of(found, one.Answer)));
+            cancellationToken.ThrowIfCancellationRequested();
+            ChoiceScores?[] scores;
+            try
+            {
+                scores = [.. Score(batch)];
+            }
+            catch (Exception exception) when (IsRows(exception))
+            {
+                scores = [.. batch.Select(ScoreAlone)]; // the others are not lost with the row at fault
+            }
+
+            foreach ((Question one, ChoiceScores? found) in batch.Zip(scores))
+            {
+                if (found is null) continue;
+                if ((uint)one.Answer >= (uint)one.Choices.Count)
+                    problems.Add(new(one.Row, $"The right answer in column '{label.Name}' is none of the {one.Choices.Count} in column '{choices.Name}'.", IsCounted: true));
+                outcomes.Add(MultipleChoiceOutcome.Of(found, one.Answer, mutual));
+            }
         }
 
-        return new MultipleChoiceMetrics(outcomes);
+        return new MultipleChoiceMetrics(outcomes, problems);
+
+        IReadOnlyList<ChoiceScores> Score(Question[] batch) =>
+            model.ScoreChoices([.. batch.Select(static one => one.Prompt)], [.. batch.Select(static one => one.Choices)], options, i => $"row {batch[i].Row}", cancellationToken);
+
+        ChoiceScores? ScoreAlone(Question one)
+        {
+            try
+            {
+                return Score([one])[0];
+            }
+            catch (Exception exception) when (IsRows(exception))
+            {
+                problems.Add(new(one.Row, exception.Message, IsCounted: false));
+                return null;
+            }
+        }
     }
+
+    private static bool IsRows(Exception exception) => exception is ArgumentException or UnknownCharacterException or PromptTooLongException;
 
     private static IEnumerable<string> ReadText(IDataView data, DataViewSchema.Column column)
     {
@@ -98,10 +162,7 @@ public sealed class GptEvaluationCatalog
         while (cursor.MoveNext())
         {
             IReadOnlyList<string>[] texts = reader.Read();
-            int right = answer(texts[1]);
-            if ((uint)right >= (uint)texts[1].Count)
-                throw new ArgumentException($"Row {cursor.Position}: the right answer in column '{label.Name}' is none of the {texts[1].Count} in column '{choices.Name}'. Correct the label, or leave the row out.", nameof(data));
-            yield return new Question(texts[0][0], texts[1], right);
+            yield return new Question(cursor.Position, texts[0][0], texts[1], answer(texts[1]));
         }
     }
 
@@ -138,5 +199,9 @@ public sealed class GptEvaluationCatalog
         };
     }
 
-    private sealed record Question(string Prompt, IReadOnlyList<string> Choices, int Answer);
+    private sealed record Question(long Row, string Prompt, IReadOnlyList<string> Choices, int Answer);
+
+    // As Python's str.split: the separators of C0 are white space too.
+    [GeneratedRegex(@"[\s\x1c-\x1f]+", RegexOptions.CultureInvariant)]
+    private static partial Regex WhiteSpace();
 }

@@ -6,18 +6,35 @@ namespace MLNet.Gpt;
 /// <remarks>Immutable; may be shared between threads. A standard error is the sample's standard deviation (n - 1) divided by √n; NaN for fewer than two questions.</remarks>
 public sealed record MultipleChoiceMetrics
 {
-    internal MultipleChoiceMetrics(IReadOnlyList<MultipleChoiceOutcome> outcomes)
+    private readonly double[][] _values; // by measure and question
+
+    internal MultipleChoiceMetrics(IReadOnlyList<MultipleChoiceOutcome> outcomes, IReadOnlyList<QuestionProblem> problems)
     {
         Count = outcomes.Count;
-        (Accuracy, AccuracyStandardError) = Share(outcomes.Count(outcome => outcome.Plain), Count);
-        (NormalizedAccuracy, NormalizedAccuracyStandardError) = Share(outcomes.Count(outcome => outcome.PerCharacter), Count);
-        (ByteNormalizedAccuracy, ByteNormalizedAccuracyStandardError) = Share(outcomes.Count(outcome => outcome.PerByte), Count);
+        Problems = problems;
+        _values =
+        [
+            [.. outcomes.Select(static outcome => Of(outcome.Plain))], [.. outcomes.Select(static outcome => Of(outcome.PerCharacter))], [.. outcomes.Select(static outcome => Of(outcome.PerByte))],
+            [.. outcomes.Select(static outcome => outcome.MutualInformation is { } right ? Of(right) : double.NaN)], [.. outcomes.Select(static outcome => Of(outcome.Greedy))],
+            [.. outcomes.Select(static outcome => outcome.Brier).Where(static brier => !double.IsNaN(brier))],
+        ];
+        (Accuracy, AccuracyStandardError) = Mean(_values[0]);
+        (NormalizedAccuracy, NormalizedAccuracyStandardError) = Mean(_values[1]);
+        (ByteNormalizedAccuracy, ByteNormalizedAccuracyStandardError) = Mean(_values[2]);
+        (MutualInformationAccuracy, MutualInformationAccuracyStandardError) = Mean(_values[3]);
+        (GreedyMatch, GreedyMatchStandardError) = Mean(_values[4]);
+        (BrierScore, BrierScoreStandardError) = Mean(_values[5]);
+
+        static double Of(bool right) => right ? 1 : 0;
     }
 
-    /// <summary>n: the questions.</summary>
+    /// <summary>n: the questions that were scored.</summary>
     public int Count { get; }
 
-    /// <summary>acc: the share of questions whose right answer has the largest ln p(answer | prompt).</summary>
+    /// <summary>The rows with something wrong: those that could not be scored, which are left out, and those whose right answer is none of their answers, which count as answered wrong.</summary>
+    public IReadOnlyList<QuestionProblem> Problems { get; }
+
+    /// <summary>acc: the share of questions whose right answer has the largest ln p(answer | prompt); of equal ones the first counts as the largest.</summary>
     public double Accuracy { get; }
 
     /// <summary>The standard error of <see cref="Accuracy"/>.</summary>
@@ -35,15 +52,60 @@ public sealed record MultipleChoiceMetrics
     /// <summary>The standard error of <see cref="ByteNormalizedAccuracy"/>.</summary>
     public double ByteNormalizedAccuracyStandardError { get; }
 
+    /// <summary>
+    /// acc_mutual_info: the share of questions whose right answer has the largest ln p(answer | prompt) - ln p(answer), the latter without any prompt. NaN unless
+    /// <see cref="ScoreChoicesOptions.Normalization"/> is <see cref="ChoiceNormalization.Unconditional"/>, since it doubles the work.
+    /// </summary>
+    public double MutualInformationAccuracy { get; }
+
+    /// <summary>The standard error of <see cref="MutualInformationAccuracy"/>.</summary>
+    public double MutualInformationAccuracyStandardError { get; }
+
+    /// <summary>exact_match: the share of questions whose right answer greedy decoding would write.</summary>
+    public double GreedyMatch { get; }
+
+    /// <summary>The standard error of <see cref="GreedyMatch"/>.</summary>
+    public double GreedyMatchStandardError { get; }
+
+    /// <summary>
+    /// brier_score: the mean of Σ (p(answer) - [it is right])² over a question's answers, p being the softmax of the log-likelihoods; 0 is certainty of the right ones, 2 of wrong ones.
+    /// Questions whose right answer is none of their answers are left out.
+    /// </summary>
+    public double BrierScore { get; }
+
+    /// <summary>The standard error of <see cref="BrierScore"/>.</summary>
+    public double BrierScoreStandardError { get; }
+
+    /// <summary>The standard errors by the bootstrap: questions are drawn with replacement, as many as there are, and the sample's standard deviation (n - 1) of a measure over all draws is its error.</summary>
+    /// <param name="resamples">How many times questions are drawn: 2 or more.</param>
+    /// <param name="seed">The seed of the draws; the same one gives the same errors on every machine.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="resamples"/> is below 2.</exception>
+    public MultipleChoiceErrors StandardErrors(int resamples = 1_000, int seed = 0, CancellationToken cancellationToken = default)
+    {
+        double[] errors = [.. _values.Select(values => Bootstrap.StandardErrors(values.Length, resamples, seed, 1, (draws, measures) =>
+        {
+            double sum = 0;
+            foreach (int i in draws) sum += values[i];
+            measures[0] = sum / draws.Length;
+        }, cancellationToken)[0])];
+        return new(errors[0], errors[1], errors[2], errors[3], errors[4], errors[5]);
+    }
+
     /// <summary>A table of the numbers, for people.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"""
-        metric         value   stderr   ({Count:N0} questions)
-        acc        {Accuracy,9:F4}{AccuracyStandardError,9:F4}
-        acc_norm   {NormalizedAccuracy,9:F4}{NormalizedAccuracyStandardError,9:F4}
-        acc_bytes  {ByteNormalizedAccuracy,9:F4}{ByteNormalizedAccuracyStandardError,9:F4}
+        metric               value   stderr   ({Count:N0} questions, {Problems.Count:N0} rows with a problem)
+        acc              {Accuracy,9:F4}{AccuracyStandardError,9:F4}
+        acc_norm         {NormalizedAccuracy,9:F4}{NormalizedAccuracyStandardError,9:F4}
+        acc_bytes        {ByteNormalizedAccuracy,9:F4}{ByteNormalizedAccuracyStandardError,9:F4}
+        acc_mutual_info  {MutualInformationAccuracy,9:F4}{MutualInformationAccuracyStandardError,9:F4}
+        exact_match      {GreedyMatch,9:F4}{GreedyMatchStandardError,9:F4}
+        brier_score      {BrierScore,9:F4}{BrierScoreStandardError,9:F4}
         """);
 
-    // For k ones among n: the mean is k/n and the sum of squared deviations k(n-k)/n.
-    private static (double Mean, double StandardError) Share(int k, int n) =>
-        ((double)k / n, n < 2 ? double.NaN : Math.Sqrt((double)k * (n - k) / n / (n - 1) / n));
+    private static (double Mean, double StandardError) Mean(double[] values)
+    {
+        double mean = values.Sum() / values.Length; // 0 / 0 is NaN
+        return (mean, values.Length < 2 ? double.NaN : Math.Sqrt(values.Sum(value => (value - mean) * (value - mean)) / (values.Length - 1) / values.Length));
+    }
 }

@@ -19,10 +19,10 @@ public sealed partial class GptModel
     public GeneratedText Chat(IReadOnlyList<ConversationTurn> turns, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         options ??= Generation;
-        options.Validate();
+        CheckStops(options);
         RequireOneSample(options);
-        int[] prompt = [.. RenderPrompt(turns, options).TokenIds];
-        return ToText(GenerateTokens([prompt], ChatOptions(options), onToken: null, cancellationToken)[0]);
+        int[] prompt = [.. RenderPrompt(turns, options, cancellationToken).TokenIds];
+        return ToText(GenerateTokens([prompt], ChatOptions(options), onToken: null, cancellationToken)[0], options);
     }
 
     /// <exception cref="ChatTemplateException">The model has no chat template.</exception>
@@ -31,13 +31,13 @@ public sealed partial class GptModel
         $"Fine-tune it on conversations, put {ChatTemplate.FileName} into its folder, or pass a template to {nameof(GptModel)}'s constructor.");
 
     /// <summary>The tokens of a conversation that is to be answered, as many as the context has room for.</summary>
-    internal RenderedConversation RenderPrompt(IReadOnlyList<ConversationTurn> turns, GenerationOptions options)
+    internal RenderedConversation RenderPrompt(IReadOnlyList<ConversationTurn> turns, GenerationOptions options, CancellationToken cancellationToken)
     {
         // As a text's: room for the answer, or half of the context where that is more.
         int context = Config.ContextLength;
         return options.PromptOverflow == PromptOverflow.KeepTail
-            ? RequireChatTemplate().RenderPrompt(turns, Tokenizer, Math.Max(context - options.MaxNewTokens, (context + 1) / 2), ConversationOverflow.DropOldestTurns)
-            : RequireChatTemplate().RenderPrompt(turns, Tokenizer, context);
+            ? RequireChatTemplate().RenderPrompt(turns, Tokenizer, Math.Max(context - options.MaxNewTokens, (context + 1) / 2), ConversationOverflow.DropOldestTurns, cancellationToken)
+            : RequireChatTemplate().RenderPrompt(turns, Tokenizer, context, cancellationToken: cancellationToken);
     }
 
     /// <summary>The options of an answer: it ends at the end of the turn too.</summary>

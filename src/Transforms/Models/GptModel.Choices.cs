@@ -7,19 +7,25 @@ public sealed partial class GptModel
 {
     /// <summary>Scores candidate answers to prompts by their likelihood (Brown et al. 2020, section 2.4).</summary>
     /// <param name="prompts">The prompts.</param>
-    /// <param name="choices">The candidates of each prompt: one or more.</param>
+    /// <param name="choices">The candidates of each prompt: one or more. Equal ones are scored alike; a blank one is scored where it has tokens together with <see cref="ScoreChoicesOptions.Separator"/>.</param>
     /// <param name="options">How to score; null for the defaults. The candidates that they name are not read, nor are the columns.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>Scores for each prompt, in order.</returns>
-    /// <exception cref="ArgumentException">An option is out of range, the two lists have different lengths, or a candidate is blank or has no tokens of its own.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, the two lists have different lengths, or a candidate is null or has no tokens.</exception>
     /// <exception cref="PromptTooLongException">A prompt does not fit the context and <see cref="ScoringOptions.Overflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public IReadOnlyList<ChoiceScores> ScoreChoices(
-        IReadOnlyList<string> prompts, IReadOnlyList<IReadOnlyList<string>> choices, ScoreChoicesOptions? options = null, CancellationToken cancellationToken = default)
+        IReadOnlyList<string> prompts, IReadOnlyList<IReadOnlyList<string>> choices, ScoreChoicesOptions? options = null, CancellationToken cancellationToken = default) =>
+        ScoreChoices(prompts, choices, options, static i => $"prompt {i}", cancellationToken);
+
+    /// <summary>The same with names for the prompts in messages.</summary>
+    internal IReadOnlyList<ChoiceScores> ScoreChoices(
+        IReadOnlyList<string> prompts, IReadOnlyList<IReadOnlyList<string>> choices, ScoreChoicesOptions? options, Func<int, string> nameOf, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(prompts);
         ArgumentNullException.ThrowIfNull(choices);
         options ??= new ScoreChoicesOptions();
+        options.ValidateScoring();
         if (prompts.Count != choices.Count) throw new ArgumentException($"There are {prompts.Count} prompts and candidates for {choices.Count}; give as many of both.", nameof(choices));
 
         // 1. What the prompts make likely.
@@ -27,10 +33,10 @@ public sealed partial class GptModel
         var places = new (int Request, int Continuation)[prompts.Count][];
         for (int i = 0; i < prompts.Count; i++)
         {
-            ArgumentNullException.ThrowIfNull(prompts[i]);
-            if (choices[i].Count == 0) throw new ArgumentException($"Prompt {i} has no candidate answers; give it one or more.", nameof(choices));
-            ScoreChoicesOptions.CheckChoices(choices[i], $"prompt {i}");
-            places[i] = AddRequests(requests, prompts[i], choices[i], options, $"prompt {i}");
+            if (prompts[i] is null) throw new ArgumentException($"The text of {nameOf(i)} is null; pass an empty one.", nameof(prompts));
+            if (choices[i] is not { Count: > 0 }) throw new ArgumentException($"There are no candidate answers for {nameOf(i)}; give one or more.", nameof(choices));
+            cancellationToken.ThrowIfCancellationRequested();
+            places[i] = AddRequests(requests, prompts[i], choices[i], options, nameOf(i));
         }
 
         // 2. What is likely anyway: each candidate once.
@@ -57,14 +63,15 @@ public sealed partial class GptModel
                     ChoiceNormalization.PerByte => score.LogLikelihood / Encoding.UTF8.GetByteCount(choices[i][c]),
                     ChoiceNormalization.Unconditional => score.LogLikelihood - At(anyway[choices[i][c]]).LogLikelihood,
                     _ => score.LogLikelihood,
-                })]);
+                })],
+                [.. found.Select(static score => score.IsGreedy)]);
         })];
     }
 
     internal IReadOnlyList<IReadOnlyList<SequenceScore>> ScoreContinuations(IReadOnlyList<ContinuationRequest> requests, ScoringOptions options, CancellationToken cancellationToken)
     {
         using NativeLease lease = _lifetime.Acquire();
-        return ContinuationScorer.Score(Engine, requests, Tokenizer.EndOfTextId, options, cancellationToken);
+        return ContinuationScorer.Score(Engine, requests, BeginTokenId, options, cancellationToken);
     }
 
     // A context's tokens do not depend on what follows it, so that all candidates share one request and so its computation.
@@ -74,6 +81,7 @@ public sealed partial class GptModel
         var continuations = new int[choices.Count][];
         for (int c = 0; c < choices.Count; c++)
         {
+            if (choices[c] is null) throw new ArgumentException($"Candidate {c} of {whose} is null; give it a text.", nameof(choices));
             (context, continuations[c]) = ContinuationTokens.Encode(Tokenizer, prompt, options.Separator + choices[c], options.SpecialTokens);
             if (continuations[c].Length > 0) continue;
 

@@ -15,7 +15,7 @@ public sealed partial class GptModel
     public IReadOnlyList<SequenceEmbedding> Embed(IReadOnlyList<string> texts, EmbedTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         options ??= new EmbedTextOptions();
-        return EmbedTokens(EncodeAll(texts, options.SpecialTokens), options, cancellationToken);
+        return EmbedTokens(EncodeAll(texts, options.SpecialTokens, cancellationToken), options, cancellationToken);
     }
 
     internal IReadOnlyList<SequenceEmbedding> EmbedTokens(IReadOnlyList<int[]> texts, EmbeddingOptions options, CancellationToken cancellationToken)
@@ -23,6 +23,6 @@ public sealed partial class GptModel
         using NativeLease lease = _lifetime.Acquire();
         IHiddenStateModel engine = Engine as IHiddenStateModel ?? throw new HiddenStatesUnavailableException(
             Engine.GetType().Name, $"it does not implement {nameof(IHiddenStateModel)}.", $"Use {nameof(OnnxCausalModel)} or another engine that does.");
-        return SequenceEmbedder.Embed(engine, texts, Tokenizer.EndOfTextId, options, cancellationToken);
+        return SequenceEmbedder.Embed(engine, texts, BeginTokenId, options, cancellationToken);
     }
 }

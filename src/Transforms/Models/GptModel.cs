@@ -69,6 +69,9 @@ public sealed partial class GptModel : IDisposable
     /// </summary>
     public GenerateTextOptions Generation { get; }
 
+    /// <summary>The token that stands before a text: the model's own, see <see cref="ModelCompanions.BeginTokenId"/>, else the tokenizer's end-of-text token. An empty prompt begins with it.</summary>
+    public int BeginTokenId => Companions.BeginTokenId ?? Tokenizer.EndOfTextId;
+
     /// <summary>The engine that computes: TorchSharp or ONNX Runtime. Owned by the model.</summary>
     public ICausalModel Engine { get; }
 
@@ -119,7 +122,7 @@ public sealed partial class GptModel : IDisposable
     }
 
     /// <summary>Continues a prompt.</summary>
-    /// <param name="prompt">The prompt; an empty one begins with the end-of-text token.</param>
+    /// <param name="prompt">The prompt; an empty one begins with <see cref="BeginTokenId"/>.</param>
     /// <param name="options">How to generate; null for <see cref="Generation"/>. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next token.</param>
     /// <returns>The new text, without the prompt.</returns>
@@ -134,7 +137,7 @@ public sealed partial class GptModel : IDisposable
     }
 
     /// <summary>Continues several prompts, <see cref="GenerationOptions.BatchSize"/> at a time.</summary>
-    /// <param name="prompts">The prompts; an empty one begins with the end-of-text token.</param>
+    /// <param name="prompts">The prompts; an empty one begins with <see cref="BeginTokenId"/>.</param>
     /// <param name="options">How to generate; null for <see cref="Generation"/>.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next token.</param>
     /// <returns>The texts: those of the first prompt, of the second, and so on.</returns>
@@ -144,11 +147,11 @@ public sealed partial class GptModel : IDisposable
     public IReadOnlyList<GeneratedText> Generate(IReadOnlyList<string> prompts, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         options ??= Generation;
-        return [.. GenerateTokens(EncodeAll(prompts, options.SpecialTokens), options, onToken: null, cancellationToken).Select(ToText)];
+        return [.. GenerateTokens(EncodeAll(prompts, options.SpecialTokens, cancellationToken), options, onToken: null, cancellationToken).Select(sequence => ToText(sequence, options))];
     }
 
     /// <summary>Continues a prompt and gives the text as it comes.</summary>
-    /// <param name="prompt">The prompt; an empty one begins with the end-of-text token.</param>
+    /// <param name="prompt">The prompt; an empty one begins with <see cref="BeginTokenId"/>.</param>
     /// <param name="options">How to generate; null for <see cref="Generation"/>. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1.</param>
     /// <param name="cancellationToken">Ends the stream with an <see cref="OperationCanceledException"/> before the next token.</param>
     /// <returns>
@@ -163,9 +166,9 @@ public sealed partial class GptModel : IDisposable
         ArgumentNullException.ThrowIfNull(prompt);
         _lifetime.ThrowIfDisposed();
         options ??= Generation;
-        options.Validate();
+        CheckStops(options);
         RequireOneSample(options);
-        return TextStream.Enumerate(this, () => Tokenizer.Encode(prompt, options.SpecialTokens), options, onEnd: null, cancellationToken);
+        return TextStream.Enumerate(this, _ => Tokenizer.Encode(prompt, options.SpecialTokens), options, onEnd: null, cancellationToken);
     }
 
     /// <summary>Scores a text.</summary>
@@ -191,7 +194,7 @@ public sealed partial class GptModel : IDisposable
     public IReadOnlyList<SequenceScore> Score(IReadOnlyList<string> texts, ScoreTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         options ??= new ScoreTextOptions();
-        return ScoreTokens(EncodeAll(texts, options.SpecialTokens), options, cancellationToken);
+        return ScoreTokens(EncodeAll(texts, options.SpecialTokens, cancellationToken), options, cancellationToken);
     }
 
     /// <summary>
@@ -204,19 +207,36 @@ public sealed partial class GptModel : IDisposable
     {
         using NativeLease lease = _lifetime.Acquire();
         if (options.StopAtEndOfText && Generation.StopTokenIds.Count > 0) options = options with { StopTokenIds = [.. options.StopTokenIds.Union(Generation.StopTokenIds)] };
-        return TokenGenerator.Generate(Engine, prompts, options, Tokenizer.EndOfTextId, id => Tokenizer.GetTokenBytes(id).Span, Tokenizer.VocabularySize, onToken, cancellationToken);
+        if (Companions.BeginTokenId is { } begin) prompts = [.. prompts.Select(prompt => prompt.Length == 0 ? [begin] : prompt)];
+        return TokenGenerator.Generate(Engine, prompts, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, cancellationToken);
     }
 
     internal IReadOnlyList<SequenceScore> ScoreTokens(IReadOnlyList<int[]> texts, ScoringOptions options, CancellationToken cancellationToken)
     {
         using NativeLease lease = _lifetime.Acquire();
-        return SequenceScorer.Score(Engine, texts, Tokenizer.EndOfTextId, options, cancellationToken);
+        return SequenceScorer.Score(Engine, texts, BeginTokenId, options, cancellationToken);
     }
 
-    internal GeneratedText ToText(GeneratedSequence sequence)
+    internal GeneratedText ToText(GeneratedSequence sequence, GenerationOptions options)
     {
-        byte[] bytes = [.. sequence.TokenIds.SelectMany(id => Tokenizer.GetTokenBytes(id).ToArray()).Take(sequence.TextByteCount!.Value)];
+        byte[] bytes = [.. sequence.TokenIds.SelectMany(id => TextOf(id, options).ToArray()).Take(sequence.TextByteCount!.Value)];
         return new(sequence.PromptIndex, sequence.SampleIndex, Encoding.UTF8.GetString(bytes), sequence.FinishReason, sequence.PromptTokenIds.Count, sequence.TokenIds.Count);
+    }
+
+    /// <summary>What a token adds to the text.</summary>
+    internal ReadOnlyMemory<byte> TextOf(int id, GenerationOptions options) =>
+        options is GenerateTextOptions { SkipSpecialTokens: true } && Tokenizer.IsSpecialToken(id) ? default : Tokenizer.GetTokenBytes(id);
+
+    /// <summary>Checks options before anything is computed.</summary>
+    /// <exception cref="ArgumentException">A value is out of range.</exception>
+    /// <exception cref="TokenOutOfRangeException">A stop token is none of the tokenizer's.</exception>
+    internal void CheckStops(GenerationOptions options)
+    {
+        options.Validate();
+        foreach (int id in options.StopTokenIds)
+        {
+            if (id >= Tokenizer.VocabularySize) throw new TokenOutOfRangeException(id, Tokenizer.VocabularySize, nameof(GenerationOptions.StopTokenIds));
+        }
     }
 
     /// <summary>Writes the package's files into an existing folder.</summary>
@@ -229,10 +249,17 @@ public sealed partial class GptModel : IDisposable
         Companions.Save(folder);
     }
 
-    private int[][] EncodeAll(IReadOnlyList<string> texts, SpecialTokenHandling handling)
+    private int[][] EncodeAll(IReadOnlyList<string> texts, SpecialTokenHandling handling, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(texts);
-        return [.. texts.Select((text, i) => Tokenizer.Encode(text ?? throw new ArgumentException($"Text {i} is null; pass an empty one.", nameof(texts)), handling))];
+        var ids = new int[texts.Count][];
+        for (int i = 0; i < ids.Length; i++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            ids[i] = Tokenizer.Encode(texts[i] ?? throw new ArgumentException($"Text {i} is null; pass an empty one.", nameof(texts)), handling);
+        }
+
+        return ids;
     }
 
     private static void RequireOneSample(GenerateTextOptions? options)

@@ -9,12 +9,12 @@ internal static class TextStream
 {
     /// <summary>Generates on a thread of the pool and gives the text as it settles.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="prompt">Makes the prompt's tokens; called on that thread.</param>
+    /// <param name="prompt">Makes the prompt's tokens, unless it is cancelled; called on that thread.</param>
     /// <param name="options">How to generate.</param>
     /// <param name="onEnd">Gets the whole sequence when it has ended, before the last piece of text is given.</param>
     /// <param name="cancellationToken">Ends the stream.</param>
     public static async IAsyncEnumerable<string> Enumerate(
-        GptModel model, Func<int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, [EnumeratorCancellation] CancellationToken cancellationToken)
+        GptModel model, Func<CancellationToken, int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var pieces = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
@@ -32,14 +32,14 @@ internal static class TextStream
         }
     }
 
-    private static void Run(GptModel model, Func<int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, ChannelWriter<string> pieces, CancellationToken cancellationToken)
+    private static void Run(GptModel model, Func<CancellationToken, int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, ChannelWriter<string> pieces, CancellationToken cancellationToken)
     {
         try
         {
             var text = new SettledText(pieces);
-            int[] ids = prompt();
+            int[] ids = prompt(cancellationToken);
             GeneratedSequence sequence = model.GenerateTokens(
-                [ids], options, token => text.Append(model.Tokenizer.GetTokenBytes(token.TokenId).Span, token.SettledByteCount), cancellationToken)[0];
+                [ids], options, token => text.Append(model.TextOf(token.TokenId, options).Span, token.SettledByteCount), cancellationToken)[0];
             onEnd?.Invoke(sequence);
             text.End(sequence.TextByteCount!.Value);
             pieces.Complete();

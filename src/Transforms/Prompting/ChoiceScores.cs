@@ -4,12 +4,13 @@ namespace MLNet.Gpt;
 /// <remarks>Immutable; may be shared between threads.</remarks>
 public sealed record ChoiceScores
 {
-    internal ChoiceScores(IReadOnlyList<string> choices, IReadOnlyList<double> logLikelihoods, IReadOnlyList<int> tokenCounts, IReadOnlyList<double> scores)
+    internal ChoiceScores(IReadOnlyList<string> choices, IReadOnlyList<double> logLikelihoods, IReadOnlyList<int> tokenCounts, IReadOnlyList<double> scores, IReadOnlyList<bool> isGreedy)
     {
         Choices = choices;
         LogLikelihoods = logLikelihoods;
         TokenCounts = tokenCounts;
         Scores = scores;
+        IsGreedy = isGreedy;
         for (int i = 1; i < scores.Count; i++)
         {
             if (scores[i] > scores[BestIndex]) BestIndex = i;
@@ -24,6 +25,9 @@ public sealed record ChoiceScores
 
     /// <summary>How many tokens each has, the separator's included.</summary>
     public IReadOnlyList<int> TokenCounts { get; }
+
+    /// <summary>Whether greedy decoding would write it, separator and all.</summary>
+    public IReadOnlyList<bool> IsGreedy { get; }
 
     /// <summary>What they are ranked by: the log-likelihoods after <see cref="ScoreChoicesOptions.Normalization"/>.</summary>
     public IReadOnlyList<double> Scores { get; }

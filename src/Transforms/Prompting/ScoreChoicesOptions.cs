@@ -49,20 +49,26 @@ public sealed record ScoreChoicesOptions : ScoringOptions
     /// <exception cref="ArgumentException">A value is out of range, or there are no candidates, or two sources of them.</exception>
     public new void Validate()
     {
-        base.Validate();
-        SpecialTokensOption.Validate(SpecialTokens);
+        ValidateScoring();
         ArgumentNullException.ThrowIfNull(Choices);
-        ArgumentNullException.ThrowIfNull(Separator);
-        ArgumentNullException.ThrowIfNull(AnswerContext);
-        if (!Enum.IsDefined(Normalization))
-            throw new ArgumentOutOfRangeException(nameof(Normalization), Normalization, $"{nameof(Normalization)} is {Normalization}; it must be one of {string.Join(", ", Enum.GetNames<ChoiceNormalization>())}.");
         if (Choices.Count > 0 == ChoicesColumnName is not null)
             throw new ArgumentException($"{nameof(Choices)} has {Choices.Count} candidates and {nameof(ChoicesColumnName)} is {(ChoicesColumnName is null ? "null" : $"'{ChoicesColumnName}'")}; set exactly one of the two.", nameof(Choices));
         if (Choices.Count == 1) throw new ArgumentException($"{nameof(Choices)} has one candidate, '{Choices[0]}'; give two or more.", nameof(Choices));
         CheckChoices(Choices, nameof(Choices));
     }
 
-    internal static void CheckChoices(IReadOnlyList<string> choices, string where)
+    /// <summary>Checks the values that do not say where candidates come from.</summary>
+    internal void ValidateScoring()
+    {
+        base.Validate();
+        SpecialTokensOption.Validate(SpecialTokens);
+        ArgumentNullException.ThrowIfNull(Separator);
+        ArgumentNullException.ThrowIfNull(AnswerContext);
+        if (!Enum.IsDefined(Normalization))
+            throw new ArgumentOutOfRangeException(nameof(Normalization), Normalization, $"{nameof(Normalization)} is {Normalization}; it must be one of {string.Join(", ", Enum.GetNames<ChoiceNormalization>())}.");
+    }
+
+    private static void CheckChoices(IReadOnlyList<string> choices, string where)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
         for (int i = 0; i < choices.Count; i++)

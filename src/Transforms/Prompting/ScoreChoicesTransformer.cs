@@ -47,7 +47,15 @@ public sealed class ScoreChoicesTransformer : GptTextTransformer
         {
             ScoreChoicesOptions options = settings.Options;
             IReadOnlyList<string>[] choices = [.. rows.Select(row => options.ChoicesColumnName is null ? options.Choices : row.Columns[1])];
-            return model.ScoreChoices([.. rows.Select(row => row.Text)], choices, options, options.CancellationToken);
+            try
+            {
+                return model.ScoreChoices([.. rows.Select(row => row.Text)], choices, options, i => $"column '{InputColumnName}', row {rows[i].Position}", options.CancellationToken);
+            }
+            catch (PromptTooLongException exception) when (rows.Count == 1)
+            {
+                throw new PromptTooLongException(exception.TokenCount, exception.Limit,
+                    $"It stands in column '{InputColumnName}', row {rows[0].Position}, its longest candidate included. Shorten it, or set {nameof(ScoringOptions.Overflow)} to {nameof(PromptOverflow.KeepTail)}.");
+            }
         }
 
         private static List<TextInput> Read(Settings settings)

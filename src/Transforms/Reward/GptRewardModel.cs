@@ -112,7 +112,7 @@ public sealed class GptRewardModel : IDisposable
     /// <summary>Scores responses; those of like length are computed together.</summary>
     /// <param name="responses">Prompts and responses, as for <see cref="Score(string, string)"/>.</param>
     /// <param name="options">How; null for the defaults.</param>
-    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> between two batches.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>A reward for each response, in order.</returns>
     /// <exception cref="PromptTooLongException">A response does not fit the context, or a prompt does not and must not be cut.</exception>
     /// <exception cref="ConversationException">A prompt is no conversation that waits for an answer.</exception>
@@ -128,7 +128,7 @@ public sealed class GptRewardModel : IDisposable
     /// <summary>Scores responses that are tokens already, as a policy under training has them.</summary>
     /// <param name="responses">Prompts and responses of 1 or more tokens; a response that has ended has the token that ends it.</param>
     /// <param name="options">How; null for the defaults.</param>
-    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> between two batches.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>A reward for each response, in order.</returns>
     /// <exception cref="PromptTooLongException">A response does not fit the context, or a prompt does not and must not be cut.</exception>
     /// <exception cref="ArgumentException">A prompt or a response has no token, or an option is out of range.</exception>
@@ -161,7 +161,7 @@ public sealed class GptRewardModel : IDisposable
             }
 
             var values = new float[count];
-            Engine.Run(ids, lengths, values);
+            Engine.Run(ids, lengths, values, cancellationToken);
             for (int row = 0; row < count; row++) rewards[order[first + row]] = new(values[row], dropped[order[first + row]]);
             first += count;
         }

@@ -44,12 +44,12 @@ namespace MLNet.Gpt
         private const int CopyBytes = 1 << 20;
 
         /// <summary>Writes a transformer. The files go through a temporary folder and a buffer, so that the weights are never in memory for it.</summary>
-        public static void Save(ModelSaveContext context, SavedTransformer transformer)
+        public static void Save(ModelSaveContext context, SavedTransformer transformer, IHostEnvironment? environment)
         {
             var ctx = (SaveContext)(object)context;
             ctx.CheckAtModel();
             ctx.SetVersionInfo(Version());
-            using var folder = new PrivateFolder(Path.GetTempPath());
+            using var folder = new PrivateFolder(TemporaryPath(environment));
             transformer.WriteFiles(folder.Path);
             string[] paths = [.. folder.Files().Order(StringComparer.Ordinal)];
             ctx.Writer.Write(FormatVersion);
@@ -81,7 +81,7 @@ namespace MLNet.Gpt
             using var contents = new ModelFileContents(
                 kind,
                 settings,
-                new PrivateFolder(string.IsNullOrEmpty(host?.TempFilePath) ? Path.GetTempPath() : host.TempFilePath),
+                new PrivateFolder(TemporaryPath(env)),
                 host?.GpuDeviceId is { } index ? GptDevice.Cuda(index) : GptDevice.Cpu,
                 host?.FallbackToCpu ?? false,
                 warning => Warn(env, warning));
@@ -94,7 +94,7 @@ namespace MLNet.Gpt
             }
 
             contents.ContentHash = Convert.ToHexStringLower(contentHash.GetHashAndReset());
-            return kind switch
+            GptTextTransformer transformer = kind switch
             {
                 TokenizeTextTransformer.Kind => TokenizeTextTransformer.Load(contents),
                 GenerateTextTransformer.Kind => GenerateTextTransformer.Load(contents),
@@ -106,7 +106,13 @@ namespace MLNet.Gpt
                 ScoreResponseTransformer.Kind => ScoreResponseTransformer.Load(contents),
                 _ => throw Corrupt($"it holds a transformer of the kind '{kind}', which this version does not know."),
             };
+            transformer.Environment = env;
+            return transformer;
         }
+
+        /// <summary>Where a context wants temporary files.</summary>
+        internal static string TemporaryPath(IHostEnvironment? environment) =>
+            environment as object is IHostEnvironmentInternal { TempFilePath: { Length: > 0 } path } ? path : Path.GetTempPath();
 
         private static VersionInfo Version() => new(
             modelSignature: "GPTTRANS",

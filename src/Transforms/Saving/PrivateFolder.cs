@@ -36,6 +36,7 @@ internal sealed class PrivateFolder : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
+            DeleteEmpty(path);
             throw new FolderNotWritableException(parent, exception);
         }
 
@@ -59,6 +60,18 @@ internal sealed class PrivateFolder : IDisposable
     {
         // Null where the constructor threw and the finalizer comes all the same.
         if (_folder is not null && Live.TryRemove(_folder, out _)) _folder.Delete();
+    }
+
+    private static void DeleteEmpty(string path)
+    {
+        try
+        {
+            Directory.Delete(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // It was not made, or the disk that could not hold its lock can't change it either.
+        }
     }
 
     private static void DeleteAbandoned(string parent)

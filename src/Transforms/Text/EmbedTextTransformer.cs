@@ -47,6 +47,7 @@ public sealed class EmbedTextTransformer : GptTextTransformer
             var texts = new int[rows.Count][];
             for (int i = 0; i < texts.Length; i++)
             {
+                options.CancellationToken.ThrowIfCancellationRequested();
                 texts[i] = model.Tokenizer.Encode(rows[i].Text, options.SpecialTokens);
                 if (options.Truncation is null && texts[i].Length > model.Config.ContextLength)
                 {

@@ -24,6 +24,12 @@ public sealed record GenerateTextOptions : GenerationOptions
     public SpecialTokenHandling SpecialTokens { get; init; } = SpecialTokenHandling.Recognize;
 
     /// <summary>
+    /// Whether special tokens that the model writes are left out of the new text, as with transformers' <c>skip_special_tokens</c>. False (the default) writes their texts, such as
+    /// <c>&lt;|user|&gt;</c>: nothing that was generated is hidden. The token that ends a sequence is not part of the text in either case. Stop strings are looked for in the text as it is given.
+    /// </summary>
+    public bool SkipSpecialTokens { get; init; }
+
+    /// <summary>
     /// What a prompt is. Default <see cref="PromptForm.Text"/>. With <see cref="PromptForm.Conversation"/> the content of the turns is always text,
     /// whatever <see cref="SpecialTokens"/> says, and <see cref="PromptOverflow.KeepTail"/> leaves out the oldest exchanges, never the system turn. Read by the transformer only.
     /// </summary>

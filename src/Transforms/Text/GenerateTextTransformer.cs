@@ -23,6 +23,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
     {
         _settings = settings;
         Model = model;
+        model.CheckStops(settings.Options);
         if (settings.Options.PromptForm == PromptForm.Conversation) model.RequireChatTemplate();
     }
 
@@ -56,6 +57,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
             var prompts = new int[rows.Count][];
             for (int i = 0; i < prompts.Length; i++)
             {
+                options.CancellationToken.ThrowIfCancellationRequested();
                 if (options.PromptForm == PromptForm.Conversation)
                 {
                     generation = model.ChatOptions(options);
@@ -67,14 +69,14 @@ public sealed class GenerateTextTransformer : GptTextTransformer
                 if (options.PromptOverflow == PromptOverflow.Error && prompts[i].Length > model.Config.ContextLength) throw TooLong(prompts[i].Length, model.Config.ContextLength, rows[i]);
             }
 
-            return [.. model.GenerateTokens(prompts, generation, onToken: null, options.CancellationToken).Select(model.ToText)];
+            return [.. model.GenerateTokens(prompts, generation, onToken: null, options.CancellationToken).Select(sequence => model.ToText(sequence, options))];
         }
 
         private int[] Conversation(TextRow row, GenerateTextOptions options)
         {
             try
             {
-                return [.. model.RenderPrompt(ConversationJson.Parse(row.Text), options).TokenIds];
+                return [.. model.RenderPrompt(ConversationJson.Parse(row.Text), options, options.CancellationToken).TokenIds];
             }
             catch (ConversationException exception)
             {

@@ -57,6 +57,7 @@ public sealed class ScoreTextTransformer : GptTextTransformer
             var texts = new int[rows.Count][];
             for (int i = 0; i < texts.Length; i++)
             {
+                options.CancellationToken.ThrowIfCancellationRequested();
                 texts[i] = model.Tokenizer.Encode(rows[i].Text, options.SpecialTokens);
                 if (options.Overflow == PromptOverflow.Error && texts[i].Length > model.Config.ContextLength)
                 {

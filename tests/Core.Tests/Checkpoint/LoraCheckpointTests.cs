@@ -73,6 +73,11 @@ public sealed class LoraCheckpointTests
     [DataRow("""["c_attn", "c_proj", "c_fc"]""", LoraProjections.All)]
     [DataRow("\"all-linear\"", LoraProjections.All)]
     [DataRow("\".*\\\\.mlp\\\\..*\"", LoraProjections.FeedForward)]
+    [DataRow("\"transformer\\\\.h\\\\.\\\\d+\\\\.attn\\\\.(c_attn|c_proj)\"", LoraProjections.Attention)]
+    [DataRow("\"h\\\\.\\\\d+\\\\.attn\\\\.(c_attn|c_proj)\"", LoraProjections.Attention)]
+    [DataRow("\"^(?!.*mlp).*c_(attn|proj|fc)$\"", LoraProjections.Attention)]
+    [DataRow("""["transformer.h.0.attn.c_attn", "transformer.h.1.attn.c_attn", "transformer.h.2.attn.c_attn"]""", LoraProjections.AttentionIn)]
+    [DataRow("""["h.0.attn.c_attn", "h.1.attn.c_attn", "h.2.attn.c_attn"]""", LoraProjections.AttentionIn)]
     public void Target_modules_follow_PEFTs_rules(string targets, LoraProjections expected)
     {
         string path = Write(new LoraOptions { Projections = expected });
@@ -80,6 +85,65 @@ public sealed class LoraCheckpointTests
         using LoraCheckpoint adapter = LoraCheckpoint.Open(path, Base);
         Assert.AreEqual(expected, adapter.Options.Projections);
         Assert.IsNull(adapter.Options.Layers);
+    }
+
+    // An adapter of GPT2Model, without the output head: neither its tensors' names nor its patterns have "transformer.".
+    [TestMethod]
+    public void An_adapter_of_the_model_without_its_head_is_read()
+    {
+        string path = Write(new LoraOptions { Projections = LoraProjections.FeedForwardIn });
+        Rename(path, static name => name.Replace("base_model.model.transformer.", "base_model.model.", StringComparison.Ordinal));
+        Change(path, static json =>
+        {
+            json["target_modules"] = @"h\.[0-9]+\.mlp\.c_fc";
+            json["task_type"] = "FEATURE_EXTRACTION";
+        });
+        using LoraCheckpoint adapter = LoraCheckpoint.Open(path, Base);
+        Assert.AreEqual(LoraProjections.FeedForwardIn, adapter.Options.Projections);
+        var values = new float[8 * 16];
+        adapter.Read("h.1.mlp.c_fc.lora_A.weight", values);
+        CollectionAssert.AreEqual(Values("h.1.mlp.c_fc.lora_A.weight", values.Length), values);
+    }
+
+    // PEFT saves both where the vocabulary was enlarged, whatever adapter_config.json says.
+    [TestMethod]
+    [DataRow("base_model.model.transformer.wte.weight")]
+    [DataRow("base_model.model.lm_head.weight")]
+    [DataRow("base_model.model.score.weight")]
+    [DataRow("base_model.model.transformer.h.0.ln_1.weight")]
+    public void Embeddings_and_heads_saved_along_are_named_in_the_refusal(string name)
+    {
+        string path = Write(new LoraOptions());
+        AddTensor(path, name);
+        var error = Assert.ThrowsExactly<UnsupportedAdapterException>(() => LoraCheckpoint.Open(path, Base));
+        Assert.Contains(name, error.Message);
+        Assert.Contains("Merge the adapter", error.Message);
+        string extra = Write(new LoraOptions());
+        Change(extra, static json => json["modules_to_save"] = new JsonArray("wte", "lm_head"));
+        Assert.Contains("lm_head", Assert.ThrowsExactly<UnsupportedAdapterException>(() => LoraCheckpoint.Open(extra, Base)).Message);
+    }
+
+    // All members of PEFT's LoraConfig at their defaults, and those that change nothing about a finished adapter at other values.
+    [TestMethod]
+    public void Every_member_of_PEFTs_configuration_is_known()
+    {
+        string path = Write(new LoraOptions { Projections = LoraProjections.AttentionIn });
+        Change(path, static json =>
+        {
+            foreach ((string name, JsonNode? value) in JsonNode.Parse("""
+                {"alora_invocation_tokens":null,"alpha_pattern":{},"arrow_config":null,"auto_mapping":{"base_model_class":"GPT2LMHeadModel","parent_library":"transformers.models.gpt2.modeling_gpt2"},
+                "bias":"none","corda_config":{"corda_method":"ipm"},"ensure_weight_tying":true,"eva_config":{"rho":1.0},"exclude_modules":null,"fan_in_fan_out":false,"inference_mode":false,
+                "init_lora_weights":"eva","kasa_config":null,"layer_replication":null,"layers_pattern":null,"layers_to_transform":null,"loftq_config":{},"lora_bias":false,"lora_ga_config":null,
+                "megatron_config":null,"megatron_core":"megatron.core","modules_to_save":null,"monteclora_config":null,"peft_type":"LORA","peft_version":"0.19.2.dev0","qalora_group_size":16,
+                "rank_pattern":{},"revision":"main","target_modules":["c_attn"],"target_parameters":null,"task_type":null,"trainable_token_indices":null,"use_bdlora":null,"use_dora":false,
+                "use_qalora":false,"use_rslora":false,"velora_config":{"num_groups":64}}
+                """)!.AsObject())
+            {
+                json[name] = value?.DeepClone();
+            }
+        });
+        using LoraCheckpoint adapter = LoraCheckpoint.Open(path, Base);
+        Assert.AreEqual(LoraProjections.AttentionIn, adapter.Options.Projections);
     }
 
     [TestMethod]
@@ -107,7 +171,21 @@ public sealed class LoraCheckpointTests
     [DataRow("peft_type", "\"IA3\"")]
     [DataRow("peft_type", "null")]
     [DataRow("init_lora_weights", "\"pissa\"")]
+    [DataRow("init_lora_weights", "\"olora\"")]
+    [DataRow("init_lora_weights", "\"corda\"")]
+    [DataRow("init_lora_weights", "\"lora_ga\"")]
     [DataRow("layer_replication", "[[0, 2]]")]
+    [DataRow("lora_bias", "true")]
+    [DataRow("alora_invocation_tokens", "[5]")]
+    [DataRow("trainable_token_indices", "[5]")]
+    [DataRow("target_parameters", """["c_attn.weight"]""")]
+    [DataRow("kasa_config", """{"beta":0.1}""")]
+    [DataRow("monteclora_config", """{"sample_size":8}""")]
+    [DataRow("arrow_config", """{"top_k":3}""")]
+    [DataRow("use_bdlora", """{"nblocks":2}""")]
+    [DataRow("use_qalora", "true")]
+    [DataRow("target_modules", "\"(unclosed\"")]
+    [DataRow("target_modules", "\"((.*)*)*(?=x)\"")]
     [DataRow("a_setting_of_tomorrow", "1")]
     [DataRow("target_modules", """["c_attn", "wte"]""")]
     [DataRow("target_modules", """["lm_head"]""")]
@@ -176,6 +254,30 @@ public sealed class LoraCheckpointTests
         string path = Path.Combine(_folder, "adapter");
         LoraCheckpoint.Write(path, Base, options, static (name, values) => Values(name, values.Length).CopyTo(values, 0), "the/base");
         return path;
+    }
+
+    /// <summary>Writes the tensors again under other names.</summary>
+    private static void Rename(string path, Func<string, string> rename) => Rewrite(path, tensors => [.. tensors.Select(tensor => (rename(tensor.Name), tensor.Shape, tensor.Values))]);
+
+    private static void AddTensor(string path, string name) => Rewrite(path, tensors => [.. tensors, (name, [2, 3], new float[6])]);
+
+    private static void Rewrite(string path, Func<List<(string Name, long[] Shape, float[] Values)>, (string Name, long[] Shape, float[] Values)[]> change)
+    {
+        string file = Path.Combine(path, "adapter_model.safetensors");
+        var tensors = new List<(string Name, long[] Shape, float[] Values)>();
+        using (SafeTensorsFile old = SafeTensorsFile.Open(file))
+        {
+            foreach (SafeTensorInfo info in old.Tensors)
+            {
+                var values = new float[info.ElementCount];
+                old.Read(info.Name, values);
+                tensors.Add((info.Name, [.. info.Shape], values));
+            }
+        }
+
+        Dictionary<string, (string Name, long[] Shape, float[] Values)> changed = change(tensors).ToDictionary(static tensor => tensor.Name);
+        SafeTensorsWriter.Write(file, changed.Values.Select(static tensor => new SafeTensorInfo(tensor.Name, SafeTensorType.Float32, tensor.Shape)),
+            (info, stream) => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(changed[info.Name].Values.AsSpan())), new Dictionary<string, string> { ["format"] = "pt" });
     }
 
     private static float[] Values(string name, int count) => [.. Enumerable.Range(0, count).Select(i => name.Length + (i / 4f))];

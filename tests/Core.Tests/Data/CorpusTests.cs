@@ -11,6 +11,33 @@ public sealed class CorpusTests
     private static string[] Documents(int count) => [.. Enumerable.Range(0, count).Select(static i => $"document {i}")];
 
     [TestMethod]
+    public void A_tokenizer_is_never_trained_on_nothing_where_all_documents_would_be_validation_text()
+    {
+        var options = new CorpusOptions { ValidationFraction = 0.999_999 };
+        CollectionAssert.AreEqual(new[] { "only" }, Corpus.TrainingTexts([null, "only", " "], options).ToArray());
+
+        // Of several the one whose number lies nearest to the training side: the one that Build moves there.
+        string[] texts = ["a b", "c d", "e f", "g h"];
+        string moved = Corpus.TrainingTexts(texts, options).Single();
+        using var folder = new TemporaryFolder();
+        GptTokenizer tokenizer = GptTokenizer.FromCharacters(["abcdefgh "]);
+        using Corpus corpus = Corpus.Build(texts, tokenizer, folder["corpus"], options);
+        Assert.AreEqual(1, corpus.Train.DocumentCount);
+        int[] tokens = new int[corpus.Train.TokenCount];
+        corpus.Train.Read(0, tokens);
+        Assert.AreEqual(moved, tokenizer.Decode(tokens, skipSpecialTokens: true));
+    }
+
+    [TestMethod]
+    public void A_single_document_that_can_not_be_split_is_said_to_be_one_with_options_that_exist()
+    {
+        using var folder = new TemporaryFolder();
+        string message = Assert.ThrowsExactly<EmptyCorpusException>(() => Corpus.Build(["abc"], GptTokenizer.FromCharacters(["abc"]), folder["corpus"], new())).Message;
+        Assert.Contains("a single document", message);
+        foreach (string name in (string[])["CorpusOptions.Split", "SplitByPosition", "ValidationFraction"]) Assert.Contains(name, message);
+    }
+
+    [TestMethod]
     public void Every_document_is_on_one_side_once_and_nothing_is_lost()
     {
         using var folder = new TemporaryFolder();

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using MLNet.Gpt.Core.Tests.Engine;
 
 namespace MLNet.Gpt.Core.Tests.Storage;
 
@@ -42,12 +43,7 @@ public sealed class KilledWriterTests
     /// <returns>The last version that the process reported before it was killed.</returns>
     private static byte RunAndKill(string folder, bool withoutExchange, byte first, int milliseconds)
     {
-        string host = Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
-        using Process process = Process.Start(new ProcessStartInfo(
-            host, ["exec", typeof(KilledWriter).Assembly.Location, KilledWriter.Command, folder, withoutExchange.ToString(), first.ToString(CultureInfo.InvariantCulture)])
-        {
-            RedirectStandardOutput = true,
-        })!;
+        using Process process = TestProgram.Start(KilledWriter.Command, folder, withoutExchange.ToString(), first.ToString(CultureInfo.InvariantCulture));
         string? last = process.StandardOutput.ReadLine();
         Thread.Sleep(milliseconds);
         process.Kill(); // SIGKILL

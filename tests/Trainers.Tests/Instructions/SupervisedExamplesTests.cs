@@ -30,6 +30,33 @@ public sealed class SupervisedExamplesTests
     }
 
     [TestMethod]
+    public void An_end_token_that_the_completion_brings_along_is_not_doubled()
+    {
+        int end = Letters.EndOfTextId, x = Id('x'), z = Id('z');
+        CollectionAssert.AreEqual(new[] { Id('a'), x, end }, Read(100, ExampleOverflow.Error, ("a", "x<|endoftext|>")).Single().TokenIds);
+        CollectionAssert.AreEqual(new[] { Id('a'), end }, Read(100, ExampleOverflow.Error, ("a", "<|endoftext|>")).Single().TokenIds);
+
+        // In the middle it stays.
+        CollectionAssert.AreEqual(new[] { Id('a'), x, end, x, end }, Read(100, ExampleOverflow.Error, ("a", "x<|endoftext|>x")).Single().TokenIds);
+
+        // The model's own end tokens and begin token.
+        string folder = Directory.CreateTempSubdirectory("mlnet-gpt-ends-").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(folder, "generation_config.json"), $$"""{"eos_token_id":[{{end}},{{z}}],"bos_token_id":{{Id('q')}}}""");
+            var reader = new SupervisedExamples(Letters, 100, ModelCompanions.Load(folder, Letters), Options(ExampleOverflow.Error));
+            List<SupervisedExample> examples = reader.ReadPairs(View(("", "xz"), ("a", "zx")), "Prompt", "Completion");
+            CollectionAssert.AreEqual(new[] { Id('q'), x, z }, examples[0].TokenIds);
+            CollectionAssert.AreEqual(new[] { false, true, true }, examples[0].IsTarget);
+            CollectionAssert.AreEqual(new[] { Id('a'), z, x, end }, examples[1].TokenIds);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
     public void An_empty_completion_is_refused_with_its_row()
     {
         var error = Assert.ThrowsExactly<TrainingExampleException>(() => Read(100, ExampleOverflow.Error, ("a", "b"), ("a", "")));
@@ -54,7 +81,7 @@ public sealed class SupervisedExamplesTests
     [TestMethod]
     public void KeepTail_drops_the_first_tokens_unless_the_completion_would_lose_some()
     {
-        var reader = new SupervisedExamples(Letters, 4, Options(ExampleOverflow.KeepTail));
+        var reader = new SupervisedExamples(Letters, 4, ModelCompanions.None, Options(ExampleOverflow.KeepTail));
         List<SupervisedExample> examples = reader.ReadPairs(View(("abcde", "xy"), ("a", "uvwxyz"), ("a", "b")), "Prompt", "Completion");
         Assert.HasCount(2, examples);
         CollectionAssert.AreEqual(new[] { Id('d'), Id('e'), Id('x'), Id('y'), Letters.EndOfTextId }, examples[0].TokenIds);
@@ -66,7 +93,7 @@ public sealed class SupervisedExamplesTests
     [TestMethod]
     public void KeepHead_drops_the_last_tokens_unless_no_completion_is_left()
     {
-        var reader = new SupervisedExamples(Letters, 4, Options(ExampleOverflow.KeepHead));
+        var reader = new SupervisedExamples(Letters, 4, ModelCompanions.None, Options(ExampleOverflow.KeepHead));
         List<SupervisedExample> examples = reader.ReadPairs(View(("abc", "xyz"), ("abcdefg", "x")), "Prompt", "Completion");
         CollectionAssert.AreEqual(new[] { Id('a'), Id('b'), Id('c'), Id('x'), Id('y') }, examples.Single().TokenIds);
         Assert.AreEqual(2, examples.Single().TargetCount);
@@ -86,7 +113,7 @@ public sealed class SupervisedExamplesTests
     {
         GptTokenizer tokenizer = GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvwxyzUA:\n"]);
         var template = new ChatTemplate { Start = "", SystemMarker = null, UserMarker = "U:", AssistantMarker = "A:" };
-        var reader = new SupervisedExamples(tokenizer, 100, Options(ExampleOverflow.Error));
+        var reader = new SupervisedExamples(tokenizer, 100, ModelCompanions.None, Options(ExampleOverflow.Error));
         SupervisedExample example = reader.ReadConversations(
             Conversations("""[{"role":"user","content":"a"},{"role":"assistant","content":"bc"},{"role":"user","content":"d"},{"role":"assistant","content":"e"}]"""), "Text", template).Single();
         // U:a⏹A:bc⏹U:d⏹A:e⏹ — the targets are "bc⏹" and "e⏹".
@@ -100,12 +127,14 @@ public sealed class SupervisedExamplesTests
     [DataRow("""[{"role":"robot","content":"a"}]""")]
     [DataRow("""[{"role":"user","content":"a"}]""")]
     [DataRow("not JSON")]
+    [DataRow("""{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"tools":[]}""")]
+    [DataRow("""[{"role":"user","content":"a"},{"role":"assistant","content":"b","weight":0}]""")]
     public void A_broken_conversation_is_refused_with_its_row(string json)
     {
         GptTokenizer tokenizer = GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvwxyzUASystemserant:\n"]);
         string good = """[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]""";
         var error = Assert.ThrowsExactly<TrainingExampleException>(
-            () => new SupervisedExamples(tokenizer, 100, Options(ExampleOverflow.Error)).ReadConversations(Conversations(good, json), "Text", ChatTemplate.Default));
+            () => new SupervisedExamples(tokenizer, 100, ModelCompanions.None, Options(ExampleOverflow.Error)).ReadConversations(Conversations(good, json), "Text", ChatTemplate.Default));
         Assert.AreEqual(1, error.Row);
     }
 
@@ -114,7 +143,7 @@ public sealed class SupervisedExamplesTests
     private static SupervisedFineTuningOptions Options(ExampleOverflow overflow) => new() { Overflow = overflow };
 
     private static List<SupervisedExample> Read(int context, ExampleOverflow overflow, params (string Prompt, string Completion)[] pairs) =>
-        new SupervisedExamples(Letters, context, Options(overflow)).ReadPairs(View(pairs), "Prompt", "Completion");
+        new SupervisedExamples(Letters, context, ModelCompanions.None, Options(overflow)).ReadPairs(View(pairs), "Prompt", "Completion");
 
     private static IDataView View(params (string Prompt, string Completion)[] pairs) =>
         Ml.Data.LoadFromEnumerable(pairs.Select(static p => new Pair { Prompt = p.Prompt, Completion = p.Completion }));

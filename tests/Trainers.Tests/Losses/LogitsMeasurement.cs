@@ -1,3 +1,4 @@
+using MLNet.Gpt.Core.Tests.Engine;
 using System.Globalization;
 using static TorchSharp.torch;
 
@@ -15,7 +16,7 @@ internal static class LogitsMeasurement
     /// <summary>Measures in a process of its own.</summary>
     /// <param name="chunked">Whether by <see cref="TokenLogProbabilities"/>; else over all logits.</param>
     /// <returns>By how many bytes it grew.</returns>
-    public static long Of(bool chunked) => long.Parse(ChildProcess.Run(Command, chunked.ToString()).Trim(), CultureInfo.InvariantCulture);
+    public static long Of(bool chunked) => long.Parse(TestProgram.Run(Command, chunked.ToString()).Trim(), CultureInfo.InvariantCulture);
 
     public static int Run(bool chunked)
     {

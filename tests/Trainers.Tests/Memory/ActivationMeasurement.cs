@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using MLNet.Gpt.Core.Tests.Engine;
 using static TorchSharp.torch;
 
 namespace MLNet.Gpt.Trainers.Tests.Memory;
@@ -15,7 +16,7 @@ internal static class ActivationMeasurement
     /// <returns>By how many bytes it grew, and what was estimated.</returns>
     public static (long Grown, long Estimated) Of(GptConfig config, GptPrecision precision, bool checkpointed)
     {
-        string[] numbers = ChildProcess.Run(Command, JsonSerializer.Serialize(config), precision.ToString(), checkpointed.ToString()).Trim().Split(' ');
+        string[] numbers = TestProgram.Run(Command, JsonSerializer.Serialize(config), precision.ToString(), checkpointed.ToString()).Trim().Split(' ');
         return (long.Parse(numbers[0], CultureInfo.InvariantCulture), long.Parse(numbers[1], CultureInfo.InvariantCulture));
     }
 

@@ -1,3 +1,4 @@
+using MLNet.Gpt.Core.Tests.Engine;
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 
@@ -21,10 +22,10 @@ public sealed class KilledRunTests
         try
         {
             string whole = Path.Combine(root, "whole"), killed = Path.Combine(root, "killed");
-            ChildProcess.Run(KilledRun.Command, kind, whole);
+            TestProgram.Run(KilledRun.Command, kind, whole);
             var random = new Random(kind.Length);
             foreach (int after in (int[])[4, 15, 28]) Kill(kind, killed, after, random.Next(60));
-            ChildProcess.Run(KilledRun.Command, kind, killed);
+            TestProgram.Run(KilledRun.Command, kind, killed);
 
             CollectionAssert.AreEqual(Reports(whole), Reports(killed));
             string last = Path.GetFileName(RunCheckpoints.FindLast(whole)!);
@@ -57,7 +58,7 @@ public sealed class KilledRunTests
     /// <summary>Kills a process some milliseconds after it has reported a step.</summary>
     private static void Kill(string kind, string folder, int step, int milliseconds)
     {
-        using Process process = ChildProcess.Start(KilledRun.Command, kind, folder);
+        using Process process = TestProgram.Start(KilledRun.Command, kind, folder);
         Task<string> errors = process.StandardError.ReadToEndAsync();
         bool reached = false;
         while (!reached && process.StandardOutput.ReadLine() is { } line) reached = int.Parse(line, System.Globalization.CultureInfo.InvariantCulture) >= step;

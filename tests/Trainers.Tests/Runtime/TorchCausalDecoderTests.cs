@@ -28,6 +28,74 @@ public sealed class TorchCausalDecoderTests
         Assert.IsGreaterThan(3, cached.Distinct().Count(), "the model should not write one token over and over, or the test shows little");
     }
 
+    // Long rows are computed in pieces, so that a call can be cancelled in between; here in pieces of one, two or three positions.
+    [TestMethod]
+    [DynamicData(nameof(Forms))]
+    public void A_pass_in_pieces_gives_the_logits_and_hidden_states_of_one_pass(string form, GptConfig config)
+    {
+        var network = new GptNetwork(config, GptDevice.Cpu, seed: 5);
+        using var whole = new TorchCausalModel(network);
+        int v = config.VocabularySize, c = config.EmbeddingSize;
+        int[] tokens = [9, 1, 30, 4, 22, 7, 39, 0, 0, 0, 5, 5, 6, 8, 2, 11, 12, 13, 14, 15, 16];
+        byte[] mask = [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
+        foreach (int positions in (int[])[1, 2, 3])
+        {
+            var pieces = new TorchCausalModel(network) { OperationsAtOnce = (positions + 0.5) * 3 * config.FlopsPerToken / 3 };
+            foreach (LogitsScope scope in Enum.GetValues<LogitsScope>())
+            {
+                using ICausalDecoder expected = whole.BeginDecoding(3, 9), found = pieces.BeginDecoding(3, 9);
+                foreach ((int[] ids, byte[] visible) in (ReadOnlySpan<(int[], byte[])>)[(tokens, mask), ([1, 2, 3, 4, 5, 6], [])])
+                {
+                    int rows = scope == LogitsScope.AllPositions ? ids.Length : 3;
+                    float[] a = new float[rows * v], b = new float[rows * v];
+                    expected.Append(ids, visible, scope, a);
+                    found.Append(ids, visible, scope, b);
+                    for (int i = 0; i < rows; i++)
+                    {
+                        if (scope == LogitsScope.AllPositions && visible.Length > 0 && visible[i] == 0) continue; // undefined
+                        AreEqual(a.AsSpan(i * v, v).ToArray(), b.AsSpan(i * v, v), $"{form}, {positions} at once, {scope}, row {i}");
+                    }
+                }
+            }
+
+            float[] one = new float[tokens.Length * c], many = new float[one.Length];
+            whole.ComputeHiddenStates(tokens, 3, one);
+            pieces.ComputeHiddenStates(tokens, 3, many);
+            AreEqual(one, many, $"{form}, {positions} at once, hidden states");
+        }
+    }
+
+    [TestMethod]
+    public void A_cancelled_call_leaves_the_decoder_as_it_was()
+    {
+        using var model = new TorchCausalModel(new GptNetwork(Dense, GptDevice.Cpu, seed: 5)) { OperationsAtOnce = 1 };
+        int[] tokens = [.. Enumerable.Range(0, 400).Select(static i => i % 40)];
+        byte[] mask = [.. Enumerable.Range(0, 400).Select(static i => (byte)(i is >= 200 and < 300 ? 0 : 1))];
+        float[] expected = new float[2 * 40], found = new float[2 * 40];
+        using (ICausalDecoder fresh = model.BeginDecoding(2, 204)) fresh.Append(tokens.AsSpan(0, 4), [], LogitsScope.LastPosition, expected);
+        using ICausalDecoder decoder = model.BeginDecoding(2, 204);
+        int cancelled = 0;
+        for (int milliseconds = 1; milliseconds <= 30; milliseconds++)
+        {
+            using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(milliseconds));
+            try
+            {
+                decoder.Append(tokens, mask, LogitsScope.LastPosition, found, cancel.Token);
+                break; // it was faster than that
+            }
+            catch (OperationCanceledException)
+            {
+                cancelled++;
+                Assert.AreEqual(0, decoder.Length);
+            }
+        }
+
+        Assert.IsGreaterThan(0, cancelled);
+        if (decoder.Length > 0) return;
+        decoder.Append(tokens.AsSpan(0, 4), [], LogitsScope.LastPosition, found);
+        AreEqual(expected, found, "after a cancellation");
+    }
+
     [TestMethod]
     [DynamicData(nameof(Forms))]
     public void Rows_padded_on_the_left_get_the_logits_that_they_get_alone(string form, GptConfig config)

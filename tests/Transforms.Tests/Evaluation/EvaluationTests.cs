@@ -79,12 +79,126 @@ public sealed class EvaluationTests
             Assert.Contains("acc_norm", metrics.ToString());
         }
 
+        // A right answer that is none of the answers counts as answered wrong, and is named.
         questions[3].Label = 3;
         questions[3].Truth = "zz";
         IDataView wrong = _ml.Data.LoadFromEnumerable(questions);
-        Assert.ThrowsExactly<ArgumentException>(() => _ml.Gpt().Evaluate.MultipleChoice(wrong, model));
-        Assert.ThrowsExactly<ArgumentException>(() => _ml.Gpt().Evaluate.MultipleChoice(wrong, model, labelColumnName: "Truth"));
+        foreach (string label in new[] { "Label", "Truth" })
+        {
+            MultipleChoiceMetrics metrics = _ml.Gpt().Evaluate.MultipleChoice(wrong, model, labelColumnName: label);
+            Assert.AreEqual((4, 0.25, 0.25, 0.25), (metrics.Count, metrics.Accuracy, metrics.NormalizedAccuracy, metrics.ByteNormalizedAccuracy), label);
+            QuestionProblem problem = metrics.Problems.Single();
+            Assert.AreEqual((3L, true), (problem.Row, problem.IsCounted));
+            Assert.Contains(label, problem.Problem);
+        }
+
         Assert.ThrowsExactly<ColumnMismatchException>(() => _ml.Gpt().Evaluate.MultipleChoice(wrong, model, labelColumnName: "Choices"));
+    }
+
+    [TestMethod]
+    public void Mutual_information_greedy_match_and_the_brier_score_are_the_harnesss()
+    {
+        // After "x" the model writes a with 1/2 and b with 3/10, without a prompt with 7/10 and 1/10; the rest is shared by the others.
+        using GptModel model = Knowing(static prompted => prompted ? (0.5, 0.3) : (0.7, 0.1));
+        IDataView data = _ml.Data.LoadFromEnumerable([
+            new Question { Prompt = "x", Choices = ["a", "b"], Label = 1 }, new Question { Prompt = "x", Choices = ["a", "b"], Label = 0 }]);
+        MultipleChoiceMetrics metrics = _ml.Gpt().Evaluate.MultipleChoice(data, model, options: new() { Separator = "", Normalization = ChoiceNormalization.Unconditional });
+
+        // ln(1/2 / 7/10) < ln(3/10 / 1/10): b wins, the answer of the first question. Greedily a is written, the answer of the second.
+        Assert.AreEqual((0.5, 0.5, 0.5), (metrics.Accuracy, metrics.MutualInformationAccuracy, metrics.GreedyMatch));
+
+        // Among the two p is 5/8 and 3/8: 2 (5/8)² where b is right, 2 (3/8)² where a is; the mean is 34/64.
+        Assert.AreEqual(34 / 64d, metrics.BrierScore, 1e-6);
+        Assert.AreEqual((50 - 18) / 64d / 2, metrics.BrierScoreStandardError, 1e-6); // of two numbers: half their difference
+        MultipleChoiceMetrics only = _ml.Gpt().Evaluate.MultipleChoice(_ml.Data.TakeRows(data, 1), model, options: new() { Separator = "", Normalization = ChoiceNormalization.Unconditional });
+        Assert.AreEqual((0d, 1d, 0d), (only.Accuracy, only.MutualInformationAccuracy, only.GreedyMatch));
+        Assert.AreEqual(50 / 64d, only.BrierScore, 1e-6);
+
+        // Without being asked for, the unconditional likelihoods are not computed.
+        MultipleChoiceMetrics plain = _ml.Gpt().Evaluate.MultipleChoice(data, model, options: new() { Separator = "" });
+        Assert.IsTrue(double.IsNaN(plain.MutualInformationAccuracy) && double.IsNaN(plain.MutualInformationAccuracyStandardError));
+        Assert.AreEqual(metrics.BrierScore, plain.BrierScore);
+    }
+
+    [TestMethod]
+    public void Equal_blank_and_single_answers_are_scored_and_a_row_that_can_not_be_is_named()
+    {
+        using GptModel model = Knowing(static _ => (0.5, 0.3));
+        Question[] questions =
+        [
+            new() { Prompt = "x", Choices = ["a", "a", "b"], Label = 1 }, // of equal ones the first is the best: wrong
+            new() { Prompt = "x", Choices = ["b"], Label = 0 },           // the only one is the best
+            new() { Prompt = "x", Choices = ["b", ""], Label = 0 },       // the blank one is the separator alone; per character it has no likelihood
+            new() { Prompt = "x", Choices = [], Label = 0 },
+            new() { Prompt = "X?", Choices = ["a", "b"], Label = 0 },     // characters that the tokenizer does not know
+            new() { Prompt = "x", Choices = ["a", "b"], Label = 0 },
+            new() { Prompt = "", Choices = ["a", "b"], Label = 0 },
+            new() { Prompt = " ", Choices = ["a", "b"], Label = 0 },
+        ];
+        MultipleChoiceMetrics metrics = _ml.Gpt().Evaluate.MultipleChoice(_ml.Data.LoadFromEnumerable(questions), model, options: new() { BatchSize = 64 });
+        Assert.AreEqual(6, metrics.Count);
+        CollectionAssert.AreEqual(new[] { (3L, false), (4L, false) }, metrics.Problems.Select(static problem => (problem.Row, problem.IsCounted)).ToArray());
+        Assert.Contains("no candidate answers for row 3", metrics.Problems[0].Problem);
+        Assert.Contains("'X'", metrics.Problems[1].Problem);
+
+        // Right: 1, 5, 6, 7, and by characters 2, where " " alone is likelier than " b" but has no character to divide by.
+        Assert.AreEqual(4 / 6d, metrics.Accuracy, 1e-12);
+        Assert.AreEqual(5 / 6d, metrics.NormalizedAccuracy, 1e-12);
+
+        // Without a separator a blank answer has no token at all.
+        metrics = _ml.Gpt().Evaluate.MultipleChoice(_ml.Data.LoadFromEnumerable(questions[2..3]), model, options: new() { Separator = "" });
+        Assert.AreEqual((0, 0L), (metrics.Count, metrics.Problems.Single().Row));
+        Assert.IsTrue(double.IsNaN(metrics.Accuracy));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => _ml.Gpt().Evaluate.MultipleChoice(_ml.Data.LoadFromEnumerable(questions), model, options: new() { BatchSize = 0 }));
+    }
+
+    [TestMethod]
+    public void Perplexities_are_per_word_and_byte_too_with_the_harnesss_words()
+    {
+        using var engine = new HistoryModel(TestModels.Letters.VocabularySize, 64, _ => new float[TestModels.Letters.VocabularySize]);
+        using var model = new GptModel(engine, TestModels.Letters);
+
+        // Python's len(re.split(r"\s+", text)): 3, 3 ("", "é", ""), 1 and 1.
+        string[] texts = ["ab c  d", " é ", "", "word"];
+        CorpusScore score = _ml.Gpt().Evaluate.LanguageModel(_ml.Data.LoadFromEnumerable(texts.Select(static text => new Question { Prompt = text })), "Prompt", model);
+        CollectionAssert.AreEqual(new[] { 3, 3, 1, 1 }, score.Texts.Select(static text => text.WordCount).ToArray());
+        CollectionAssert.AreEqual(new[] { 7, 4, 0, 4 }, score.Texts.Select(static text => text.ByteCount).ToArray());
+        double nats = 14 * Math.Log(TestModels.Letters.VocabularySize); // 14 characters, each a uniform guess
+        Assert.AreEqual((8L, 15L, 14L), (score.WordCount, score.ByteCount, score.TokenCount));
+        Assert.AreEqual(Math.Exp(nats / 8), score.WordPerplexity, 1e-3 * score.WordPerplexity);
+        Assert.AreEqual(Math.Exp(nats / 15), score.BytePerplexity, 1e-4 * score.BytePerplexity);
+        Assert.AreEqual(Math.Log2(score.BytePerplexity), score.BitsPerByte, 1e-12);
+        Assert.Contains("word perplexity", score.ToString());
+    }
+
+    [TestMethod]
+    public void Bootstrap_errors_approach_those_that_a_formula_gives()
+    {
+        // 12 of 40 right: a draw of 40 has a mean whose standard deviation is √(0.3 · 0.7 / 40). 20,000 draws tell it to 0.5 %; 3 % is six times that.
+        using GptModel model = Knowing(static _ => (0.5, 0.3));
+        IDataView data = _ml.Data.LoadFromEnumerable(Enumerable.Range(0, 40).Select(static i => new Question { Prompt = "x", Choices = ["a", "b"], Label = i < 12 ? 0 : 1 }));
+        MultipleChoiceMetrics metrics = _ml.Gpt().Evaluate.MultipleChoice(data, model, options: new() { Separator = "" });
+        MultipleChoiceErrors errors = metrics.StandardErrors(20_000, seed: 5);
+        double expected = Math.Sqrt(0.3 * 0.7 / 40);
+        Assert.AreEqual(expected, errors.Accuracy, 0.03 * expected);
+        Assert.AreEqual(expected, errors.GreedyMatch, 0.03 * expected);
+        Assert.AreEqual(expected * 32 / 64, errors.BrierScore, 0.03 * expected); // 18/64 and 50/64 in place of 0 and 1
+        Assert.IsTrue(double.IsNaN(errors.MutualInformationAccuracy));
+        Assert.AreEqual(errors, metrics.StandardErrors(20_000, seed: 5));
+        Assert.AreNotEqual(errors, metrics.StandardErrors(20_000, seed: 6));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => metrics.StandardErrors(1));
+
+        // The mean of 50 texts of one token each: the population's deviation over √50.
+        var random = new Random(3);
+        double[] losses = [.. Enumerable.Range(0, 50).Select(_ => 2 * random.NextDouble())];
+        var corpus = new CorpusScore([.. losses.Select(static loss => new TextLikelihood(-loss, 1, 2, 1))]);
+        double deviation = Math.Sqrt(losses.Sum(loss => Math.Pow(loss - losses.Average(), 2)) / 50 / 50);
+        CorpusErrors found = corpus.StandardErrors(20_000);
+        Assert.AreEqual(deviation, found.Loss, 0.03 * deviation);
+        Assert.AreEqual(deviation / 2 / Math.Log(2), found.BitsPerByte, 0.03 * deviation);
+        Assert.AreEqual(found.Perplexity, found.WordPerplexity, 1e-12); // a token is a word here
+        Assert.AreEqual(deviation * corpus.Perplexity, found.Perplexity, 0.06 * found.Perplexity); // exp's slope, to first order
+        Assert.IsTrue(double.IsNaN(new CorpusScore([new(-1, 1, 1, 1)]).StandardErrors().Loss));
     }
 
     [TestMethod]
@@ -102,5 +216,18 @@ public sealed class EvaluationTests
         Assert.AreEqual("rgb(255,255,255)", cells[3].Attribute("fill")!.Value);
         Assert.ThrowsExactly<ArgumentException>(() => ConfusionMatrixPicture.ToSvg([[1, 2]], ["a"]));
         Assert.ThrowsExactly<ArgumentException>(() => ConfusionMatrixPicture.ToSvg([[-1]], ["a"]));
+    }
+
+    /// <summary>A model that writes a and b with given probabilities, after a prompt (anything but the end-of-text token and the separator) and without one.</summary>
+    private static GptModel Knowing(Func<bool, (double A, double B)> probabilities)
+    {
+        int a = TestModels.Letters.Encode("a")[0], b = TestModels.Letters.Encode("b")[0], v = TestModels.Letters.VocabularySize;
+        return new GptModel(new HistoryModel(v, 64, history =>
+        {
+            (double pa, double pb) = probabilities(history.Contains(TestModels.Letters.Encode("x")[0]));
+            float[] logits = HistoryModel.Log([.. Enumerable.Repeat((1 - pa - pb) / (v - 2), v)]);
+            (logits[a], logits[b]) = ((float)Math.Log(pa), (float)Math.Log(pb));
+            return logits;
+        }), TestModels.Letters);
     }
 }

@@ -46,7 +46,7 @@ public sealed class SaveAndLoadTests
         {
             MaxNewTokens = 7, MinNewTokens = 2, Temperature = 0.1f, TopK = 3, TopP = 0.7f, RepetitionPenalty = 1.3f, StopStrings = ["a b", "é\n"], StopTokenIds = [4, 5],
             StopAtEndOfText = false, Seed = -9, BatchSize = 3, PromptOverflow = PromptOverflow.KeepTail, SpecialTokens = SpecialTokenHandling.AsText,
-            FinishReasonColumnName = "Reason", TokenCountColumnName = "Count", PromptForm = PromptForm.Conversation,
+            FinishReasonColumnName = "Reason", TokenCountColumnName = "Count", PromptForm = PromptForm.Conversation, SkipSpecialTokens = true,
         };
         var embedding = new EmbedTextOptions
         {
@@ -246,7 +246,7 @@ public sealed class SaveAndLoadTests
 
         public GptDevice Device => GptDevice.Cpu;
 
-        public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs)
+        public void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs, CancellationToken cancellationToken = default)
         {
             for (int i = 0; i < outputs.Length; i++) outputs[i] = i % 2 == 0 ? 5 : 0;
         }

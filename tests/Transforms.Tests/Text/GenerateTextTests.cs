@@ -33,6 +33,48 @@ public sealed class GenerateTextTests
     private string[] Read(IDataView data) => [.. _ml.Data.CreateEnumerable<AnsweredRow>(data, reuseRowObject: false).Select(row => row.ToString())];
 
     [TestMethod]
+    public void Special_tokens_in_the_new_text_are_written_unless_they_are_to_be_skipped()
+    {
+        // a, end-of-text as a token like any other, b, and so on.
+        int a = TestModels.Letters.Encode("a")[0], b = TestModels.Letters.Encode("b")[0], end = TestModels.Letters.EndOfTextId;
+        using var model = new GptModel(new HistoryModel(TestModels.Letters.VocabularySize, 32, history =>
+        {
+            float[] logits = new float[TestModels.Letters.VocabularySize];
+            logits[history[^1] == a ? end : history[^1] == end ? b : a] = 30;
+            return logits;
+        }), TestModels.Letters);
+        GenerateTextOptions options = new() { MaxNewTokens = 6, Temperature = 0, StopAtEndOfText = false };
+        foreach ((bool skip, string[] stops, string expected) in (ReadOnlySpan<(bool, string[], string)>)[
+            (false, [], "a<|endoftext|>ba<|endoftext|>b"), (true, [], "abab"), (true, ["ba"], "a"), (false, ["ba"], "a<|endoftext|>"), (false, ["|>"], "a<|endoftext"), (true, ["|>"], "abab")])
+        {
+            GenerateTextOptions chosen = options with { SkipSpecialTokens = skip, StopStrings = stops };
+            Assert.AreEqual(expected, model.Generate("x", chosen));
+            Assert.AreEqual(expected, string.Concat(model.GenerateStreaming("x", chosen).ToBlockingEnumerable()));
+            IDataView column = _ml.Gpt().Transforms.GenerateText("Answer", "Text", model, chosen).Fit(Data("x")).Transform(Data("x"));
+            Assert.AreEqual(expected, column.GetColumn<string>("Answer").Single());
+        }
+    }
+
+    [TestMethod]
+    public void Stop_tokens_that_the_vocabulary_does_not_have_are_refused_before_anything_is_computed()
+    {
+        using GptModel model = Alphabet(out HistoryModel engine);
+        GenerateTextOptions options = new() { StopTokenIds = [2, TestModels.Letters.VocabularySize] };
+        foreach (Action act in (Action[])[
+            () => _ml.Gpt().Transforms.GenerateText("Answer", "Text", model, options),
+            () => model.GenerateStreaming("a", options),
+            () => model.Generate("a", options),
+            () => new GptModel(engine, TestModels.Letters, ChatTemplate.Default with { SystemMarker = null, UserMarker = "u", AssistantMarker = "a" }).AsChatClient(new() { Generation = options })])
+        {
+            TokenOutOfRangeException refused = Assert.ThrowsExactly<TokenOutOfRangeException>(act);
+            Assert.AreEqual((long)TestModels.Letters.VocabularySize, refused.TokenId);
+            Assert.Contains("StopTokenIds", refused.Message);
+        }
+
+        Assert.IsEmpty(engine.RowsOfCalls);
+    }
+
+    [TestMethod]
     public void A_prompt_column_becomes_a_text_column()
     {
         using GptModel model = Alphabet(out _);

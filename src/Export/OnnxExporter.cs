@@ -96,6 +96,27 @@ public static class OnnxExporter
         WriteFiles(config, GptGraph.BuildClassifier(weights.Config, weights.Head), new ClassifierGraphWeights(weights), packageFolder, options);
     }
 
+    /// <summary>
+    /// Writes a reward model as a package: <c>input_ids</c> and <c>attention_mask</c> in, one of <c>logits</c> a row out, no key/value cache. Rows are padded on the right;
+    /// the head reads at each row's last token.
+    /// </summary>
+    /// <param name="weights">The model's weights; each is read once.</param>
+    /// <param name="packageFolder">The folder; created where it is missing. Other files in it, such as a tokenizer's, stay.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
+    /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="ArgumentException">An option, the head, or a value of the configuration is outside its range.</exception>
+    public static void WriteReward(IRewardWeights weights, string packageFolder, OnnxExportOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(weights);
+        ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
+        options ??= new OnnxExportOptions();
+        options.Validate();
+        string config = RewardConfigJson.Write(weights.Config, weights.Head, options.EndOfTextId);
+        WriteFiles(config, GptGraph.BuildReward(weights.Config, weights.Head), new RewardGraphWeights(weights), packageFolder, options);
+    }
+
     private static void WriteFiles(string config, GraphBuilder graph, IGptWeights weights, string packageFolder, OnnxExportOptions options)
     {
         var writer = new OnnxModelWriter(ModelHeader(config, options), graph, weights);

@@ -25,3 +25,9 @@ public sealed class Classified
 {
     public float[] Score { get; set; } = [];
 }
+
+/// <summary>A row that comes out of a reward model.</summary>
+public sealed class Scored
+{
+    public float Score { get; set; }
+}

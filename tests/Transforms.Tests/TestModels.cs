@@ -37,6 +37,16 @@ internal static class TestModels
         return path;
     }
 
+    /// <summary>A tiny reward model with the formula's weights as an ONNX package with its tokenizer.</summary>
+    public static string WriteReward(TemporaryFolder folder, RewardHead? head = null)
+    {
+        string path = folder["reward"];
+        var weights = new FormulaReward(new GptConfig { VocabularySize = Letters.VocabularySize, ContextLength = 16, EmbeddingSize = 16, LayerCount = 2, HeadCount = 2 }, head ?? new RewardHead());
+        OnnxExporter.WriteReward(weights, path, new OnnxExportOptions { TokenizerHash = Letters.Hash, EndOfTextId = Letters.EndOfTextId });
+        Letters.Save(path);
+        return path;
+    }
+
     /// <summary>
     /// A tiny GPT with the formula's weights as an ONNX package with its tokenizer. No two are quite the same, so that a loaded model is not shared with another
     /// test's.

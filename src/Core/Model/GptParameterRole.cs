@@ -24,7 +24,7 @@ public enum GptParameterRole
     /// <summary>The term of either kind of projection, (out); 0 at first.</summary>
     ProjectionBias,
 
-    /// <summary>The vectors of the tokens that a task adds, (3, C).</summary>
+    /// <summary>The vectors of the tokens that a task or a reward model adds, (n, C).</summary>
     TaskTokenEmbedding,
 
     /// <summary>The matrix of a task head, (K, C).</summary>

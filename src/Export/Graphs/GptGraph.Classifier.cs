@@ -4,7 +4,7 @@ using DataType = MLNet.Gpt.Onnx.TensorProto.Types.DataType;
 namespace MLNet.Gpt;
 
 /// <content>
-/// The graph of a GPT with a task head: the same blocks without a cache, the head at each row's last token. R: rows; T: positions; K: outputs;
+/// The graph of a GPT with a head, a task's or a reward model's: the same blocks without a cache, the head at each row's last token. R: rows; T: positions; K: outputs;
 /// S: rows whose hidden states are added before the head.
 /// </content>
 internal sealed partial class GptGraph
@@ -18,13 +18,20 @@ internal sealed partial class GptGraph
     /// <param name="head">The head.</param>
     public static GraphBuilder BuildClassifier(GptConfig config, ClassifierHead head)
     {
-        GptConfig extended = ClassifierGraphWeights.Extend(config);
-        return new GptGraph(extended,
-            new(ClassifierGraphWeights.ScoreWeight, [head.OutputCount, config.EmbeddingSize], GptParameterRole.HeadWeight),
-            new GptParameterInfo(ClassifierGraphWeights.ScoreBias, [head.OutputCount], GptParameterRole.HeadBias)) { cached = false }.BuildClassifier(head);
+        ArgumentNullException.ThrowIfNull(head);
+        return WithHead(ClassifierGraphWeights.Extend(config), head.OutputCount, head.SequencesPerOutput);
     }
 
-    private GraphBuilder BuildClassifier(ClassifierHead head)
+    /// <summary>Builds the graph of a reward model; the names of its weights are those of <see cref="RewardGraphWeights"/>.</summary>
+    /// <param name="config">A valid configuration, whose vocabulary does not count the read-out token.</param>
+    /// <param name="head">The head.</param>
+    public static GraphBuilder BuildReward(GptConfig config, RewardHead head) => WithHead(RewardGraphWeights.Extend(config, head), outputs: 1, sequencesPerOutput: 1);
+
+    private static GraphBuilder WithHead(GptConfig extended, int outputs, int sequencesPerOutput) => new GptGraph(extended,
+        new(ClassifierGraphWeights.ScoreWeight, [outputs, extended.EmbeddingSize], GptParameterRole.HeadWeight),
+        new GptParameterInfo(ClassifierGraphWeights.ScoreBias, [outputs], GptParameterRole.HeadBias)) { cached = false }.BuildWithHead(outputs, sequencesPerOutput);
+
+    private GraphBuilder BuildWithHead(int outputs, int sequencesPerOutput)
     {
         // 1. Inputs, as Optimum names those of its text classification.
         string ids = graph.Input(OnnxPackageLayout.InputIds, DataType.Int64, "batch_size", "sequence_length");
@@ -57,14 +64,14 @@ internal sealed partial class GptGraph
 
         // 5. The hidden states, summed over the rows that belong together; the linear head.
         string state = graph.Node("extract.hidden", "Squeeze", [hidden, graph.Int64s("axis_1", 1)]);                      // (R, C)
-        if (head.SequencesPerOutput > 1)
+        if (sequencesPerOutput > 1)
         {
-            string grouped = graph.Node("extract.groups", "Reshape", [state, graph.Int64s("groups", -1, head.SequencesPerOutput, config.EmbeddingSize)]);
+            string grouped = graph.Node("extract.groups", "Reshape", [state, graph.Int64s("groups", -1, sequencesPerOutput, config.EmbeddingSize)]);
             state = graph.Node("extract.sum", "ReduceSum", [grouped, graph.Int64s("axis_1", 1)], Attribute("keepdims", 0L));  // (R/S, C)
         }
 
         graph.Node(OnnxPackageLayout.Logits, "Gemm", [state, Weight(ClassifierGraphWeights.ScoreWeight), Weight(ClassifierGraphWeights.ScoreBias)], Attribute("transB", 1L));
-        graph.Output(OnnxPackageLayout.Logits, DataType.Float, head.SequencesPerOutput > 1 ? "pair_count" : "batch_size", head.OutputCount);
+        graph.Output(OnnxPackageLayout.Logits, DataType.Float, sequencesPerOutput > 1 ? "pair_count" : "batch_size", outputs);
         return graph;
     }
 

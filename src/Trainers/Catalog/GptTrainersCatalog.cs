@@ -127,4 +127,51 @@ public sealed class GptTrainersCatalog
         ArgumentNullException.ThrowIfNull(answerColumnNames);
         return new(_context, new(SupervisedTask.MultipleChoice, IsRegression: false, labelColumnName, [contextColumnName, .. answerColumnNames], scoreColumnName), options);
     }
+
+    /// <summary>Trains a reward model from graded responses, with the defaults of InstructGPT (Ouyang et al. 2022, section 3.5).</summary>
+    /// <param name="labelColumnName">The grades, the higher the better: a Single, Double, Int32 or key.</param>
+    /// <param name="groupColumnName">What the responses to one prompt have in common: a key, text, Int32 or Int64.</param>
+    /// <param name="promptColumnName">The text column of prompts.</param>
+    /// <param name="responseColumnName">The text column of responses.</param>
+    /// <param name="pretrained">The model to begin with, on TorchSharp, best a supervised fine-tuned one; it stays as it is.</param>
+    /// <param name="lora">Trains an adapter and the head over the frozen model; null (the default) trains all weights.</param>
+    /// <param name="epochs">Passes over the prompts, 1 or more.</param>
+    /// <param name="batchSize">Prompts in one update, 1 or more.</param>
+    /// <param name="runFolder">Where metrics, the loss curve, the calibration and checkpoints go; null writes none.</param>
+    /// <exception cref="ArgumentException">A value is outside its range.</exception>
+    public RewardModelTrainer RewardModel(
+        string labelColumnName, string groupColumnName, string promptColumnName, string responseColumnName, GptModel pretrained, LoraOptions? lora = null, int epochs = 1, int batchSize = 64, string? runFolder = null) =>
+        RewardModel(labelColumnName, groupColumnName, promptColumnName, responseColumnName, new RewardModelOptions
+        {
+            Pretrained = pretrained,
+            Lora = lora,
+            Epochs = epochs,
+            BatchSize = batchSize,
+            Run = new() { Folder = runFolder },
+        });
+
+    /// <summary>Trains a reward model from graded responses (Ouyang et al. 2022, section 3.5).</summary>
+    /// <param name="labelColumnName">The grades: a Single, Double, Int32 or key; <see cref="RewardModelOptions.GradeOrder"/> says which is better.</param>
+    /// <param name="groupColumnName">What the responses to one prompt have in common: a key, text, Int32 or Int64.</param>
+    /// <param name="promptColumnName">The text column of prompts, or of conversations that end with the user (<see cref="RewardHead.Conversations"/>).</param>
+    /// <param name="responseColumnName">The text column of responses.</param>
+    /// <param name="options">How, and from which model.</param>
+    /// <param name="scoreColumnName">The Single column that the fitted transformer adds.</param>
+    /// <exception cref="ArgumentException">An option is outside its range, or two do not fit together.</exception>
+    public RewardModelTrainer RewardModel(
+        string labelColumnName, string groupColumnName, string promptColumnName, string responseColumnName, RewardModelOptions options, string scoreColumnName = "Score") =>
+        new(_context, new(promptColumnName, responseColumnName, Rejected: null, labelColumnName, groupColumnName), scoreColumnName, options);
+
+    /// <summary>Trains a reward model from pairs of a chosen and a rejected response.</summary>
+    /// <param name="promptColumnName">The text column of prompts, or of conversations that end with the user (<see cref="RewardHead.Conversations"/>).</param>
+    /// <param name="chosenColumnName">The text column of the better responses, which the fitted transformer scores.</param>
+    /// <param name="rejectedColumnName">The text column of the other responses; needed in training only.</param>
+    /// <param name="options">How, and from which model.</param>
+    /// <param name="scoreColumnName">The Single column that the fitted transformer adds.</param>
+    /// <exception cref="ArgumentException">An option is outside its range, or two do not fit together.</exception>
+    public RewardModelTrainer RewardModelFromPairs(string promptColumnName, string chosenColumnName, string rejectedColumnName, RewardModelOptions options, string scoreColumnName = "Score")
+    {
+        ArgumentException.ThrowIfNullOrEmpty(rejectedColumnName);
+        return new(_context, new(promptColumnName, chosenColumnName, rejectedColumnName, Label: null, Group: null), scoreColumnName, options);
+    }
 }

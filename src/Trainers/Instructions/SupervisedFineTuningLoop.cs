@@ -13,8 +13,7 @@ internal sealed class SupervisedFineTuningLoop(
     private readonly GptNetwork _network = model.Network;
     private readonly AdamWOptions _optimizer = options.OptimizerInUse;
     private readonly int _stepsPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
-    private int[] _order = [];
-    private int _orderedEpoch = -1;
+    private readonly EpochOrder _order = new(training.Count, seed);
 
     /// <summary>The updates of the whole run.</summary>
     public int MaxSteps => checked(_stepsPerEpoch * options.Epochs);
@@ -73,7 +72,7 @@ internal sealed class SupervisedFineTuningLoop(
     /// <summary>Forward and backward over the micro-batches of a step, then the optimizer.</summary>
     private void Update(TrainingRun run, UpdateStep<SupervisedExample[]> updates)
     {
-        SupervisedExample[] examples = ExamplesOf(run.State.Step);
+        SupervisedExample[] examples = [.. _order.Of(run.State.Step, options.BatchSize).Select(index => training[index])];
         long targets = examples.Sum(static e => (long)e.TargetCount);
         using UpdateStep<SupervisedExample[]>.Scope update = updates.Begin();
         Tensor loss = zeros([], ScalarType.Float32, _network.TorchDevice);
@@ -88,27 +87,6 @@ internal sealed class SupervisedFineTuningLoop(
         run.State = run.State with { Tokens = run.State.Tokens + targets };
         run.Meter.Count(targets, examples.Length, examples.Sum(e => e.Length * run.Memory.FlopsPerToken(e.Length)));
         updates.End(LearningRateSchedule.At(run.State.Step, _optimizer, MaxSteps), [new(loss, 1.0 / targets, 1)], examples);
-    }
-
-    /// <summary>The examples of a step: each epoch a permutation of its own, decided by the seed; the last step of an epoch takes what is left.</summary>
-    private SupervisedExample[] ExamplesOf(int step)
-    {
-        int epoch = step / _stepsPerEpoch, first = step % _stepsPerEpoch * options.BatchSize;
-        if (epoch != _orderedEpoch)
-        {
-            // Fisher and Yates; .NET keeps a seeded Random's numbers the same in all versions.
-            var random = new Random(unchecked((int)((seed * 1_000_003) ^ (epoch * 7_919))));
-            _order = [.. Enumerable.Range(0, training.Count)];
-            for (int i = _order.Length - 1; i > 0; i--)
-            {
-                int other = random.Next(i + 1);
-                (_order[i], _order[other]) = (_order[other], _order[i]);
-            }
-
-            _orderedEpoch = epoch;
-        }
-
-        return [.. _order.Skip(first).Take(options.BatchSize).Select(index => training[index])];
     }
 
     private void ReportIfDue(TrainingRun run)

@@ -42,6 +42,9 @@ internal sealed record RunState
     /// <summary>The weights of <see cref="AuxiliaryLossSum"/>.</summary>
     public double AuxiliaryLossWeight { get; init; }
 
+    /// <summary>What was measured besides since the last report, by name.</summary>
+    public IReadOnlyDictionary<string, MetricSum> Metrics { get; init; } = new Dictionary<string, MetricSum>();
+
     /// <summary>The losses of the last updates, the oldest first: what a spike is measured against.</summary>
     public IReadOnlyList<double> RecentLosses { get; init; } = [];
 

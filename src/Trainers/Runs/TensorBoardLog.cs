@@ -80,7 +80,7 @@ internal sealed class TensorBoardLog : IMetricsSink
         "perplexity" => report.ValidationLoss is null ? null : "perplexity/validation",
         "bits_per_byte" => "bits_per_byte/validation",
         "validation_accuracy" => "accuracy/validation",
-        _ => name,
+        _ => name.StartsWith("metrics/", StringComparison.Ordinal) ? name["metrics/".Length..] : name,
     };
 
     private static double Now() => (DateTime.UtcNow - DateTime.UnixEpoch).TotalSeconds;

@@ -59,6 +59,12 @@ public sealed record TrainingProgress(
     /// <summary>Where the time goes; null unless <see cref="RunOptions.MeasureStepTimes"/> is set.</summary>
     public StepTimes? StepTimes { get; init; }
 
+    /// <summary>
+    /// What a method measures besides, the mean of the updates since the last report, by the name that TRL has for it; null where a trainer measures nothing. In
+    /// <c>metrics.jsonl</c> the object <c>metrics</c>, in TensorBoard a curve for each name.
+    /// </summary>
+    public IReadOnlyDictionary<string, double>? Metrics { get; init; }
+
     /// <summary>One line for a console or a log.</summary>
     public override string ToString()
     {
@@ -68,6 +74,7 @@ public sealed record TrainingProgress(
         if (ValidationLoss is { } validation) line.Append(CultureInfo.InvariantCulture, $"  validation {validation:F4}");
         if (ValidationAccuracy is { } accuracy) line.Append(CultureInfo.InvariantCulture, $"  accuracy {100 * accuracy:F1} %");
         if (BitsPerByte is { } bits) line.Append(CultureInfo.InvariantCulture, $"  {bits:F4} bits/byte");
+        foreach ((string name, double value) in Metrics ?? new Dictionary<string, double>()) line.Append(CultureInfo.InvariantCulture, $"  {name} {value:G4}");
         line.Append(CultureInfo.InvariantCulture, $"  lr {LearningRate:E2}  grad {GradientNorm:F2}");
         line.Append(CultureInfo.InvariantCulture, $"  {(ExamplesPerSecond is { } examples ? $"{examples:N0} examples/s" : $"{TokensPerSecond:N0} tokens/s")}");
         if (ModelFlopsUtilization is { } mfu) line.Append(CultureInfo.InvariantCulture, $"  MFU {100 * mfu:F1} %");

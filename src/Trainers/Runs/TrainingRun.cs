@@ -136,9 +136,10 @@ internal sealed class TrainingRun : IDisposable
             LossSpikes = state.LossSpikes,
             SkippedUpdates = state.SkippedUpdates,
             StepTimes = Meter.TakeStepTimes(),
+            Metrics = MetricSum.Means(state.Metrics),
         };
         _metrics.Add(add?.Invoke(report) ?? report);
-        State = state with { LossSum = 0, LossWeight = 0, AuxiliaryLossSum = 0, AuxiliaryLossWeight = 0, LossSpikes = 0, ReportedStep = state.Step };
+        State = state with { LossSum = 0, LossWeight = 0, AuxiliaryLossSum = 0, AuxiliaryLossWeight = 0, Metrics = new Dictionary<string, MetricSum>(), LossSpikes = 0, ReportedStep = state.Step };
         Meter.Reset();
     }
 

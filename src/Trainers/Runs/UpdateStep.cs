@@ -25,6 +25,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     private readonly long _seed;
     private readonly bool _immediate;
     private readonly Action<string> _log;
+    private readonly IReadOnlyList<string> _metrics;
 
     /// <summary>Prepares a run's updates.</summary>
     /// <param name="run">The run.</param>
@@ -34,11 +35,12 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     /// <param name="losses">Losses of an update: 1, or 2 with an auxiliary one.</param>
     /// <param name="immediate">Whether each update is known before the next; null: on a CPU.</param>
     /// <param name="log">Is told of skipped updates and spikes.</param>
-    public UpdateStep(TrainingRun run, GptNetwork network, RunSettings settings, long seed, int losses, bool? immediate, Action<string> log)
+    /// <param name="metrics">The names of what is measured of an update besides, under which reports tell its means; null for none.</param>
+    public UpdateStep(TrainingRun run, GptNetwork network, RunSettings settings, long seed, int losses, bool? immediate, Action<string> log, IReadOnlyList<string>? metrics = null)
     {
-        (_run, _network, _settings, _seed, _log) = (run, network, settings, seed, log);
+        (_run, _network, _settings, _seed, _log, _metrics) = (run, network, settings, seed, log, metrics ?? []);
         _immediate = immediate ?? !network.Device.IsCuda;
-        _ledger = new(losses, _immediate ? 1 : Math.Min(MostPending, settings.Run.LogInterval), network.TorchDevice);
+        _ledger = new(losses, _immediate ? 1 : Math.Min(MostPending, settings.Run.LogInterval), network.TorchDevice, _metrics.Count);
         _timer = new(settings.Run.MeasureStepTimes, network.TorchDevice);
         run.Meter.Timer = _timer;
     }
@@ -76,10 +78,11 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     /// <param name="rate">The learning rate.</param>
     /// <param name="losses">The losses of the batch, as many as were announced.</param>
     /// <param name="batch">What is to be known of the batch.</param>
-    public void End(double rate, IReadOnlyList<UpdateLoss> losses, TBatch batch)
+    /// <param name="metrics">What was measured besides, in the order of the names; null where nothing was announced.</param>
+    public void End(double rate, IReadOnlyList<UpdateLoss> losses, TBatch batch, IReadOnlyList<UpdateLoss>? metrics = null)
     {
         Tensor norm = _run.Sets.GradientNorm();
-        _ledger.Add(_run.State.Step, losses, norm, batch);
+        _ledger.Add(_run.State.Step, losses, norm, batch, metrics);
         _run.State = _run.State with { Step = _run.State.Step + 1, LearningRate = rate };
         if (_immediate)
         {
@@ -139,6 +142,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
                 AuxiliaryLossSum = state.AuxiliaryLossSum + auxiliary.Sum,
                 AuxiliaryLossWeight = state.AuxiliaryLossWeight + auxiliary.Weight,
                 SkippedInARow = 0,
+                Metrics = _metrics.Count == 0 ? state.Metrics : MetricSum.Add(state.Metrics, _metrics, outcome.Metrics),
             };
         }
     }

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace MLNet.Gpt;
 
 /// <summary>
@@ -8,9 +6,6 @@ namespace MLNet.Gpt;
 /// </summary>
 internal sealed class TaskModel : ITrainedModel, IDisposable
 {
-    private const string HeadFile = "head.safetensors";
-    private const string Remedy = "Begin a new run in another folder.";
-
     private readonly FineTuningNetwork _body;
     private readonly GptTokenizer _tokenizer;
     private readonly string? _baseModel;
@@ -55,31 +50,14 @@ internal sealed class TaskModel : ITrainedModel, IDisposable
 
     public void Write(string folder, Action<string> addFiles) => _body.Write(folder, _tokenizer, chatTemplate: null, _baseModel, work =>
     {
-        string state = Directory.CreateDirectory(Path.Combine(work, GptCheckpoint.TrainingStateFolder)).FullName;
-        SafeTensorsWriter.Write(Path.Combine(state, HeadFile), Task.Extra.Layout.Select(static info => new SafeTensorInfo(info.Name, SafeTensorType.Float32, info.Shape)), (tensor, stream) =>
-        {
-            var values = new float[tensor.ElementCount];
-            Task.Extra.Read(tensor.Name, values);
-            stream.Write(MemoryMarshal.AsBytes(values.AsSpan()));
-        });
+        HeadFile.Write(work, Task.Extra);
         addFiles(work);
     });
 
     public void Read(string folder)
     {
         _body.Read(folder);
-        string path = Path.Combine(folder, GptCheckpoint.TrainingStateFolder, HeadFile);
-        if (!File.Exists(path)) throw new CorruptFileException(path, "it is missing: the checkpoint is not a supervised task's.", Remedy);
-        using SafeTensorsFile file = SafeTensorsFile.Open(path);
-        foreach (GptParameterInfo info in Task.Extra.Layout)
-        {
-            SafeTensorInfo? found = file.Find(info.Name);
-            if (found is not { Type: SafeTensorType.Float32 } || !found.Shape.SequenceEqual(info.Shape))
-                throw new TensorMismatchException(path, info.Name, $"{info.ShapeText} F32", found?.ToString() ?? "nothing", Remedy);
-            var values = new float[info.ElementCount];
-            file.Read(info.Name, values);
-            Task.Extra.Write(info.Name, values);
-        }
+        HeadFile.Read(folder, Task.Extra);
     }
 
     public void Dispose() => Task.Dispose();

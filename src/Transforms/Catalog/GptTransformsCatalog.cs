@@ -180,4 +180,20 @@ public sealed class GptTransformsCatalog
         LabelValues? labels = HeadScores.Of(model.Head.IsRegression).LabelsOf(model.Head, inputColumnNames);
         return new(Catalog.Context, new ClassifyTextTransformer(scoreColumnName, inputColumnNames, labels, model, options ?? new ClassifyTextOptions()));
     }
+
+    /// <summary>Scores responses to prompts with a reward model.</summary>
+    /// <param name="scoreColumnName">The Single column to add: the reward, the higher the better among the responses to one prompt. <c>Ranking.Evaluate</c> reads it.</param>
+    /// <param name="promptColumnName">The text column of prompts: texts, or conversations in JSON, as the model was trained.</param>
+    /// <param name="responseColumnName">The text column of responses.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="options">The options, among them the names of further columns; null for the defaults.</param>
+    /// <exception cref="ArgumentException">An option is out of range, a column has no name, or two columns share one.</exception>
+    public GptTextEstimator<ScoreResponseTransformer> ScoreResponse(string scoreColumnName, string promptColumnName, string responseColumnName, GptRewardModel model, ScoreResponseOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(scoreColumnName);
+        ArgumentException.ThrowIfNullOrEmpty(promptColumnName);
+        ArgumentException.ThrowIfNullOrEmpty(responseColumnName);
+        ArgumentNullException.ThrowIfNull(model);
+        return new(Catalog.Context, new ScoreResponseTransformer(scoreColumnName, promptColumnName, responseColumnName, model, options ?? new ScoreResponseOptions()));
+    }
 }

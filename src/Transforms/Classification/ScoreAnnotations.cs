@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 internal static class ScoreAnnotations
 {
     public const string SetId = "ScoreColumnSetId", Kind = "ScoreColumnKind", ValueKind = "ScoreValueKind", TrainingLabelValues = "TrainingLabelValues";
-    public const string Multiclass = "MulticlassClassification", Regression = "Regression", Score = "Score", PredictedLabel = "PredictedLabel";
+    public const string Multiclass = "MulticlassClassification", Regression = "Regression", Ranking = "Ranking", Score = "Score", PredictedLabel = "PredictedLabel";
 
     private static readonly KeyDataViewType SetIdType = new(typeof(uint), int.MaxValue);
 

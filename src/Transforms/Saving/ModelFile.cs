@@ -103,6 +103,7 @@ namespace MLNet.Gpt
                 BuildPromptTransformer.Kind => BuildPromptTransformer.Load(contents),
                 ScoreChoicesTransformer.Kind => ScoreChoicesTransformer.Load(contents),
                 ClassifyTextTransformer.Kind => ClassifyTextTransformer.Load(contents),
+                ScoreResponseTransformer.Kind => ScoreResponseTransformer.Load(contents),
                 _ => throw Corrupt($"it holds a transformer of the kind '{kind}', which this version does not know."),
             };
             transformer.Environment = env;

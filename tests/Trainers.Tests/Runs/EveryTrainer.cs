@@ -19,7 +19,7 @@ internal static class EveryTrainer
     }
 
     /// <summary>The trainers, some with an adapter.</summary>
-    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["regression"], ["choice"]];
+    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["regression"], ["choice"], ["reward"], ["reward-adapter"]];
 
     /// <summary>Options for a run on a CPU.</summary>
     public static RunOptions Run { get; } = new()
@@ -74,6 +74,18 @@ internal static class EveryTrainer
             }).Fit(rows);
             FineTuningResult result = trained.Training;
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));
+        }
+
+        if (kind is "reward" or "reward-adapter")
+        {
+            using GptRewardModelTransformer trained = ml.Gpt().Trainers.RewardModelFromPairs("Text", "Completion", "Other", new()
+            {
+                Pretrained = pretrained, Lora = lora, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Dropout = 0.1f, Margin = 0.1, Head = new() { Readout = lora is null ? RewardReadout.ReadoutToken : RewardReadout.LastToken },
+                Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+            }).Fit(rows);
+            RewardModelResult result = trained.Training;
+            RewardNetwork reward = ((TorchRewardModel)trained.Model.Engine).Network;
+            return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, [.. Weights(reward.Network), .. reward.Extra.Master.data<float>()]);
         }
 
         IDataView keyed = ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(rows).Transform(rows);

@@ -43,6 +43,28 @@ public sealed class FreshProcessTests
         HasNoTorch(lines[^1]);
     }
 
+    [TestMethod]
+    [DataRow(RewardReadout.LastToken)]
+    [DataRow(RewardReadout.ReadoutToken)]
+    public void A_reward_model_loads_there_too_and_gives_the_same_rewards(RewardReadout readout)
+    {
+        using var folder = new TemporaryFolder();
+        string[] texts = ["a cab", "", "bead"];
+        var ml = new MLContext();
+        using GptRewardModel model = GptRewardModel.FromOnnx(TestModels.WriteReward(folder, new RewardHead { Readout = readout }), GptDevice.Cpu);
+        IDataView rows = ml.Data.LoadFromEnumerable(texts.Select(static text => new LoadApp.Question { Text = text }));
+        ScoreResponseTransformer saved = ml.Gpt().Transforms.ScoreResponse("Score", "Text", "Text", model).Fit(rows);
+        ml.Model.Save(saved, rows.Schema, folder["model.zip"]);
+        float[] expected = [.. ml.Data.CreateEnumerable<LoadApp.Scored>(saved.Transform(rows), reuseRowObject: false).Select(static row => row.Score)];
+        Assert.AreEqual(3, expected.Distinct().Count());
+
+        string[] lines = Run(["--rank", folder["model.zip"], .. texts]);
+        float[] found = [.. lines[..^1].Select(static line => JsonSerializer.Deserialize<LoadApp.Scored>(line)!.Score)];
+        Assert.HasCount(6, found);
+        for (int i = 0; i < found.Length; i++) Assert.AreEqual(expected[i % 3], found[i], 1e-5f, $"text {i}");
+        HasNoTorch(lines[^1]);
+    }
+
     private static string[] Run(IEnumerable<string> arguments)
     {
         var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };

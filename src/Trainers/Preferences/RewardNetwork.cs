@@ -1,0 +1,106 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace MLNet.Gpt;
+
+/// <summary>A GPT with a scalar head (Ouyang et al. 2022, section 3.5), and the embedding of a read-out token where it has one. C: channels; R: rows; T: positions.</summary>
+internal sealed class RewardNetwork : IRewardWeights, IDisposable
+{
+    /// <summary>Joins a network and the head's parameters.</summary>
+    /// <param name="network">The network, which goes with this one.</param>
+    /// <param name="head">The head.</param>
+    /// <param name="trainable">Whether the head's parameters have gradients.</param>
+    public RewardNetwork(GptNetwork network, RewardHead head, bool trainable)
+    {
+        Network = network;
+        Head = head;
+        Extra = new FlatParameters(RewardParameterLayout.Of(network.Config, head), network.TorchDevice, ScalarType.Float32, trainable);
+    }
+
+    /// <summary>The network.</summary>
+    public GptNetwork Network { get; }
+
+    /// <inheritdoc/>
+    public RewardHead Head { get; }
+
+    /// <inheritdoc/>
+    public GptConfig Config => Network.Config;
+
+    /// <summary>The head and the read-out token's embedding, float32.</summary>
+    public FlatParameters Extra { get; }
+
+    /// <summary>A float32 copy without gradients, for use.</summary>
+    public static RewardNetwork ForUse(IRewardWeights weights, GptDevice device)
+    {
+        var copy = new RewardNetwork(GptNetwork.FromWeights(weights, device, GptPrecision.Float32, trainable: false), weights.Head, trainable: false);
+        copy.CopyHeadFrom(weights);
+        return copy;
+    }
+
+    /// <summary>Draws the head from N(0, 1/(C + 1)) (Stiennon et al. 2020, appendix B.1), the read-out token's embedding as the network's own were; the bias is 0.</summary>
+    public void Initialize(long seed)
+    {
+        GptInitializer.Initialize(Extra, Config, seed, residualScale: null);
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        Extra.ViewOf(Extra.Master, RewardParameterLayout.HeadWeight).mul_((1 / Math.Sqrt(Config.EmbeddingSize + 1)) / Config.InitializerRange);
+    }
+
+    /// <summary>Takes the head of another model of this shape.</summary>
+    public void CopyHeadFrom(IRewardWeights weights)
+    {
+        foreach (GptParameterInfo info in Extra.Layout)
+        {
+            var values = new float[info.ElementCount];
+            weights.Read(info.Name, values);
+            Extra.Write(info.Name, values);
+        }
+    }
+
+    /// <summary>Adds to all rewards.</summary>
+    public void Shift(double by)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        Extra.ViewOf(Extra.Master, RewardParameterLayout.HeadBias).add_(by);
+    }
+
+    /// <inheritdoc/>
+    public void Read(string name, Span<float> destination)
+    {
+        if (Extra.Layout.Any(info => info.Name == name)) Extra.Read(name, destination);
+        else Network.Read(name, destination);
+    }
+
+    /// <summary>The last hidden states of a batch.</summary>
+    /// <returns>(R·T, C) float32.</returns>
+    public Tensor Hidden(RewardBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        Tensor ids = batch.Ids;                                                                            // (R, T)
+        if (Head.AddedTokenCount == 0) return Network.Hidden(ids).MoveToOuterDisposeScope();
+        Tensor x = where(batch.Readouts, Extra[RewardParameterLayout.ReadoutToken], Network.EmbeddingOf(ids));   // (R·T, C)
+        return Network.HiddenOf(x, batch.RowCount, batch.Width).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The head.</summary>
+    /// <param name="states">(n, C) float32: hidden states.</param>
+    /// <returns>(n) float32.</returns>
+    public Tensor Rewards(Tensor states) => functional.linear(states, Extra[RewardParameterLayout.HeadWeight], Extra[RewardParameterLayout.HeadBias]).view(-1);
+
+    /// <summary>The rewards of a batch.</summary>
+    /// <returns>(R) float32.</returns>
+    public Tensor Rewards(RewardBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        return Rewards(Hidden(batch).index_select(0, batch.Last)).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Network.Dispose();
+        Extra.Dispose();
+    }
+}

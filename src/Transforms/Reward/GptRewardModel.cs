@@ -1,0 +1,199 @@
+namespace MLNet.Gpt;
+
+/// <summary>A reward model and its tokenizer: prompts and responses in, rewards out, whichever engine computes.</summary>
+/// <remarks>
+/// Thread-safe: several threads may score at once. Owns its engine: disposing the model disposes it, after the calls that are under way. Pipelines that hold the model do not dispose
+/// it, but for a transformer that <c>mlContext.Model.Load</c> made, which has a model of its own.
+/// </remarks>
+public sealed class GptRewardModel : IDisposable
+{
+    private readonly IDisposable? _backing;
+    private readonly NativeLifetime _lifetime;
+
+    /// <summary>Joins an engine and a tokenizer.</summary>
+    /// <param name="engine">The engine; owned by the model from now on.</param>
+    /// <param name="tokenizer">The tokenizer; it may have fewer tokens than the engine's vocabulary, never more.</param>
+    /// <param name="chatTemplate">How conversations become tokens; needed where the model's prompts are conversations (<see cref="RewardHead.Conversations"/>).</param>
+    /// <exception cref="ArgumentException">The tokenizer has more tokens than the engine's vocabulary, or the model needs a chat template.</exception>
+    /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
+    public GptRewardModel(IRewardModel engine, GptTokenizer tokenizer, ChatTemplate? chatTemplate = null)
+        : this(engine, tokenizer, chatTemplate, backing: null)
+    {
+    }
+
+    private GptRewardModel(IRewardModel engine, GptTokenizer tokenizer, ChatTemplate? chatTemplate, IDisposable? backing)
+    {
+        ArgumentNullException.ThrowIfNull(engine);
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        if (tokenizer.VocabularySize > engine.Config.VocabularySize)
+            throw new ArgumentException($"The tokenizer has {tokenizer.VocabularySize} tokens, the model only {engine.Config.VocabularySize}; take the tokenizer that the model was trained with.", nameof(tokenizer));
+        if (engine.Head.Conversations && chatTemplate is null)
+            throw new ArgumentException("The reward model reads conversations and has no chat template; give the one that it was trained with.", nameof(chatTemplate));
+        chatTemplate?.Validate(tokenizer);
+        Engine = engine;
+        Tokenizer = tokenizer;
+        ChatTemplate = engine.Head.Conversations ? chatTemplate : null;
+        _backing = backing;
+        _lifetime = new NativeLifetime(this, Free);
+    }
+
+    /// <summary>The engine that computes: TorchSharp or ONNX Runtime. Owned by the model.</summary>
+    public IRewardModel Engine { get; }
+
+    /// <summary>The tokenizer.</summary>
+    public GptTokenizer Tokenizer { get; }
+
+    /// <summary>How conversations become tokens; null where prompts are texts.</summary>
+    public ChatTemplate? ChatTemplate { get; }
+
+    /// <summary>Where the head reads, what prompts are, and the rule for those that do not fit.</summary>
+    public RewardHead Head => Engine.Head;
+
+    /// <summary>The network's shape.</summary>
+    public GptConfig Config => Engine.Config;
+
+    /// <summary>Opens an ONNX package with its tokenizer on ONNX Runtime.</summary>
+    /// <param name="folder">The package, as <see cref="ExportOnnx"/> writes it.</param>
+    /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
+    /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
+    /// <exception cref="CheckpointNotFoundException">The folder or a file of the model is missing.</exception>
+    /// <exception cref="FileNotFoundException">The tokenizer's files are missing.</exception>
+    /// <exception cref="CorruptFileException">A file is not what its format says, or the model is no reward model.</exception>
+    /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
+    /// <exception cref="ChatTemplateException">The model reads conversations, and its chat template is missing or can't be used.</exception>
+    /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
+    /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
+    public static GptRewardModel FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null) => FromOnnx(folder, device, options, backing: null);
+
+    internal static GptRewardModel FromOnnx(string folder, GptDevice? device, OnnxEngineOptions? options, IDisposable? backing)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        OnnxRewardModel engine = OnnxRewardModel.Load(folder, device, options);
+        try
+        {
+            GptTokenizer tokenizer = GptTokenizer.Load(folder);
+            if (engine.TokenizerHash is { } trained && trained != tokenizer.Hash)
+                throw new TokenizerMismatchException(folder, $"the tokenizer {trained}", $"the tokenizer {tokenizer.Hash} beside it", "Put the model's own tokenizer files back, or export the model again.");
+            ChatTemplate? template = engine.Head.Conversations ? ChatTemplate.Load(folder) : null;
+            if (engine.Head.Conversations && template is null)
+                throw new ChatTemplateException($"The reward model in '{folder}' reads conversations, and has no {ChatTemplate.FileName}.", "Put the model's own chat template back, or export the model again.");
+            return new GptRewardModel(engine, tokenizer, template, backing);
+        }
+        catch
+        {
+            engine.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the model as an ONNX package with its tokenizer. The folder appears, or replaces an older package, only when it is complete.</summary>
+    /// <param name="folder">The package's folder; an existing one may hold nothing but a package.</param>
+    /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
+    /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public void ExportOnnx(string folder)
+    {
+        using NativeLease lease = _lifetime.Acquire();
+        using var target = new AtomicFolder(folder, OnnxPackageLayout.Belongs, "an ONNX package");
+        WriteTo(target.WorkPath);
+        target.Publish();
+    }
+
+    /// <summary>Scores one response.</summary>
+    /// <param name="prompt">The prompt: a text, or the JSON of a conversation (<see cref="RewardHead.Conversations"/>).</param>
+    /// <param name="response">The response, complete: the token that ends it is added.</param>
+    /// <exception cref="PromptTooLongException">The response does not fit the context, or the prompt does not and must not be cut.</exception>
+    /// <exception cref="ConversationException">The prompt is no conversation that waits for an answer.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public ResponseReward Score(string prompt, string response) => Score([(prompt, response)])[0];
+
+    /// <summary>Scores responses; those of like length are computed together.</summary>
+    /// <param name="responses">Prompts and responses, as for <see cref="Score(string, string)"/>.</param>
+    /// <param name="options">How; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <returns>A reward for each response, in order.</returns>
+    /// <exception cref="PromptTooLongException">A response does not fit the context, or a prompt does not and must not be cut.</exception>
+    /// <exception cref="ConversationException">A prompt is no conversation that waits for an answer.</exception>
+    /// <exception cref="ArgumentException">A text is null, or an option is out of range.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IReadOnlyList<ResponseReward> Score(IReadOnlyList<(string Prompt, string Response)> responses, ScoreResponseOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(responses);
+        var encoder = new RewardTexts(Tokenizer, Head, ChatTemplate);
+        return ScoreTokens([.. responses.Select(pair => (encoder.Prompt(pair.Prompt), encoder.Response(pair.Response)))], options, cancellationToken);
+    }
+
+    /// <summary>Scores responses that are tokens already, as a policy under training has them.</summary>
+    /// <param name="responses">Prompts and responses of 1 or more tokens; a response that has ended has the token that ends it.</param>
+    /// <param name="options">How; null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
+    /// <returns>A reward for each response, in order.</returns>
+    /// <exception cref="PromptTooLongException">A response does not fit the context, or a prompt does not and must not be cut.</exception>
+    /// <exception cref="ArgumentException">A prompt or a response has no token, or an option is out of range.</exception>
+    /// <exception cref="TokenOutOfRangeException">A token is not of the model's vocabulary.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IReadOnlyList<ResponseReward> ScoreTokens(IReadOnlyList<(int[] Prompt, int[] Response)> responses, ScoreResponseOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(responses);
+        using NativeLease lease = _lifetime.Acquire();
+        options ??= new ScoreResponseOptions();
+        options.Validate();
+        var sequences = new int[responses.Count][];
+        var dropped = new int[responses.Count];
+        for (int i = 0; i < sequences.Length; i++) sequences[i] = RewardSequences.Build(Head, Config, responses[i].Prompt, responses[i].Response, out dropped[i]);
+
+        // Sequences of like length together, as many as the token budget allows; the longest first, so that memory is taken once.
+        int[] order = [.. Enumerable.Range(0, sequences.Length).OrderByDescending(i => sequences[i].Length)];
+        var rewards = new ResponseReward[sequences.Length];
+        for (int first = 0; first < order.Length;)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            int width = sequences[order[first]].Length, count = Math.Min(order.Length - first, Math.Max(1, options.MaxBatchTokens / width));
+            var ids = new int[count * width];
+            var lengths = new int[count];
+            for (int row = 0; row < count; row++)
+            {
+                int[] sequence = sequences[order[first + row]];
+                sequence.CopyTo(ids.AsSpan(row * width));
+                lengths[row] = sequence.Length;
+            }
+
+            var values = new float[count];
+            Engine.Run(ids, lengths, values, cancellationToken);
+            for (int row = 0; row < count; row++) rewards[order[first + row]] = new(values[row], dropped[order[first + row]]);
+            first += count;
+        }
+
+        return rewards;
+    }
+
+    /// <summary>
+    /// Disposes the engine: at once, or when the last call that is under way on another thread has ended. Later calls throw <see cref="ObjectDisposedException"/>.
+    /// Does not wait; may be called more than once.
+    /// </summary>
+    public void Dispose() => _lifetime.Dispose();
+
+    /// <summary>Writes the package's files into an existing folder.</summary>
+    internal void WriteTo(string folder)
+    {
+        using NativeLease lease = _lifetime.Acquire();
+        IOnnxExportable engine = Engine as IOnnxExportable ?? throw new OnnxExportUnavailableException(Engine.GetType());
+        engine.WriteOnnxPackage(folder);
+        Tokenizer.Save(folder);
+        ChatTemplate?.Save(folder);
+    }
+
+    private void Free()
+    {
+        try
+        {
+            Engine.Dispose();
+        }
+        finally
+        {
+            _backing?.Dispose();
+        }
+    }
+}

@@ -26,8 +26,8 @@ if [[ -z "$name" ]] || ! cut -d' ' -f1 "$known" | grep -qxF -- "$name"; then
 fi
 
 source "$root/eng/env.sh"
-if [[ -z "${MLNET_GPT_PEER_PYTHON:-}" ]]; then
+if [[ -z "${MLNET_GPT_PEER_PYTHON:-}" && "$name" != fuzz ]]; then   # fuzz has no peer
     MLNET_GPT_PEER_PYTHON="$("$here/peers/setup.sh")"
 fi
-export MLNET_GPT_PEER_PYTHON
+export MLNET_GPT_PEER_PYTHON="${MLNET_GPT_PEER_PYTHON:-}"
 exec dotnet run -c Release --project "$root/benchmarks/Benchmarks" -- "$@"

@@ -73,6 +73,7 @@ internal sealed class CheckpointTensors : IDisposable
     {
         using CheckpointJson json = CheckpointJson.Read(indexPath);
         if (json.Find("weight_map") is not { ValueKind: JsonValueKind.Object } map) throw json.Wrong("weight_map", json.Find("weight_map"), "an object of tensor names and file names");
+        if (!map.EnumerateObject().Any()) throw json.Wrong("weight_map", map, "an object with the file name of each tensor, and not empty");
         var shards = new Dictionary<string, SafeTensorsFile>(StringComparer.Ordinal);
         foreach (JsonProperty entry in map.EnumerateObject())
         {
@@ -108,6 +109,9 @@ internal sealed class CheckpointTensors : IDisposable
 
     private void FindParameters(GptConfig config)
     {
+        // A layer has several tensors: a number of layers that the files can't hold is not spelt out parameter by parameter.
+        if (config.LayerCount > _stored.Count)
+            throw new TensorMismatchException(_files[0].Path, "transformer.h", $"the tensors of {config.LayerCount} layers", $"{_stored.Count} tensors in all", "The file doesn't belong to this config.json; fetch both from the same place.");
         var unused = new HashSet<string>(_stored.Keys, StringComparer.Ordinal);
         foreach (GptParameterInfo parameter in GptParameterLayout.Of(config))
         {

@@ -64,7 +64,7 @@ internal sealed record RankedColumns(string Prompt, string Response, string? Rej
         DataViewSchema.Column column = row.Schema[Label!];
         if (column.Type is KeyDataViewType)
         {
-            Func<ulong> key = TaskColumns.KeyGetter(row, column);
+            Func<ulong> key = KeyColumn.Getter(row, column);
             return () => key() is var value and > 0 ? value : double.NaN;
         }
 
@@ -80,7 +80,7 @@ internal sealed record RankedColumns(string Prompt, string Response, string? Rej
         DataViewSchema.Column column = row.Schema[Group!];
         if (column.Type is KeyDataViewType)
         {
-            Func<ulong> key = TaskColumns.KeyGetter(row, column);
+            Func<ulong> key = KeyColumn.Getter(row, column);
             return () => key() is var value and > 0 ? value.ToString(CultureInfo.InvariantCulture) : "";
         }
 

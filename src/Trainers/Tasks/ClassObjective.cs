@@ -27,22 +27,8 @@ internal sealed class ClassObjective : TaskObjective
 
     public override Func<TaskLabel?> Getter(DataViewRow row, DataViewSchema.Column label)
     {
-        Type type = label.Type.RawType;
-        if (type == typeof(byte)) return Of<byte>(static key => key);
-        if (type == typeof(ushort)) return Of<ushort>(static key => key);
-        return type == typeof(uint) ? Of<uint>(static key => key) : Of<ulong>(static key => key);
-
-        // A key of 0 is a missing one.
-        Func<TaskLabel?> Of<TKey>(Func<TKey, ulong> widen)
-        {
-            ValueGetter<TKey> getter = row.GetGetter<TKey>(label);
-            return () =>
-            {
-                TKey key = default!;
-                getter(ref key);
-                return widen(key) is > 0 and var number ? new TaskLabel((int)number - 1, 0) : null;
-            };
-        }
+        Func<ulong> key = KeyColumn.Getter(row, label);
+        return () => key() is > 0 and var number ? new TaskLabel((int)number - 1, 0) : null;
     }
 
     public override Tensor Loss(Tensor outputs, TaskBatch batch, Tensor? classWeights)

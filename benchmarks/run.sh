@@ -4,7 +4,7 @@
 #   benchmarks/run.sh list               the benchmarks, a line each
 #   benchmarks/run.sh NAME [options]     runs one; its last line is "NAME ours=… peer=… ratio=… unit=…"
 #
-# Does its own set-up, the peer's packages among it. Both sides run in the environment that eng/env.sh sets.
+# Does its own set-up, PyTorch for the peers that need it among it. Both sides run in the environment that eng/env.sh sets.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -26,8 +26,8 @@ if [[ -z "$name" ]] || ! cut -d' ' -f1 "$known" | grep -qxF -- "$name"; then
 fi
 
 source "$root/eng/env.sh"
-if [[ -z "${MLNET_GPT_PEER_PYTHON:-}" ]]; then
+if [[ "$name" != tokenize && -z "${MLNET_GPT_PEER_PYTHON:-}" ]]; then
     MLNET_GPT_PEER_PYTHON="$("$here/peers/setup.sh")"
+    export MLNET_GPT_PEER_PYTHON
 fi
-export MLNET_GPT_PEER_PYTHON
 exec dotnet run -c Release --project "$root/benchmarks/Benchmarks" -- "$@"

@@ -22,7 +22,7 @@ internal static class Gpt2GpuBenchmark
         bool tiny = arguments.Has("--tiny");
         GptConfig config = tiny
             ? new GptConfig { VocabularySize = 512, ContextLength = 64, EmbeddingSize = 64, LayerCount = 2, HeadCount = 2 }
-            : GptConfig.Gpt2Small.WithDropout(0) with { VocabularySize = 50_304 };
+            : GptConfig.Gpt2Small with { VocabularySize = 50_304 };
         int batch = arguments.Int("--batch", tiny ? 4 : 64), micro = arguments.Int("--micro", tiny ? 2 : 32), steps = arguments.Int("--steps", tiny ? 6 : 30);
         int sheet = arguments.Int("--datasheet-tflops", DataSheetTeraflops);
         arguments.RefuseOthers();

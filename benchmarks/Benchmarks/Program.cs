@@ -11,6 +11,7 @@ switch (args.FirstOrDefault())
     case "pretrain-85m": return PretrainBenchmark.Run("pretrain-85m", PretrainSetting.EightyFiveMillion, options);
     case "scaling": return ScalingBenchmark.Run(options);
     case "kernels": return KernelsBenchmark.Run(options);
+    case "tokenize": return TokenizeBenchmark.Run(options);
     case "memory": return MemoryBenchmark.Run(options);
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);

@@ -80,14 +80,14 @@ internal static class ResumeBenchmark
 
     private static LanguageModelOptions Options(string folder) => new()
     {
-        Model = new GptConfig { VocabularySize = 400, ContextLength = 64, EmbeddingSize = 64, LayerCount = 2, HeadCount = 4 }.WithDropout(0.1f),
+        Model = new GptConfig { VocabularySize = 400, ContextLength = 64, EmbeddingSize = 64, LayerCount = 2, HeadCount = 4 },
         MaxSteps = 200,
         Stages = [new(80, 32, 16)],
         BatchSize = 8,
         MicroBatchSize = 4,
         Optimizer = new AdamWOptions { LearningRate = 3e-3, WarmupSteps = 20 },
         Evaluation = new() { Interval = 50 },
-        Run = new() { AverageDecay = 0.99, Seed = 1, LogInterval = 7, CheckpointInterval = 15, KeepCheckpoints = 2, Precision = GptPrecision.Float32, Device = GptDevice.Cpu, Folder = folder, Resume = true },
+        Run = new() { Dropout = DropoutOptions.Everywhere(0.1f), AverageDecay = 0.99, Seed = 1, LogInterval = 7, CheckpointInterval = 15, KeepCheckpoints = 2, Precision = GptPrecision.Float32, Device = GptDevice.Cpu, Folder = folder, Resume = true },
     };
 
     /// <summary>2,000 sentences of a small grammar, always the same.</summary>

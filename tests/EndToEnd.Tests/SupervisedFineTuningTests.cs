@@ -19,10 +19,9 @@ public sealed class SupervisedFineTuningTests
         BatchSize = 32,
         Packing = true,
         Optimizer = new() { LearningRate = 4e-3, WarmupSteps = 10, WeightDecay = 0 },
-        ResidualDropout = 0,
         Generation = new() { MaxNewTokens = 8, Temperature = 0, FinishReasonColumnName = "Why" },
         Evaluation = new() { ValidationFraction = 0 },
-        Run = new() { Precision = GptPrecision.Float32, Device = GptDevice.Cpu },
+        Run = new() { Dropout = DropoutOptions.None, Precision = GptPrecision.Float32, Device = GptDevice.Cpu },
     };
 
     [ClassInitialize]

@@ -51,6 +51,26 @@ public sealed class TrainedModelTests
     }
 
     [TestMethod]
+    public void On_both_engines_a_constraint_holds_whatever_the_model_finds_likely()
+    {
+        // One of some words and then the end, drawn so flat that the model alone would write anything.
+        string[] words = ["yes", "no", "perhaps", "not at all"];
+        var constraint = new OneOf([.. words.Select(word => trained.Model.Tokenizer.Encode(word))], trained.Model.Tokenizer.EndOfTextId);
+        var options = new GenerateTextOptions { Temperature = 3, SamplesPerPrompt = 40, MaxNewTokens = 20, Seed = 3 };
+        string[] first = Texts(trained.Model), second = Texts(deployed);
+        CollectionAssert.AreEqual(first, second);
+        foreach (string text in first) Assert.Contains(text, words);
+        CollectionAssert.AreEquivalent(words, first.Distinct().ToArray(), "80 draws find all four");
+
+        string[] Texts(GptModel model)
+        {
+            IReadOnlyList<GeneratedText> all = model.GenerateConstrained(["the cat", "a dog, they say"], constraint, options);
+            Assert.IsTrue(all.All(static text => text.FinishReason == FinishReason.StopToken));
+            return [.. all.Select(static text => text.Text)];
+        }
+    }
+
+    [TestMethod]
     public void Both_engines_give_the_same_logits()
     {
         foreach (string text in (string[])["the cat sees the river, number 7.", "a", "my friend Zoë likes 日本 and 🎈"])

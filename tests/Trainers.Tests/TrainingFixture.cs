@@ -7,7 +7,7 @@ internal sealed class TrainingFixture : IDisposable
 {
     public const long Seed = 11;
 
-    public static readonly GptConfig Config = new GptConfig { VocabularySize = 24, ContextLength = 16, EmbeddingSize = 32, LayerCount = 2, HeadCount = 2 }.WithDropout(0.1f);
+    public static readonly GptConfig Config = new GptConfig { VocabularySize = 24, ContextLength = 16, EmbeddingSize = 32, LayerCount = 2, HeadCount = 2 };
 
     private readonly TokenFile _training;
     private readonly TokenFile _validation;
@@ -36,7 +36,7 @@ internal sealed class TrainingFixture : IDisposable
         BatchSize = 4,
         Optimizer = new() { LearningRate = 3e-3, WarmupSteps = 5 },
         Evaluation = new() { Interval = 10, ReturnBest = false },
-        Run = new() { CheckpointInterval = 7, LogInterval = 1, PeakFlops = 1e12, Precision = GptPrecision.Float32 },
+        Run = new() { CheckpointInterval = 7, LogInterval = 1, PeakFlops = 1e12, Precision = GptPrecision.Float32, Dropout = DropoutOptions.Everywhere(0.1f) },
     };
 
     public string Run => Path.Combine(Folder, "run");
@@ -56,7 +56,7 @@ internal sealed class TrainingFixture : IDisposable
         TrainingCheckpoint? resumed = last is null ? null : TrainingCheckpoint.Open(last);
         resumed?.RequireSame(folder!.Fingerprint);
         folder?.LastWritten = last;
-        using GptNetwork network = new(Config, GptDevice.Cpu, Seed);
+        using GptNetwork network = new(Config, GptDevice.Cpu, Seed) { Dropout = options.Run.Dropout! };
         PretrainingResult result = new PretrainingLoop(Model(network), TrainingRows, ValidationRows, options, Seed, folder, Log.Add) { Immediate = immediate, StepStarting = stepStarting }.Run(resumed);
         return ([.. network.Parameters.Master.data<float>()], result);
     }

@@ -28,7 +28,7 @@ public static class TaskSequences
     /// <exception cref="ContextTooShortException">It has not.</exception>
     public static void RequireRoom(SupervisedTask task, GptConfig config)
     {
-        int needed = task == SupervisedTask.TextClassification ? 3 : 5;
+        int needed = TaskForm.Of(task).LeastContext;
         if (config.ContextLength < needed) throw new ContextTooShortException(task, config.ContextLength, needed);
     }
 
@@ -49,55 +49,11 @@ public static class TaskSequences
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(texts);
         RequireRoom(head.Task, config);
-        (int least, int most) = TextsOf(head.Task);
-        if (texts.Count < least || texts.Count > most)
-            throw new ArgumentException($"{head.Task} takes {(most == int.MaxValue ? $"{least} or more" : $"{least}")} texts, but {texts.Count} are given.", nameof(texts));
-        int dropped = 0;
-        int[][] sequences = head.Task switch
-        {
-            SupervisedTask.TextClassification => [One(texts[0])],
-            SupervisedTask.TextEntailment => [Two(texts[0], texts[1])],
-            SupervisedTask.SentenceSimilarity => BothOrders(texts[0], texts[1]),
-            _ => [.. texts.Skip(1).Select(answer => Two(texts[0], answer))],
-        };
-        droppedTokens = dropped;
+        TaskForm form = TaskForm.Of(head.Task);
+        if (!form.Takes(texts.Count)) throw new ArgumentException($"{head.Task} takes {form.TextCount} texts, but {texts.Count} are given.", nameof(texts));
+        var layout = new TaskLayout(config, head.Truncation);
+        int[][] sequences = form.Sequences(layout, texts);
+        droppedTokens = layout.DroppedTokens;
         return sequences;
-
-        int[] One(int[] text) => [StartId(config), .. Cut(text, config.ContextLength - 2), ExtractId(config)];
-
-        // The smaller text leads whatever the caller's order: the same rows at the same places make the result the same to the last bit.
-        int[][] BothOrders(int[] a, int[] b)
-        {
-            (int[] lead, int[] follow) = a.AsSpan().SequenceCompareTo(b) <= 0 ? (a, b) : (b, a);
-            return [Two(lead, follow), Two(follow, lead)];
-        }
-
-        int[] Two(int[] first, int[] second)
-        {
-            int room = config.ContextLength - SpecialTokenCount;
-            int firstRoom = Math.Max(room - second.Length, (room + 1) / 2), secondRoom = Math.Max(room - first.Length, room / 2);
-            return [StartId(config), .. Cut(first, firstRoom), DelimiterId(config), .. Cut(second, secondRoom), ExtractId(config)];
-        }
-
-        ReadOnlySpan<int> Cut(int[] text, int room)
-        {
-            if (text.Length <= room) return text;
-            dropped += text.Length - room;
-            return head.Truncation switch
-            {
-                TextTruncation.Head => text.AsSpan(0, room),
-                TextTruncation.Tail => text.AsSpan(text.Length - room),
-                _ => (int[])[.. text.AsSpan(0, (room + 1) / 2), .. text.AsSpan(text.Length - (room / 2))],
-            };
-        }
     }
-
-    /// <summary>The least and the most texts of an example.</summary>
-    /// <param name="task">The task.</param>
-    public static (int Least, int Most) TextsOf(SupervisedTask task) => task switch
-    {
-        SupervisedTask.TextClassification => (1, 1),
-        SupervisedTask.MultipleChoice => (3, int.MaxValue),
-        _ => (2, 2),
-    };
 }

@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 /// <summary>How tokens are chosen and when a sequence ends.</summary>
 /// <remarks>
 /// Immutable; may be shared between threads. The logits of a step go through these filters in this order, which is
-/// Hugging Face's: <see cref="RepetitionPenalty"/>, <see cref="MinNewTokens"/>, <see cref="Temperature"/>, <see cref="TopK"/>,
+/// Hugging Face's, after an <see cref="ITokenConstraint"/> where there is one: <see cref="RepetitionPenalty"/>, <see cref="MinNewTokens"/>, <see cref="Temperature"/>, <see cref="TopK"/>,
 /// <see cref="TopP"/>, then one token is drawn. Tokens of equal score are ordered by id, the lower first, in every filter.
 /// </remarks>
 public record GenerationOptions

@@ -12,12 +12,13 @@ internal sealed class GenerationRow
     /// <summary>The sequence's random numbers; a field, because drawing changes it.</summary>
     public SampleRandom Random;
 
-    public GenerationRow(int promptIndex, int sampleIndex, int[] prompt, GenerationOptions options, GptConfig config, int choices, StopStringMatcher? matcher)
+    public GenerationRow(int promptIndex, int sampleIndex, int[] prompt, GenerationOptions options, GptConfig config, int choices, StopStringMatcher? matcher, ITokenMask? mask)
     {
         PromptIndex = promptIndex;
         SampleIndex = sampleIndex;
         Prompt = prompt;
         Matcher = matcher;
+        Mask = mask;
 
         // A token can be sampled after each of the context's positions: the last of them has no position itself.
         Limit = Math.Min(options.MaxNewTokens, config.ContextLength + 1 - prompt.Length);
@@ -36,6 +37,9 @@ internal sealed class GenerationRow
     public int[] Prompt { get; }
 
     public StopStringMatcher? Matcher { get; }
+
+    /// <summary>What a constraint allows next; null without one.</summary>
+    public ITokenMask? Mask { get; }
 
     /// <summary>The most new tokens, 1 or more.</summary>
     public int Limit { get; }

@@ -1,3 +1,6 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+
 namespace MLNet.Gpt;
 
 /// <summary>Continues prompts with a causal language model, whichever engine computes it. Knows tokens, not text.</summary>
@@ -18,12 +21,14 @@ public static class TokenGenerator
     /// How many tokens the tokenizer has, where the model's vocabulary is padded beyond that: ids from this on are never sampled. Null for all of the model's vocabulary.
     /// </param>
     /// <param name="onToken">Called for each token as soon as it is sampled (not for stop tokens), from the calling thread.</param>
+    /// <param name="constraint">Says which tokens may come next, before all filters; null for no constraint.</param>
     /// <param name="cancellationToken">Looked at before each step and, where the engine can stop, within one; ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>The sequences: those of the first prompt, of the second, and so on.</returns>
     /// <exception cref="ArgumentException">An option is out of range, stop strings come without <paramref name="tokenBytes"/>, or a prompt is null, or empty with no end-of-text token.</exception>
     /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
     /// <exception cref="PromptTooLongException">A prompt is longer than the context and <see cref="GenerationOptions.PromptOverflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
     /// <exception cref="NonFiniteLogitsException">The model computed NaN.</exception>
+    /// <exception cref="TokenConstraintException">The constraint left no token that could come next.</exception>
     public static IReadOnlyList<GeneratedSequence> Generate(
         ICausalModel model,
         IReadOnlyList<int[]> prompts,
@@ -32,6 +37,7 @@ public static class TokenGenerator
         TokenBytes? tokenBytes = null,
         int? tokenCount = null,
         Action<GeneratedToken>? onToken = null,
+        ITokenConstraint? constraint = null,
         CancellationToken cancellationToken = default)
     {
         // 1. Check everything before anything is computed.
@@ -53,7 +59,7 @@ public static class TokenGenerator
         {
             int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
             for (int sample = 0; sample < options.SamplesPerPrompt; sample++)
-                rows.Add(new GenerationRow(i, sample, prompt, options, model.Config, choices, tokenBytes is null ? null : matcher.Fresh()));
+                rows.Add(new GenerationRow(i, sample, prompt, options, model.Config, choices, tokenBytes is null ? null : matcher.Fresh(), constraint?.Begin(prompt)));
         }
 
         // 3. Batch after batch.
@@ -130,12 +136,15 @@ public static class TokenGenerator
     /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
     private static bool Advance(Step step, GenerationRow row, Span<float> logits)
     {
+        row.Mask?.Apply(CollectionsMarshal.AsSpan(row.Tokens), logits);
         if (row.Tokens.Count < step.Options.MinNewTokens)
         {
             foreach (int id in step.StopTokens)
                 logits[id] = float.NegativeInfinity;
         }
 
+        if (row.Mask is not null && float.IsNegativeInfinity(TensorPrimitives.Max<float>(logits)))
+            throw new TokenConstraintException(row.PromptIndex, row.SampleIndex, [.. row.Tokens], step.Options.MinNewTokens);
         int token = step.Sampler.Sample(logits, row.SeenTokens, ref row.Random);
         if (step.StopTokens.AsSpan().Contains(token))
         {

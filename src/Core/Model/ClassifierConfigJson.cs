@@ -28,7 +28,7 @@ public static class ClassifierConfigJson
         head.Validate();
         using var stream = new MemoryStream();
         CheckpointConfig.Write(stream, config with { VocabularySize = config.VocabularySize + TaskSequences.SpecialTokenCount }, endOfTextId,
-            head.Task == SupervisedTask.MultipleChoice ? "ForMultipleChoice" : "ForSequenceClassification", WriteHead);
+            head.Form.Architecture, WriteHead);
         return Encoding.UTF8.GetString(stream.ToArray());
 
         void WriteHead(Utf8JsonWriter json)

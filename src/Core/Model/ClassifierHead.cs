@@ -28,7 +28,10 @@ public sealed record ClassifierHead
     public int OutputCount => Labels.Count > 0 ? Labels.Count : 1;
 
     /// <summary>The sequences whose last hidden states are added before the head: 2 for <see cref="SupervisedTask.SentenceSimilarity"/>, else 1.</summary>
-    public int SequencesPerOutput => Task == SupervisedTask.SentenceSimilarity ? 2 : 1;
+    public int SequencesPerOutput => Form.SequencesPerOutput;
+
+    /// <summary>What is particular to the task.</summary>
+    internal TaskForm Form => TaskForm.Of(Task);
 
     /// <summary>Checks that the values fit together.</summary>
     /// <returns>This head.</returns>
@@ -41,9 +44,9 @@ public sealed record ClassifierHead
                 throw new ArgumentOutOfRangeException(name, value, $"{name} is {value}; it must be one of {string.Join(", ", Enum.GetNames(value.GetType()))}.");
         }
 
-        if (IsRegression && Task != SupervisedTask.SentenceSimilarity)
+        if (IsRegression && !Form.OffersRegression)
             throw new ArgumentException($"A regression is offered for {SupervisedTask.SentenceSimilarity} only, not for {Task}.", nameof(IsRegression));
-        bool single = IsRegression || Task == SupervisedTask.MultipleChoice;
+        bool single = IsRegression || !Form.HasOutputPerClass;
         if (single ? Labels.Count != 0 : Labels.Count < 2)
             throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{Labels.Count} labels are given; {(single ? "a head of one output has none" : "a classification needs 2 or more")}."), nameof(Labels));
         return this;

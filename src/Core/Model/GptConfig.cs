@@ -39,13 +39,13 @@ public sealed record GptConfig
     /// </summary>
     public int AttentionBandWidth { get; init; } = 256;
 
-    /// <summary>Dropout after the embedding sum, in [0, 1). 0 (the default) switches it off; GPT-1 and GPT-2 used 0.1.</summary>
+    /// <summary>The dropout after the embedding sum that the model was trained with, in [0, 1), as config.json says it; 0 (the default) for none. Nothing computes with it: dropout is an option of a training run.</summary>
     public float EmbeddingDropout { get; init; }
 
-    /// <summary>Dropout on the attention weights, in [0, 1). 0 (the default) switches it off.</summary>
+    /// <summary>The dropout on the attention weights that the model was trained with, as <see cref="EmbeddingDropout"/>.</summary>
     public float AttentionDropout { get; init; }
 
-    /// <summary>Dropout before each residual sum, in [0, 1). 0 (the default) switches it off.</summary>
+    /// <summary>The dropout before each residual sum that the model was trained with, as <see cref="EmbeddingDropout"/>.</summary>
     public float ResidualDropout { get; init; }
 
     /// <summary>The ε of layer normalisation, above 0. Default 1e-5.</summary>
@@ -92,11 +92,6 @@ public sealed record GptConfig
     /// <param name="layer">The layer, 0 to L-1.</param>
     public int? BandWidthOfLayer(int layer) =>
         AttentionPattern == GptAttentionPattern.AlternatingDenseAndBanded && layer % 2 == 1 ? AttentionBandWidth : null;
-
-    /// <summary>Sets the three dropout probabilities at once.</summary>
-    /// <param name="probability">In [0, 1); 0 switches dropout off.</param>
-    public GptConfig WithDropout(float probability) =>
-        this with { EmbeddingDropout = probability, AttentionDropout = probability, ResidualDropout = probability };
 
     /// <summary>Checks every value and how they fit together.</summary>
     /// <returns>This configuration.</returns>
@@ -147,7 +142,7 @@ public sealed record GptConfig
     // Brown et al. 2020, table 2.1.
 
     /// <summary>GPT-1: 12 layers of 768, post-norm, context 512, vocabulary 40,478; 116,534,784 parameters.</summary>
-    public static GptConfig Gpt1 { get; } = new GptConfig { VocabularySize = 40_478, ContextLength = 512, BlockForm = GptBlockForm.PostNorm }.WithDropout(0.1f);
+    public static GptConfig Gpt1 { get; } = new GptConfig { VocabularySize = 40_478, ContextLength = 512, BlockForm = GptBlockForm.PostNorm, EmbeddingDropout = 0.1f, AttentionDropout = 0.1f, ResidualDropout = 0.1f };
 
     /// <summary>GPT-2 small: 12 layers of 768; 124,439,808 parameters.</summary>
     public static GptConfig Gpt2Small { get; } = Gpt2(12, 768, 12);
@@ -186,7 +181,7 @@ public sealed record GptConfig
     public static GptConfig Gpt3_175B { get; } = Gpt3(96, 12_288, 96);
 
     private static GptConfig Gpt2(int layers, int width, int heads) =>
-        new GptConfig { LayerCount = layers, EmbeddingSize = width, HeadCount = heads }.WithDropout(0.1f);
+        new() { LayerCount = layers, EmbeddingSize = width, HeadCount = heads, EmbeddingDropout = 0.1f, AttentionDropout = 0.1f, ResidualDropout = 0.1f };
 
     private static GptConfig Gpt3(int layers, int width, int heads) => new()
     {

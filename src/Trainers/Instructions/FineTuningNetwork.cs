@@ -6,14 +6,12 @@ namespace MLNet.Gpt;
 /// </summary>
 internal sealed class FineTuningNetwork : IDisposable
 {
-    private readonly GptConfig _config;       // the pretrained model's, its own dropout included
     private readonly ModelCompanions _companions;
     private readonly LoraAdapter? _adapter;
 
-    private FineTuningNetwork(GptNetwork network, GptConfig config, ModelCompanions companions, LoraAdapter? adapter, IReadOnlyList<FlatParameters> sets)
+    private FineTuningNetwork(GptNetwork network, ModelCompanions companions, LoraAdapter? adapter, IReadOnlyList<FlatParameters> sets)
     {
         Network = network;
-        _config = config;
         _companions = companions;
         _adapter = adapter;
         Sets = sets;
@@ -27,23 +25,24 @@ internal sealed class FineTuningNetwork : IDisposable
 
     /// <summary>Copies a pretrained model for training.</summary>
     /// <param name="pretrained">The weights.</param>
-    /// <param name="dropout">The configuration's copy with the dropout of the training.</param>
+    /// <param name="dropout">The dropout of the training.</param>
     /// <param name="device">Where to train.</param>
     /// <param name="precision">The number format; frozen weights are kept in it alone.</param>
     /// <param name="lora">The adapter to train; null trains all weights.</param>
     /// <param name="seed">Seeds the adapter.</param>
     /// <param name="companions">What lies beside the pretrained weights, and goes with the trained ones; null for nothing.</param>
     public static FineTuningNetwork Create(
-        IGptWeights pretrained, GptConfig dropout, GptDevice device, GptPrecision precision, LoraOptions? lora, long seed, ModelCompanions? companions = null)
+        IGptWeights pretrained, DropoutOptions dropout, GptDevice device, GptPrecision precision, LoraOptions? lora, long seed, ModelCompanions? companions = null)
     {
-        GptNetwork network = GptNetwork.FromWeights(new Reconfigured(pretrained, dropout), device, precision, trainable: lora is null);
+        GptNetwork network = GptNetwork.FromWeights(pretrained, device, precision, trainable: lora is null);
+        network.Dropout = dropout;
         try
         {
-            if (lora is null) return new(network, pretrained.Config, companions ?? ModelCompanions.None, null, [network.Parameters]);
-            LoraAdapter adapter = LoraAdapter.Create(dropout, lora, network.TorchDevice, trainable: true, out FlatParameters parameters);
+            if (lora is null) return new(network, companions ?? ModelCompanions.None, null, [network.Parameters]);
+            LoraAdapter adapter = LoraAdapter.Create(pretrained.Config, lora, network.TorchDevice, trainable: true, out FlatParameters parameters);
             network.Attach(adapter);
             adapter.Initialize(seed);
-            return new(network, pretrained.Config, companions ?? ModelCompanions.None, adapter, [parameters]);
+            return new(network, companions ?? ModelCompanions.None, adapter, [parameters]);
         }
         catch
         {
@@ -53,15 +52,15 @@ internal sealed class FineTuningNetwork : IDisposable
     }
 
     /// <summary>A network with fresh weights, all of which are trained.</summary>
-    /// <param name="config">The shape, as checkpoints have it.</param>
-    /// <param name="dropout">Its copy with the dropout of the training.</param>
+    /// <param name="config">The shape.</param>
+    /// <param name="dropout">The dropout of the training, which checkpoints tell of.</param>
     /// <param name="device">Where to train.</param>
     /// <param name="precision">The number format.</param>
     /// <param name="seed">Seeds the weights.</param>
-    public static FineTuningNetwork FromScratch(GptConfig config, GptConfig dropout, GptDevice device, GptPrecision precision, long seed)
+    public static FineTuningNetwork FromScratch(GptConfig config, DropoutOptions dropout, GptDevice device, GptPrecision precision, long seed)
     {
-        var network = new GptNetwork(dropout, device, seed, precision);
-        return new(network, config, ModelCompanions.None, null, [network.Parameters]);
+        var network = new GptNetwork(dropout.RecordIn(config), device, seed, precision) { Dropout = dropout };
+        return new(network, ModelCompanions.None, null, [network.Parameters]);
     }
 
     /// <summary>Writes what was trained, with other files beside it.</summary>
@@ -73,7 +72,7 @@ internal sealed class FineTuningNetwork : IDisposable
             return;
         }
 
-        GptCheckpoint.Write(folder, new Reconfigured(Network, _config), tokenizer, chatTemplate: chatTemplate, addFiles: unfinished =>
+        GptCheckpoint.Write(folder, Network, tokenizer, chatTemplate: chatTemplate, addFiles: unfinished =>
         {
             _companions.Save(unfinished);
             addFiles?.Invoke(unfinished);
@@ -85,8 +84,8 @@ internal sealed class FineTuningNetwork : IDisposable
     {
         if (_adapter is not null)
         {
-            using LoraCheckpoint adapter = LoraCheckpoint.Open(folder, _config);
-            if (!LoraLayout.Of(_config, _adapter.Options).Select(static t => (t.Name, t.ShapeText)).SequenceEqual(adapter.Tensors.Select(static t => (t.Name, t.ShapeText))))
+            using LoraCheckpoint adapter = LoraCheckpoint.Open(folder, Network.Config);
+            if (!LoraLayout.Of(Network.Config, _adapter.Options).Select(static t => (t.Name, t.ShapeText)).SequenceEqual(adapter.Tensors.Select(static t => (t.Name, t.ShapeText))))
                 throw new CorruptFileException(folder, "its adapter has other tensors than the run.", "Begin a new run in another folder.");
             _adapter.Read(adapter);
             return;
@@ -110,8 +109,8 @@ internal sealed class FineTuningNetwork : IDisposable
     /// <param name="pretrained">The frozen weights, where there is an adapter: a network that can be shared, or where to read them.</param>
     public GptNetwork ToNetwork(IGptWeights pretrained)
     {
-        if (_adapter is null) return GptNetwork.FromWeights(new Reconfigured(Network, _config), Network.Device, GptPrecision.Float32, trainable: false);
-        LoraAdapter copy = LoraAdapter.Create(_config, _adapter.Options, Network.TorchDevice, trainable: false, out FlatParameters parameters);
+        if (_adapter is null) return GptNetwork.FromWeights(Network, Network.Device, GptPrecision.Float32, trainable: false);
+        LoraAdapter copy = LoraAdapter.Create(Network.Config, _adapter.Options, Network.TorchDevice, trainable: false, out FlatParameters parameters);
         foreach (GptParameterInfo info in parameters.Layout)
         {
             var values = new float[info.ElementCount];
@@ -127,12 +126,4 @@ internal sealed class FineTuningNetwork : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => Network.Dispose();
-
-    /// <summary>Weights under a configuration that differs in dropout alone.</summary>
-    private sealed class Reconfigured(IGptWeights weights, GptConfig config) : IGptWeights
-    {
-        public GptConfig Config => config;
-
-        public void Read(string name, Span<float> destination) => weights.Read(name, destination);
-    }
 }

@@ -53,9 +53,6 @@ public sealed record SupervisedFineTuningOptions
     /// </summary>
     public AdamWOptions? Optimizer { get; init; }
 
-    /// <summary>Dropout before each residual sum in training, in [0, 1). Default 0.2 (Ouyang et al. 2022, appendix C.1). Null keeps the pretrained model's.</summary>
-    public float? ResidualDropout { get; init; } = 0.2f;
-
     /// <summary>What is validated on, how often, and what follows. By default a tenth of the examples, before the first update and after each epoch; the last weights are returned.</summary>
     public EvaluationOptions Evaluation { get; init; } = new();
 
@@ -64,6 +61,9 @@ public sealed record SupervisedFineTuningOptions
 
     /// <summary>How the fitted transformer generates. Default: 128 tokens at most, drawn from the model's own distribution. Generation ends at the token that ends a completion. A conversation column's fitted transformer reads conversations that end with the user, whatever <see cref="GenerateTextOptions.PromptForm"/> says.</summary>
     public GenerateTextOptions Generation { get; init; } = new();
+
+    /// <summary><see cref="RunOptions.Dropout"/>, or InstructGPT's (Ouyang et al. 2022, appendix C.1).</summary>
+    internal DropoutOptions DropoutInUse => Run.Dropout ?? new() { Residual = 0.2f };
 
     /// <summary><see cref="Optimizer"/>, or the defaults that it tells of.</summary>
     internal AdamWOptions OptimizerInUse => Optimizer ?? new() { LearningRate = Lora is null ? 9.65e-6 : 2e-4, WarmupSteps = 0, WeightDecay = 0 };
@@ -88,7 +88,6 @@ public sealed record SupervisedFineTuningOptions
         OptionCheck.AtLeast(1, BatchSize, nameof(BatchSize));
         OptionCheck.Defined(Overflow, nameof(Overflow));
         OptionCheck.Defined(SpecialTokens, nameof(SpecialTokens));
-        OptionCheck.Require(ResidualDropout is not { } dropout || dropout is >= 0 and < 1, ResidualDropout, nameof(ResidualDropout), "at least 0 and below 1 (0 switches it off)");
         if (Generation.SpecialTokens != SpecialTokens)
             throw new ArgumentException($"Generation.SpecialTokens is {Generation.SpecialTokens} and SpecialTokens is {SpecialTokens}; set both alike, so that a prompt means the same tokens in training and after it.", nameof(SpecialTokens));
         return this;

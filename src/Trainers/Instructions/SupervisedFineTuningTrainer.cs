@@ -91,17 +91,16 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         List<SupervisedExample> validation = validationSet is null ? HoldOut(training, seed) : Read(reader, validationSet, template);
 
         // 3. A copy of the model to train.
-        GptConfig config = _options.ResidualDropout is { } dropout ? shape with { ResidualDropout = dropout } : shape;
         try
         {
-            using FineTuningNetwork trained = FineTuningNetwork.Create(pretrained.Weights, config, device, precision, _options.Lora, seed, companions);
+            using FineTuningNetwork trained = FineTuningNetwork.Create(pretrained.Weights, _options.DropoutInUse, device, precision, _options.Lora, seed, companions);
             trained.Network.ActivationCheckpointing = _options.Run.ActivationCheckpointing;
             var model = new FineTuningModel(trained, tokenizer, template, pretrained.Folder);
             int? rowsAtOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => SupervisedMicroBatch.Find(model, training, _options, Log));
             RunFolder? folder = space.FolderOf(seed, FineTuningFingerprint.Of(_options, rowsAtOnce, pretrained.Weights, training, tokenizer, precision, device, seed));
             var loop = new SupervisedFineTuningLoop(model, training, validation, _options, rowsAtOnce, seed, folder, Log);
             long parameters = trained.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
-            Log(FormattableString.Invariant($"{parameters:N0} of {config.ParameterCount:N0} parameters trained, {precision} on {device}; {training.Count:N0} examples of {training.Average(static e => e.TokenIds.Length):F0} tokens, {training.Average(static e => e.TargetCount):F0} of them completion, {validation.Count:N0} for validation; {reader.TruncatedCount} cut to the context, {reader.LeftOutCount} left out; {loop.MaxSteps:N0} updates"));
+            Log(FormattableString.Invariant($"{parameters:N0} of {shape.ParameterCount:N0} parameters trained, {precision} on {device}; {training.Count:N0} examples of {training.Average(static e => e.TokenIds.Length):F0} tokens, {training.Average(static e => e.TargetCount):F0} of them completion, {validation.Count:N0} for validation; {reader.TruncatedCount} cut to the context, {reader.LeftOutCount} left out; {loop.MaxSteps:N0} updates"));
 
             // 4. Train, and wrap what comes out.
             RunResult run = loop.Run(space.Resumed);
@@ -118,7 +117,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         catch (Exception e) when (OutOfMemory.Is(e, out _))
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
-            throw new TrainingMemory(config, precision, device) { Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
+            throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
                 .TooSmall(_options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize, training.Max(static e => e.Length), e, lastCheckpoint: space.Resumed?.Checkpoint);
         }
     }

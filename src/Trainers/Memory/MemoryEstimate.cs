@@ -25,12 +25,12 @@ internal readonly record struct MemoryEstimate(long ParameterBytes, long Activat
 
         // A layer keeps, of each token: the residual stream before both norms (float32) and the norms' outputs; q, k and v; attention's output; the
         // feed-forward's two inner states; a byte for each number that dropout drew.
-        long kept = (2 * 4 * c) + (width * ((2 * c) + (3 * c) + c + (2 * f))) + (config.ResidualDropout > 0 ? 2 * c : 0);
+        long kept = (2 * 4 * c) + (width * ((2 * c) + (3 * c) + c + (2 * f))) + (training.Dropout.Residual > 0 ? 2 * c : 0);
 
         // Fused attention keeps a logarithm for each head. Dropout of the probabilities has no fused form on a CPU: (B, H, T, T) float32 before and behind it,
         // what it drew, and scaled copies of q and k. Attention in blocks keeps the probabilities of what its queries see, and its output in a second order.
-        bool cpu = !training.Device.IsCuda, blocks = cpu && narrow && config.AttentionDropout == 0;
-        long probabilities = cpu && config.AttentionDropout > 0 ? config.HeadCount * t : 0;
+        bool cpu = !training.Device.IsCuda, blocks = cpu && narrow && training.Dropout.Attention == 0;
+        long probabilities = cpu && training.Dropout.Attention > 0 ? config.HeadCount * t : 0;
         kept += blocks ? width * c : (4 * config.HeadCount) + (probabilities > 0 ? (probabilities * (4 + 4 + 1)) + (2 * 4 * c) : 0);
         long[] seen = [.. Enumerable.Range(0, config.LayerCount).Select(layer => blocks ? width * rows * config.HeadCount * CausalAttentionFunction.KeptProbabilities(t, config.BandWidthOfLayer(layer)) : 0)];
         long all = training.Checkpointed ? (tokens * ((config.LayerCount * 4 * c) + kept)) + seen.Max() : (tokens * config.LayerCount * kept) + seen.Sum();

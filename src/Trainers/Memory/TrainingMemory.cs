@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>What the memory and the arithmetic of a training run depend on, beside the rows that it computes at once.</summary>
-/// <param name="Config">The network's shape, with the dropout of the training.</param>
+/// <param name="Config">The network's shape.</param>
 /// <param name="Precision">Float32 or BFloat16.</param>
 /// <param name="Device">Where it trains.</param>
 internal sealed record TrainingMemory(GptConfig Config, GptPrecision Precision, GptDevice Device)
@@ -11,6 +11,9 @@ internal sealed record TrainingMemory(GptConfig Config, GptPrecision Precision, 
 
     /// <summary>Whether blocks are computed again in the backward pass.</summary>
     public bool Checkpointed { get; init; }
+
+    /// <summary>The dropout of the training.</summary>
+    public DropoutOptions Dropout { get; init; } = DropoutOptions.None;
 
     /// <summary>Whether the network's own weights have no gradient.</summary>
     public bool Frozen { get; init; }
@@ -23,6 +26,7 @@ internal sealed record TrainingMemory(GptConfig Config, GptPrecision Precision, 
     {
         Averaged = run.AverageDecay > 0,
         Checkpointed = run.ActivationCheckpointing,
+        Dropout = model.Network.Dropout,
         Frozen = !model.Network.Parameters.IsTrainable,
         OtherParameters = model.Sets.Where(set => set != model.Network.Parameters).Sum(static set => set.Layout.Sum(static info => info.ElementCount)),
     };

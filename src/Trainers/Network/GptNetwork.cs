@@ -61,8 +61,11 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <summary>Where the network computes.</summary>
     public GptDevice Device { get; }
 
-    /// <summary>Whether dropout is on. Off at first.</summary>
+    /// <summary>Whether <see cref="Dropout"/> is on. Off at first.</summary>
     public bool Training { get; set; }
+
+    /// <summary>The dropout of the training. None at first, whatever the configuration says that the model was trained with.</summary>
+    public DropoutOptions Dropout { get; set; } = DropoutOptions.None;
 
     /// <summary>The number format that the network computes in.</summary>
     public GptPrecision Precision => WorkingType == ScalarType.BFloat16 ? GptPrecision.BFloat16 : GptPrecision.Float32;
@@ -194,7 +197,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         Tensor x = positionIds is null
             ? (embedding.view(b, t, Config.EmbeddingSize) + table.narrow(0, 0, t)).view(b * t, Config.EmbeddingSize)
             : embedding + table.index_select(0, positionIds);
-        x = Dropout(x, Config.EmbeddingDropout);                                                          // (B·T, C)
+        x = Drop(x, Dropout.Embedding);                                                          // (B·T, C)
         for (int index = 0; index < _layers.Length; index++) x = ActivationCheckpointing && is_grad_enabled() ? CheckpointedBlock(x, b, t, index, mask) : Block(x, b, t, index, cache: null, mask);
         return FinalNorm(x).MoveToOuterDisposeScope();                                                    // (B·T, C)
     }
@@ -240,7 +243,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     private Tensor CheckpointedBlock(Tensor x, long b, long t, int index, Tensor? mask)
     {
         if (Anchor() is not { } anchor) return Block(x, b, t, index, cache: null, mask);
-        bool draws = Training && (Config.AttentionDropout > 0 || Config.ResidualDropout > 0 || Adapter?.Options.Dropout > 0);
+        bool draws = Training && (Dropout.Attention > 0 || Dropout.Residual > 0 || Adapter?.Options.Dropout > 0);
         long seed = draws ? randint(0, int.MaxValue, [1], ScalarType.Int64).item<long>() : 0;              // on the CPU, whatever the device: no sync
         return CheckpointFunction.Of(x, anchor, input =>
         {
@@ -282,7 +285,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         long h = Config.HeadCount, d = Config.HeadSize;
         Tensor projected = p.AttentionIn.Of(x, Training);                                                  // (B·T, 3C)
         int? band = Config.BandWidthOfLayer(index);
-        double dropout = Training ? Config.AttentionDropout : 0;
+        double dropout = Training ? Dropout.Attention : 0;
         if (cache is null && mask is null && dropout == 0 && x.device_type == DeviceType.CPU && WorkingType == ScalarType.BFloat16)
             return CausalAttentionFunction.Of(projected, b, t, h, band);
 
@@ -323,8 +326,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// </summary>
     private Tensor AddProjection(Tensor x, Tensor y, Projection projection)
     {
-        if (Training && Config.ResidualDropout > 0)
-            return x + Dropout(projection.Of(y, Training), Config.ResidualDropout).to(ScalarType.Float32);    // (B·T, C)
+        if (Training && Dropout.Residual > 0)
+            return x + Drop(projection.Of(y, Training), Dropout.Residual).to(ScalarType.Float32);    // (B·T, C)
 
         Tensor sum = WorkingType == ScalarType.Float32 ? addmm(x, y, projection.Weight, 1f, 1f).add_(projection.Bias)
             : x + addmm(projection.Bias, y, projection.Weight, 1f, 1f).to(ScalarType.Float32);             // (B·T, C)
@@ -336,7 +339,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     private Tensor FinalNorm(Tensor x) =>
         Config.BlockForm == GptBlockForm.PreNorm ? _finalNorm!.Of(x, ScalarType.Float32) : x;
 
-    private Tensor Dropout(Tensor x, double probability) =>
+    private Tensor Drop(Tensor x, double probability) =>
         Training && probability > 0 ? functional.dropout(x, probability, training: true) : x;
 
     /// <summary>

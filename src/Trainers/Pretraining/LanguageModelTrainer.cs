@@ -85,12 +85,12 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         string dataHash = HashOf(corpus.Train.Path);
         IReadOnlyList<int>? microBatches = TrainingPlan.Recorded(options, space.Resumed?.OptionOf(Fingerprint.MicroBatchSize));
         if (space.Resumed is not null) FolderOf(TrainingPlan.Of(options, microBatches ?? [.. TrainingPlan.StagesOf(options).Select(static s => s.BatchSize)]));   // before anything is computed
-        var memory = new TrainingMemory(options.Model, precision, device) { Averaged = options.Run.AverageDecay > 0, Checkpointed = options.Run.ActivationCheckpointing };
+        DropoutOptions dropout = options.Run.Dropout ?? DropoutOptions.None;
+        var memory = new TrainingMemory(options.Model, precision, device) { Dropout = dropout, Averaged = options.Run.AverageDecay > 0, Checkpointed = options.Run.ActivationCheckpointing };
         GptNetwork? network = null;
         try
         {
-            network = new(options.Model, device, seed, precision, options.ResidualInitializerScale);
-            network.ActivationCheckpointing = options.Run.ActivationCheckpointing;
+            network = new(dropout.RecordIn(options.Model), device, seed, precision, options.ResidualInitializerScale) { Dropout = dropout, ActivationCheckpointing = options.Run.ActivationCheckpointing };
 
             // 4. Train, and wrap what comes out.
             if (microBatches is null && TrainingPlan.NeedsSearch(options)) microBatches = StageMicroBatches.Find(network, options, memory, Log);

@@ -27,11 +27,12 @@ internal static class PretrainingFingerprint
             ["Tokenizer"] = tokenizerHash,
             ["Training text"] = dataHash,
         };
-        fingerprint.Add(model);
+        DropoutOptions dropout = options.Run.Dropout ?? DropoutOptions.None;
+        fingerprint.Add(model, dropout);
         fingerprint.Add(options.Optimizer, "Optimizer.DecaySteps (MaxSteps, unless set)", FormattableString.Invariant($"{options.MaxSteps}"));
 
         // Dropout draws otherwise where blocks are computed again; without it the losses are the same.
-        if (model.AttentionDropout > 0 || model.ResidualDropout > 0) fingerprint["ActivationCheckpointing"] = options.Run.ActivationCheckpointing;
+        if (dropout.Attention > 0 || dropout.Residual > 0) fingerprint["ActivationCheckpointing"] = options.Run.ActivationCheckpointing;
         return fingerprint;
     }
 }

@@ -52,8 +52,9 @@ internal sealed class Fingerprint
     }
 
     /// <summary>Sets the entries of a shape.</summary>
-    /// <param name="model">The shape, with the dropout of the training.</param>
-    public void Add(GptConfig model)
+    /// <param name="model">The shape.</param>
+    /// <param name="dropout">The dropout of the training.</param>
+    public void Add(GptConfig model, DropoutOptions dropout)
     {
         this["Model.VocabularySize"] = model.VocabularySize;
         this["Model.ContextLength"] = model.ContextLength;
@@ -64,9 +65,9 @@ internal sealed class Fingerprint
         this["Model.BlockForm"] = model.BlockForm;
         this["Model.AttentionPattern"] = model.AttentionPattern;
         this["Model.AttentionBandWidth"] = model.AttentionBandWidth;
-        this["Model.EmbeddingDropout"] = model.EmbeddingDropout;
-        this["Model.AttentionDropout"] = model.AttentionDropout;
-        this["Model.ResidualDropout"] = model.ResidualDropout;
+        this["Model.EmbeddingDropout"] = dropout.Embedding;
+        this["Model.AttentionDropout"] = dropout.Attention;
+        this["Model.ResidualDropout"] = dropout.Residual;
         this["Model.LayerNormEpsilon"] = model.LayerNormEpsilon;
         this["Model.InitializerRange"] = model.InitializerRange;
     }

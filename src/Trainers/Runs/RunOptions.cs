@@ -80,6 +80,13 @@ public sealed record RunOptions
     /// </summary>
     public bool ActivationCheckpointing { get; init; }
 
+    /// <summary>
+    /// The dropout inside the network, averaged out after training. Null (the default) means the trainer's own: none in pretraining, 0.1 everywhere in the supervised tasks
+    /// (Radford et al. 2018, section 4.1), 0.2 before each residual sum in supervised fine-tuning (Ouyang et al. 2022, appendix C.1). A model's <c>config.json</c> says what it was trained with;
+    /// it is not read here.
+    /// </summary>
+    public DropoutOptions? Dropout { get; init; }
+
     /// <summary>Seeds new weights, the order of the data and dropout. Null (the default) means the MLContext's seed, or a random one without that; a resumed run has its own.</summary>
     public int? Seed { get; init; }
 
@@ -99,6 +106,7 @@ public sealed record RunOptions
         OptionCheck.Require(LossSpikeDeviations >= 0, LossSpikeDeviations, nameof(LossSpikeDeviations), "0 or more (0 switches the warning off)");
         OptionCheck.Require(AverageDecay is >= 0 and < 1, AverageDecay, nameof(AverageDecay), "at least 0 and below 1 (0 switches averaging off)");
         OptionCheck.Defined(Precision, nameof(Precision));
+        Dropout?.Validate();
         if (Folder is null && Resume) throw new ArgumentException("Resume needs the Folder of the run to continue.", nameof(Folder));
         if (Folder is null && TensorBoard) throw new ArgumentException("TensorBoard's event files go into the run's Folder; set one.", nameof(Folder));
         return this;

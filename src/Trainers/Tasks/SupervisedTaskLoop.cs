@@ -99,7 +99,7 @@ internal sealed class SupervisedTaskLoop(
         {
             var batch = new TaskBatch(some, model.Network.Config, model.Network.TorchDevice, options.AuxiliaryLossWeight > 0);
             using UpdateStep<TaskExample[]>.MicroBatch part = updates.Part(batch.RowCount, batch.Width);
-            (Tensor taskSum, Tensor auxiliarySum) = TaskLoss.Backward(_network, batch, weights, taskScale, auxiliaryScale, options.ClassifierDropout);
+            (Tensor taskSum, Tensor auxiliarySum) = TaskPass.Backward(_network, batch, weights, taskScale, auxiliaryScale, options.ClassifierDropout);
             task.add_(taskSum);
             auxiliary.add_(auxiliarySum);
         }

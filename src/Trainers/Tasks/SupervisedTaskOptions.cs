@@ -52,9 +52,6 @@ public sealed record SupervisedTaskOptions
     /// </summary>
     public double AuxiliaryLossWeight { get; init; } = 0.5;
 
-    /// <summary>Dropout of the network (embeddings, attention, residuals), in [0, 1). Default 0.1 (section 4.1); null keeps the pretrained model's own.</summary>
-    public float? Dropout { get; init; } = 0.1f;
-
     /// <summary>Dropout before the linear head, in [0, 1). Default 0.1 (section 4.1).</summary>
     public float ClassifierDropout { get; init; } = 0.1f;
 
@@ -104,7 +101,6 @@ public sealed record SupervisedTaskOptions
         OptionCheck.AtLeast(1, BatchSize, nameof(BatchSize));
         OptionCheck.AtLeast(1, LengthBucketBatches, nameof(LengthBucketBatches));
         OptionCheck.Require(AuxiliaryLossWeight >= 0 && double.IsFinite(AuxiliaryLossWeight), AuxiliaryLossWeight, nameof(AuxiliaryLossWeight), "0 or more (0 switches it off)");
-        OptionCheck.Require(Dropout is not { } dropout || dropout is >= 0 and < 1, Dropout, nameof(Dropout), "at least 0 and below 1 (0 switches it off)");
         OptionCheck.Require(ClassifierDropout is >= 0 and < 1, ClassifierDropout, nameof(ClassifierDropout), "at least 0 and below 1 (0 switches it off)");
         OptionCheck.Defined(Truncation, nameof(Truncation));
         OptionCheck.Defined(SpecialTokens, nameof(SpecialTokens));
@@ -120,6 +116,9 @@ public sealed record SupervisedTaskOptions
             throw new ArgumentException($"{nameof(ClassWeights)} are 0 or more and finite, not all 0, and not combined with {nameof(BalanceClasses)}.", nameof(ClassWeights));
         return this;
     }
+
+    /// <summary><see cref="RunOptions.Dropout"/>, or GPT-1's (Radford et al. 2018, section 4.1).</summary>
+    internal DropoutOptions DropoutInUse => Run.Dropout ?? DropoutOptions.Everywhere(0.1f);
 
     /// <summary>The settings of a run.</summary>
     /// <param name="maxSteps">The updates of the whole run.</param>

@@ -26,7 +26,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
         _context = context;
         _columns = columns.Validate();
         _options = options.Validate();
-        if (_columns.IsRegression && (options.ClassWeights is not null || options.BalanceClasses))
+        if (!_columns.Objective.HasClasses && (options.ClassWeights is not null || options.BalanceClasses))
             throw new ArgumentException("A regression has no classes to weigh; leave ClassWeights and BalanceClasses alone.", nameof(options));
     }
 
@@ -115,7 +115,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
             TaskExample longest = training.Examples.MaxBy(static example => example.Width)!;
             int examples = _options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize;
-            throw new TrainingMemory(shape, precision, device) { Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
+            throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
                 .TooSmall(examples * longest.Sequences.Length, longest.Width, e, lastCheckpoint: space.Resumed?.Checkpoint);
         }
     }
@@ -139,7 +139,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
                 evaluation?.DrawConfusion(Path.Combine(Path.GetDirectoryName(package)!, "confusion.svg"), values?.Values ?? trained.Task.Head.Labels);
             }
 
-            LabelValues? shown = values ?? (_columns.Task == SupervisedTask.MultipleChoice ? LabelValues.OfText(_columns.Texts.Skip(1)) : null);
+            LabelValues? shown = values ?? (_columns.Form.ClassColumns(_columns.Texts) is { } names ? LabelValues.OfText(names) : null);
             return new(new ClassifyTextTransformer(_columns.Score, _columns.Texts, shown, model, _options.Scoring) { Environment = _context }, result);
         }
         catch
@@ -151,7 +151,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
 
     private ClassifierHead HeadOf(int classes, LabelValues? values)
     {
-        bool single = _columns.IsRegression || _columns.Task == SupervisedTask.MultipleChoice;
+        bool single = !_columns.Objective.HasClasses || !_columns.Form.HasOutputPerClass;
         if (!single && classes < 2)
             throw new InvalidLabelsException(_columns.Label, $"its key has {classes} value; a classification needs 2 or more classes.");
         if (_options.ClassWeights is { } weights && weights.Count != classes)
@@ -170,7 +170,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
     {
         if (training.Examples.Count == 0)
             throw new InvalidLabelsException(_columns.Label, $"none of the {report.Rows} rows has a label to train on ({report.MissingLabels} are missing). Label some rows, or name another column.");
-        if (!_columns.IsRegression && training.Examples.All(example => example.Label == training.Examples[0].Label))
+        if (_columns.Objective.HasClasses && training.Examples.All(example => example.Label == training.Examples[0].Label))
             throw new InvalidLabelsException(_columns.Label, $"all {training.Examples.Count} labelled rows have the same class, number {training.Examples[0].Label + 1}. Add rows of another class.");
     }
 

@@ -24,8 +24,7 @@ internal sealed record TaskData(IReadOnlyList<TaskExample> Examples, SupervisedD
         DataViewSchema.Column[] texts = [.. columns.Texts.Select(name => view.Schema[name])];
         using DataViewRowCursor cursor = view.GetRowCursor([label, .. texts]);
         ValueGetter<ReadOnlyMemory<char>>[] getters = [.. texts.Select(column => cursor.GetGetter<ReadOnlyMemory<char>>(column))];
-        Func<ulong>? key = columns.IsRegression ? null : TaskColumns.KeyGetter(cursor, label);
-        ValueGetter<float>? number = columns.IsRegression ? cursor.GetGetter<float>(label) : null;
+        Func<TaskLabel?> labelOf = columns.Objective.Getter(cursor, label);
         var examples = new List<TaskExample>();
         int rows = 0, missing = 0, unseen = 0, empty = 0, truncated = 0;
         long dropped = 0;
@@ -33,16 +32,13 @@ internal sealed record TaskData(IReadOnlyList<TaskExample> Examples, SupervisedD
         {
             cancellation.ThrowIfCancellationRequested();
             rows++;
-            float target = 0;
-            number?.Invoke(ref target);
-            int index = key is null ? 0 : (int)key() - 1;
-            if (index < 0 || !float.IsFinite(target))
+            if (labelOf() is not { } found)
             {
                 missing++;
                 continue;
             }
 
-            if (meaning is not null && key is not null) index = meaning[index];
+            int index = meaning is null ? found.Class : meaning[found.Class];
             if (index < 0) unseen++;
             var tokens = new int[getters.Length][];
             bool anyEmpty = false;
@@ -58,7 +54,7 @@ internal sealed record TaskData(IReadOnlyList<TaskExample> Examples, SupervisedD
             if (anyEmpty) empty++;
             if (cut > 0) truncated++;
             dropped += cut;
-            examples.Add(new(sequences, index, target) { Row = rows - 1 });
+            examples.Add(new(sequences, index, found.Target) { Row = rows - 1 });
         }
 
         return new(examples, new(rows, missing, unseen, empty, truncated, dropped));

@@ -23,7 +23,8 @@ internal sealed record TaskEvaluation(double Loss, double? Accuracy, int[,] Conf
         try
         {
             using var noGradient = no_grad();
-            var confusion = network.Head.IsRegression ? new int[0, 0] : new int[classes, classes];
+            TaskObjective objective = network.Objective;
+            int[,] confusion = objective.HasClasses ? new int[classes, classes] : new int[0, 0];
             double loss = 0, weight = 0;
             int right = 0;
             foreach (TaskExample[] chunk in examples.OrderBy(static example => example.Width).Chunk(batchSize))
@@ -37,25 +38,15 @@ internal sealed record TaskEvaluation(double Loss, double? Accuracy, int[,] Conf
                 int columns = values.Length / chunk.Length;
                 for (int i = 0; i < chunk.Length; i++)
                 {
-                    ReadOnlySpan<float> row = values.AsSpan(i * columns, columns);
-                    int label = chunk[i].Label;
-                    if (network.Head.IsRegression)
-                    {
-                        double difference = row[0] - chunk[i].Target;
-                        (loss, weight) = (loss + (difference * difference), weight + 1);
-                    }
-                    else if (label >= 0)
-                    {
-                        double w = classWeights?[label] ?? 1;
-                        int predicted = System.Numerics.Tensors.TensorPrimitives.IndexOfMax(row);
-                        (loss, weight) = (loss + (w * (LogSumExp(row) - row[label])), weight + w);
-                        confusion[label, predicted]++;
-                        if (predicted == label) right++;
-                    }
+                    TaskOutcome outcome = objective.Judge(values.AsSpan(i * columns, columns), chunk[i], classWeights);
+                    (loss, weight) = (loss + outcome.Loss, weight + outcome.Weight);
+                    if (outcome.Predicted is not { } predicted) continue;
+                    confusion[chunk[i].Label, predicted]++;
+                    if (predicted == chunk[i].Label) right++;
                 }
             }
 
-            return new(weight > 0 ? loss / weight : double.NaN, network.Head.IsRegression ? null : (double)right / examples.Count, confusion);
+            return new(weight > 0 ? loss / weight : double.NaN, objective.HasClasses ? (double)right / examples.Count : null, confusion);
         }
         finally
         {
@@ -73,12 +64,5 @@ internal sealed record TaskEvaluation(double Loss, double? Accuracy, int[,] Conf
         int classes = Confusion.GetLength(0);
         IReadOnlyList<double>[] counts = [.. Enumerable.Range(0, classes).Select(row => (IReadOnlyList<double>)[.. Enumerable.Range(0, classes).Select(column => (double)Confusion[row, column])])];
         AtomicFile.Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(ConfusionMatrixPicture.ToSvg(counts, labels, "validation"))));
-    }
-
-    private static double LogSumExp(ReadOnlySpan<float> row)
-    {
-        double most = System.Numerics.Tensors.TensorPrimitives.Max(row), sum = 0;
-        foreach (float value in row) sum += Math.Exp(value - most);
-        return most + Math.Log(sum);
     }
 }

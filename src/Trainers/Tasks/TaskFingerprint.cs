@@ -32,7 +32,7 @@ internal static class TaskFingerprint
             ["Pretrained weights"] = pretrained is null ? "none" : Fingerprint.HashOf(pretrained.Weights),
             ["Training examples"] = HashOf(training),
         };
-        fingerprint.Add(model.Network.Config);
+        fingerprint.Add(model.Network.Config, model.Network.Dropout);
         fingerprint.Add(options.Lora);
         fingerprint.Add(options.Run);
         return fingerprint;

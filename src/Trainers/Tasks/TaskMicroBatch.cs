@@ -17,7 +17,7 @@ internal static class TaskMicroBatch
         return search.Find(options.BatchSize, longest.Sequences.Length, longest.Width, count =>
         {
             var batch = new TaskBatch([.. Enumerable.Repeat(longest, count)], model.Network.Config, model.Network.TorchDevice, options.AuxiliaryLossWeight > 0);
-            TaskLoss.Backward(model.Task, batch, null, 1.0 / count, options.AuxiliaryLossWeight / batch.RowCount, options.ClassifierDropout);
+            TaskPass.Backward(model.Task, batch, null, 1.0 / count, options.AuxiliaryLossWeight / batch.RowCount, options.ClassifierDropout);
         });
     }
 }

@@ -32,10 +32,9 @@ internal sealed class TaskModel : ITrainedModel, IDisposable
     /// <param name="options">Shape, tokenizer, dropout and LoRA.</param>
     public static TaskModel Create(PretrainedWeights? pretrained, ClassifierHead head, GptDevice device, GptPrecision precision, long seed, SupervisedTaskOptions options)
     {
-        GptConfig shape = pretrained?.Weights.Config ?? options.Model!, config = options.Dropout is { } dropout ? shape.WithDropout(dropout) : shape;
         FineTuningNetwork body = pretrained is null
-            ? FineTuningNetwork.FromScratch(shape, config, device, precision, seed)
-            : FineTuningNetwork.Create(pretrained.Weights, config, device, precision, options.Lora, seed + 2);
+            ? FineTuningNetwork.FromScratch(options.Model!, options.DropoutInUse, device, precision, seed)
+            : FineTuningNetwork.Create(pretrained.Weights, options.DropoutInUse, device, precision, options.Lora, seed + 2);
         try
         {
             var task = new TaskNetwork(body.Network, head, trainable: true);

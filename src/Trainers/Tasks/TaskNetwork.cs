@@ -27,6 +27,9 @@ internal sealed class TaskNetwork : IClassifierWeights, IDisposable
     /// <inheritdoc/>
     public ClassifierHead Head { get; }
 
+    /// <summary>What the labels are.</summary>
+    public TaskObjective Objective => TaskObjective.Of(Head.IsRegression);
+
     /// <inheritdoc/>
     public GptConfig Config => Network.Config;
 

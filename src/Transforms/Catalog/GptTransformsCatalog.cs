@@ -177,8 +177,7 @@ public sealed class GptTransformsCatalog
         ArgumentNullException.ThrowIfNull(inputColumnNames);
         ArgumentNullException.ThrowIfNull(model);
         foreach (string name in inputColumnNames) ArgumentException.ThrowIfNullOrEmpty(name, nameof(inputColumnNames));
-        LabelValues? labels = model.Head.IsRegression ? null
-            : LabelValues.OfText(model.Head.Task == SupervisedTask.MultipleChoice ? inputColumnNames.Skip(1) : model.Head.Labels);
+        LabelValues? labels = HeadScores.Of(model.Head.IsRegression).LabelsOf(model.Head, inputColumnNames);
         return new(Catalog.Context, new ClassifyTextTransformer(scoreColumnName, inputColumnNames, labels, model, options ?? new ClassifyTextOptions()));
     }
 

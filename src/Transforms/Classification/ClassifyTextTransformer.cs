@@ -56,41 +56,20 @@ public sealed class ClassifyTextTransformer : GptTextTransformer
             ClassifyTextOptions options = settings.Options;
             ArgumentNullException.ThrowIfNull(options);
             options.Validate();
-            (int least, int most) = TaskSequences.TextsOf(head.Task);
             int texts = settings.InputColumnNames.Count;
-            if (texts < least || texts > most)
-                throw new ArgumentException($"{head.Task} reads {(most == int.MaxValue ? $"{least} or more" : $"{least}")} text columns, but {texts} are named.", nameof(settings));
-            int classes = head.Task == SupervisedTask.MultipleChoice ? texts - 1 : head.OutputCount;
-            if (settings.Labels is { } labels && (!labels.IsValid() || labels.Values.Count != classes || head.IsRegression))
-                throw new ArgumentException($"{labels.Values.Count} label values of the type {labels.ItemType} do not belong to a model of {classes} classes.", nameof(settings));
+            if (!head.Form.Takes(texts)) throw new ArgumentException($"{head.Task} reads {head.Form.TextCount} text columns, but {texts} are named.", nameof(settings));
+            HeadScores scores = HeadScores.Of(head.IsRegression);
+            int classes = head.Form.ClassColumns(settings.InputColumnNames)?.Count ?? head.OutputCount;
+            if (!scores.Fit(settings.Labels, classes))
+                throw new ArgumentException($"{settings.Labels!.Values.Count} label values of the type {settings.Labels.ItemType} do not belong to a model of {classes} classes.", nameof(settings));
             TaskSequences.RequireRoom(head.Task, model.Config);
-            CheckNames([(settings.ScoreColumnName, "scoreColumnName"), (head.IsRegression ? null : options.PredictedLabelColumnName, nameof(options.PredictedLabelColumnName)), (options.DroppedTokensColumnName, nameof(options.DroppedTokensColumnName))]);
+            string? predicted = scores.PredictedLabelColumn(options);
+            CheckNames([(settings.ScoreColumnName, "scoreColumnName"), (predicted, nameof(options.PredictedLabelColumnName)), (options.DroppedTokensColumnName, nameof(options.DroppedTokensColumnName))]);
 
-            List<TextOutput> columns = [head.IsRegression
-                ? TextOutput.Create<TextPrediction, float>(settings.ScoreColumnName, NumberDataViewType.Single, static (TextPrediction prediction, ref float value) => value = prediction.Scores[0],
-                    static input => ScoreAnnotations.Build(input, ScoreAnnotations.Regression, ScoreAnnotations.Score))
-                : TextOutput.Create<TextPrediction, VBuffer<float>>(settings.ScoreColumnName, new VectorDataViewType(NumberDataViewType.Single, classes), WriteScores,
-                    input => ScoreAnnotations.Build(input, ScoreAnnotations.Multiclass, ScoreAnnotations.Score, settings.Labels is null ? null : builder =>
-                    {
-                        LabelValues.OfText(settings.Labels.Values).AddTo(builder, LabelValues.SlotNames);
-                        settings.Labels.AddTo(builder, ScoreAnnotations.TrainingLabelValues);
-                    }))];
-            if (!head.IsRegression && options.PredictedLabelColumnName is { } predicted)
-            {
-                columns.Add(TextOutput.Create<TextPrediction, uint>(predicted, new KeyDataViewType(typeof(uint), classes), static (TextPrediction prediction, ref uint value) => value = (uint)prediction.Index + 1,
-                    input => ScoreAnnotations.Build(input, ScoreAnnotations.Multiclass, ScoreAnnotations.PredictedLabel, builder => settings.Labels?.AddTo(builder, LabelValues.KeyValues))));
-            }
-
+            List<TextOutput> columns = [.. scores.Columns(settings.ScoreColumnName, predicted, classes, settings.Labels)];
             if (options.DroppedTokensColumnName is { } dropped)
                 columns.Add(TextOutput.Create<TextPrediction, int>(dropped, NumberDataViewType.Int32, static (TextPrediction prediction, ref int value) => value = prediction.DroppedTokens));
             return columns;
-        }
-
-        private static void WriteScores(TextPrediction prediction, ref VBuffer<float> value)
-        {
-            VBufferEditor<float> editor = VBufferEditor.Create(ref value, prediction.Scores.Count);
-            for (int i = 0; i < prediction.Scores.Count; i++) editor.Values[i] = prediction.Scores[i];
-            value = editor.Commit();
         }
     }
 }

@@ -1,5 +1,3 @@
-using System.Numerics.Tensors;
-
 namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head and its tokenizer: texts in, probabilities (or a number) out, whichever engine computes.</summary>
@@ -172,19 +170,9 @@ public sealed class GptClassifier : IDisposable
         foreach (int example in batch)
         {
             int count = sequences[example].Length / Head.SequencesPerOutput * Head.OutputCount;
-            var scores = new float[count];
-            if (Head.IsRegression) scores[0] = outputs[at];
-            else TensorPrimitives.SoftMax(Shifted(outputs.AsSpan(at, count)), scores);
-            predictions[example] = new TextPrediction(scores, dropped[example]);
+            predictions[example] = new TextPrediction(HeadScores.Of(Head.IsRegression).Read(outputs.AsSpan(at, count)), dropped[example]);
             at += count;
         }
-    }
-
-    /// <summary>Logits less the largest one: the same softmax, and no overflow.</summary>
-    private static Span<float> Shifted(Span<float> logits)
-    {
-        TensorPrimitives.Subtract(logits, TensorPrimitives.Max((ReadOnlySpan<float>)logits), logits);
-        return logits;
     }
 
     private void Free()

@@ -150,6 +150,23 @@ public sealed partial class GptModel : IDisposable
         return [.. GenerateTokens(EncodeAll(prompts, options.SpecialTokens, cancellationToken), options, onToken: null, cancellationToken).Select(sequence => ToText(sequence, options))];
     }
 
+    /// <summary>Continues several prompts as a constraint allows.</summary>
+    /// <param name="prompts">The prompts; an empty one begins with the end-of-text token.</param>
+    /// <param name="constraint">Says which tokens may come next, of ids that <see cref="Tokenizer"/> gives.</param>
+    /// <param name="options">How to generate; null for <see cref="Generation"/>.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next token.</param>
+    /// <returns>The texts: those of the first prompt, of the second, and so on.</returns>
+    /// <exception cref="ArgumentException">An option is out of range, or a prompt is null.</exception>
+    /// <exception cref="PromptTooLongException">A prompt is longer than the context and <see cref="GenerationOptions.PromptOverflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
+    /// <exception cref="TokenConstraintException">The constraint left no token that could come next.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IReadOnlyList<GeneratedText> GenerateConstrained(IReadOnlyList<string> prompts, ITokenConstraint constraint, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(constraint);
+        options ??= Generation;
+        return [.. GenerateTokens(EncodeAll(prompts, options.SpecialTokens, cancellationToken), options, onToken: null, cancellationToken, constraint).Select(sequence => ToText(sequence, options))];
+    }
+
     /// <summary>Continues a prompt and gives the text as it comes.</summary>
     /// <param name="prompt">The prompt; an empty one begins with <see cref="BeginTokenId"/>.</param>
     /// <param name="options">How to generate; null for <see cref="Generation"/>. <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1.</param>
@@ -203,12 +220,13 @@ public sealed partial class GptModel : IDisposable
     /// </summary>
     public void Dispose() => _lifetime.Dispose();
 
-    internal IReadOnlyList<GeneratedSequence> GenerateTokens(IReadOnlyList<int[]> prompts, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    internal IReadOnlyList<GeneratedSequence> GenerateTokens(
+        IReadOnlyList<int[]> prompts, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken, ITokenConstraint? constraint = null)
     {
         using NativeLease lease = _lifetime.Acquire();
         if (options.StopAtEndOfText && Generation.StopTokenIds.Count > 0) options = options with { StopTokenIds = [.. options.StopTokenIds.Union(Generation.StopTokenIds)] };
         if (Companions.BeginTokenId is { } begin) prompts = [.. prompts.Select(prompt => prompt.Length == 0 ? [begin] : prompt)];
-        return TokenGenerator.Generate(Engine, prompts, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, cancellationToken);
+        return TokenGenerator.Generate(Engine, prompts, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, constraint, cancellationToken);
     }
 
     internal IReadOnlyList<SequenceScore> ScoreTokens(IReadOnlyList<int[]> texts, ScoringOptions options, CancellationToken cancellationToken)

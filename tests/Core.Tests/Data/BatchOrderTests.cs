@@ -1,4 +1,5 @@
 using System.Text.Json;
+using CsCheck;
 using MLNet.Gpt.Core.Tests.Storage;
 
 namespace MLNet.Gpt.Core.Tests.Data;
@@ -142,6 +143,49 @@ public sealed class BatchOrderTests
         // 500 expected, standard deviation √(4000·(1/8)·(7/8)) = 21; four of them.
         Assert.AreEqual(500, predicted[1], 84);
         Assert.AreEqual(500, predicted[20], 84);
+    }
+
+    [TestMethod]
+    public void Every_epoch_is_a_permutation_and_every_point_of_it_can_be_resumed_for_any_data_and_seed()
+    {
+        using var folder = new TemporaryFolder();
+        Gen.Select(Gen.Int[2, 120], Gen.Int[1, 40], Gen.Long, Gen.Int[1, 9]).Always(
+            (tokens, context, seed, batch) =>
+            {
+                context = 1 + (context % (tokens - 1));
+                using TokenFile file = TokenFiles.Counting(folder, tokens);
+                var rows = new PackedRows(file, context);
+                var order = new BatchOrder(rows, seed);
+                var drawn = new List<long>();
+                var positions = new List<BatchPosition>();
+                int wanted = (int)Enumerable.Range(0, 3).Sum(epoch => order.RowsInEpoch(epoch));
+                while (drawn.Count < wanted)
+                {
+                    positions.Add(order.Position);
+                    drawn.AddRange(Take(order, batch));
+                }
+
+                int at = 0;
+                for (int epoch = 0; epoch < 3; epoch++)
+                {
+                    int count = (int)order.RowsInEpoch(epoch);
+                    long[] starts = [.. drawn[at..(at + count)].Order()];
+                    Assert.IsLessThan(context, starts[0]);
+                    for (int i = 0; i < count; i++) Assert.AreEqual(starts[0] + ((long)i * context), starts[i]);
+                    Assert.IsTrue(starts[^1] + context < tokens, "the last row's target is in the file");
+                    at += count;
+                }
+
+                var sought = new BatchOrder(rows, seed);
+                for (int i = 0; i < positions.Count; i++)
+                {
+                    long[] expected = [.. drawn[(i * batch)..((i + 1) * batch)]];
+                    CollectionAssert.AreEqual(expected, Take(new(rows, seed, positions[i]), batch));
+                    sought.Seek(positions[positions.Count - 1 - i]);
+                    CollectionAssert.AreEqual(drawn[((positions.Count - 1 - i) * batch)..((positions.Count - i) * batch)], Take(sought, batch));
+                }
+            },
+            iter: 200);
     }
 
     private static long[] Take(BatchOrder order, int count)

@@ -1,3 +1,4 @@
+using CsCheck;
 using MLNet.Gpt.Core.Tests.Storage;
 
 namespace MLNet.Gpt.Core.Tests.Data;
@@ -125,5 +126,97 @@ public sealed class PackedRowsTests
         Assert.ThrowsExactly<ArgumentException>(() => rows.CopyRow(0, new long[4], new long[5]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => rows.CopyRow(-1, new int[5]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => rows.CopyRow(6, new int[5]));
+        Assert.ThrowsExactly<ArgumentException>(() => rows.CopyRow(0, new long[5], new long[4]));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => rows.CopyRow(6, new long[5]));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => rows.CopyRow(6, new long[4], new long[4]));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => rows.DocumentsOf(-1));
+        ArgumentOutOfRangeException exception = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => rows.DocumentsOf(6));
+        StringAssert.Contains(exception.Message, "A row can begin at 0 to 5 (10 tokens, context length 4).");
     }
+
+    [TestMethod]
+    public void Arguments_that_name_no_rows_are_refused_by_name()
+    {
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Write(folder["a"], 100, 99, [1, 2, 3], [4, 5]);
+        Assert.AreEqual("file", Assert.ThrowsExactly<ArgumentNullException>(() => new PackedRows(null!, 2)).ParamName);
+        Assert.AreEqual("file", Assert.ThrowsExactly<ArgumentNullException>(() => new PackedRows(null!, 2, 0, 1)).ParamName);
+        Assert.AreEqual("contextLength", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new PackedRows(file, 0)).ParamName);
+        Assert.AreEqual("firstDocument", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new PackedRows(file, 2, -1, 1)).ParamName);
+        Assert.AreEqual("documentCount", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new PackedRows(file, 2, 0, 0)).ParamName);
+        Assert.AreEqual("documentCount", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new PackedRows(file, 2, 1, 2)).ParamName);
+        Assert.AreEqual("offset", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new PackedRows(file, 2).RowCountFrom(-1)).ParamName);
+    }
+
+    [TestMethod]
+    public void Any_documents_give_every_token_once_and_in_order_whatever_the_context()
+    {
+        using var folder = new TemporaryFolder();
+        Gen.Select(Documents, Gen.Int[1, 12]).Always(
+            (documents, context) =>
+            {
+                using TokenFile file = TokenFiles.Write(folder["any"], 50, 49, documents);
+                long[] stream = [.. documents.SelectMany(document => document.Append(49)).Select(token => (long)token)];
+                if (stream.Length <= context)
+                {
+                    Assert.ThrowsExactly<EmptyCorpusException>(() => new PackedRows(file, context));
+                    return;
+                }
+
+                var rows = new PackedRows(file, context);
+                Assert.AreEqual(stream.Length, rows.TokenCount);
+                for (int offset = 0; offset <= rows.MaxOffset; offset++)
+                {
+                    var read = new List<long>();
+                    long[] inputs = new long[context], targets = new long[context], row = new long[context + 1];
+                    int[] narrow = new int[context + 1];
+                    for (long i = 0; i < rows.RowCountFrom(offset); i++)
+                    {
+                        long start = offset + (i * context);
+                        rows.CopyRow(start, inputs, targets);
+                        rows.CopyRow(start, row);
+                        rows.CopyRow(start, narrow);
+                        CollectionAssert.AreEqual(row[..^1], inputs);
+                        CollectionAssert.AreEqual(row[1..], targets);
+                        CollectionAssert.AreEqual(row, narrow.Select(token => (long)token).ToArray());
+                        read.AddRange(inputs);
+                    }
+
+                    read.Add(targets[^1]);
+                    CollectionAssert.AreEqual(stream[offset..(offset + read.Count)], read);
+                    Assert.IsLessThan(context, stream.Length - offset - read.Count, "less than a row is left over");
+                }
+            },
+            iter: 300);
+    }
+
+    [TestMethod]
+    public void Any_range_of_documents_holds_their_tokens_alone_and_names_them()
+    {
+        using var folder = new TemporaryFolder();
+        Gen.Select(Documents, Gen.Int[0, 100], Gen.Int[0, 100]).Always(
+            (documents, first, count) =>
+            {
+                first %= documents.Length;
+                count = 1 + (count % (documents.Length - first));
+                using TokenFile file = TokenFiles.Write(folder["any"], 50, 49, documents);
+                long[] stream = [.. documents[first..(first + count)].SelectMany(document => document.Append(49)).Select(token => (long)token)];
+                int[] owners = [.. Enumerable.Range(first, count).SelectMany(index => Enumerable.Repeat(index, documents[index].Length + 1))];
+                if (stream.Length < 2) return;
+                var rows = new PackedRows(file, 1, first, count);
+                Assert.AreEqual(stream.Length, rows.TokenCount);
+                long[] row = new long[2];
+                for (int start = 0; start + 1 < stream.Length; start++)
+                {
+                    rows.CopyRow(start, row);
+                    Assert.AreEqual((stream[start], stream[start + 1]), (row[0], row[1]));
+                    Assert.AreEqual(new DocumentRange(owners[start], owners[start + 1]), rows.DocumentsOf(start));
+                }
+
+                Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => rows.CopyRow(stream.Length - 1, row));
+            },
+            iter: 300);
+    }
+
+    private static Gen<int[][]> Documents => Gen.Int[0, 48].Array[1, 9].Array[1, 8];
 }

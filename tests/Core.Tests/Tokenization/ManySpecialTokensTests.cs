@@ -68,7 +68,7 @@ public sealed class ManySpecialTokensTests
     public void Any_special_tokens_are_found_leftmost_and_longest()
     {
         Gen<string> text = Gen.Int[0, 3].Array[1, 5].Select(units => string.Concat(units.Select(unit => "ab<👍"[unit])));
-        Gen.Select(text.Array[1, 12], Gen.Int[0, 4].Array[0, 60]).Sample(
+        Gen.Select(text.Array[1, 12], Gen.Int[0, 4].Array[0, 60]).Always(
             (generated, units) =>
             {
                 string[] tokens = [.. generated.Distinct()];
@@ -93,7 +93,7 @@ public sealed class ManySpecialTokensTests
 
                 Assert.AreEqual(expected.ToString(), actual.ToString());
             },
-            seed: "0N0Xb_DlT7Q3", iter: 3_000);
+            iter: 3_000);
     }
 
     private static GptTokenizer Train(string[] specialTokens) =>

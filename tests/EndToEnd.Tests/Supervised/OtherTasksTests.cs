@@ -15,10 +15,9 @@ public sealed class OtherTasksTests
         Tokenizer = Letters,
         Epochs = 40,
         BatchSize = 16,
-        Dropout = 0,
         ClassifierDropout = 0,
         Optimizer = new() { LearningRate = 3e-3 },
-        Run = new() { Precision = GptPrecision.Float32, Device = GptDevice.Cpu },
+        Run = new() { Dropout = DropoutOptions.None, Precision = GptPrecision.Float32, Device = GptDevice.Cpu },
     };
 
     [TestMethod]

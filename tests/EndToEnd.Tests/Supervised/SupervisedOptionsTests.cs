@@ -83,7 +83,7 @@ public sealed class SupervisedOptionsTests
     public void A_validation_label_that_training_does_not_know_counts_as_wrong()
     {
         IDataView training = Keyed([("a", "x"), ("b", "y"), ("aa", "x"), ("bb", "y")]), validation = Keyed([("b", "y"), ("a", "z"), ("aa", "x")]);
-        using SupervisedTaskTransformer trained = Ml.Gpt().Trainers.TextClassification("Label", "Text", Options with { Epochs = 60, Dropout = 0, Optimizer = Options.Optimizer with { LearningRate = 5e-3 } }).Fit(training, validation);
+        using SupervisedTaskTransformer trained = Ml.Gpt().Trainers.TextClassification("Label", "Text", Options with { Epochs = 60, Run = Options.Run with { Dropout = DropoutOptions.None }, Optimizer = Options.Optimizer with { LearningRate = 5e-3 } }).Fit(training, validation);
         Assert.AreEqual(1, trained.Training.ValidationData!.UnseenLabels);
         // Keys of the two sets differ ("y" is 2 and 1): they are matched by what they stand for. Two of three rows are right.
         Assert.AreEqual(2.0 / 3, trained.Training.ValidationAccuracy!.Value, 1e-9);
@@ -94,7 +94,7 @@ public sealed class SupervisedOptionsTests
     public void Early_stopping_ends_a_run_that_gets_worse_and_gives_back_the_best()
     {
         IDataView training = Keyed([("a", "x"), ("b", "y"), ("aa", "x"), ("bb", "y")]), opposite = Keyed([("a", "y"), ("b", "x")]);
-        using SupervisedTaskTransformer trained = Ml.Gpt().Trainers.TextClassification("Label", "Text", Options with { Epochs = 50, Dropout = 0, Optimizer = Options.Optimizer with { LearningRate = 5e-3 }, Evaluation = Options.Evaluation with { EarlyStoppingPatience = 3 } }).Fit(training, opposite);
+        using SupervisedTaskTransformer trained = Ml.Gpt().Trainers.TextClassification("Label", "Text", Options with { Epochs = 50, Run = Options.Run with { Dropout = DropoutOptions.None }, Optimizer = Options.Optimizer with { LearningRate = 5e-3 }, Evaluation = Options.Evaluation with { EarlyStoppingPatience = 3 } }).Fit(training, opposite);
         SupervisedTaskResult result = trained.Training;
         Assert.IsTrue(result.StoppedEarly);
         Assert.IsLessThan(50, result.Steps);
@@ -168,7 +168,7 @@ public sealed class SupervisedOptionsTests
     {
         // The same text in both classes: the best probability of a class is its share of the weights, 1/4 and 3/4.
         IDataView rows = Keyed([("a", "x"), ("a", "y"), ("a", "x"), ("a", "y")]);
-        using SupervisedTaskTransformer trained = Fit(rows, Options with { Epochs = 150, Dropout = 0, ClassifierDropout = 0, AuxiliaryLossWeight = 0, ClassWeights = [1, 3], Optimizer = Options.Optimizer with { LearningRate = 1e-2 } });
+        using SupervisedTaskTransformer trained = Fit(rows, Options with { Epochs = 150, Run = Options.Run with { Dropout = DropoutOptions.None }, ClassifierDropout = 0, AuxiliaryLossWeight = 0, ClassWeights = [1, 3], Optimizer = Options.Optimizer with { LearningRate = 1e-2 } });
         Assert.AreEqual(0.75f, trained.Model.Classify("a").Scores[1], 0.02f);
     }
 

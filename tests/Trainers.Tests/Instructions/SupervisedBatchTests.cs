@@ -1,3 +1,5 @@
+using CsCheck;
+using MLNet.Gpt.Core.Tests;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -100,6 +102,59 @@ public sealed class SupervisedBatchTests
         Assert.HasCount(2, SupervisedBatch.Of(examples, 16, 1));
         Assert.HasCount(5, SupervisedBatch.Of(examples, null, 1));
         Assert.AreEqual(5, SupervisedBatch.Of(examples, 16, null).Sum(static b => b.TargetCount));
+    }
+
+    // Targets are the example's number, so that each state's owner is known; prompts are anything.
+    [TestMethod]
+    public void Whatever_one_example_says_no_other_in_its_row_sees_it_and_every_target_comes_once()
+    {
+        using var network = new GptNetwork(Config, GptDevice.Cpu, seed: 3);
+        Gen<(int Prompt, int Completion)> size = Gen.Select(Gen.Int[1, 8], Gen.Int[1, 8]);
+        Gen.Select(size.Array[2, 9], Gen.Int[0, 8], Gen.Int[0, 1_000]).Always(
+            (sizes, changed, seed) =>
+            {
+                using var scope = NewDisposeScope();
+                using var noGradient = no_grad();
+                changed %= sizes.Length;
+                SupervisedExample[] examples = Make(seed), others = [.. examples];
+                others[changed] = Make(seed + 1)[changed];
+                (long[] owners, float[] states) = States(examples);
+                (long[] ownersAfter, float[] statesAfter) = States(others);
+                CollectionAssert.AreEqual(owners, ownersAfter);
+                for (int i = 0; i < sizes.Length; i++) Assert.AreEqual(sizes[i].Completion, owners.Count(owner => owner == i));
+                for (int i = 0; i < states.Length; i++)
+                {
+                    if (owners[i / Config.EmbeddingSize] != changed) Assert.AreEqual(states[i], statesAfter[i], 1e-6f);
+                }
+
+                // And the one that changed is what it is alone, from position 0.
+                (_, float[] alone) = States([others[changed]]);
+                Assert.AreEqual(alone.Length, statesAfter.Where((_, i) => owners[i / Config.EmbeddingSize] == changed).Count());
+                foreach ((float expected, float found) in alone.Zip(statesAfter.Where((_, i) => owners[i / Config.EmbeddingSize] == changed))) Assert.AreEqual(expected, found, 2e-5f);
+
+                SupervisedExample[] Make(int from)
+                {
+                    var random = new Random(from);
+                    return [.. sizes.Select((size, i) => new SupervisedExample(i,
+                        [.. Enumerable.Range(0, size.Prompt).Select(_ => random.Next(30)), .. Enumerable.Repeat(i, size.Completion)],
+                        [.. new bool[size.Prompt], .. Enumerable.Repeat(true, size.Completion)]))];
+                }
+            },
+            iter: 100);
+
+        (long[] Owners, float[] States) States(SupervisedExample[] examples)
+        {
+            var owners = new List<long>();
+            var states = new List<float>();
+            foreach (SupervisedBatch batch in SupervisedBatch.Of(examples, 16, 2))
+            {
+                (Tensor hidden, Tensor targets) = batch.Run(network);
+                owners.AddRange(targets.data<long>().ToArray());
+                states.AddRange(Floats(hidden));
+            }
+
+            return ([.. owners], [.. states]);
+        }
     }
 
     private static SupervisedExample[] Examples(int count)

@@ -146,7 +146,7 @@ public sealed class SupervisedFineTuningTests
         {
             Text = ConversationJson.Write([ConversationTurn.User($"{(char)('a' + (i % 3))}"), ConversationTurn.Assistant($"{(char)('d' + (i % 3))}")]),
         }));
-        using GptSupervisedFineTuningTransformer fitted = Ml.Gpt().Trainers.SupervisedFineTuning("Answer", "Text", Options with { ChatTemplate = template, Epochs = 60, Optimizer = new() { LearningRate = 1e-2, WarmupSteps = 0 }, ResidualDropout = 0, Generation = new() { MaxNewTokens = 6, Temperature = 0 } }).Fit(conversations);
+        using GptSupervisedFineTuningTransformer fitted = Ml.Gpt().Trainers.SupervisedFineTuning("Answer", "Text", Options with { ChatTemplate = template, Epochs = 60, Optimizer = new() { LearningRate = 1e-2, WarmupSteps = 0 }, Run = Options.Run with { Dropout = DropoutOptions.None }, Generation = new() { MaxNewTokens = 6, Temperature = 0 } }).Fit(conversations);
         Assert.AreEqual(template, fitted.Model.ChatTemplate);
         foreach ((string user, string assistant) in ((string, string)[])[("a", "d"), ("b", "e"), ("c", "f")])
         {
@@ -163,7 +163,7 @@ public sealed class SupervisedFineTuningTests
         Refused(Options with { Pretrained = null }, "Pretrained");
         Refused(Options with { Epochs = 0 }, "Epochs");
         Refused(Options with { BatchSize = 0 }, "BatchSize");
-        Refused(Options with { ResidualDropout = 1 }, "ResidualDropout");
+        Refused(Options with { Run = Options.Run with { Dropout = new() { Residual = 1 } } }, "Dropout.Residual");
         Refused(Options with { Evaluation = Options.Evaluation with { ValidationFraction = 1 } }, "ValidationFraction");
         Refused(Options with { Evaluation = Options.Evaluation with { Interval = 0, EarlyStoppingPatience = 1 } }, "Interval");
         Refused(Options with { Overflow = (ExampleOverflow)9 }, "Overflow");

@@ -14,24 +14,25 @@ internal static class ActivationMeasurement
 
     /// <summary>Measures in a process of its own.</summary>
     /// <returns>By how many bytes it grew, and what was estimated.</returns>
-    public static (long Grown, long Estimated) Of(GptConfig config, GptPrecision precision, bool checkpointed)
+    public static (long Grown, long Estimated) Of(GptConfig config, DropoutOptions dropout, GptPrecision precision, bool checkpointed)
     {
-        string[] numbers = TestProgram.Run(Command, JsonSerializer.Serialize(config), precision.ToString(), checkpointed.ToString()).Trim().Split(' ');
+        string[] numbers = TestProgram.Run(Command, JsonSerializer.Serialize(config), JsonSerializer.Serialize(dropout), precision.ToString(), checkpointed.ToString()).Trim().Split(' ');
         return (long.Parse(numbers[0], CultureInfo.InvariantCulture), long.Parse(numbers[1], CultureInfo.InvariantCulture));
     }
 
     public static int Run(string[] arguments)
     {
         GptConfig config = JsonSerializer.Deserialize<GptConfig>(arguments[0])!;
-        GptPrecision precision = Enum.Parse<GptPrecision>(arguments[1]);
-        bool checkpointed = bool.Parse(arguments[2]);
-        using GptNetwork network = new(config, GptDevice.Cpu, 1, precision) { Training = true, ActivationCheckpointing = checkpointed };
+        DropoutOptions dropout = JsonSerializer.Deserialize<DropoutOptions>(arguments[1])!;
+        GptPrecision precision = Enum.Parse<GptPrecision>(arguments[2]);
+        bool checkpointed = bool.Parse(arguments[3]);
+        using GptNetwork network = new(config, GptDevice.Cpu, 1, precision) { Training = true, Dropout = dropout, ActivationCheckpointing = checkpointed };
         Pass(1, 8);   // libtorch's own buffers
         if (!AvailableMemory.TryResetPeak()) return 3;
         long before = Environment.WorkingSet;
         Pass(Rows, config.ContextLength);
         long grown = AvailableMemory.PeakBytes() - before;
-        long estimated = new TrainingMemory(config, precision, GptDevice.Cpu) { Checkpointed = checkpointed }.Estimate(Rows, config.ContextLength).ActivationBytes;
+        long estimated = new TrainingMemory(config, precision, GptDevice.Cpu) { Dropout = dropout, Checkpointed = checkpointed }.Estimate(Rows, config.ContextLength).ActivationBytes;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{grown} {estimated}"));
         return 0;
 

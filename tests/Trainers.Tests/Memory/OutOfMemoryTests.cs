@@ -52,8 +52,8 @@ public sealed class OutOfMemoryTests
     public void The_estimate_is_near_what_a_process_grows_by(GptPrecision precision, float attentionDropout, float residualDropout, bool checkpointed)
     {
         if (!AvailableMemory.TryResetPeak()) Assert.Inconclusive("This system does not reset the peak of a process's memory.");
-        var config = new GptConfig { VocabularySize = 64, ContextLength = 512, EmbeddingSize = 192, LayerCount = 4, HeadCount = 4, AttentionDropout = attentionDropout, ResidualDropout = residualDropout };
-        (long grown, long estimated) = ActivationMeasurement.Of(config, precision, checkpointed);
+        var config = new GptConfig { VocabularySize = 64, ContextLength = 512, EmbeddingSize = 192, LayerCount = 4, HeadCount = 4 };
+        (long grown, long estimated) = ActivationMeasurement.Of(config, new() { Attention = attentionDropout, Residual = residualDropout }, precision, checkpointed);
         Assert.AreEqual(1, (double)estimated / grown, 0.25, $"grown {ByteSize.Text(grown)}, estimated {ByteSize.Text(estimated)}");
     }
 }

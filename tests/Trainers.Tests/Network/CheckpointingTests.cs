@@ -23,9 +23,8 @@ public sealed class CheckpointingTests
     public void Dropout_draws_the_same_when_a_block_is_computed_again()
     {
         // The loss along the gradient's direction falls by step·|g|² where forward and backward pass see the same network.
-        GptConfig config = Config with { ResidualDropout = 0.3f, AttentionDropout = 0.3f };
         using var scope = NewDisposeScope();
-        using var network = new GptNetwork(config, GptDevice.Cpu, seed: 3) { Training = true, ActivationCheckpointing = true };
+        using var network = new GptNetwork(Config, GptDevice.Cpu, seed: 3) { Training = true, ActivationCheckpointing = true, Dropout = new() { Residual = 0.3f, Attention = 0.3f } };
         float[] weights = network.Parameters.Master.data<float>().ToArray();
         double loss = Loss(network), squares = network.Parameters.GradientSum.pow(2).sum().item<float>();
         const double Step = 1e-3;

@@ -149,15 +149,23 @@ public sealed class GptNetworkTests
     }
 
     [TestMethod]
-    public void Dropout_acts_in_training_only()
+    public void Dropout_acts_in_training_only_and_whatever_the_configuration_says()
     {
         GradientCase c = Case("pre-norm");
         using var scope = NewDisposeScope();
-        using var network = new GptNetwork(c.Config.WithDropout(0.5f), GptDevice.Cpu, seed: 1);
+        using var network = new GptNetwork(c.Config with { EmbeddingDropout = 0.5f, AttentionDropout = 0.5f, ResidualDropout = 0.5f }, GptDevice.Cpu, seed: 1);
         float[] first = network.Hidden(Ids(c)).data<float>().ToArray();
         CollectionAssert.AreEqual(first, network.Hidden(Ids(c)).data<float>().ToArray());
         network.Training = true;
-        CollectionAssert.AreNotEqual(first, network.Hidden(Ids(c)).data<float>().ToArray());
+        CollectionAssert.AreEqual(first, network.Hidden(Ids(c)).data<float>().ToArray());
+        foreach (DropoutOptions dropout in (DropoutOptions[])[new() { Embedding = 0.5f }, new() { Attention = 0.5f }, new() { Residual = 0.5f }])
+        {
+            network.Dropout = dropout;
+            CollectionAssert.AreNotEqual(first, network.Hidden(Ids(c)).data<float>().ToArray(), dropout.ToString());
+        }
+
+        network.Training = false;
+        CollectionAssert.AreEqual(first, network.Hidden(Ids(c)).data<float>().ToArray());
     }
 
     [TestMethod]

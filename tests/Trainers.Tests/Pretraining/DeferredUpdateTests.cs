@@ -89,7 +89,7 @@ public sealed class DeferredUpdateTests
         (float[] Weights, double[] Losses) Train(bool stop)
         {
             using var fixture = new TrainingFixture();
-            using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
+            using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed) { Dropout = fixture.Options.Run.Dropout! };
             RunFolder folder = fixture.RunFolder(fixture.Options);
             Directory.CreateDirectory(folder.Path);
             using var cancel = new CancellationTokenSource();

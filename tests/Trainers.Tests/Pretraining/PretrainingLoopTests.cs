@@ -146,7 +146,7 @@ public sealed class PretrainingLoopTests
         LanguageModelOptions options = fixture.Options with { Model = TrainingFixture.Config };
         double[] Losses(MicroBatchSize micro)
         {
-            using GptNetwork network = new(TrainingFixture.Config.WithDropout(0), GptDevice.Cpu, TrainingFixture.Seed);
+            using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
             return [.. new PretrainingLoop(TrainingFixture.Model(network), fixture.TrainingRows, null, options with { MicroBatchSize = micro }, TrainingFixture.Seed, null, fixture.Log.Add).Run(null).History.Select(static p => p.Loss)];
         }
 

@@ -30,6 +30,7 @@ internal static class EveryTrainer
         Device = GptDevice.Cpu,
         Precision = GptPrecision.Float32,
         PeakFlops = 0,
+        Dropout = DropoutOptions.Everywhere(0.1f),
     };
 
     /// <summary>Trains, on one thread: on tensors so small two wait for each other, for long where other processes want the cores.</summary>
@@ -57,7 +58,7 @@ internal static class EveryTrainer
         {
             using GptLanguageModelTransformer trained = ml.Gpt().Trainers.LanguageModel("Text", new()
             {
-                Model = Shape.WithDropout(0.1f), Tokenizer = Letters, MaxSteps = Steps, BatchSize = 8, MicroBatchSize = microBatch ?? 4, Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+                Model = Shape, Tokenizer = Letters, MaxSteps = Steps, BatchSize = 8, MicroBatchSize = microBatch ?? 4, Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
             }).Fit(rows);
             PretrainingResult result = trained.Training;
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));

@@ -80,7 +80,7 @@ public sealed class TaskNetworkTests
             double parts = examples.Sum(example =>
             {
                 (double total, int rows) = Totals(c, examples);
-                (Tensor task, _) = TaskLoss.Backward(network, new TaskBatch([example], c.Config, CPU, languageModel: true), ClassWeights(c), 1 / total, c.AuxiliaryWeight / rows, 0);
+                (Tensor task, _) = TaskPass.Backward(network, new TaskBatch([example], c.Config, CPU, languageModel: true), ClassWeights(c), 1 / total, c.AuxiliaryWeight / rows, 0);
                 return task.item<float>() / total;
             });
             Assert.AreEqual(whole, parts, 4e-6 /* four units of the last place: the sums run in another order */);
@@ -103,7 +103,7 @@ public sealed class TaskNetworkTests
             // No language model, no detour over the last hidden states: autograd from the loss to the parameters.
             var batch = new TaskBatch(examples, c.Config, CPU, languageModel: false);
             Tensor outputs = plain.Outputs(plain.States(plain.Hidden(batch), batch), dropout: 0);
-            (TaskLoss.Of(c.Head, outputs, batch, ClassWeights(c)) * (1 / Totals(c, examples).Weight)).backward();
+            (plain.Objective.Loss(outputs, batch, ClassWeights(c)) * (1 / Totals(c, examples).Weight)).backward();
             CollectionAssert.AreEqual(Gradient(plain), Gradient(split), c.Name);
         }
     }
@@ -179,7 +179,7 @@ public sealed class TaskNetworkTests
     private static void Run(TaskNetwork network, TaskCase c, TaskExample[] examples, double lambda, out double task, out double auxiliary)
     {
         (double total, int rows) = Totals(c, examples);
-        (Tensor taskSum, Tensor auxiliarySum) = TaskLoss.Backward(network, new TaskBatch(examples, c.Config, CPU, lambda > 0), ClassWeights(c), 1 / total, lambda / rows, 0);
+        (Tensor taskSum, Tensor auxiliarySum) = TaskPass.Backward(network, new TaskBatch(examples, c.Config, CPU, lambda > 0), ClassWeights(c), 1 / total, lambda / rows, 0);
         (task, auxiliary) = (taskSum.item<float>() / total, auxiliarySum.item<float>() / rows);
     }
 

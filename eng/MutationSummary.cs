@@ -1,0 +1,68 @@
+#:property PublishAot=false
+// Reads the report that eng/mutate.sh leaves, and prints the changes that no test noticed, each file's score, and the whole.
+//
+//   dotnet run --file eng/MutationSummary.cs -- REPORT [DOCUMENT]
+//
+// DOCUMENT: a page that names the changes that make no difference, in lines such as
+//     | `Generation/TokenSampler.cs` | `if (p < 1)` → `if (p <= 1)` | why |
+// where the first code is the line (its spaces apart) or a part of it, and the second what the change makes of it. Such
+// changes count neither as noticed nor as missed. Exit code 0 only if every file reaches 90 %.
+using System.Globalization;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+const double Least = 90;
+using JsonDocument report = JsonDocument.Parse(File.ReadAllText(args[0]));
+(string File, string Line, string Change)[] equal = args.Length < 2 ? [] :
+[
+    .. File.ReadLines(args[1]).Select(line => Regex.Match(line, @"^\| `([^`]+\.cs)` \| `([^`]+)` → `([^`]*)` \|")).Where(match => match.Success)
+        .Select(match => (match.Groups[1].Value, Plain(match.Groups[2].Value), Plain(match.Groups[3].Value))),
+];
+var used = new HashSet<(string, string, string)>();
+(int killed, int survived, int uncovered, int same, int below) all = default;
+foreach (JsonProperty file in report.RootElement.GetProperty("files").EnumerateObject().OrderBy(file => file.Name, StringComparer.Ordinal))
+{
+    string path = file.Name.Replace('\\', '/'), name = path[(path.LastIndexOf("src/Core/", StringComparison.Ordinal) is >= 0 and int at ? at + 9 : 0)..];
+    string[] lines = file.Value.GetProperty("source").GetString()!.ReplaceLineEndings("\n").Split('\n');
+    int killed = 0, survived = 0, uncovered = 0, same = 0;
+    foreach (JsonElement mutant in file.Value.GetProperty("mutants").EnumerateArray())
+    {
+        string status = mutant.GetProperty("status").GetString()!;
+        if (status is "Killed" or "Timeout") killed++;
+        if (status is not ("Survived" or "NoCoverage")) continue;
+        string changed = Changed(lines, mutant);
+        int line = mutant.GetProperty("location").GetProperty("start").GetProperty("line").GetInt32();
+        string source = Plain(lines[line - 1]);
+        if (equal.FirstOrDefault(known => known.File == name && source.Contains(known.Line, StringComparison.Ordinal) && Plain(changed).Contains(known.Change, StringComparison.Ordinal)) is { File: not null } named)
+        {
+            same++;
+            used.Add(named);
+            continue;
+        }
+
+        if (status == "Survived") survived++;
+        else uncovered++;
+        Console.WriteLine($"{status,-10} {name}:{line}\n    - {lines[line - 1].Trim()}\n    + {changed.Trim()}");
+    }
+
+    int counted = killed + survived + uncovered;
+    if (counted == 0) continue;
+    double score = 100.0 * killed / counted;
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-44} {score,6:F1} %  {killed} noticed, {survived} missed, {uncovered} in no test, {same} make no difference"));
+    all = (all.killed + killed, all.survived + survived, all.uncovered + uncovered, all.same + same, all.below + (score < Least ? 1 : 0));
+}
+
+int total = all.killed + all.survived + all.uncovered;
+Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"mutate score={(total == 0 ? 0 : 100.0 * all.killed / total):F1} killed={all.killed} survived={all.survived} uncovered={all.uncovered} equal={all.same} files_below_90={all.below}"));
+return total > 0 && all.below == 0 ? 0 : 1;
+
+// The line as the change makes it; of a change over several lines, the first of them.
+static string Changed(string[] lines, JsonElement mutant)
+{
+    JsonElement location = mutant.GetProperty("location"), start = location.GetProperty("start"), end = location.GetProperty("end");
+    int first = start.GetProperty("line").GetInt32() - 1, last = end.GetProperty("line").GetInt32() - 1;
+    string before = lines[first][..(start.GetProperty("column").GetInt32() - 1)], after = lines[last][(end.GetProperty("column").GetInt32() - 1)..];
+    return before + mutant.GetProperty("replacement").GetString()!.ReplaceLineEndings(" ") + after;
+}
+
+static string Plain(string text) => Regex.Replace(text.Replace("\\|", "|"), @"\s+", "");

@@ -64,7 +64,7 @@ internal sealed record RankedColumns(string Prompt, string Response, string? Rej
         DataViewSchema.Column column = row.Schema[Label!];
         if (column.Type is KeyDataViewType)
         {
-            Func<ulong> key = TaskColumns.KeyGetter(row, column);
+            Func<ulong> key = KeyGetter(row, column);
             return () => key() is var value and > 0 ? value : double.NaN;
         }
 
@@ -80,7 +80,7 @@ internal sealed record RankedColumns(string Prompt, string Response, string? Rej
         DataViewSchema.Column column = row.Schema[Group!];
         if (column.Type is KeyDataViewType)
         {
-            Func<ulong> key = TaskColumns.KeyGetter(row, column);
+            Func<ulong> key = KeyGetter(row, column);
             return () => key() is var value and > 0 ? value.ToString(CultureInfo.InvariantCulture) : "";
         }
 
@@ -96,6 +96,15 @@ internal sealed record RankedColumns(string Prompt, string Response, string? Rej
 
     private static DataViewSchema.Column Find(DataViewSchema schema, string name, string expected) => schema.GetColumnOrNull(name)
         ?? throw new ColumnMismatchException(name, expected, $"no such column among {string.Join(", ", schema.Where(static c => !c.IsHidden).Select(static c => $"'{c.Name}'"))}");
+
+    /// <summary>A getter of a key, 0 for a missing one, whatever its width.</summary>
+    private static Func<ulong> KeyGetter(DataViewRow row, DataViewSchema.Column column)
+    {
+        Type type = column.Type.RawType;
+        if (type == typeof(byte)) return Of<byte, ulong>(row, column, static key => key);
+        if (type == typeof(ushort)) return Of<ushort, ulong>(row, column, static key => key);
+        return type == typeof(uint) ? Of<uint, ulong>(row, column, static key => key) : Of<ulong, ulong>(row, column, static key => key);
+    }
 
     private static Func<TResult> Of<TValue, TResult>(DataViewRow row, DataViewSchema.Column column, Func<TValue, TResult> convert)
     {

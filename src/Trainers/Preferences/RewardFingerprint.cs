@@ -25,7 +25,7 @@ internal static class RewardFingerprint
             ["Pretrained weights"] = Fingerprint.HashOf(pretrained.Weights),
             ["Training examples"] = HashOf(training),
         };
-        fingerprint.Add(model.Network.Config);
+        fingerprint.Add(model.Network.Config, model.Network.Dropout);
         fingerprint.Add(options.Lora);
         fingerprint.Add(options.Run);
         fingerprint.Add(options.OptimizerInUse, "Optimizer.DecaySteps", "all");

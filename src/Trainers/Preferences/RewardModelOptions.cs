@@ -55,9 +55,6 @@ public sealed record RewardModelOptions
     /// </summary>
     public AdamWOptions? Optimizer { get; init; }
 
-    /// <summary>Dropout of the network (embeddings, attention, residuals), in [0, 1). Null (the default) keeps the pretrained model's own.</summary>
-    public float? Dropout { get; init; }
-
     /// <summary>What is validated on, how often, and what follows. By default a tenth of the prompts, before the first update and after each epoch; the best weights are returned.</summary>
     public EvaluationOptions Evaluation { get; init; } = new();
 
@@ -72,6 +69,9 @@ public sealed record RewardModelOptions
 
     /// <summary><see cref="Optimizer"/>, or the defaults that it tells of.</summary>
     internal AdamWOptions OptimizerInUse => Optimizer ?? new() { LearningRate = Lora is null ? 9e-6 : 2e-4, WarmupSteps = 0, WeightDecay = 0 };
+
+    /// <summary><see cref="RunOptions.Dropout"/>, or none.</summary>
+    internal DropoutOptions DropoutInUse => Run.Dropout ?? DropoutOptions.None;
 
     /// <summary>Checks every value.</summary>
     /// <returns>These options.</returns>
@@ -97,7 +97,6 @@ public sealed record RewardModelOptions
         OptionCheck.AtLeast(1, BatchSize, nameof(BatchSize));
         OptionCheck.Require(Margin >= 0 && double.IsFinite(Margin), Margin, nameof(Margin), "0 or more and finite");
         OptionCheck.Require(Centering >= 0 && double.IsFinite(Centering), Centering, nameof(Centering), "0 or more and finite");
-        OptionCheck.Require(Dropout is not { } dropout || dropout is >= 0 and < 1, Dropout, nameof(Dropout), "at least 0 and below 1 (0 switches it off)");
         if (ChatTemplate is not null && !Head.Conversations)
             throw new ArgumentException("ChatTemplate is set, and the prompts are texts, which need none; leave it null, or set Head.Conversations.", nameof(ChatTemplate));
         return this;

@@ -32,8 +32,7 @@ internal sealed class RewardTrainedModel : ITrainedModel, IDisposable
     /// <param name="options">Head, dropout and LoRA.</param>
     public static RewardTrainedModel Create(PretrainedWeights pretrained, ChatTemplate? template, GptDevice device, GptPrecision precision, long seed, RewardModelOptions options)
     {
-        GptConfig shape = pretrained.Weights.Config, config = options.Dropout is { } dropout ? shape.WithDropout(dropout) : shape;
-        FineTuningNetwork body = FineTuningNetwork.Create(pretrained.Weights, config, device, precision, options.Lora, seed + 2);
+        FineTuningNetwork body = FineTuningNetwork.Create(pretrained.Weights, options.DropoutInUse, device, precision, options.Lora, seed + 2);
         try
         {
             var reward = new RewardNetwork(body.Network, options.Head, trainable: true);

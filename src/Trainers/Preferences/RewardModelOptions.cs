@@ -55,9 +55,6 @@ public sealed record RewardModelOptions
     /// </summary>
     public AdamWOptions? Optimizer { get; init; }
 
-    /// <summary><see cref="RunOptions.Dropout"/>, or none: a reward model reads its examples once (Ouyang et al. 2022, appendix C.2).</summary>
-    internal DropoutOptions DropoutInUse => Run.Dropout ?? DropoutOptions.None;
-
     /// <summary>What is validated on, how often, and what follows. By default a tenth of the prompts, before the first update and after each epoch; the best weights are returned.</summary>
     public EvaluationOptions Evaluation { get; init; } = new();
 
@@ -72,6 +69,9 @@ public sealed record RewardModelOptions
 
     /// <summary><see cref="Optimizer"/>, or the defaults that it tells of.</summary>
     internal AdamWOptions OptimizerInUse => Optimizer ?? new() { LearningRate = Lora is null ? 9e-6 : 2e-4, WarmupSteps = 0, WeightDecay = 0 };
+
+    /// <summary><see cref="RunOptions.Dropout"/>, or none.</summary>
+    internal DropoutOptions DropoutInUse => Run.Dropout ?? DropoutOptions.None;
 
     /// <summary>Checks every value.</summary>
     /// <returns>These options.</returns>

@@ -29,7 +29,7 @@ internal sealed class RewardTrainedModel : ITrainedModel, IDisposable
     /// <param name="device">Where it trains.</param>
     /// <param name="precision">The number format.</param>
     /// <param name="seed">Seeds the head and an adapter.</param>
-    /// <param name="options">Head, LoRA, and the run's dropout.</param>
+    /// <param name="options">Head, dropout and LoRA.</param>
     public static RewardTrainedModel Create(PretrainedWeights pretrained, ChatTemplate? template, GptDevice device, GptPrecision precision, long seed, RewardModelOptions options)
     {
         FineTuningNetwork body = FineTuningNetwork.Create(pretrained.Weights, options.DropoutInUse, device, precision, options.Lora, seed + 2);

@@ -179,7 +179,7 @@ public sealed class RewardModelTests
     {
         RewardModelOptions good = Options with { Pretrained = pretrained };
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new RewardModelOptions().Validate()).Message, "Pretrained is not set");
-        foreach (RewardModelOptions bad in (RewardModelOptions[])[good with { Margin = -1 }, good with { Centering = double.NaN }, good with { Epochs = 0 }, good with { BatchSize = 0 }, good with { Run = good.Run with { Dropout = DropoutOptions.Everywhere(1) } }, good with { GradeOrder = (GradeOrder)7 }, good with { References = (RewardReferences)7 }])
+        foreach (RewardModelOptions bad in (RewardModelOptions[])[good with { Margin = -1 }, good with { Centering = double.NaN }, good with { Epochs = 0 }, good with { BatchSize = 0 }, good with { GradeOrder = (GradeOrder)7 }, good with { References = (RewardReferences)7 }])
             Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => bad.Validate());
         Assert.ThrowsExactly<ArgumentException>(() => (good with { ChatTemplate = ChatTemplate.Default }).Validate());
         Assert.ThrowsExactly<PreferenceDataException>(() => Trainer(Options with { Run = Options.Run with { Folder = null }, Evaluation = new() { ValidationFraction = 0, EarlyStoppingPatience = 1 } }).Fit(training));

@@ -81,7 +81,7 @@ internal static class EveryTrainer
             using GptRewardModelTransformer trained = ml.Gpt().Trainers.RewardModelFromPairs("Text", "Completion", "Other", new()
             {
                 Pretrained = pretrained, Lora = lora, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Margin = 0.1, Head = new() { Readout = lora is null ? RewardReadout.ReadoutToken : RewardReadout.LastToken },
-                Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run with { Dropout = DropoutOptions.Everywhere(0.1f) },
+                Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
             }).Fit(rows);
             RewardModelResult result = trained.Training;
             RewardNetwork reward = ((TorchRewardModel)trained.Model.Engine).Network;

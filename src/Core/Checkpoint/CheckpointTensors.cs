@@ -73,6 +73,7 @@ internal sealed class CheckpointTensors : IDisposable
     {
         using CheckpointJson json = CheckpointJson.Read(indexPath);
         if (json.Find("weight_map") is not { ValueKind: JsonValueKind.Object } map) throw json.Wrong("weight_map", json.Find("weight_map"), "an object of tensor names and file names");
+        if (!map.EnumerateObject().Any()) throw json.Wrong("weight_map", map, "an object with the file name of each tensor, and not empty");
         var shards = new Dictionary<string, SafeTensorsFile>(StringComparer.Ordinal);
         foreach (JsonProperty entry in map.EnumerateObject())
         {

@@ -1,8 +1,9 @@
+using System.Text;
 using System.Text.Json;
 
 namespace MLNet.Gpt;
 
-/// <summary>Parses JSON whose every string can be read. <see cref="JsonDocument"/> alone finds invalid UTF-8 and halves of surrogate pairs only when a string is asked for.</summary>
+/// <summary>Reads all JSON of this library, so that every string of it can be read. <see cref="JsonDocument"/> alone finds invalid UTF-8 and halves of surrogate pairs only when a string is asked for.</summary>
 internal static class StrictJson
 {
     private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false };
@@ -12,6 +13,33 @@ internal static class StrictJson
 
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, or a string is no Unicode text.</exception>
     public static JsonDocument Parse(string json) => Checked(() => JsonDocument.Parse(json, Options));
+
+    /// <summary>Reads a value of a type; a byte order mark is passed over.</summary>
+    /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, a string is no Unicode text, or the JSON is no such value (null neither).</exception>
+    public static T Deserialize<T>(ReadOnlyMemory<byte> json, JsonSerializerOptions options)
+    {
+        using JsonDocument document = Parse(json.Span.StartsWith(Encoding.UTF8.Preamble) ? json[Encoding.UTF8.Preamble.Length..] : json);
+        return Deserialize<T>(document, options);
+    }
+
+    /// <exception cref="JsonException">As above.</exception>
+    public static T Deserialize<T>(string json, JsonSerializerOptions options)
+    {
+        using JsonDocument document = Parse(json);
+        return Deserialize<T>(document, options);
+    }
+
+    private static T Deserialize<T>(JsonDocument document, JsonSerializerOptions options)
+    {
+        try
+        {
+            return document.Deserialize<T>(options) ?? throw new JsonException("It is null.");
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or ArgumentException or FormatException or OverflowException)
+        {
+            throw new JsonException($"A value is of another type or outside its range: {exception.Message}", exception);
+        }
+    }
 
     private static JsonDocument Checked(Func<JsonDocument> parse)
     {

@@ -237,8 +237,7 @@ public sealed class Corpus : IDisposable
     {
         try
         {
-            using FileStream stream = File.OpenRead(path);
-            return JsonSerializer.Deserialize<CorpusReport>(stream, Json) ?? throw new JsonException("It holds null.");
+            return StrictJson.Deserialize<CorpusReport>(File.ReadAllBytes(path), Json);
         }
         catch (JsonException exception)
         {

@@ -25,7 +25,7 @@ public sealed partial class GptTokenizer
     /// <c>added_tokens.json</c>, <c>special_tokens_map.json</c> and <c>tokenizer_config.json</c> add to them or call special.
     /// </summary>
     /// <param name="folder">A checkpoint folder, or any other with these files.</param>
-    /// <exception cref="FileNotFoundException">The folder has neither.</exception>
+    /// <exception cref="CheckpointNotFoundException">There is no such folder, or it has neither.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says.</exception>
     /// <exception cref="UnsupportedTokenizerException">The file describes another kind of tokenization.</exception>
     public static GptTokenizer Load(string folder)
@@ -37,9 +37,9 @@ public sealed partial class GptTokenizer
         string vocabulary = Path.Combine(folder, VocabularyFiles.VocabularyName);
         string merges = Path.Combine(folder, VocabularyFiles.MergesName);
         if (File.Exists(vocabulary) && File.Exists(merges)) return new GptTokenizer(TokenizerFolder.Read(folder));
-        throw new FileNotFoundException(
-            $"Folder '{folder}' has no tokenizer: neither {TokenizerJson.FileName} nor both {VocabularyFiles.VocabularyName} and {VocabularyFiles.MergesName}. "
-            + $"Copy them there, or write them with {nameof(GptTokenizer)}.{nameof(Save)}.", json);
+        throw new CheckpointNotFoundException(folder,
+            Directory.Exists(folder) ? $"it has no tokenizer: neither {TokenizerJson.FileName} nor both {VocabularyFiles.VocabularyName} and {VocabularyFiles.MergesName}." : "there is no such folder.",
+            $"Name the folder with the tokenizer's files, copy them there, or write them with {nameof(GptTokenizer)}.{nameof(Save)}.");
     }
 
     /// <summary>Reads GPT-2's file pair: a vocabulary (<c>vocab.json</c>, also named <c>encoder.json</c>) and merges (<c>merges.txt</c>, <c>vocab.bpe</c>).</summary>
@@ -49,7 +49,7 @@ public sealed partial class GptTokenizer
     /// The special tokens and their ids, which the vocabulary may hold too. Null (the default) means <see cref="EndOfText"/> alone,
     /// at its id in the vocabulary or, where that lacks it, at the lowest free id.
     /// </param>
-    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="CheckpointNotFoundException">A file is missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says, or the files don't fit together.</exception>
     /// <exception cref="UnsupportedTokenizerException">The vocabulary lacks a byte or an id, or was made for words of another pattern.</exception>
     public static GptTokenizer FromVocabularyAndMerges(string vocabularyPath, string mergesPath, IReadOnlyDictionary<string, int>? specialTokens = null) =>
@@ -61,7 +61,7 @@ public sealed partial class GptTokenizer
     /// The special tokens and their ids, which fill every gap that the ranks leave. Null (the default) means <see cref="EndOfText"/> alone,
     /// at the lowest free id: 50,256 for GPT-2 (r50k_base) and for p50k_base.
     /// </param>
-    /// <exception cref="FileNotFoundException">The file is missing.</exception>
+    /// <exception cref="CheckpointNotFoundException">The file is missing.</exception>
     /// <exception cref="CorruptFileException">The file is not what its format says.</exception>
     /// <exception cref="UnsupportedTokenizerException">The vocabulary lacks a byte or an id, or was made for words of another pattern (cl100k_base, o200k_base).</exception>
     public static GptTokenizer FromTiktoken(string path, IReadOnlyDictionary<string, int>? specialTokens = null) =>

@@ -15,7 +15,7 @@ internal static class TokenizerFile
     public static ReadOnlyMemory<byte> ReadBytes(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        if (!File.Exists(path)) throw new FileNotFoundException($"There is no file '{path}'. Check the path, or copy the tokenizer's files there.", path);
+        if (!File.Exists(path)) throw new CheckpointNotFoundException(path, "there is no such file.", "Check the path, or copy the tokenizer's files there.");
         long length = new FileInfo(path).Length;
         if (length > LargestFile) throw Corrupt(path, $"it has {length} bytes, and a tokenizer's file has at most {LargestFile}.");
         byte[] bytes = File.ReadAllBytes(path);
@@ -45,7 +45,7 @@ internal static class TokenizerFile
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(ReadBytes(path));
+            using JsonDocument document = StrictJson.Parse(ReadBytes(path));
             return make(document.RootElement);
         }
         catch (JsonException exception)

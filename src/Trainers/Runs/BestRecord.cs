@@ -23,7 +23,9 @@ internal sealed record BestRecord(int Step, double ValidationLoss)
         if (!File.Exists(path)) return null;
         try
         {
-            return JsonSerializer.Deserialize<BestRecord>(File.ReadAllText(path), Json);
+            BestRecord record = StrictJson.Deserialize<BestRecord>(File.ReadAllBytes(path), Json);
+            return record.Step >= 0 && double.IsFinite(record.ValidationLoss) ? record
+                : throw new JsonException(FormattableString.Invariant($"its step is {record.Step} and its loss {record.ValidationLoss}; a step is 0 or more, a loss finite"));
         }
         catch (JsonException e)
         {

@@ -22,7 +22,7 @@ internal static class MetricsJson
     public static JsonElement ToElement(TrainingProgress report) => JsonSerializer.SerializeToElement(report, Options);
 
     /// <exception cref="JsonException">It is not a report.</exception>
-    public static TrainingProgress Parse(string line) => JsonSerializer.Deserialize<TrainingProgress>(line, Options) ?? throw new JsonException("It is null.");
+    public static TrainingProgress Parse(string line) => StrictJson.Deserialize<TrainingProgress>(line, Options);
 
     private static void Rename(JsonTypeInfo type)
     {

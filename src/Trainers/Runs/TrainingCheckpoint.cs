@@ -15,7 +15,7 @@ internal sealed class TrainingCheckpoint
     private const int Version = 3;
     private const string FirstMoment = "first_moment.", SecondMoment = "second_moment.", Weights = "weights.";
     private const string Remedy = "Begin a new run in another folder; the weights beside it can still be used.";
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true, NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, RespectNullableAnnotations = true };
 
     private readonly string _folder;
     private readonly Content _content;
@@ -72,9 +72,10 @@ internal sealed class TrainingCheckpoint
         if (!File.Exists(path)) throw new CorruptFileException(path, "the checkpoint has no training state to resume from.", Remedy);
         try
         {
-            Content? content = JsonSerializer.Deserialize<Content>(File.ReadAllText(path), Json);
+            Content content = StrictJson.Deserialize<Content>(File.ReadAllBytes(path), Json);
             if (content is not { State: not null, Options: not null } || (content.Version, content.Kind) is not ((Version, not null) or (2, null) or (1, Fingerprint.FineTuning)))
-                throw new CorruptFileException(path, $"it has version {content?.Version}, and this library reads version {Version}.", Remedy);
+                throw new CorruptFileException(path, $"it has version {content.Version}, and this library reads version {Version}.", Remedy);
+            if (content.Problem() is { } problem) throw new CorruptFileException(path, problem, Remedy);
             return new(checkpointFolder, content with { Kind = content.Kind ?? Fingerprint.Pretraining });
         }
         catch (JsonException e)
@@ -146,5 +147,34 @@ internal sealed class TrainingCheckpoint
         return views;
     }
 
-    private sealed record Content(int Version, string? Kind, long Seed, RunState State, int OptimizerSteps, SortedDictionary<string, string> Options);
+    private sealed record Content(int Version, string? Kind, long Seed, RunState State, int OptimizerSteps, SortedDictionary<string, string> Options)
+    {
+        /// <summary>Which counter no run can have left; null where all can be.</summary>
+        public string? Problem()
+        {
+            (string Name, long Value, long Least, long Most)[] counters =
+            [
+                ("step", State.Step, 0, int.MaxValue - 1),
+                ("position.epoch", State.Position.Epoch, 0, long.MaxValue),
+                ("position.index", State.Position.Index, 0, long.MaxValue),
+                ("row_part", State.RowPart, 0, int.MaxValue),
+                ("tokens", State.Tokens, 0, long.MaxValue),
+                ("reported_step", State.ReportedStep, 0, State.Step),
+                ("evaluated_step", State.EvaluatedStep, -1, State.Step),
+                ("best_step", State.BestStep, 0, int.MaxValue - 1), // a killed run may have left a best evaluation that this one has not come to yet
+                ("evaluations_since_best", State.EvaluationsSinceBest, 0, int.MaxValue - 1),
+                ("loss_spikes", State.LossSpikes, 0, State.Step),
+                ("skipped_updates", State.SkippedUpdates, 0, State.Step),
+                ("skipped_in_a_row", State.SkippedInARow, 0, State.SkippedUpdates),
+            ];
+            foreach ((string name, long value, long least, long most) in counters)
+            {
+                if (value < least || value > most) return $"its {name} is {value}; it must be {least} to {most}.";
+            }
+
+            // Each step makes its update or leaves it out.
+            return (long)OptimizerSteps + State.SkippedUpdates == State.Step ? null
+                : $"its step is {State.Step}, but the optimizer made {OptimizerSteps} updates and {State.SkippedUpdates} were left out.";
+        }
+    }
 }

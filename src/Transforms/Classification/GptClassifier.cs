@@ -48,7 +48,7 @@ public sealed class GptClassifier : IDisposable
     /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
     /// <exception cref="CheckpointNotFoundException">The folder or a file of the model is missing.</exception>
-    /// <exception cref="FileNotFoundException">The tokenizer's files are missing.</exception>
+    /// <exception cref="CheckpointNotFoundException">The tokenizer's files are missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says, or the model has no task head.</exception>
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>

@@ -20,7 +20,7 @@ internal sealed class OnnxFileScan
     private OnnxFileScan(string path, Stream file) => (this.path, this.file) = (path, file);
 
     // The messages of the ONNX specification through which a tensor can be reached.
-    private enum Message { Skip, Model, Training, Function, Graph, Node, Attribute, SparseTensor, Tensor, ExternalEntry }
+    private enum Message { Skip, Model, Training, Function, Graph, Node, Attribute, SparseTensor, Tensor, ExternalEntry, Metadata }
 
     /// <summary>Scans a file.</summary>
     /// <param name="path">The file.</param>
@@ -39,6 +39,7 @@ internal sealed class OnnxFileScan
     private static Message Inner(Message message, int field) => (message, field) switch
     {
         (Message.Model, 7) => Message.Graph,
+        (Message.Model, 14) => Message.Metadata,
         (Message.Model, 20) => Message.Training,
         (Message.Model, 25) => Message.Function,
         (Message.Training, 1 or 2) => Message.Graph,
@@ -64,6 +65,7 @@ internal sealed class OnnxFileScan
             (int field, long valueEnd, bool delimited) = ReadField(end);
             Message inner = delimited ? Inner(message, field) : Message.Skip;
             if (inner == Message.Tensor) WalkTensor(valueEnd);
+            else if (inner == Message.Metadata) WalkMetadata(valueEnd);
             else if (inner != Message.Skip) Walk(inner, valueEnd, depth + 1);
             file.Position = valueEnd;
         }
@@ -95,6 +97,18 @@ internal sealed class OnnxFileScan
         }
 
         if (isExternal) external.Add(new OnnxExternalTensor(name, location, offset, length));
+    }
+
+    /// <summary>ONNX Runtime's managed part looks a key up by what it has read of it, and fails where that is not the whole key.</summary>
+    private void WalkMetadata(long end)
+    {
+        while (file.Position < end)
+        {
+            (int field, long valueEnd, bool delimited) = ReadField(end);
+            if (field == 1 && delimited && ReadText(valueEnd) is var key && key.AsSpan().ContainsAny('\0', '\uFFFD'))
+                throw Corrupt($"its metadata have the key '{key.Replace('\0', '␀')}', which holds a NUL or bytes that are no UTF-8.");
+            file.Position = valueEnd;
+        }
     }
 
     private (string Key, string Value) ReadEntry(long end)

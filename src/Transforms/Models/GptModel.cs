@@ -80,7 +80,7 @@ public sealed partial class GptModel : IDisposable
     /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
     /// <exception cref="CheckpointNotFoundException">The folder or a file of the model is missing.</exception>
-    /// <exception cref="FileNotFoundException">The tokenizer's files are missing.</exception>
+    /// <exception cref="CheckpointNotFoundException">The tokenizer's files are missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says.</exception>
     /// <exception cref="UnsupportedModelException">The package asks for a computation that this library does not perform.</exception>
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>

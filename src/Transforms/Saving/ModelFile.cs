@@ -145,7 +145,7 @@ namespace MLNet.Gpt
 
                 return (kind, settings, entries);
             }
-            catch (Exception exception) when (exception is IOException or FormatException or ArgumentException)
+            catch (Exception exception) when (exception is IOException or InvalidDataException or FormatException or ArgumentException)
             {
                 throw Corrupt("the list of its files is cut short or overwritten.", exception);
             }
@@ -153,14 +153,25 @@ namespace MLNet.Gpt
 
         private static void Unpack(LoadContext ctx, Entry entry, ModelFileContents contents)
         {
-            bool found = ctx.TryLoadBinaryStream(entry.Name, reader =>
+            bool found;
+            try
+            {
+                found = ctx.TryLoadBinaryStream(entry.Name, Write);
+            }
+            catch (InvalidDataException exception)
+            {
+                throw Corrupt($"'{entry.Name}' can't be unpacked: {exception.Message}", exception);
+            }
+
+            if (!found) throw Corrupt($"'{entry.Name}' is missing.");
+
+            void Write(BinaryReader reader)
             {
                 long length = reader.BaseStream.Length;
                 if (length != entry.Length) throw Corrupt($"'{entry.Name}' has {length} bytes; {entry.Length} were saved.");
                 byte[] hash = contents.Write(entry.Name, target => Copy(reader.BaseStream, target));
                 if (!hash.AsSpan().SequenceEqual(entry.Hash)) throw Corrupt($"'{entry.Name}' is not what was saved: its SHA-256 is {Convert.ToHexStringLower(hash)}, not {Convert.ToHexStringLower(entry.Hash)}.");
-            });
-            if (!found) throw Corrupt($"'{entry.Name}' is missing.");
+            }
         }
 
         /// <summary>Copies to the end and hashes on the way.</summary>

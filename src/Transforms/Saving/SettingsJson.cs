@@ -18,5 +18,5 @@ internal static class SettingsJson
     public static string Write<TSettings>(TSettings settings) => JsonSerializer.Serialize(settings, Options);
 
     /// <exception cref="JsonException">The text is not such settings.</exception>
-    public static TSettings Read<TSettings>(string json) => JsonSerializer.Deserialize<TSettings>(json, Options) ?? throw new JsonException("The settings are null.");
+    public static TSettings Read<TSettings>(string json) => StrictJson.Deserialize<TSettings>(json, Options);
 }

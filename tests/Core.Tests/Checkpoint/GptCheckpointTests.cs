@@ -342,6 +342,8 @@ public sealed class GptCheckpointTests
         Assert.ThrowsExactly<CorruptFileException>(() => GptCheckpoint.Open(folder["model"]));
         Edit(static json => json["weight_map"]!.AsObject().Remove("transformer.wte.weight"));
         StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => GptCheckpoint.Open(folder["model"])).Message, "doesn't place tensor 'transformer.wte.weight'");
+        Edit(static json => json["weight_map"] = new JsonObject());
+        StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => GptCheckpoint.Open(folder["model"])).Message, "'weight_map' is {}; it must be an object with the file name of each tensor, and not empty");
         Edit(static json => json["weight_map"] = 1);
         Assert.ThrowsExactly<CorruptFileException>(() => GptCheckpoint.Open(folder["model"]));
         File.WriteAllText(folder["model/model.safetensors.index.json"], index);

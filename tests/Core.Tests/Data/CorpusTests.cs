@@ -266,6 +266,13 @@ public sealed class CorpusTests
             Assert.ThrowsExactly<CorruptFileException>(() => Corpus.Open(folder["a"]), damaged);
         }
 
+        // A byte that UTF-8 never has, and half a surrogate pair: in the name of a member.
+        byte[] bytes = System.Text.Encoding.UTF8.GetBytes(report);
+        bytes[bytes.AsSpan().IndexOf("Documents"u8)] = 0xFF;
+        File.WriteAllBytes(folder["a/corpus.json"], bytes);
+        Assert.ThrowsExactly<CorruptFileException>(() => Corpus.Open(folder["a"]));
+        File.WriteAllText(folder["a/corpus.json"], report.Replace("DocumentsRead", "\\ud800", StringComparison.Ordinal));
+        Assert.ThrowsExactly<CorruptFileException>(() => Corpus.Open(folder["a"]));
         File.WriteAllText(folder["a/corpus.json"], report);
         File.Delete(folder["a/validation.tokens"]);
         StringAssert.EndsWith(Assert.ThrowsExactly<FileNotFoundException>(() => Corpus.Open(folder["a"])).FileName, "validation.tokens");

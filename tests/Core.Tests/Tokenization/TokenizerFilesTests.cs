@@ -315,11 +315,15 @@ public sealed class TokenizerFilesTests
     public void Missing_files_are_errors_that_name_them()
     {
         using var folder = new TemporaryFolder();
-        StringAssert.Contains(Assert.ThrowsExactly<FileNotFoundException>(() => GptTokenizer.Load(folder.Path)).Message, "tokenizer.json");
+        StringAssert.Contains(Assert.ThrowsExactly<CheckpointNotFoundException>(() => GptTokenizer.Load(folder.Path)).Message, "tokenizer.json");
+        string nowhere = folder.File("nowhere");
+        CheckpointNotFoundException missing = Assert.ThrowsExactly<CheckpointNotFoundException>(() => GptTokenizer.Load(nowhere));
+        Assert.AreEqual(nowhere, missing.Path);
+        StringAssert.Contains(missing.Message, "there is no such folder");
         folder.Write("vocab.json", "{}");
-        Assert.ThrowsExactly<FileNotFoundException>(() => GptTokenizer.Load(folder.Path));
-        StringAssert.Contains(Assert.ThrowsExactly<FileNotFoundException>(() => GptTokenizer.FromTiktoken(folder.File("x.tiktoken"))).Message, "x.tiktoken");
-        StringAssert.Contains(Assert.ThrowsExactly<FileNotFoundException>(() => GptTokenizer.FromVocabularyAndMerges(folder.File("x.json"), folder.File("m.txt"))).Message, "x.json");
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => GptTokenizer.Load(folder.Path));
+        StringAssert.Contains(Assert.ThrowsExactly<CheckpointNotFoundException>(() => GptTokenizer.FromTiktoken(folder.File("x.tiktoken"))).Message, "x.tiktoken");
+        StringAssert.Contains(Assert.ThrowsExactly<CheckpointNotFoundException>(() => GptTokenizer.FromVocabularyAndMerges(folder.File("x.json"), folder.File("m.txt"))).Message, "x.json");
     }
 
     [TestMethod]

@@ -56,6 +56,41 @@ public sealed class RunCheckpointsTests
     }
 
     [TestMethod]
+    [DataRow("\"step\": 8", "\"step\": -8", "step is -8")]
+    [DataRow("\"step\": 8", "\"step\": 2000000000", "step is 2000000000, but the optimizer made 8 updates and 0 were left out")]
+    [DataRow("\"step\": 8", "\"step\": 99999999999999999999", "not the JSON")]
+    [DataRow("\"optimizer_steps\": 8", "\"optimizer_steps\": -1", "the optimizer made -1 updates")]
+    [DataRow("\"row_part\": 0", "\"row_part\": -1", "row_part is -1")]
+    [DataRow("\"epoch\": 0", "\"epoch\": -1", "position.epoch is -1")]
+    [DataRow("\"kind\": \"pretraining\"", "\"kind\": \"\\ud800\"", "half of a surrogate pair")]
+    [DataRow("\"kind\": \"pretraining\"", "\"kind\": \"\u00ff\"", "no UTF-8")]
+    public void A_training_state_that_no_run_can_have_left_is_refused(string written, string damaged, string part)
+    {
+        using var fixture = new TrainingFixture();
+        fixture.Train(fixture.Options with { MaxSteps = 8 }, toFolder: true);
+        string last = RunCheckpoints.FindLast(fixture.Run)!, path = Path.Combine(last, "training_state", "state.json");
+        string json = File.ReadAllText(path);
+        StringAssert.Contains(json, written);
+        File.WriteAllText(path, json.Replace(written, damaged, StringComparison.Ordinal), System.Text.Encoding.Latin1);   // ÿ becomes the byte 0xFF
+        var error = Assert.ThrowsExactly<CorruptFileException>(() => TrainingCheckpoint.Open(last));
+        Assert.AreEqual(path, error.Path);
+        StringAssert.Contains(error.Message, part);
+    }
+
+    [TestMethod]
+    [DataRow("{\"step\":-1,\"validation_loss\":1}")]
+    [DataRow("{\"step\":1,\"validation_loss\":1e999}")]
+    [DataRow("{\"step\":1,\"\\ud800\":1}")]
+    [DataRow("null")]
+    public void A_record_of_the_best_evaluation_that_no_run_wrote_is_refused(string json)
+    {
+        using var fixture = new TrainingFixture();
+        string path = Path.Combine(Directory.CreateDirectory(Path.Combine(fixture.Folder, "training_state")).FullName, "best.json");
+        File.WriteAllText(path, json);
+        Assert.AreEqual(path, Assert.ThrowsExactly<CorruptFileException>(() => BestRecord.Read(fixture.Folder)).Path);
+    }
+
+    [TestMethod]
     public void What_killed_writers_left_is_no_checkpoint_and_goes_with_the_next_one()
     {
         using var fixture = new TrainingFixture();

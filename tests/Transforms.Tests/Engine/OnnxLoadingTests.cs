@@ -115,6 +115,20 @@ public sealed class OnnxLoadingTests
     }
 
     [TestMethod]
+    [DataRow(0)]
+    [DataRow(0xFF)]
+    public void A_key_of_the_metadata_with_a_NUL_or_a_byte_that_is_no_text_is_refused(int value)
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        byte[] key = Encoding.UTF8.GetBytes(OnnxPackageLayout.ConfigKey), other = (byte[])key.Clone();
+        other[4] = (byte)value;
+        package.Replace(OnnxPackageLayout.ModelFile, key, other);
+        var error = Assert.ThrowsExactly<CorruptFileException>(package.Load);
+        Assert.AreEqual(package.ModelPath, error.Path);
+        Assert.Contains("holds a NUL or bytes that are no UTF-8", error.Message);
+    }
+
+    [TestMethod]
     public void A_model_of_another_kind_is_refused()
     {
         using TestPackage package = TestPackage.Of(Tiny);

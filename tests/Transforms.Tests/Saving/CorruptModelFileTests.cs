@@ -57,6 +57,34 @@ public sealed class CorruptModelFileTests
         }, "'model.onnx'");
 
     [TestMethod]
+    [DataRow(12, DisplayName = "bzip2")]
+    [DataRow(93, DisplayName = "Zstandard")]
+    [DataRow(99, DisplayName = "encrypted")]
+    public void A_file_packed_by_a_method_that_NET_does_not_know_is_named(int method)
+    {
+        using var saved = new SavedPipeline();
+        byte[] zip = File.ReadAllBytes(saved.ZipPath);
+        Span<byte> name = Encoding.UTF8.GetBytes("model.onnx");
+        int changed = 0;
+        for (int at = 0; at < zip.Length - 46; at++)
+        {
+            // The method stands at byte 8 of a local header and at byte 10 of one in the directory; the names after byte 30 and 46.
+            bool local = zip.AsSpan(at).StartsWith("PK\x03\x04"u8), central = zip.AsSpan(at).StartsWith("PK\x01\x02"u8);
+            if (!local && !central) continue;
+            int length = BitConverter.ToUInt16(zip, at + (local ? 26 : 28));
+            if (!zip.AsSpan(at + (local ? 30 : 46), length).EndsWith(name)) continue;
+            zip[at + (local ? 8 : 10)] = (byte)method;
+            changed++;
+        }
+
+        Assert.IsGreaterThanOrEqualTo(2, changed);
+        string path = saved.PathOf("other.zip");
+        File.WriteAllBytes(path, zip);
+        CorruptFileException exception = SaveAndLoadTests.Cause<CorruptFileException>(AssertLeavesNothing(saved, path));
+        StringAssert.Contains(exception.Message, "'model.onnx' can't be unpacked");
+    }
+
+    [TestMethod]
     public void A_zip_cut_short_is_an_error_and_leaves_nothing_behind()
     {
         using var saved = new SavedPipeline();

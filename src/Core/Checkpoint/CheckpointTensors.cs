@@ -109,6 +109,9 @@ internal sealed class CheckpointTensors : IDisposable
 
     private void FindParameters(GptConfig config)
     {
+        // A layer has several tensors: a number of layers that the files can't hold is not spelt out parameter by parameter.
+        if (config.LayerCount > _stored.Count)
+            throw new TensorMismatchException(_files[0].Path, "transformer.h", $"the tensors of {config.LayerCount} layers", $"{_stored.Count} tensors in all", "The file doesn't belong to this config.json; fetch both from the same place.");
         var unused = new HashSet<string>(_stored.Keys, StringComparer.Ordinal);
         foreach (GptParameterInfo parameter in GptParameterLayout.Of(config))
         {

@@ -300,6 +300,21 @@ public sealed class GptCheckpointTests
     }
 
     [TestMethod]
+    [Timeout(60_000, CooperativeCancellation = true)]
+    public void More_layers_than_the_file_has_tensors_are_refused_at_once()
+    {
+        using var folder = new TemporaryFolder();
+        CheckpointFixtures.Copy("gpt2", folder["model"]);
+        JsonNode config = JsonNode.Parse(File.ReadAllText(folder["model/config.json"]))!;
+        config["n_layer"] = int.MaxValue;
+        File.WriteAllText(folder["model/config.json"], config.ToJsonString());
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        var error = Assert.ThrowsExactly<TensorMismatchException>(() => GptCheckpoint.Open(folder["model"]));
+        Assert.AreEqual("the tensors of 2147483647 layers", error.Expected);
+        Assert.IsLessThan(16L << 20, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [TestMethod]
     [DataRow("")]
     [DataRow("[]")]
     [DataRow("{\"n_embd\": 4, \"n_embd\": 8}")]

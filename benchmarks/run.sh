@@ -26,7 +26,7 @@ if [[ -z "$name" ]] || ! cut -d' ' -f1 "$known" | grep -qxF -- "$name"; then
 fi
 
 source "$root/eng/env.sh"
-if [[ "$name" != tokenize && -z "${MLNET_GPT_PEER_PYTHON:-}" ]]; then
+if [[ "$name" != tokenize && "$name" != fuzz && -z "${MLNET_GPT_PEER_PYTHON:-}" ]]; then
     MLNET_GPT_PEER_PYTHON="$("$here/peers/setup.sh")"
     export MLNET_GPT_PEER_PYTHON
 fi

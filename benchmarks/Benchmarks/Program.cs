@@ -3,6 +3,7 @@ using MLNet.Gpt.Benchmarks;
 // One class a benchmark; benchmarks/run.sh chooses one by name and has done the set-up.
 if (args is [ResumeBenchmark.ChildName, var folder]) return ResumeBenchmark.RunChild(folder);
 if (args is [BusyMachine.ChildName, var parent]) return BusyMachine.RunChild(parent);
+if (args is [FuzzBenchmark.ChildName, var parser, var first, var count, var state]) return FuzzBenchmark.RunChild(parser, first, count, state);
 var options = new BenchmarkArguments(args.Skip(1));
 switch (args.FirstOrDefault())
 {
@@ -16,6 +17,7 @@ switch (args.FirstOrDefault())
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);
     case "classify": return ClassifyBenchmark.Run(options);
+    case "fuzz": return FuzzBenchmark.Run(options);
     case LibtorchProbe.Name: return LibtorchProbe.Run(options);
     default:
         Console.Error.WriteLine($"There is no benchmark '{args.FirstOrDefault()}'. Run benchmarks/run.sh list.");

@@ -175,9 +175,10 @@ internal static class FuzzTargets
     private static void ReadTokens(string folder)
     {
         using TokenFile file = TokenFile.Open(Path.Combine(folder, "train.tokens"));
-        var rows = new PackedRows(file, 4);
-        int[] row = new int[rows.RowLength];
-        for (long i = 0; i < Math.Min(rows.Count, 100); i++) rows.Read(i, row);
+        int[] tokens = new int[checked((int)file.TokenCount)];
+        file.Read(0, tokens);
+        for (int document = 0; document < file.DocumentCount; document++) _ = file.RangeOf(document);
+        if (file.TokenCount > 4) _ = new PackedRows(file, 4).RowCount;
     }
 
     private static void WriteState(string folder)

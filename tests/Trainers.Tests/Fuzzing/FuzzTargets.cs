@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using Microsoft.ML;
@@ -248,10 +249,10 @@ internal static class FuzzTargets
         Ml.Model.Save(transformer, data.Schema, packed);
 
         // Entries as they are, so that their contents can be damaged in place.
-        using System.IO.Compression.ZipArchive from = System.IO.Compression.ZipFile.OpenRead(packed), to = System.IO.Compression.ZipFile.Open(Path.Combine(folder, "model.zip"), System.IO.Compression.ZipArchiveMode.Create);
-        foreach (System.IO.Compression.ZipArchiveEntry entry in from.Entries)
+        using ZipArchive written = ZipFile.OpenRead(packed), plain = ZipFile.Open(Path.Combine(folder, "model.zip"), ZipArchiveMode.Create);
+        foreach (ZipArchiveEntry entry in written.Entries)
         {
-            using Stream source = entry.Open(), target = to.CreateEntry(entry.FullName, System.IO.Compression.CompressionLevel.NoCompression).Open();
+            using Stream source = entry.Open(), target = plain.CreateEntry(entry.FullName, CompressionLevel.NoCompression).Open();
             source.CopyTo(target);
         }
     }

@@ -17,7 +17,7 @@ internal static class Mutations
             "null", "true", "false", "{}", "[]", "[[]]", "{\"a\":1}", "[null]", "\"\"", "\" \"", "0", "1", "-1", "-0", "1.5", "0.1", "2147483647", "2147483648", "-2147483649", "1000000000",
             "4294967296", "9223372036854775807", "9223372036854775808", "1e308", "1e999", "-1e999", "1e-400", "NaN", "Infinity", "\"NaN\"", "\"-1\"", "\"\\u0000\"", "\"\\ud800\"", "\"\\udc00\\ud800\"",
             "\"../../etc/passwd\"", "\"/dev/zero\"", "\"a\\u0000b\"", "\"<|endoftext|>\"", "\"(a+)+$\"", "\"[\"", "\"\\ufffe\"", "\"😀\"", "//", "/* */", ",", ":",
-        ]).Select(Encoding.UTF8.GetBytes),
+        ]).Select(static text => Encoding.UTF8.GetBytes(text)),
         [(byte)'"', 0xFF, (byte)'"'],
         [(byte)'"', 0xC3, (byte)'"'],
         [(byte)'"', 0xED, 0xA0, 0x80, (byte)'"'],
@@ -90,13 +90,13 @@ internal static class Mutations
 
             (int start, int length) = tokens[random.Next(tokens.Count)];
             (int otherStart, int otherLength) = tokens[random.Next(tokens.Count)];
-            byte[] with = random.Next(6) switch
+            byte[] replacement = random.Next(6) switch
             {
                 0 => json[otherStart..(otherStart + otherLength)],
                 1 => json[Math.Min(start, otherStart)..Math.Max(start + length, otherStart + otherLength)] is { Length: < 4_096 } part ? part : [],
                 _ => Values[random.Next(Values.Length)],
             };
-            json = [.. json[..start], .. with, .. json[(start + length)..]];
+            json = [.. json[..start], .. replacement, .. json[(start + length)..]];
         }
 
         return json;

@@ -75,7 +75,15 @@ namespace MLNet.Gpt
         /// <remarks>ML.NET calls it through reflection, so that what it throws arrives as the inner exception of a TargetInvocationException.</remarks>
         private static ITransformer Create(IHostEnvironment env, LoadContext ctx)
         {
-            ctx.CheckAtModel(Version());
+            try
+            {
+                ctx.CheckAtModel(Version());
+            }
+            catch (FormatException exception)
+            {
+                throw Corrupt($"the header of a transformer is not one that this version can read: {exception.Message}", exception);
+            }
+
             var host = env as object as IHostEnvironmentInternal;
             (string kind, string settings, List<Entry> entries) = ReadTable(ctx.Reader);
             using var contents = new ModelFileContents(
@@ -94,20 +102,33 @@ namespace MLNet.Gpt
             }
 
             contents.ContentHash = Convert.ToHexStringLower(contentHash.GetHashAndReset());
-            GptTextTransformer transformer = kind switch
-            {
-                TokenizeTextTransformer.Kind => TokenizeTextTransformer.Load(contents),
-                GenerateTextTransformer.Kind => GenerateTextTransformer.Load(contents),
-                ScoreTextTransformer.Kind => ScoreTextTransformer.Load(contents),
-                EmbedTextTransformer.Kind => EmbedTextTransformer.Load(contents),
-                BuildPromptTransformer.Kind => BuildPromptTransformer.Load(contents),
-                ScoreChoicesTransformer.Kind => ScoreChoicesTransformer.Load(contents),
-                ClassifyTextTransformer.Kind => ClassifyTextTransformer.Load(contents),
-                ScoreResponseTransformer.Kind => ScoreResponseTransformer.Load(contents),
-                _ => throw Corrupt($"it holds a transformer of the kind '{kind}', which this version does not know."),
-            };
+            GptTextTransformer transformer = Load(kind, contents);
             transformer.Environment = env;
             return transformer;
+        }
+
+        private static GptTextTransformer Load(string kind, ModelFileContents contents)
+        {
+            try
+            {
+                return kind switch
+                {
+                    TokenizeTextTransformer.Kind => TokenizeTextTransformer.Load(contents),
+                    GenerateTextTransformer.Kind => GenerateTextTransformer.Load(contents),
+                    ScoreTextTransformer.Kind => ScoreTextTransformer.Load(contents),
+                    EmbedTextTransformer.Kind => EmbedTextTransformer.Load(contents),
+                    BuildPromptTransformer.Kind => BuildPromptTransformer.Load(contents),
+                    ScoreChoicesTransformer.Kind => ScoreChoicesTransformer.Load(contents),
+                    ClassifyTextTransformer.Kind => ClassifyTextTransformer.Load(contents),
+                    ScoreResponseTransformer.Kind => ScoreResponseTransformer.Load(contents),
+                    _ => throw Corrupt($"it holds a transformer of the kind '{kind}', which this version does not know."),
+                };
+            }
+            catch (ArgumentException exception)
+            {
+                // A saved transformer's columns and options have been checked: the file is another than the one that was written.
+                throw Corrupt($"the settings of its transformer '{kind}' can't be: {exception.Message}", exception);
+            }
         }
 
         /// <summary>Where a context wants temporary files.</summary>

@@ -60,6 +60,11 @@ internal sealed class CheckpointJson : IDisposable
     public bool? Boolean(string name) => Find(name) is not { } value ? null
         : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Wrong(name, value, "true or false");
 
+    /// <summary>One of an enumeration's names, which must be there.</summary>
+    public TEnum Required<TEnum>(string name)
+        where TEnum : struct, Enum =>
+        String(name) is { } text && Enum.GetNames<TEnum>().Contains(text) ? Enum.Parse<TEnum>(text) : throw Wrong(name, Find(name), $"one of {string.Join(", ", Enum.GetNames<TEnum>())}");
+
     public CorruptFileException Wrong(string name, JsonElement? found, string expected) =>
         new(Path, $"'{name}' is {(found is { } value ? Shorten(value.GetRawText()) : "missing")}; it must be {expected}.", Remedy);
 

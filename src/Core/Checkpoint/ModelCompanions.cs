@@ -37,6 +37,12 @@ public sealed class ModelCompanions
     /// <summary>Why the template that lies beside the model can't be used, with its file; null where it can, or where there is none.</summary>
     public ChatTemplateException? ChatTemplateProblem { get; }
 
+    /// <summary>What conversations are written with when the model is trained on them: the caller's template, else the model's own, else the default.</summary>
+    /// <param name="chosen">The caller's; null for none.</param>
+    /// <exception cref="ChatTemplateException">The model came with a template that can't be used, and the caller has none: another one is never taken in silence.</exception>
+    internal ChatTemplate TemplateOr(ChatTemplate? chosen) =>
+        chosen ?? ChatTemplate ?? (ChatTemplateProblem is { } problem ? throw problem : ChatTemplate.Default);
+
     /// <summary>Reads a checkpoint folder or an ONNX package.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="tokenizer">The model's tokenizer. End tokens that it lacks are left out: they are never sampled.</param>

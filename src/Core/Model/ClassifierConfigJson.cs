@@ -74,11 +74,11 @@ public static class ClassifierConfigJson
         {
             var head = new ClassifierHead
             {
-                Task = Value<SupervisedTask>(Task),
+                Task = values.Required<SupervisedTask>(Task),
                 Labels = [.. LabelsOf()],
                 IsRegression = values.Boolean(Regression) ?? throw values.Wrong(Regression, null, "true or false"),
-                Truncation = Value<TextTruncation>(Truncation),
-                SpecialTokens = Value<SpecialTokenHandling>(Special),
+                Truncation = values.Required<TextTruncation>(Truncation),
+                SpecialTokens = values.Required<SpecialTokenHandling>(Special),
             };
             GptConfig config = written with { VocabularySize = written.VocabularySize - TaskSequences.SpecialTokenCount };
             return (config.Validate(), head.Validate());
@@ -87,10 +87,6 @@ public static class ClassifierConfigJson
         {
             throw new CorruptFileException(path, exception.Message, Remedy, exception);
         }
-
-        TEnum Value<TEnum>(string name)
-            where TEnum : struct, Enum =>
-            values.String(name) is { } text && Enum.GetNames<TEnum>().Contains(text) ? Enum.Parse<TEnum>(text) : throw values.Wrong(name, values.Find(name), $"one of {string.Join(", ", Enum.GetNames<TEnum>())}");
 
         IEnumerable<string> LabelsOf()
         {

@@ -66,10 +66,10 @@ public static class RewardConfigJson
         {
             var head = new RewardHead
             {
-                Readout = Value<RewardReadout>(Readout),
+                Readout = values.Required<RewardReadout>(Readout),
                 Conversations = values.Boolean(Conversations) ?? throw values.Wrong(Conversations, null, "true or false"),
-                Overflow = Value<PromptOverflow>(Overflow),
-                SpecialTokens = Value<SpecialTokenHandling>(Special),
+                Overflow = values.Required<PromptOverflow>(Overflow),
+                SpecialTokens = values.Required<SpecialTokenHandling>(Special),
             };
             GptConfig config = written with { VocabularySize = written.VocabularySize - head.AddedTokenCount };
             return (config.Validate(), head.Validate());
@@ -78,9 +78,5 @@ public static class RewardConfigJson
         {
             throw new CorruptFileException(path, exception.Message, Remedy, exception);
         }
-
-        TEnum Value<TEnum>(string name)
-            where TEnum : struct, Enum =>
-            values.String(name) is { } text && Enum.GetNames<TEnum>().Contains(text) ? Enum.Parse<TEnum>(text) : throw values.Wrong(name, values.Find(name), $"one of {string.Join(", ", Enum.GetNames<TEnum>())}");
     }
 }

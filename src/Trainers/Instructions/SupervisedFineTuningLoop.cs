@@ -35,8 +35,8 @@ internal sealed class SupervisedFineTuningLoop(
         using var run = new TrainingRun(model, settings, folder, resumed, log);
         using var updates = new UpdateStep<SupervisedExample[]>(run, _network, settings, seed, losses: 1, Immediate, log)
         {
-            Source = static outcome => $"The batch holds the rows {string.Join(", ", outcome.Batch.Select(static e => e.Row).Order())}",
-            Documents = static outcome => [.. outcome.Batch.Select(static e => e.Row).Order().Select(static row => new DocumentRange((int)row, (int)row))],
+            Source = static outcome => BatchRows.Text("the rows", outcome.Batch.Select(static e => e.Row)),
+            Documents = static outcome => BatchRows.Ranges(outcome.Batch.Select(static e => e.Row)),
         };
         try
         {

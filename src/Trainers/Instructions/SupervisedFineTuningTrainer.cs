@@ -82,7 +82,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
             throw new TokenOutOfRangeException(unknown, tokenizer.VocabularySize, "Generation.StopTokenIds");
         ModelCompanions companions = pretrained.Companions;
         ChatTemplate? template = _completionColumnName is not null ? null
-            : _options.ChatTemplate ?? companions.ChatTemplate ?? (companions.ChatTemplateProblem is { } problem ? throw problem : ChatTemplate.Default);
+            : companions.TemplateOr(_options.ChatTemplate);
         companions = companions.With(template);
 
         // 2. Rows → examples.

@@ -17,6 +17,7 @@ internal sealed class RewardModelLoop(
     private readonly int _stepsPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
     private readonly int _atOnce = promptsAtOnce ?? options.BatchSize;
     private readonly EpochOrder _order = new(training.Count, seed);
+    private double? _lastAccuracy;
 
     /// <summary>The updates of the whole run.</summary>
     public int MaxSteps => checked(_stepsPerEpoch * options.Epochs);
@@ -36,8 +37,8 @@ internal sealed class RewardModelLoop(
         using var run = new TrainingRun(model, settings, folder, resumed, log);
         using var updates = new UpdateStep<RankedGroup[]>(run, model.Network, settings, seed, losses: 1, Immediate, log, MetricNames)
         {
-            Source = static outcome => $"The batch holds the prompts of the rows {string.Join(", ", outcome.Batch.Select(static g => g.Row).Order())}",
-            Documents = static outcome => [.. outcome.Batch.Select(static g => g.Row).Order().Select(static row => new DocumentRange((int)row, (int)row))],
+            Source = static outcome => BatchRows.Text("the prompts of the rows", outcome.Batch.Select(static g => g.Row)),
+            Documents = static outcome => BatchRows.Ranges(outcome.Batch.Select(static g => g.Row)),
         };
         try
         {
@@ -119,8 +120,6 @@ internal sealed class RewardModelLoop(
         if (run.IsEvaluationDue) run.Report(Evaluate(run), report => report with { ValidationAccuracy = _lastAccuracy });
         else if (run.IsReportDue) run.Report(null);
     }
-
-    private double? _lastAccuracy;
 
     private double Evaluate(TrainingRun run)
     {

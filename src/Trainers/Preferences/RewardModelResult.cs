@@ -9,12 +9,12 @@ namespace MLNet.Gpt;
 /// <param name="TruncatedResponses">The responses of both sets whose prompt was cut to the context.</param>
 /// <param name="TrainedParameters">The numbers that training changed.</param>
 /// <param name="TotalParameters">All numbers of the model.</param>
-/// <param name="Validation">How the returned model agrees with the validation set's grades; null without one.</param>
+/// <param name="Validation">How the returned model agrees with the validation set's grades; null without one, and after a cancellation.</param>
 /// <param name="LengthAccuracy">
 /// The pair accuracy on the validation set of the responses' lengths alone: of "the longer the better" or the contrary, whichever holds more often in the training set.
 /// Null without a validation set. A reward model that is not well above it may have learnt to count.
 /// </param>
-/// <param name="Shift">What was added to all rewards at the end: <see cref="RewardModelOptions.References"/>.</param>
+/// <param name="Shift">What was added to all rewards at the end: <see cref="RewardModelOptions.References"/>; 0 after a cancellation.</param>
 /// <param name="BestStep">The updates made when the validation loss was lowest; 0 without a validation set.</param>
 /// <param name="StoppedEarly">Whether early stopping ended the run.</param>
 /// <param name="Cancelled">Whether the cancellation token ended the run.</param>

@@ -68,13 +68,13 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
         GptDevice device = TrainingDevice.Resolve(_options.Run.Device, _context, Log);
         GptPrecision precision = PrecisionPolicy.Resolve(_options.Run.Precision, device);
         using Tf32Scope tf32 = Tf32Scope.Enter(_options.Run.AllowTf32, device);
-        using RunSpace space = RunSpace.Prepare(_options.Run, Log);
+        using RunSpace space = RunSpace.Prepare(_options.Run, Log, _context);
         string? package = space.RunFolder is null ? null : Path.Combine(space.RunFolder, "model");
         if (!_options.Run.Resume && Directory.Exists(package)) throw new RunExistsException(space.RunFolder!);
         long seed = _options.Run.Seed ?? space.Resumed?.Seed ?? host.Rand.Next();
         using PretrainedWeights pretrained = _options.Pretrained!.Open();
         GptConfig shape = pretrained.Weights.Config;
-        ChatTemplate? template = _options.Head.Conversations ? _options.ChatTemplate ?? pretrained.Companions.ChatTemplate ?? ChatTemplate.Default : null;
+        ChatTemplate? template = _options.Head.Conversations ? pretrained.Companions.TemplateOr(_options.ChatTemplate) : null;
 
         // 2. Rows → prompts with their responses.
         RankedData all = Read(trainSet, shape, pretrained.Tokenizer, template);
@@ -95,11 +95,11 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
             int responses = training.Sum(static group => group.Responses.Length), truncated = all.TruncatedResponses + (other?.TruncatedResponses ?? 0);
             Log(FormattableString.Invariant($"{trained:N0} of {total:N0} parameters trained, {precision} on {device}; {training.Count:N0} prompts with {responses:N0} responses, {validation.Count:N0} prompts for validation; {truncated:N0} prompts cut to the context; {loop.MaxSteps:N0} updates"));
 
-            // 4. Train; move the rewards so that the references average 0; wrap what comes out: the weights in float32, without gradients.
+            // 4. Train; move the rewards so that the references average 0; wrap what comes out: the weights in float32, without gradients. Who cancels waits for no more passes over the data.
             RunResult run = loop.Run(space.Resumed);
-            double shift = -RewardEvaluation.ReferenceMean(model.Reward, training, _options.References, atOnce ?? _options.BatchSize, CancellationToken.None);
+            double shift = run.Cancelled ? 0 : -RewardEvaluation.ReferenceMean(model.Reward, training, _options.References, atOnce ?? _options.BatchSize, CancellationToken.None);
             model.Reward.Shift(shift);
-            PreferenceMetrics? metrics = validation.Count == 0 ? null : RewardEvaluation.Of(model.Reward, validation, atOnce ?? _options.BatchSize, CancellationToken.None).Metrics;
+            PreferenceMetrics? metrics = run.Cancelled || validation.Count == 0 ? null : RewardEvaluation.Of(model.Reward, validation, atOnce ?? _options.BatchSize, CancellationToken.None).Metrics;
             double? length = validation.Count == 0 ? null : RewardEvaluation.LengthAccuracy(training, validation);
             if (metrics is not null) Log(FormattableString.Invariant($"validation: {metrics}; by length alone {length:P1}; rewards moved by {shift:F3}"));
             var result = new RewardModelResult(run.History, run.State.Step, training.Count, responses, validation.Count, truncated, trained, total, metrics, length, shift,

@@ -33,12 +33,12 @@ internal sealed class RunSpace : IDisposable
     /// <summary>Creates the folder, or makes sure that it is this run's, and finds the checkpoint to continue from.</summary>
     /// <param name="run">Names the folder, or none, and whether a run in it is continued. One that ended before its first checkpoint begins anew.</param>
     /// <param name="log">Is told of checkpoints that can't be used.</param>
-    /// <param name="environment">Says where temporary folders are; null for the system's place.</param>
+    /// <param name="environment">Says where temporary folders are.</param>
     /// <exception cref="RunExistsException">The folder holds a run, and resuming is off.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="ConcurrentWriteException">Another run is under way in the folder.</exception>
     /// <exception cref="CorruptFileException">There are checkpoints to continue from, and none of them is whole.</exception>
-    public static RunSpace Prepare(RunOptions run, Action<string> log, IHostEnvironment? environment = null)
+    public static RunSpace Prepare(RunOptions run, Action<string> log, IHostEnvironment environment)
     {
         if (run.Folder is null)
         {

@@ -47,8 +47,7 @@ public sealed class GptClassifier : IDisposable
     /// <param name="folder">The package, as <see cref="ExportOnnx"/> writes it.</param>
     /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
-    /// <exception cref="CheckpointNotFoundException">The folder or a file of the model is missing.</exception>
-    /// <exception cref="CheckpointNotFoundException">The tokenizer's files are missing.</exception>
+    /// <exception cref="CheckpointNotFoundException">The folder, a file of the model or the tokenizer's files are missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says, or the model has no task head.</exception>
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
@@ -61,9 +60,7 @@ public sealed class GptClassifier : IDisposable
         OnnxTextClassifier engine = OnnxTextClassifier.Load(folder, device, options);
         try
         {
-            GptTokenizer tokenizer = GptTokenizer.Load(folder);
-            if (engine.TokenizerHash is { } trained && trained != tokenizer.Hash)
-                throw new TokenizerMismatchException(folder, $"the tokenizer {trained}", $"the tokenizer {tokenizer.Hash} beside it", "Put the model's own tokenizer files back, or export the model again.");
+            GptTokenizer tokenizer = OnnxPackageTokenizer.Load(folder, engine.TokenizerHash);
             return new GptClassifier(engine, tokenizer, backing);
         }
         catch

@@ -79,8 +79,7 @@ public sealed partial class GptModel : IDisposable
     /// <param name="folder">The package: <c>model.onnx</c>, the configuration and the tokenizer's files.</param>
     /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
-    /// <exception cref="CheckpointNotFoundException">The folder or a file of the model is missing.</exception>
-    /// <exception cref="CheckpointNotFoundException">The tokenizer's files are missing.</exception>
+    /// <exception cref="CheckpointNotFoundException">The folder, a file of the model or the tokenizer's files are missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says.</exception>
     /// <exception cref="UnsupportedModelException">The package asks for a computation that this library does not perform.</exception>
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
@@ -94,9 +93,7 @@ public sealed partial class GptModel : IDisposable
         OnnxCausalModel engine = OnnxCausalModel.Load(folder, device, options);
         try
         {
-            GptTokenizer tokenizer = GptTokenizer.Load(folder);
-            if (engine.TokenizerHash is { } trained && trained != tokenizer.Hash)
-                throw new TokenizerMismatchException(folder, $"the tokenizer {trained}", $"the tokenizer {tokenizer.Hash} beside it", "Put the model's own tokenizer files back, or export the model again.");
+            GptTokenizer tokenizer = OnnxPackageTokenizer.Load(folder, engine.TokenizerHash);
             return new GptModel(engine, tokenizer, ModelCompanions.Load(folder, tokenizer), backing);
         }
         catch

@@ -56,8 +56,7 @@ public sealed class GptRewardModel : IDisposable
     /// <param name="folder">The package, as <see cref="ExportOnnx"/> writes it.</param>
     /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
-    /// <exception cref="CheckpointNotFoundException">The folder or a file of the model is missing.</exception>
-    /// <exception cref="FileNotFoundException">The tokenizer's files are missing.</exception>
+    /// <exception cref="CheckpointNotFoundException">The folder, a file of the model or the tokenizer's files are missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says, or the model is no reward model.</exception>
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
     /// <exception cref="ChatTemplateException">The model reads conversations, and its chat template is missing or can't be used.</exception>
@@ -71,9 +70,7 @@ public sealed class GptRewardModel : IDisposable
         OnnxRewardModel engine = OnnxRewardModel.Load(folder, device, options);
         try
         {
-            GptTokenizer tokenizer = GptTokenizer.Load(folder);
-            if (engine.TokenizerHash is { } trained && trained != tokenizer.Hash)
-                throw new TokenizerMismatchException(folder, $"the tokenizer {trained}", $"the tokenizer {tokenizer.Hash} beside it", "Put the model's own tokenizer files back, or export the model again.");
+            GptTokenizer tokenizer = OnnxPackageTokenizer.Load(folder, engine.TokenizerHash);
             ChatTemplate? template = engine.Head.Conversations ? ChatTemplate.Load(folder) : null;
             if (engine.Head.Conversations && template is null)
                 throw new ChatTemplateException($"The reward model in '{folder}' reads conversations, and has no {ChatTemplate.FileName}.", "Put the model's own chat template back, or export the model again.");

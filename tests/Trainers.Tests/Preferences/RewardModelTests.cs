@@ -29,7 +29,7 @@ public sealed class RewardModelTests
     public static void TrainOnce(TestContext context)
     {
         training = Keyed(Rows(240, seed: 1));
-        test = Keyed(Rows(140, seed: 2));
+        test = Keyed(Rows(180, seed: 2));
         pretrained = new(new TorchCausalModel(new GptNetwork(Shape, GptDevice.Cpu, seed: 3)), Letters);
         trained = Trainer(Options).Fit(training, test);
     }
@@ -90,7 +90,7 @@ public sealed class RewardModelTests
     public void ONNX_Runtime_gives_the_same_scores_in_a_pipeline_that_was_saved_and_loaded()
     {
         float[] expected = Scores(trained.Transform(test));
-        Assert.IsGreaterThanOrEqualTo(400, expected.Length);
+        Assert.IsGreaterThanOrEqualTo(500, expected.Length);
         string file = Path.Combine(Folder, "model.zip");
         Ml.Model.Save(trained, training.Schema, file);
         ITransformer loaded = new MLContext().Model.Load(file, out _);
@@ -159,6 +159,32 @@ public sealed class RewardModelTests
         Assert.ThrowsExactly<ConversationException>(() => onnx.Score("no conversation", "aa"));
         File.Delete(Path.Combine(folder, ChatTemplate.FileName));
         Assert.ThrowsExactly<ChatTemplateException>(() => GptRewardModel.FromOnnx(folder, GptDevice.Cpu));
+    }
+
+    [TestMethod]
+    public void Another_programs_chat_template_is_refused_and_the_callers_is_taken()
+    {
+        string folder = Path.Combine(Folder, "foreign");
+        pretrained.SaveCheckpoint(folder);
+        File.WriteAllText(Path.Combine(folder, ChatTemplate.FileName), "{\"chat_template\":\"{% for m in messages %}{{ m['content'] }}{% endfor %}\"}");
+        IDataView rows = Ml.Data.LoadFromEnumerable(Enumerable.Range(0, 4).Select(static _ => new { Prompt = "[{\"role\":\"user\",\"content\":\"a\"}]", Good = "aa", Bad = "bc" }));
+        RewardModelOptions options = Options with { Pretrained = folder, Epochs = 1, Head = new() { Conversations = true }, Run = Options.Run with { Folder = null } };
+        ChatTemplateException refused = Assert.ThrowsExactly<ChatTemplateException>(() => Ml.Gpt().Trainers.RewardModelFromPairs("Prompt", "Good", "Bad", options).Fit(rows));
+        StringAssert.Contains(refused.Message, folder);
+        ChatTemplate own = ChatTemplate.Default with { SystemMarker = "h", UserMarker = "i", AssistantMarker = "j" };
+        using GptRewardModelTransformer fitted = Ml.Gpt().Trainers.RewardModelFromPairs("Prompt", "Good", "Bad", options with { ChatTemplate = own }).Fit(rows);
+        Assert.AreEqual(own, fitted.Model.ChatTemplate);
+    }
+
+    [TestMethod]
+    public void Who_cancels_gets_the_model_as_it_is_without_more_passes_over_the_data()
+    {
+        using var cancel = new CancellationTokenSource();
+        using GptRewardModelTransformer stopped = Trainer(Options with { Run = Options.Run with { Folder = null, LogInterval = 1, CancellationToken = cancel.Token, Progress = _ => cancel.Cancel() } }).Fit(training, test);
+        Assert.IsTrue(stopped.Training.Cancelled);
+        Assert.AreEqual(0, stopped.Training.Shift);
+        Assert.IsNull(stopped.Training.Validation);
+        Assert.IsTrue(float.IsFinite(stopped.Model.Score("ab", "aaa").Reward));
     }
 
     [TestMethod]

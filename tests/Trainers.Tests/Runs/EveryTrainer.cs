@@ -34,14 +34,14 @@ internal static class EveryTrainer
     };
 
     /// <summary>Trains, on one thread: on tensors so small two wait for each other, for long where other processes want the cores.</summary>
-    public static Outcome Fit(string kind, RunOptions run, MicroBatchSize? microBatch = null, double rate = 1e-3)
+    public static Outcome Fit(string kind, RunOptions run, MicroBatchSize? microBatch = null, double rate = 1e-3, string? temporary = null)
     {
         TorchRuntime.Open(GptDevice.Cpu);
         int threads = torch.get_num_threads();
         torch.set_num_threads(1);
         try
         {
-            return FitOf(kind, run, microBatch, rate);
+            return FitOf(new MLContext { TempFilePath = temporary }, kind, run, microBatch, rate);
         }
         finally
         {
@@ -49,9 +49,8 @@ internal static class EveryTrainer
         }
     }
 
-    private static Outcome FitOf(string kind, RunOptions run, MicroBatchSize? microBatch, double rate)
+    private static Outcome FitOf(MLContext ml, string kind, RunOptions run, MicroBatchSize? microBatch, double rate)
     {
-        var ml = new MLContext();
         IDataView rows = ml.Data.LoadFromEnumerable(Rows());
         var evaluation = new EvaluationOptions { ValidationFraction = 0.2, Interval = 7, ReturnBest = true };
         if (kind == "pretraining")

@@ -77,6 +77,26 @@ public sealed class EveryTrainerTests
 
     [TestMethod]
     [DynamicData(nameof(Kinds))]
+    public void Temporary_files_lie_where_the_context_wants_them_and_are_gone_afterwards(string kind)
+    {
+        string temporary = Directory.CreateDirectory(Path.Combine(_folder, "temporary")).FullName;
+        using var cancel = new CancellationTokenSource();
+        int found = 0;
+        EveryTrainer.Fit(kind, EveryTrainer.Run with
+        {
+            CancellationToken = cancel.Token,
+            Progress = _ =>
+            {
+                found = Directory.GetDirectories(temporary).Length;
+                cancel.Cancel();
+            },
+        }, temporary: temporary);
+        Assert.AreEqual(1, found);
+        Assert.IsEmpty(Directory.EnumerateFileSystemEntries(temporary));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Kinds))]
     public void Too_little_memory_is_told_with_the_numbers_and_the_last_checkpoint(string kind)
     {
         var error = Assert.ThrowsExactly<TrainingOutOfMemoryException>(() => EveryTrainer.Fit(kind, EveryTrainer.Run with

@@ -59,7 +59,7 @@ public static class TokenGenerator
         {
             int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
             for (int sample = 0; sample < options.SamplesPerPrompt; sample++)
-                rows.Add(new GenerationRow(i, sample, prompt, options, model.Config, choices, tokenBytes is null ? null : matcher.Fresh(), constraint?.Begin(prompt)));
+                rows.Add(new GenerationRow(i, sample, prompt, options, model.Config, choices, tokenBytes is null ? null : matcher.Fresh(), constraint?.Begin(prompt, stopTokens)));
         }
 
         // 3. Batch after batch.

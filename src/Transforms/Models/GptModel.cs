@@ -221,6 +221,12 @@ public sealed partial class GptModel : IDisposable
         IReadOnlyList<int[]> prompts, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken, ITokenConstraint? constraint = null)
     {
         using NativeLease lease = _lifetime.Acquire();
+        if (options is GenerateTextOptions { Constraint: { } text })
+        {
+            if (constraint is not null) throw new ArgumentException($"A constraint is given, and {nameof(GenerateTextOptions)}.{nameof(GenerateTextOptions.Constraint)} is set; leave out one of the two.", nameof(constraint));
+            constraint = text.Compile(Tokenizer);
+        }
+
         if (options.StopAtEndOfText && Generation.StopTokenIds.Count > 0) options = options with { StopTokenIds = [.. options.StopTokenIds.Union(Generation.StopTokenIds)] };
         if (Companions.BeginTokenId is { } begin) prompts = [.. prompts.Select(prompt => prompt.Length == 0 ? [begin] : prompt)];
         return TokenGenerator.Generate(Engine, prompts, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, constraint, cancellationToken);
@@ -245,9 +251,11 @@ public sealed partial class GptModel : IDisposable
     /// <summary>Checks options before anything is computed.</summary>
     /// <exception cref="ArgumentException">A value is out of range.</exception>
     /// <exception cref="TokenOutOfRangeException">A stop token is none of the tokenizer's.</exception>
+    /// <exception cref="ConstraintException">The constraint can't be used.</exception>
     internal void CheckStops(GenerationOptions options)
     {
         options.Validate();
+        (options as GenerateTextOptions)?.Constraint?.Compile(Tokenizer);
         foreach (int id in options.StopTokenIds)
         {
             if (id >= Tokenizer.VocabularySize) throw new TokenOutOfRangeException(id, Tokenizer.VocabularySize, nameof(GenerationOptions.StopTokenIds));

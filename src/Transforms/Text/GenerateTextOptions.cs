@@ -30,6 +30,13 @@ public sealed record GenerateTextOptions : GenerationOptions
     public bool SkipSpecialTokens { get; init; }
 
     /// <summary>
+    /// What the new text must be: a choice, a match of a regular expression, JSON of a schema, a sentence of a grammar. Null (the default) leaves it free. The end token comes where the text
+    /// satisfies it and nowhere else, so that <see cref="FinishReason.StopToken"/> means a whole text; one that ends otherwise, at <see cref="GenerationOptions.MaxNewTokens"/> for one, may be a
+    /// beginning only. Special tokens are never part of it.
+    /// </summary>
+    public TextConstraint? Constraint { get; init; }
+
+    /// <summary>
     /// What a prompt is. Default <see cref="PromptForm.Text"/>. With <see cref="PromptForm.Conversation"/> the content of the turns is always text,
     /// whatever <see cref="SpecialTokens"/> says, and <see cref="PromptOverflow.KeepTail"/> leaves out the oldest exchanges, never the system turn. Read by the transformer only.
     /// </summary>

@@ -46,7 +46,7 @@ public sealed class SaveAndLoadTests
         {
             MaxNewTokens = 7, MinNewTokens = 2, Temperature = 0.1f, TopK = 3, TopP = 0.7f, RepetitionPenalty = 1.3f, StopStrings = ["a b", "é\n"], StopTokenIds = [4, 5],
             StopAtEndOfText = false, Seed = -9, BatchSize = 3, PromptOverflow = PromptOverflow.KeepTail, SpecialTokens = SpecialTokenHandling.AsText,
-            FinishReasonColumnName = "Reason", TokenCountColumnName = "Count", PromptForm = PromptForm.Conversation, SkipSpecialTokens = true,
+            FinishReasonColumnName = "Reason", TokenCountColumnName = "Count", PromptForm = PromptForm.Conversation, SkipSpecialTokens = true, Constraint = TextConstraint.Choice("a b", "c"),
         };
         var embedding = new EmbedTextOptions
         {

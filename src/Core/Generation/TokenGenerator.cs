@@ -1,6 +1,3 @@
-using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
-
 namespace MLNet.Gpt;
 
 /// <summary>Continues prompts with a causal language model, whichever engine computes it. Knows tokens, not text.</summary>
@@ -20,7 +17,7 @@ public static class TokenGenerator
     /// <param name="tokenCount">
     /// How many tokens the tokenizer has, where the model's vocabulary is padded beyond that: ids from this on are never sampled. Null for all of the model's vocabulary.
     /// </param>
-    /// <param name="onToken">Called for each token as soon as it is sampled (not for stop tokens), from the calling thread.</param>
+    /// <param name="onToken">Called for each token as soon as it is sampled (not for stop tokens), from the calling thread; with beams, for the tokens of each result when the search has ended.</param>
     /// <param name="constraint">Says which tokens may come next, before all filters; null for no constraint.</param>
     /// <param name="cancellationToken">Looked at before each step and, where the engine can stop, within one; ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>The sequences: those of the first prompt, of the second, and so on.</returns>
@@ -28,6 +25,7 @@ public static class TokenGenerator
     /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
     /// <exception cref="PromptTooLongException">A prompt is longer than the context and <see cref="GenerationOptions.PromptOverflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
     /// <exception cref="NonFiniteLogitsException">The model computed NaN.</exception>
+    /// <exception cref="UnsupportedOptionException">Beam search comes with a constraint whose masks are no <see cref="IForkableTokenMask"/>.</exception>
     /// <exception cref="TokenConstraintException">The constraint left no token that could come next.</exception>
     public static IReadOnlyList<GeneratedSequence> Generate(
         ICausalModel model,
@@ -63,14 +61,21 @@ public static class TokenGenerator
         }
 
         // 3. Batch after batch.
-        var step = new Step(model, options, stopTokens, tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
+        foreach (int id in options.LogitBias.Keys)
+        {
+            if (id >= choices) throw new TokenOutOfRangeException(id, choices, nameof(GenerationOptions.LogitBias));
+        }
+
+        var step = new GenerationStep(model, options, stopTokens, tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
         int batchSize = Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
+        if (options.BeamCount > 1)
+            return [.. rows.Where(static row => row.SampleIndex == 0).SelectMany(row => BeamSearch.Run(step, row)).Select(static row => row.ToSequence())];
         foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
             RunBatch(step, batch);
         return [.. rows.Select(row => row.ToSequence())];
     }
 
-    private static void RunBatch(Step step, GenerationRow[] batch)
+    private static void RunBatch(GenerationStep step, GenerationRow[] batch)
     {
         // B rows over B' distinct prompts, each of which is computed once; P: the longest prompt; V: the vocabulary.
         List<GenerationRow> distinct = [];
@@ -134,17 +139,10 @@ public static class TokenGenerator
     }
 
     /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
-    private static bool Advance(Step step, GenerationRow row, Span<float> logits)
+    private static bool Advance(GenerationStep step, GenerationRow row, Span<float> logits)
     {
-        row.Mask?.Apply(CollectionsMarshal.AsSpan(row.Tokens), logits);
-        if (row.Tokens.Count < step.Options.MinNewTokens)
-        {
-            foreach (int id in step.StopTokens)
-                logits[id] = float.NegativeInfinity;
-        }
-
-        if (row.Mask is not null && float.IsNegativeInfinity(TensorPrimitives.Max<float>(logits)))
-            throw new TokenConstraintException(row.PromptIndex, row.SampleIndex, [.. row.Tokens], step.Options.MinNewTokens);
+        TokenLogProbabilities? told = row.LogProbabilities is null ? null : step.Told(logits);
+        step.Prepare(row, logits);
         int token = step.Sampler.Sample(logits, row.SeenTokens, ref row.Random);
         if (step.StopTokens.AsSpan().Contains(token))
         {
@@ -153,11 +151,9 @@ public static class TokenGenerator
             return false;
         }
 
-        row.Add(token);
-        bool stopped = step.TokenBytes is not null && row.Matcher!.Feed(step.TokenBytes(token));
+        if (told is not null) row.LogProbabilities!.Add(told.Of(token));
+        step.Accept(row, token);
         step.OnToken?.Invoke(new GeneratedToken(row.PromptIndex, row.SampleIndex, row.Tokens.Count - 1, token, row.Matcher?.SettledByteCount ?? 0));
-        if (stopped) row.FinishReason = FinishReason.StopString;
-        else if (row.Tokens.Count == row.Limit) row.FinishReason = row.Limit == step.Options.MaxNewTokens ? FinishReason.MaxNewTokens : FinishReason.ContextFull;
         return row.FinishReason is null;
     }
 
@@ -198,15 +194,4 @@ public static class TokenGenerator
             throw new PromptTooLongException(prompt.Length, config.ContextLength, $"Shorten prompt {index}, or set {nameof(GenerationOptions.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}.");
         return prompt;
     }
-
-    /// <summary>What every step of a call needs.</summary>
-    private sealed record Step(
-        ICausalModel Model,
-        GenerationOptions Options,
-        int[] StopTokens,
-        TokenBytes? TokenBytes,
-        Action<GeneratedToken>? OnToken,
-        TokenSampler Sampler,
-        int Choices,
-        CancellationToken CancellationToken);
 }

@@ -241,7 +241,11 @@ public sealed partial class GptModel : IDisposable
     internal GeneratedText ToText(GeneratedSequence sequence, GenerationOptions options)
     {
         byte[] bytes = [.. sequence.TokenIds.SelectMany(id => TextOf(id, options).ToArray()).Take(sequence.TextByteCount!.Value)];
-        return new(sequence.PromptIndex, sequence.SampleIndex, Encoding.UTF8.GetString(bytes), sequence.FinishReason, sequence.PromptTokenIds.Count, sequence.TokenIds.Count);
+        return new(sequence.PromptIndex, sequence.SampleIndex, Encoding.UTF8.GetString(bytes), sequence.FinishReason, sequence.PromptTokenIds.Count, sequence.TokenIds.Count)
+        {
+            LogProbabilities = sequence.LogProbabilities,
+            Score = sequence.Score,
+        };
     }
 
     /// <summary>What a token adds to the text.</summary>
@@ -255,6 +259,11 @@ public sealed partial class GptModel : IDisposable
     internal void CheckStops(GenerationOptions options)
     {
         options.Validate();
+        foreach (int id in options.LogitBias.Keys)
+        {
+            if (id >= Tokenizer.VocabularySize) throw new TokenOutOfRangeException(id, Tokenizer.VocabularySize, nameof(GenerationOptions.LogitBias));
+        }
+
         (options as GenerateTextOptions)?.Constraint?.Compile(Tokenizer);
         foreach (int id in options.StopTokenIds)
         {

@@ -52,6 +52,12 @@ public sealed record GenerateTextOptions : GenerationOptions
     public string? TokenCountColumnName { get; init; }
 
     /// <summary>
+    /// The column of each new token's log-probability by the model's own distribution: a vector of Single of each text's own length. Null (the default) leaves it out. Read by the
+    /// transformer only.
+    /// </summary>
+    public string? LogProbabilitiesColumnName { get; init; }
+
+    /// <summary>
     /// Ends the generation with an <see cref="OperationCanceledException"/>, which the cursor throws. Default none. Read by the transformer only, since
     /// <see cref="GptModel"/>'s methods take one of their own; not saved with the transformer.
     /// </summary>

@@ -49,7 +49,7 @@ public sealed partial class ConstrainedTextTests
         using GptModel model = TestModels.Saying(static _ => "z", out _);
         var error = Assert.ThrowsExactly<ConstraintException>(() => _ml.Gpt().Transforms.GenerateText("Answer", "Text", model, new() { Constraint = TextConstraint.JsonObject() }));
         Assert.AreEqual(ConstraintProblem.MissingCharacters, error.Problem);
-        StringAssert.Contains(error.Message, "'{'");
+        StringAssert.Contains(error.Message, "(U+0022)");
     }
 
     [GeneratedRegex(@"\A[a-c]{2,4}(?: é!)?\z")]

@@ -35,11 +35,13 @@ internal sealed class GrammarConstraint(GrammarAutomaton automaton) : ITokenCons
         }
     }
 
-    private sealed class Mask(GrammarAutomaton automaton, int[] stopTokens) : ITokenMask
+    private sealed class Mask(GrammarAutomaton automaton, int[] stopTokens) : IForkableTokenMask
     {
         private readonly float[] _stopLogits = new float[stopTokens.Length];
         private GrammarAutomaton.State _state = automaton.Start;
         private int _read;
+
+        public IForkableTokenMask Fork() => new Mask(automaton, stopTokens) { _state = _state, _read = _read };
 
         public void Apply(ReadOnlySpan<int> newTokenIds, Span<float> logits)
         {

@@ -34,6 +34,18 @@ public static class OnnxPackageLayout
     /// <summary>The model's metadata: the hash of the tokenizer that the model was trained with, where it is known.</summary>
     public const string TokenizerHashKey = "mlnet.gpt.tokenizer_hash";
 
+    /// <summary>The model's metadata: the <see cref="WeightFormat"/> that its matrices are in. A model without it is one of float32.</summary>
+    public const string WeightsKey = "mlnet.gpt.weights";
+
+    /// <summary>
+    /// The model's metadata: <see cref="SharedCache"/> where a caller may pass one buffer as a layer's past and present, as long as the cache can grow, and the graph writes new positions into
+    /// it. It may also pass two, as with a model that lacks this.
+    /// </summary>
+    public const string CacheKey = "mlnet.gpt.cache";
+
+    /// <summary>The value of <see cref="CacheKey"/>.</summary>
+    public const string SharedCache = "shared";
+
     /// <summary>Input: token ids, int64 (B, T).</summary>
     public const string InputIds = "input_ids";
 

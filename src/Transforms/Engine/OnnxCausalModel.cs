@@ -140,10 +140,10 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
     /// <exception cref="CheckpointNotFoundException">The package's own folder is no longer there.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    public void WriteOnnxPackage(string folder)
+    public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        package.CopyTo(folder);
+        package.CopyTo(folder, options);
     }
 
     /// <summary>Releases the weights and the threads: at once, or when the last call has ended and the last decoder has been disposed. May be called more than once.</summary>

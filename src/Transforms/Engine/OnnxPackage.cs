@@ -35,11 +35,19 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
 
     /// <summary>Copies graph, weights and configuration; not the tokenizer.</summary>
     /// <param name="target">The folder.</param>
+    /// <param name="options">Null: a package is copied as it is.</param>
     /// <exception cref="CheckpointNotFoundException">A file of this package is no longer there.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    public void CopyTo(string target)
+    /// <exception cref="OnnxExportUnavailableException">Options are given.</exception>
+    public void CopyTo(string target, OnnxExportOptions? options)
     {
+        if (options is not null)
+        {
+            throw new OnnxExportUnavailableException(typeof(OnnxPackage),
+                $"The model is the ONNX package '{Folder}' already, and can't be written in another form; export it from its checkpoint (OnnxExporter) or from the trained model, or leave the options out to copy it as it is.");
+        }
+
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
         if (string.Equals(full, Folder, OperatingSystem.IsWindows() ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal)) return;
         foreach (string name in (IEnumerable<string>)[OnnxPackageLayout.ConfigFile, .. DataFiles, OnnxPackageLayout.ModelFile])

@@ -60,10 +60,10 @@ public sealed class OnnxRewardModel : IRewardModel, IOnnxExportable
     /// <inheritdoc/>
     /// <exception cref="CheckpointNotFoundException">The package's own folder is no longer there.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
-    public void WriteOnnxPackage(string folder)
+    public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        _session.Package.CopyTo(folder);
+        _session.Package.CopyTo(folder, options);
     }
 
     /// <summary>Releases the weights and the threads: at once, or when the last call has ended. May be called more than once.</summary>

@@ -51,7 +51,12 @@ public static class OnnxExporter
         }
 
         // The package's config.json is written anew: begin and end tokens that the checkpoint's alone names go into generation_config.json.
-        if (checkpoint.Tokenizer is { } tokenizer) ModelCompanions.Load(checkpoint.Folder, tokenizer).Save(target.WorkPath);
+        if (checkpoint.Tokenizer is { } tokenizer)
+        {
+            ModelCompanions.Load(checkpoint.Folder, tokenizer).Save(target.WorkPath);
+            GenAiConfigJson.WriteTokenizerConfig(target.WorkPath, tokenizer, checkpoint.Config.ContextLength);
+        }
+
         target.Publish();
     }
 
@@ -72,7 +77,10 @@ public static class OnnxExporter
         ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
         options ??= new OnnxExportOptions();
         options.Validate();
-        WriteFiles(GptConfigJson.Write(weights.Config, options.EndOfTextId), GptGraph.Build(weights.Config, options), weights, packageFolder, options);
+        GraphBuilder graph = GptGraph.Build(weights.Config, options);
+        WriteFiles(GptConfigJson.Write(weights.Config, options.EndOfTextId), graph, weights, packageFolder, options);
+        if (options.EndOfTextId is { } end)
+            AtomicFile.Write(Path.Combine(packageFolder, OnnxPackageLayout.GenAiConfigFile), stream => stream.Write(Encoding.UTF8.GetBytes(GenAiConfigJson.Write(weights.Config, end, graph.SharesCache))));
     }
 
     /// <summary>

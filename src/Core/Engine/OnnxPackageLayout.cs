@@ -12,6 +12,9 @@ public static class OnnxPackageLayout
     /// <summary>The weights, where they are too large for <see cref="ModelFile"/>.</summary>
     public const string DataFile = "model.onnx.data";
 
+    /// <summary>What onnxruntime-genai wants to know of a causal model; nothing here reads it.</summary>
+    public const string GenAiConfigFile = "genai_config.json";
+
     /// <summary>The configuration, in Hugging Face's form.</summary>
     public const string ConfigFile = "config.json";
 
@@ -71,7 +74,7 @@ public static class OnnxPackageLayout
 
     /// <summary>Whether a file of this name is part of a package.</summary>
     /// <param name="name">The file's name, without its folder.</param>
-    public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile || CompanionFiles.Contains(name);
+    public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile or GenAiConfigFile || CompanionFiles.Contains(name);
 
     /// <summary>Input: a layer's cached keys, float32 (B, H, P, D).</summary>
     /// <param name="layer">The layer, 0 to L-1.</param>

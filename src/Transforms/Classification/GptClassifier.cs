@@ -146,15 +146,18 @@ public sealed class GptClassifier : IDisposable
     /// </summary>
     public void Dispose() => _lifetime.Dispose();
 
-    /// <summary>Writes the package's files into an existing folder.</summary>
-    internal void WriteTo(string folder) => WriteTo(folder, ExportOptions);
+    /// <summary>Writes the files that <c>mlContext.Model.Save</c> keeps into an existing folder.</summary>
+    /// <returns>The paths of those that lie elsewhere already.</returns>
+    internal IReadOnlyList<string> WriteToSave(string folder)
+    {
+        using NativeLease lease = _lifetime.Acquire();
+        IReadOnlyList<string> elsewhere = ModelPackage.WriteToSave(Engine, Tokenizer, ExportOptions, folder);
+        return elsewhere;
+    }
 
     private void WriteTo(string folder, OnnxExportOptions? options)
     {
-        using NativeLease lease = _lifetime.Acquire();
-        IOnnxExportable engine = Engine as IOnnxExportable ?? throw new OnnxExportUnavailableException(Engine.GetType());
-        engine.WriteOnnxPackage(folder, options);
-        Tokenizer.Save(folder);
+        ModelPackage.Write(Engine, Tokenizer, options, folder);
     }
 
     private void Run(int[][][] sequences, int[] dropped, TextPrediction[] predictions, ReadOnlySpan<int> batch, int rows, int t, CancellationToken cancellationToken)

@@ -15,7 +15,7 @@ internal sealed class OnnxFileScan
     private readonly string path;
     private readonly Stream file;
     private readonly List<OnnxExternalTensor> external = [];
-    private bool hasGraph;
+    private bool hasGraph, sharesCache;
 
     private OnnxFileScan(string path, Stream file) => (this.path, this.file) = (path, file);
 
@@ -24,15 +24,15 @@ internal sealed class OnnxFileScan
 
     /// <summary>Scans a file.</summary>
     /// <param name="path">The file.</param>
-    /// <returns>The tensors that lie in other files.</returns>
+    /// <returns>The tensors that lie in other files, and whether past and present may share a buffer.</returns>
     /// <exception cref="CorruptFileException">The file is no ONNX model, or a length in it does not fit.</exception>
-    public static IReadOnlyList<OnnxExternalTensor> Scan(string path)
+    public static (IReadOnlyList<OnnxExternalTensor> External, bool SharesCache) Scan(string path)
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 1 << 16);
         var scan = new OnnxFileScan(path, file);
         scan.Walk(Message.Model, file.Length, 0);
         if (!scan.hasGraph) throw scan.Corrupt("it holds no graph, so it is no ONNX model.");
-        return scan.external;
+        return (scan.external, scan.sharesCache);
     }
 
     /// <summary>The message that a field of another holds.</summary>
@@ -105,8 +105,13 @@ internal sealed class OnnxFileScan
         while (file.Position < end)
         {
             (int field, long valueEnd, bool delimited) = ReadField(end);
-            if (field == 1 && delimited && ReadText(valueEnd) is var key && key.AsSpan().ContainsAny('\0', '\uFFFD'))
-                throw Corrupt($"its metadata have the key '{key.Replace('\0', '␀')}', which holds a NUL or bytes that are no UTF-8.");
+            if (field == 1 && delimited && ReadText(valueEnd) is var key)
+            {
+                sharesCache |= key == OnnxPackageLayout.CacheKey;
+                if (key.AsSpan().ContainsAny('\0', '\uFFFD'))
+                    throw Corrupt($"its metadata have the key '{key.Replace('\0', '␀')}', which holds a NUL or bytes that are no UTF-8.");
+            }
+
             file.Position = valueEnd;
         }
     }

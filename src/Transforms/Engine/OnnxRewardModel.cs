@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A reward model that ONNX Runtime computes: a package of this library's exporter.</summary>
 /// <remarks>Several threads may call <see cref="Run"/> at once. The package's files are not read again after loading, except by <see cref="WriteOnnxPackage"/>.</remarks>
-public sealed class OnnxRewardModel : IRewardModel, IOnnxExportable
+public sealed class OnnxRewardModel : IRewardModel, IOnnxExportable, IOnnxPackaged
 {
     private const string Remedy = "Export the model again with GptRewardModel.ExportOnnx, or copy the whole package again.";
 
@@ -15,6 +15,8 @@ public sealed class OnnxRewardModel : IRewardModel, IOnnxExportable
         _lifetime = new NativeLifetime(this, session.Dispose);
         Head = head;
     }
+
+    OnnxPackage IOnnxPackaged.Package => _session.Package;
 
     /// <inheritdoc/>
     public GptConfig Config => _session.Package.Config;

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace MLNet.Gpt;
 
@@ -60,7 +61,11 @@ internal static class OrtRuntime
         using SessionOptions settings = Settings(device, options);
         try
         {
-            return new InferenceSession(modelPath, settings);
+            if (!device.IsCuda || !OnnxFileScan.Scan(modelPath).SharesCache) return new InferenceSession(modelPath, settings);
+
+            // CUDA's operator with a shared buffer computes neither float32 nor masks: the one with two buffers takes its place.
+            settings.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", Path.GetDirectoryName(modelPath)!);
+            return new InferenceSession(CacheRewrite.WithTwoBuffers(File.ReadAllBytes(modelPath)), settings);
         }
         catch (OnnxRuntimeException exception)
         {
@@ -118,7 +123,7 @@ internal static class OrtRuntime
             return ("the ONNX Runtime in use was built without CUDA.", null);
         try
         {
-            OpenHelper(RowGather.Model, GptDevice.Cuda(index), options).Dispose();
+            OpenHelper(RowGather.Build(TensorElementType.Float), GptDevice.Cuda(index), options).Dispose();
             return null;
         }
         catch (OnnxRuntimeException exception)

@@ -5,24 +5,24 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// The keys and values of what a decoder has seen, for each layer. Two buffers take turns: the graph reads the past from one and writes past and
-/// new positions to the other. On a GPU they never leave it.
+/// A cache of two buffers that take turns: the graph reads the past from one and writes past and new positions to the other, so that any graph of Optimum's layout will do. On a GPU they
+/// never leave it.
 /// </summary>
-internal sealed class OnnxKeyValueCache : IDisposable
+internal sealed class GrowingKeyValueCache : KeyValueCache
 {
     private readonly OnnxCausalModel model;
     private readonly RunOptions runOptions;
-    private readonly int capacity, heads, headSize, count;   // count: tensors, two for each layer
+    private readonly int capacity, count;   // count: tensors, two for each layer
     private readonly long[] shape;
     private readonly OrtValue?[] past, present;
     private TensorMemory[] current = [], next = [];
     private int allocatedRows, length;
 
-    public OnnxKeyValueCache(OnnxCausalModel model, RunOptions runOptions, int rowCount, int capacity)
+    public GrowingKeyValueCache(OnnxCausalModel model, RunOptions runOptions, int rowCount, int capacity)
     {
         (this.model, this.runOptions, this.capacity) = (model, runOptions, capacity);
-        (heads, headSize, count) = (model.Config.HeadCount, model.Config.HeadSize, 2 * model.Config.LayerCount);
-        shape = [rowCount, heads, 0, headSize];
+        count = 2 * model.Config.LayerCount;
+        shape = [rowCount, model.Cache.Heads, 0, model.Cache.HeadSize];
         past = new OrtValue?[count];
         present = new OrtValue?[count];
         try
@@ -38,18 +38,23 @@ internal sealed class OnnxKeyValueCache : IDisposable
         }
     }
 
+    public override bool AppendsToManyRows => true;
+
     /// <summary>Places the past, (B, H, P, D) each, among a call's inputs.</summary>
-    public void PlacePast(Span<OrtValue> inputs) => past.CopyTo(inputs!);
+    public override void PlacePast(Span<OrtValue> inputs) => past.CopyTo(inputs!);
 
     /// <summary>Makes room for the past and n more positions, (B, H, P + n, D) each, and places it among a call's outputs.</summary>
-    public void PlacePresent(int rowCount, int n, Span<OrtValue> outputs)
+    public override void PlacePresent(int rowCount, int n, Span<OrtValue> outputs)
     {
         Tensors(next, rowCount, length + n, present);
         present.CopyTo(outputs!);
     }
 
-    /// <summary>What was the present becomes the past.</summary>
-    public void Advance(int n)
+    public override void ShowRow(int row) => throw new NotSupportedException("This cache is used for all rows at once.");
+
+    public override void ShowAll() => throw new NotSupportedException("This cache is used for all rows at once.");
+
+    public override void Advance(int n)
     {
         Clear(past);
         present.CopyTo(past, 0);
@@ -58,11 +63,9 @@ internal sealed class OnnxKeyValueCache : IDisposable
         length += n;
     }
 
-    /// <summary>Gives up a present that was not computed.</summary>
-    public void Abandon() => Clear(present);
+    public override void Abandon() => Clear(present);
 
-    /// <summary>Keeps the given rows, in the given order.</summary>
-    public void SelectRows(ReadOnlySpan<int> rows, int rowCount)
+    public override void SelectRows(ReadOnlySpan<int> rows, int rowCount)
     {
         if (length > 0 && !IsPrefix(rows))
         {
@@ -77,7 +80,7 @@ internal sealed class OnnxKeyValueCache : IDisposable
         Tensors(current, rows.Length, length, past);
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
         Clear(past);
         Clear(present);
@@ -134,18 +137,7 @@ internal sealed class OnnxKeyValueCache : IDisposable
 
     private (TensorMemory[] Current, TensorMemory[] Next) Allocate(int rows)
     {
-        long bytes = checked((long)rows * heads * capacity * headSize * sizeof(float));
-        var all = new TensorMemory[2 * count];
-        try
-        {
-            for (int i = 0; i < all.Length; i++) all[i] = TensorMemory.Allocate(model, bytes);
-        }
-        catch
-        {
-            Free(all);
-            throw;
-        }
-
+        TensorMemory[] all = Allocate(model, 2 * count, rows, capacity);
         return (all[..count], all[count..]);
     }
 
@@ -154,21 +146,7 @@ internal sealed class OnnxKeyValueCache : IDisposable
         (shape[0], shape[2]) = (rows, positions);
         for (int i = 0; i < count; i++)
         {
-            values[i] = OrtValue.CreateTensorValueWithData(buffers[i].Info, TensorElementType.Float, shape, buffers[i].Address, buffers[i].ByteCount);
+            values[i] = OrtValue.CreateTensorValueWithData(buffers[i].Info, model.Cache.Type, shape, buffers[i].Address, buffers[i].ByteCount);
         }
-    }
-
-    private static void Clear(OrtValue?[] values)
-    {
-        for (int i = 0; i < values.Length; i++)
-        {
-            values[i]?.Dispose();
-            values[i] = null;
-        }
-    }
-
-    private static void Free(TensorMemory?[] buffers)
-    {
-        foreach (TensorMemory? buffer in buffers) buffer?.Dispose();
     }
 }

@@ -1,0 +1,72 @@
+using Microsoft.ML.OnnxRuntime;
+
+namespace MLNet.Gpt;
+
+/// <summary>The keys and values of what a decoder has seen, for each layer: B rows, H heads, up to as many positions as it was made for, D numbers each.</summary>
+internal abstract class KeyValueCache : IDisposable
+{
+    /// <summary>Makes the cache that the model's graph wants.</summary>
+    public static KeyValueCache Create(OnnxCausalModel model, RunOptions runOptions, int rowCount, int capacity) => model.Cache.IsShared
+        ? new SharedKeyValueCache(model, rowCount, capacity)
+        : new GrowingKeyValueCache(model, runOptions, rowCount, capacity);
+
+    /// <summary>Whether the graph can append several positions to several rows that have some already; else it can to one row.</summary>
+    public abstract bool AppendsToManyRows { get; }
+
+    /// <summary>Places the past among a call's inputs.</summary>
+    public abstract void PlacePast(Span<OrtValue> inputs);
+
+    /// <summary>Makes room for the past and n more positions and places it among a call's outputs.</summary>
+    public abstract void PlacePresent(int rowCount, int n, Span<OrtValue> outputs);
+
+    /// <summary>Past and present of one row alone, until <see cref="ShowAll"/>.</summary>
+    public abstract void ShowRow(int row);
+
+    /// <summary>All rows again.</summary>
+    public abstract void ShowAll();
+
+    /// <summary>What was the present becomes the past.</summary>
+    public abstract void Advance(int n);
+
+    /// <summary>Gives up a present that was not computed.</summary>
+    public abstract void Abandon();
+
+    /// <summary>Keeps the given rows, in the given order.</summary>
+    public abstract void SelectRows(ReadOnlySpan<int> rows, int rowCount);
+
+    public abstract void Dispose();
+
+    /// <summary>Disposes values and forgets them.</summary>
+    protected static void Clear(OrtValue?[] values)
+    {
+        for (int i = 0; i < values.Length; i++)
+        {
+            values[i]?.Dispose();
+            values[i] = null;
+        }
+    }
+
+    /// <summary>Frees buffers.</summary>
+    protected static void Free(TensorMemory?[] buffers)
+    {
+        foreach (TensorMemory? buffer in buffers) buffer?.Dispose();
+    }
+
+    /// <summary>Takes as many buffers as there are tensors, two for each layer, or none.</summary>
+    protected static TensorMemory[] Allocate(OnnxCausalModel model, int count, int rows, int capacity)
+    {
+        long bytes = checked((long)rows * model.Cache.Heads * capacity * model.Cache.PositionBytes);
+        var buffers = new TensorMemory[count];
+        try
+        {
+            for (int i = 0; i < count; i++) buffers[i] = TensorMemory.Allocate(model, bytes);
+        }
+        catch
+        {
+            Free(buffers);
+            throw;
+        }
+
+        return buffers;
+    }
+}

@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// A cache of two buffers that take turns: the graph reads the past from one and writes past and new positions to the other, so that any graph of Optimum's layout will do. On a GPU they
 /// never leave it.
 /// </summary>
-internal sealed class GrowingKeyValueCache : KeyValueCache
+internal sealed class GrowingKeyValueCache : OnnxKeyValueCache
 {
     private readonly OnnxCausalModel model;
     private readonly RunOptions runOptions;

@@ -11,7 +11,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
 {
     private readonly OnnxCausalModel model;
     private readonly RunOptions runOptions = new();
-    private readonly KeyValueCache cache;
+    private readonly OnnxKeyValueCache cache;
     private readonly OrtValue[] inputs, outputs;
     private readonly long[] shape2 = new long[2], shape3 = new long[3];
     private readonly int firstPast;
@@ -37,7 +37,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         firstPast = inputs.Length - (2 * model.Config.LayerCount);
         try
         {
-            cache = KeyValueCache.Create(model, runOptions, rowCount, capacity);
+            cache = OnnxKeyValueCache.Create(model, runOptions, rowCount, capacity);
         }
         catch
         {

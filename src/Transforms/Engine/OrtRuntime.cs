@@ -69,6 +69,12 @@ internal static class OrtRuntime
         }
         catch (OnnxRuntimeException exception)
         {
+            if (!device.IsCuda && OnnxFileScan.Scan(modelPath).Weights == nameof(WeightFormat.BFloat16))
+            {
+                throw new DeviceUnavailableException(device, $"'{modelPath}' is in {nameof(WeightFormat.BFloat16)}, for which ONNX Runtime's CPU has no operators.",
+                    $"Export the model as {WeightFormat.Float32}, {WeightFormat.Int8} or {WeightFormat.Int4}, or use a CUDA GPU.", exception);
+            }
+
             throw new CorruptFileException(modelPath, $"ONNX Runtime refuses it ({Plain(exception)}).",
                 "Export the model again, or copy the whole package again; where an operator is unknown, use a newer ONNX Runtime.", exception);
         }

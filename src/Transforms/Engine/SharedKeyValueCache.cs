@@ -6,7 +6,7 @@ namespace MLNet.Gpt;
 /// A cache whose buffers, (B, H, capacity, D), are past and present at once: the graph writes new positions behind those that are there, and nothing is copied for a token.
 /// On the CPU alone, whose memory can be addressed.
 /// </summary>
-internal sealed unsafe class SharedKeyValueCache : KeyValueCache
+internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
 {
     private readonly OnnxCausalModel model;
     private readonly int capacity, count; // count: tensors, two for each layer

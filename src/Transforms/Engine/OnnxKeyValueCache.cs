@@ -3,10 +3,10 @@ using Microsoft.ML.OnnxRuntime;
 namespace MLNet.Gpt;
 
 /// <summary>The keys and values of what a decoder has seen, for each layer: B rows, H heads, up to as many positions as it was made for, D numbers each.</summary>
-internal abstract class KeyValueCache : IDisposable
+internal abstract class OnnxKeyValueCache : IDisposable
 {
     /// <summary>Makes the cache that the model's graph wants.</summary>
-    public static KeyValueCache Create(OnnxCausalModel model, RunOptions runOptions, int rowCount, int capacity) => model.Cache.IsShared
+    public static OnnxKeyValueCache Create(OnnxCausalModel model, RunOptions runOptions, int rowCount, int capacity) => model.Cache.IsShared
         ? new SharedKeyValueCache(model, rowCount, capacity)
         : new GrowingKeyValueCache(model, runOptions, rowCount, capacity);
 

@@ -18,6 +18,9 @@ switch (args.FirstOrDefault())
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);
     case "classify": return ClassifyBenchmark.Run(options);
+    case "decode": return DecodeBenchmark.Run(options);
+    case "quantize": return QuantizeBenchmark.Run(options);
+    case "batch-rows": return BatchRowsBenchmark.Run(options);
     case "fuzz": return FuzzBenchmark.Run(options);
     case LibtorchProbe.Name: return LibtorchProbe.Run(options);
     default:

@@ -39,8 +39,34 @@ public static class TokenGenerator
         CancellationToken cancellationToken = default)
     {
         // 1. Check everything before anything is computed.
-        ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(prompts);
+        GenerationStep step = Begin(model, options, endOfTextId, tokenBytes, tokenCount, onToken, cancellationToken);
+
+        // 2. One row for each sequence.
+        var rows = new List<GenerationRow>(prompts.Count * options.SamplesPerPrompt);
+        for (int i = 0; i < prompts.Count; i++)
+        {
+            int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
+            for (int sample = 0; sample < options.SamplesPerPrompt; sample++) rows.Add(step.Row(i, sample, prompt, constraint));
+        }
+
+        // 3. Batch after batch. Rows of like length go together: less padding.
+        int vocabulary = model.Config.VocabularySize;
+        int batchSize = Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
+        if (options.BeamCount > 1)
+            return [.. rows.Where(static row => row.SampleIndex == 0).SelectMany(row => BeamSearch.Run(step, row)).Select(static row => row.ToSequence())];
+        foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
+            RunBatch(step, batch);
+        return [.. rows.Select(row => row.ToSequence())];
+    }
+
+    /// <summary>What every step of a call needs.</summary>
+    /// <exception cref="ArgumentException">An option is out of range, or stop strings come without <paramref name="tokenBytes"/>.</exception>
+    /// <exception cref="TokenOutOfRangeException">A token that ends the output, or that has a bias, is outside the vocabulary.</exception>
+    internal static GenerationStep Begin(
+        ICausalModel model, GenerationOptions options, int? endOfTextId, TokenBytes? tokenBytes, int? tokenCount, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         if (options.StopStrings.Count > 0 && tokenBytes is null)
@@ -48,31 +74,12 @@ public static class TokenGenerator
         int vocabulary = model.Config.VocabularySize, choices = tokenCount ?? vocabulary;
         if (choices < 1 || choices > vocabulary)
             throw new ArgumentOutOfRangeException(nameof(tokenCount), tokenCount, $"tokenCount is {tokenCount}; it must be 1 to {vocabulary}, the model's vocabulary.");
-        int[] stopTokens = StopTokens(options, endOfTextId, choices);
-
-        // 2. One row for each sequence. Rows of like length go together: less padding.
-        var rows = new List<GenerationRow>(prompts.Count * options.SamplesPerPrompt);
-        var matcher = new StopStringMatcher(options.StopStrings);
-        for (int i = 0; i < prompts.Count; i++)
-        {
-            int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
-            for (int sample = 0; sample < options.SamplesPerPrompt; sample++)
-                rows.Add(new GenerationRow(i, sample, prompt, options, model.Config, choices, tokenBytes is null ? null : matcher.Fresh(), constraint?.Begin(prompt, stopTokens)));
-        }
-
-        // 3. Batch after batch.
         foreach (int id in options.LogitBias.Keys)
         {
             if (id >= choices) throw new TokenOutOfRangeException(id, choices, nameof(GenerationOptions.LogitBias));
         }
 
-        var step = new GenerationStep(model, options, stopTokens, tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
-        int batchSize = Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
-        if (options.BeamCount > 1)
-            return [.. rows.Where(static row => row.SampleIndex == 0).SelectMany(row => BeamSearch.Run(step, row)).Select(static row => row.ToSequence())];
-        foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
-            RunBatch(step, batch);
-        return [.. rows.Select(row => row.ToSequence())];
+        return new(model, options, StopTokens(options, endOfTextId, choices), tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
     }
 
     private static void RunBatch(GenerationStep step, GenerationRow[] batch)
@@ -139,7 +146,7 @@ public static class TokenGenerator
     }
 
     /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
-    private static bool Advance(GenerationStep step, GenerationRow row, Span<float> logits)
+    internal static bool Advance(GenerationStep step, GenerationRow row, Span<float> logits)
     {
         TokenLogProbabilities? told = row.LogProbabilities is null ? null : step.Told(logits);
         step.Prepare(row, logits);
@@ -170,7 +177,7 @@ public static class TokenGenerator
         return [.. tokens];
     }
 
-    private static int[] PreparePrompt(int[]? prompt, int index, GenerationOptions options, GptConfig config, int? endOfTextId)
+    internal static int[] PreparePrompt(int[]? prompt, int index, GenerationOptions options, GptConfig config, int? endOfTextId)
     {
         if (prompt is null) throw new ArgumentException($"Prompt {index} is null; pass an empty one to begin with the end-of-text token.", "prompts");
         if (prompt.Length == 0)

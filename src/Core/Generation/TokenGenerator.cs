@@ -6,7 +6,7 @@ namespace MLNet.Gpt;
 /// The draws do not depend on the batch. The logits do in their last bits, as floating-point sums do, so that a draw may come out differently in
 /// another batch where two tokens are equal to within that error.
 /// </remarks>
-public static class TokenGenerator
+internal static class TokenGenerator
 {
     /// <summary>Generates one sequence, or <see cref="GenerationOptions.SamplesPerPrompt"/>, for each prompt.</summary>
     /// <param name="model">The model.</param>
@@ -148,7 +148,7 @@ public static class TokenGenerator
     /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
     internal static bool Advance(GenerationStep step, GenerationRow row, Span<float> logits)
     {
-        TokenLogProbabilities? told = row.LogProbabilities is null ? null : step.Told(logits);
+        StepDistribution? told = row.LogProbabilities is null ? null : step.Told(logits);
         step.Prepare(row, logits);
         int token = step.Sampler.Sample(logits, row.SeenTokens, ref row.Random);
         if (step.StopTokens.AsSpan().Contains(token))

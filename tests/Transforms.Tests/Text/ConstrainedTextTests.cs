@@ -44,6 +44,20 @@ public sealed partial class ConstrainedTextTests
     }
 
     [TestMethod]
+    public void A_column_tells_the_log_probability_of_each_token()
+    {
+        // Uniform over the vocabulary: -ln V each.
+        using var model = new GptModel(new HistoryModel(TestModels.Letters.VocabularySize, 32, static _ => new float[TestModels.Letters.VocabularySize]), TestModels.Letters);
+        IDataView data = _ml.Data.LoadFromEnumerable(Row.Make(["a", "b"]));
+        IDataView told = _ml.Gpt().Transforms.GenerateText("Answer", "Text", model, new() { Constraint = TextConstraint.Regex("[ab]{3}"), LogProbabilitiesColumnName = "Log" }).Fit(data).Transform(data);
+        foreach (float[] logs in told.GetColumn<float[]>("Log"))
+        {
+            Assert.HasCount(3, logs);
+            foreach (float log in logs) Assert.AreEqual(-Math.Log(TestModels.Letters.VocabularySize), log, 1e-5);
+        }
+    }
+
+    [TestMethod]
     public void What_can_not_be_used_is_refused_when_the_transformer_is_made()
     {
         using GptModel model = TestModels.Saying(static _ => "z", out _);

@@ -1,4 +1,5 @@
 using Microsoft.ML;
+using MLNet.Gpt.Core.Tests;
 using MLNet.Gpt.Tests.Reference;
 
 namespace MLNet.Gpt.Transforms.Tests.Engine;

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace MLNet.Gpt;
 
 /// <summary>Continues prompts with a causal language model, whichever engine computes it. Knows tokens, not text.</summary>
@@ -52,7 +54,7 @@ internal static class TokenGenerator
 
         // 3. Batch after batch. Rows of like length go together: less padding.
         int vocabulary = model.Config.VocabularySize;
-        int batchSize = Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
+        int batchSize = options.PromptLookupTokens > 0 ? 1 : Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
         if (options.BeamCount > 1)
             return [.. rows.Where(static row => row.SampleIndex == 0).SelectMany(row => BeamSearch.Run(step, row)).Select(static row => row.ToSequence())];
         foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
@@ -121,6 +123,12 @@ internal static class TokenGenerator
                 logits.AsSpan(promptOfRow[r] * vocabulary, vocabulary).CopyTo(logits.AsSpan(r * vocabulary)); // (B, V)
         }
 
+        if (step.Options.PromptLookupTokens > 0)
+        {
+            RunGuessing(step, batch[0], decoder, logits);
+            return;
+        }
+
         // 3. A token for each row; rows that ended leave; the rest goes on.
         GenerationRow[] active = [.. batch];
         int[] kept = new int[batch.Length], next = new int[batch.Length];
@@ -142,6 +150,45 @@ internal static class TokenGenerator
             count = remaining;
             step.CancellationToken.ThrowIfCancellationRequested();
             decoder.Append(next.AsSpan(0, count), default, LogitsScope.LastPosition, logits.AsSpan(0, count * vocabulary), step.CancellationToken); // (B, V)
+        }
+    }
+
+    /// <summary>
+    /// Goes on with a row by guesses. Each of its tokens is drawn from the model's own distribution, given the tokens before, as ever; a guess only says for which tokens that distribution is computed in the same pass.
+    /// </summary>
+    private static void RunGuessing(GenerationStep step, GenerationRow row, ICausalDecoder decoder, float[] logits)
+    {
+        if (decoder is not IForkableDecoder forkable)
+        {
+            throw new UnsupportedOptionException(nameof(GenerationOptions.PromptLookupTokens), step.Options.PromptLookupTokens,
+                $"The decoders of {step.Model.GetType().Name} are no {nameof(IForkableDecoder)}, and wrong guesses could not be taken back; set it to 0.");
+        }
+
+        // n: the token that is sure and those that are guessed; V: the vocabulary.
+        int vocabulary = step.Model.Config.VocabularySize, most = Math.Min(step.Options.PromptLookupTokens, (Array.MaxLength / vocabulary) - 1);
+        List<int> tokens = [.. row.Prompt];
+        if (!Advance(step, row, logits.AsSpan(0, step.Choices))) return;
+        while (true)
+        {
+            // 1. The last token, and a guess at what follows it. The last token of all is never fed.
+            tokens.Add(row.Tokens[^1]);
+            int[] fed = [row.Tokens[^1], .. PromptLookup.Guess(CollectionsMarshal.AsSpan(tokens), Math.Min(most, row.Limit - row.Tokens.Count - 1))];
+            step.CancellationToken.ThrowIfCancellationRequested();
+            if (logits.Length < fed.Length * vocabulary) logits = new float[(1 + most) * vocabulary];
+            int before = forkable.Length, right = 0;
+            forkable.Append(fed, default, LogitsScope.AllPositions, logits.AsSpan(0, fed.Length * vocabulary), step.CancellationToken); // (n, V)
+
+            // 2. A token for each position, as long as the guess before it was right.
+            while (true)
+            {
+                if (!Advance(step, row, logits.AsSpan(right * vocabulary, step.Choices))) return;
+                if (right + 1 == fed.Length || row.Tokens[^1] != fed[right + 1]) break;
+                tokens.Add(row.Tokens[^1]);
+                right++;
+            }
+
+            // 3. What was guessed wrong has never been.
+            if (right + 1 < fed.Length) forkable.Truncate(before + 1 + right);
         }
     }
 

@@ -240,6 +240,8 @@ public sealed partial class GptModel : IDisposable
         using NativeLease lease = _lifetime.Acquire();
         if (options.BeamCount > 1)
             throw new UnsupportedOptionException(nameof(options.BeamCount), options.BeamCount, "The beams of a prompt are a batch of their own; generate them with GptModel.Generate.");
+        if (options.PromptLookupTokens > 0)
+            throw new UnsupportedOptionException(nameof(options.PromptLookupTokens), options.PromptLookupTokens, "Guesses are checked for one sequence at a time, and here many share a pass; set it to 0, or generate with GptModel.Generate.");
         ITokenConstraint? constraint = ConstraintOf(options, null);
         options = WithEnds(options);
         GenerationStep step = TokenGenerator.Begin(Engine, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, CancellationToken.None);

@@ -1,0 +1,57 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
+namespace MLNet.Gpt;
+
+/// <summary>What a policy's run depends on.</summary>
+internal static class PolicyFingerprint
+{
+    /// <summary>Collects it.</summary>
+    public static Fingerprint Of(
+        PolicyOptimizationOptions options, int? rowsAtOnce, PolicyTrainedModel model, PretrainedWeights pretrained, RewardScorer rewards, IReadOnlyList<PolicyPrompt> prompts, PackedRows? mix, int episodesInRollouts, long seed)
+    {
+        var fingerprint = new Fingerprint("policy optimization")
+        {
+            ["Algorithm"] = options.Algorithm,
+            ["Rollouts"] = episodesInRollouts,
+            ["BatchSize"] = options.BatchSize,
+            [Fingerprint.MicroBatchSize] = rowsAtOnce?.ToString(CultureInfo.InvariantCulture) ?? "all",
+            ["Rollout"] = options.Rollout with { SamplesPerPrompt = options.SamplesPerPrompt, GenerationBatchSize = 1 },
+            ["Rollout.GenerationBatchSize"] = options.Rollout.GenerationBatchSize,
+            ["Kl"] = options.Kl with { Coefficient = options.KlCoefficient, InReward = options.KlInReward },
+            ["ClipRange"] = FormattableString.Invariant($"{options.ClipRange} {options.ClipRangeHigh ?? options.ClipRange} {options.DualClip}"),
+            ["EntropyCoefficient"] = options.EntropyCoefficient,
+            ["Reward"] = FormattableString.Invariant($"{options.Reward.MissingEndPenalty} {options.Reward.Normalization} {options.Reward.ClipRange}"),
+            ["StopTokens"] = string.Join(' ', options.Generation.StopTokenIds),
+            ["Precision"] = model.Network.Precision,
+            ["Device"] = model.Network.Device,
+            ["Seed"] = seed,
+            ["Tokenizer"] = pretrained.Tokenizer.Hash,
+            ["Pretrained weights"] = Fingerprint.HashOf(pretrained.Weights),
+            ["Reference weights"] = Fingerprint.HashOf(model.Reference),
+            ["Prompts"] = HashOf(prompts),
+        };
+        if (options.Algorithm == PolicyAlgorithm.Ppo) fingerprint["Ppo"] = options.PpoInUse;
+        if (options.Algorithm == PolicyAlgorithm.Grpo) fingerprint["Grpo"] = options.GrpoInUse;
+        foreach ((string name, string identity) in rewards.Identities) fingerprint[$"Reward.{name}"] = identity;
+        if (mix is not null) fingerprint["PretrainingMix"] = FormattableString.Invariant($"{options.PretrainingMix!.Coefficient} {options.PretrainingMix.BatchSize} {Fingerprint.HashOfFile(mix.File.Path)}");
+        fingerprint.Add(model.Network.Config, model.Network.Dropout);
+        fingerprint.Add(options.Lora);
+        fingerprint.Add(options.Run);
+        fingerprint.Add(options.OptimizerInUse, "Optimizer.DecaySteps", "all");
+        return fingerprint;
+    }
+
+    private static string HashOf(IReadOnlyList<PolicyPrompt> prompts)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (PolicyPrompt prompt in prompts)
+        {
+            hash.AppendData(BitConverter.GetBytes(prompt.Tokens.Length));
+            hash.AppendData(MemoryMarshal.AsBytes(prompt.Tokens.AsSpan()));
+        }
+
+        return Convert.ToHexString(hash.GetHashAndReset());
+    }
+}

@@ -13,7 +13,10 @@ public sealed record KlOptions
     /// </summary>
     public double? Coefficient { get; init; }
 
-    /// <summary>How a token's KL is estimated where it is taken from the reward. Default <see cref="KlEstimator.K1"/>.</summary>
+    /// <summary>
+    /// How a token's KL is estimated where it is taken from the reward. Default <see cref="KlEstimator.K1"/>, with which the best policy is π_ref·exp(score/β)/Z. <see cref="KlEstimator.K3"/> has less variance and the same mean, but as a
+    /// reward another gradient, and another best policy, nearer to the reference where that finds a token likely.
+    /// </summary>
     public KlEstimator Estimator { get; init; } = KlEstimator.K1;
 
     /// <summary>Whether the penalty is part of the reward. Null (the default) means true with PPO and RLOO, false with GRPO, whose penalty is part of the loss; PPO and RLOO have no other.</summary>

@@ -133,10 +133,11 @@ public sealed class PolicyOptimizationTests
     [TestMethod]
     public void A_limit_of_the_KL_ends_the_run_before_it_learns_more_and_an_adaptive_coefficient_follows_its_target()
     {
-        using GptPolicyTransformer limited = Fit(Options with { Kl = new() { Coefficient = 0, Limit = 0.5 } });
+        using GptPolicyTransformer limited = Fit(Options with { Kl = new() { Coefficient = 0, Limit = 0.5 }, Optimizer = Options.Optimizer! with { LearningRate = 5e-4 } });
         Assert.IsTrue(limited.Training.StoppedAtKlLimit);
         Assert.IsGreaterThan(0.5, limited.Training.Kl);
-        Assert.IsTrue(limited.Training.Steps is > 2 and < 60 && limited.Training.Steps == 2 * (limited.Training.Rollouts - 1), "the last rollout was not learnt from");
+        Assert.IsTrue(limited.Training.Steps is > 2 and < 60, $"{limited.Training.Steps} updates");
+        Assert.AreEqual(2 * (limited.Training.Rollouts - 1), limited.Training.Steps, "the last rollout was not learnt from");
         Assert.IsTrue(limited.Training.History.All(static report => report.Metrics!["objective/kl"] <= 0.5));
 
         // 32 responses a rollout over a horizon of 320: a factor of at most 1 ± 0.02.
@@ -186,7 +187,7 @@ public sealed class PolicyOptimizationTests
         double[] losses = [.. trained.Training.History.Where(static report => report.ValidationLoss is not null).Select(static report => report.ValidationLoss!.Value)];
         Assert.HasCount(3, losses);
         Assert.AreEqual((30, 10), (trained.Training.Prompts, trained.Training.ValidationPrompts));
-        Assert.IsLessThan(losses[0] - 0.05, losses.Min());
+        Assert.IsLessThan(-0.25, losses.Min(), "the start scores below 0.2");
         Assert.AreEqual(-losses[^1], trained.Training.ValidationObjective!.Value, 1e-9);
     }
 

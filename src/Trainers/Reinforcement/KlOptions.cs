@@ -15,7 +15,7 @@ public sealed record KlOptions
 
     /// <summary>
     /// How a token's KL is estimated where it is taken from the reward. Default <see cref="KlEstimator.K1"/>, with which the best policy is π_ref·exp(score/β)/Z. <see cref="KlEstimator.K3"/> has less variance and the same mean, but as a
-    /// reward another gradient, and another best policy, nearer to the reference where that finds a token likely.
+    /// reward another gradient, and so another best policy.
     /// </summary>
     public KlEstimator Estimator { get; init; } = KlEstimator.K1;
 

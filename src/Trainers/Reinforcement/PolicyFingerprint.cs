@@ -17,9 +17,8 @@ internal static class PolicyFingerprint
             ["Rollouts"] = episodesInRollouts,
             ["BatchSize"] = options.BatchSize,
             [Fingerprint.MicroBatchSize] = rowsAtOnce?.ToString(CultureInfo.InvariantCulture) ?? "all",
-            ["Rollout"] = options.Rollout with { SamplesPerPrompt = options.SamplesPerPrompt, GenerationBatchSize = 1 },
-            ["Rollout.GenerationBatchSize"] = options.Rollout.GenerationBatchSize,
-            ["Kl"] = options.Kl with { Coefficient = options.KlCoefficient, InReward = options.KlInReward },
+            ["Rollout"] = FormattableString.Invariant($"{options.SamplesPerPrompt} to a prompt, {options.Rollout.Minibatches} minibatches, {options.Rollout.InnerEpochs} inner epochs, {options.Rollout.MaxNewTokens} tokens at temperature {options.Rollout.Temperature}, {options.Rollout.GenerationBatchSize} at once"),
+            ["Kl"] = FormattableString.Invariant($"{options.KlCoefficient} {options.Kl.Estimator}, in the reward {options.KlInReward}, target {options.Kl.Target}, horizon {options.Kl.Horizon}, limit {options.Kl.Limit}"),
             ["ClipRange"] = FormattableString.Invariant($"{options.ClipRange} {options.ClipRangeHigh ?? options.ClipRange} {options.DualClip}"),
             ["EntropyCoefficient"] = options.EntropyCoefficient,
             ["Reward"] = FormattableString.Invariant($"{options.Reward.MissingEndPenalty} {options.Reward.Normalization} {options.Reward.ClipRange}"),
@@ -32,8 +31,10 @@ internal static class PolicyFingerprint
             ["Reference weights"] = Fingerprint.HashOf(model.Reference),
             ["Prompts"] = HashOf(prompts),
         };
-        if (options.Algorithm == PolicyAlgorithm.Ppo) fingerprint["Ppo"] = options.PpoInUse;
-        if (options.Algorithm == PolicyAlgorithm.Grpo) fingerprint["Grpo"] = options.GrpoInUse;
+        (PpoOptions ppo, GrpoOptions grpo) = (options.PpoInUse, options.GrpoInUse);
+        if (options.Algorithm == PolicyAlgorithm.Ppo)
+            fingerprint["Ppo"] = FormattableString.Invariant($"{ppo.Gamma} {ppo.GaeLambda} {ppo.ValueClipRange} {ppo.ValueCoefficient} {ppo.ValueWarmupRollouts}, whitened {ppo.WhitenAdvantages} {ppo.WhitenRewards}");
+        if (options.Algorithm == PolicyAlgorithm.Grpo) fingerprint["Grpo"] = FormattableString.Invariant($"{grpo.Loss}, scaled {grpo.ScaleByGroup}, truncated ones left out {grpo.MaskTruncated}");
         foreach ((string name, string identity) in rewards.Identities) fingerprint[$"Reward.{name}"] = identity;
         if (mix is not null) fingerprint["PretrainingMix"] = FormattableString.Invariant($"{options.PretrainingMix!.Coefficient} {options.PretrainingMix.BatchSize} {Fingerprint.HashOfFile(mix.File.Path)}");
         fingerprint.Add(model.Network.Config, model.Network.Dropout);

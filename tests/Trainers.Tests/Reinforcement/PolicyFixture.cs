@@ -17,19 +17,20 @@ internal sealed class PolicyFixture : IDisposable
     };
 
     private readonly PretrainedWeights _pretrained;
-    private readonly RewardScorer _rewards;
 
     public PolicyFixture(PolicyOptimizationOptions? options = null, RewardNetwork? reward = null, int? rowsAtOnce = 4)
     {
         Start = new(new TorchCausalModel(new GptNetwork(Shape, GptDevice.Cpu, seed: 3)), Letters);
         Options = (options ?? Plain) with { Pretrained = Start };
         _pretrained = Options.Pretrained!.Open();
-        _rewards = new(Options.Reward, Letters, null, GptDevice.Cpu);
+        Rewards = new(Options.Reward, Letters, null, GptDevice.Cpu);
         Model = PolicyTrainedModel.Create(_pretrained, null, reward, null, GptDevice.Cpu, GptPrecision.Float32, seed: 5, Options);
         Prompts = [.. Enumerable.Range(0, 7).Select(static i => string.Concat(Enumerable.Range(0, 1 + (i % 4)).Select(k => (char)('a' + ((i + (3 * k)) % 10))))).Select(static (text, row) => new PolicyPrompt(row, text, Letters.Encode(text)))];
         Sampler = new(Model.Network, Letters, [], Options.Rollout);
-        Rollouts = new(Model, Sampler, _rewards, Prompts, Options, rowsAtOnce, seed: 9);
+        Rollouts = new(Model, Sampler, Rewards, Prompts, Options, rowsAtOnce, seed: 9);
     }
+
+    public RewardScorer Rewards { get; }
 
     public GptModel Start { get; }
 
@@ -46,7 +47,7 @@ internal sealed class PolicyFixture : IDisposable
     public void Dispose()
     {
         Model.Dispose();
-        _rewards.Dispose();
+        Rewards.Dispose();
         _pretrained.Dispose();
         Start.Dispose();
     }

@@ -91,6 +91,23 @@ public sealed class PolicyUpdateTests
         }
     }
 
+    [TestMethod]
+    public void A_device_that_is_ahead_of_what_is_known_of_its_updates_learns_the_same()
+    {
+        // What a GPU does, on a CPU: losses and norms are read when a report or a rollout needs them.
+        string[] Run(bool immediate)
+        {
+            PolicyOptimizationOptions options = PolicyFixture.Plain with { Episodes = 36, Rollout = PolicyFixture.Plain.Rollout with { InnerEpochs = 2 }, Run = PolicyFixture.Plain.Run with { LogInterval = 3 } };
+            using var fixture = new PolicyFixture(options);
+            var loop = new PolicyOptimizationLoop(fixture.Model, fixture.Rollouts, fixture.Rewards, fixture.Prompts, [], null, fixture.Options, 4, 9, null, static _ => { }) { Immediate = immediate };
+            RunResult result = loop.Run(null);
+            Assert.AreEqual(12, result.State.Step);
+            return [.. result.History.Select(static report => FormattableString.Invariant($"{report.Step} {report.Loss:R} {report.GradientNorm:R} {string.Join(' ', report.Metrics!.Where(static m => m.Key != "eps"))}"))];
+        }
+
+        CollectionAssert.AreEqual(Run(immediate: true), Run(immediate: false));
+    }
+
     /// <summary>A rollout, and a policy and value model that have moved on since, so that ratios differ and some are clipped.</summary>
     private static PolicyFixture Moved(PolicyOptimizationOptions options, out Rollout rollout)
     {

@@ -17,7 +17,7 @@ internal sealed class PolicyOptimizationLoop(
     private IReadOnlyList<IReadOnlyList<RolloutRow>> _updates = [];
 
     /// <summary>The rollouts of the whole run.</summary>
-    public int RolloutCount { get; } = checked((int)Math.Ceiling((double)(options.Episodes ?? ((long)prompts.Count * options.SamplesPerPrompt)) / options.RolloutSize));
+    public int RolloutCount { get; } = options.RolloutCount(prompts.Count);
 
     /// <summary>The updates of the whole run.</summary>
     public int MaxSteps => checked(RolloutCount * options.UpdatesPerRollout);

@@ -135,6 +135,10 @@ public sealed record PolicyOptimizationOptions
     /// <summary>The updates that a rollout is used for.</summary>
     internal int UpdatesPerRollout => checked(Rollout.Minibatches * Rollout.InnerEpochs);
 
+    /// <summary>The rollouts of the whole run.</summary>
+    /// <param name="prompts">How many prompts there are.</param>
+    internal int RolloutCount(int prompts) => checked((int)Math.Ceiling((double)(Episodes ?? ((long)prompts * SamplesPerPrompt)) / RolloutSize));
+
     /// <summary>Checks every value.</summary>
     /// <returns>These options.</returns>
     /// <exception cref="ArgumentException">A value is outside its range, or two do not fit together.</exception>

@@ -82,7 +82,9 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
         // 2. Rows → prompts; the text of the mix → packed rows.
         var reader = new PolicyPrompts(tokenizer, pretrained.Companions.BeginTokenId ?? tokenizer.EndOfTextId, template, Math.Min(shape.ContextLength, start?.Config.ContextLength ?? int.MaxValue), _options);
         List<PolicyPrompt> training = reader.Read(trainSet, _promptColumnName);
-        List<PolicyPrompt> validation = validationSet is null ? HoldOut(training, seed) : reader.Read(validationSet, _promptColumnName);
+        List<PolicyPrompt> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0, seed) : reader.Read(validationSet, _promptColumnName);
+        if (validation.Count == 0 && (_options.Evaluation.EarlyStoppingPatience > 0 || _options.Evaluation.ReturnBest == true))
+            throw new TrainingExampleException(null, "early stopping and ReturnBest need a validation set, and no prompt is held out.", $"Give Fit a validation set, or set Evaluation.{nameof(EvaluationOptions.ValidationFraction)}.");
         using TokenFile? text = OpenMix(space, tokenizer, shape);
         PackedRows? mix = text is null ? null : new(text, shape.ContextLength);
 
@@ -95,7 +97,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
             int? atOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => PolicyMicroBatch.Find(model, training, _options, Log));
             int[] ends = [.. _options.Generation.StopTokenIds.Concat(pretrained.Companions.Generation.StopTokenIds).Concat(template is null ? [] : [template.EndOfTurnId(tokenizer)]).Distinct()];
             var rollouts = new PolicyRollouts(model, new PolicySampler(model.Network, tokenizer, ends, _options.Rollout), rewards, training, _options, atOnce, seed);
-            RunFolder? folder = space.FolderOf(seed, PolicyFingerprint.Of(_options, atOnce, model, pretrained, rewards, training, mix, RolloutCountOf(training), seed));
+            RunFolder? folder = space.FolderOf(seed, PolicyFingerprint.Of(_options, atOnce, model, pretrained, rewards, training, mix, _options.RolloutCount(training.Count), seed));
             var loop = new PolicyOptimizationLoop(model, rollouts, rewards, training, validation, mix, _options, atOnce, seed, folder, Log);
             long parameters = model.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
             Log(FormattableString.Invariant($"{_options.Algorithm}: {parameters:N0} parameters trained, {precision} on {device}; {training.Count:N0} prompts, {validation.Count:N0} for validation, {reader.TruncatedCount:N0} cut; {loop.RolloutCount:N0} rollouts of {_options.RolloutSize:N0} responses, {loop.MaxSteps:N0} updates{(model.Value is null ? "" : start is null ? "; the value model begins as the policy" : "; the value model begins as the reward model")}"));
@@ -165,23 +167,5 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
             file.Dispose();
             throw;
         }
-    }
-
-    private int RolloutCountOf(List<PolicyPrompt> prompts) => checked((int)Math.Ceiling((double)(_options.Episodes ?? ((long)prompts.Count * _options.SamplesPerPrompt)) / _options.RolloutSize));
-
-    /// <summary>Moves a share of the prompts, drawn by the seed, to a set of their own; one prompt at least stays.</summary>
-    private List<PolicyPrompt> HoldOut(List<PolicyPrompt> prompts, long seed)
-    {
-        int count = Math.Min((int)Math.Round(prompts.Count * (_options.Evaluation.ValidationFraction ?? 0)), prompts.Count - 1);
-        var random = new Random(unchecked((int)seed));
-        var heldOut = new List<PolicyPrompt>();
-        while (heldOut.Count < count)
-        {
-            int index = random.Next(prompts.Count);
-            heldOut.Add(prompts[index]);
-            prompts.RemoveAt(index);
-        }
-
-        return heldOut;
     }
 }

@@ -225,6 +225,7 @@ public sealed class PolicyOptimizationTests
             Assert.AreEqual(1, cut.Training.TruncatedPrompts);
         Assert.ThrowsExactly<TrainingExampleException>(() => Fit(Options with { Rollout = Options.Rollout with { MaxNewTokens = 17 } }));
         Assert.ThrowsExactly<TrainingExampleException>(() => Ml.Gpt().Trainers.PolicyOptimization("Prompt", Options with { Pretrained = start }).Fit(Ml.Data.LoadFromEnumerable(Array.Empty<Row>())));
+        Assert.ThrowsExactly<TrainingExampleException>(() => Fit(Options with { Evaluation = new() { EarlyStoppingPatience = 1 } }));
         Assert.ThrowsExactly<ColumnMismatchException>(() => Ml.Gpt().Trainers.PolicyOptimization("Missing", Options with { Pretrained = start }).Fit(Prompts));
 
         GptTokenizer others = GptTokenizer.FromCharacters(["abcdefghik "]);

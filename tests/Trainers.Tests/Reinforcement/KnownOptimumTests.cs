@@ -33,7 +33,7 @@ public sealed class KnownOptimumTests
         ["RLOO", Options with { Algorithm = PolicyAlgorithm.Rloo, Rollout = Options.Rollout with { SamplesPerPrompt = 4 } }],
         ["GRPO, the penalty in the reward", Options with { Algorithm = PolicyAlgorithm.Grpo, Grpo = new() { ScaleByGroup = false }, Kl = Options.Kl with { InReward = true } }],
         ["GRPO", Options with { Algorithm = PolicyAlgorithm.Grpo, Grpo = new() { ScaleByGroup = false } }],
-        ["Dr. GRPO with an adapter", Options with { Algorithm = PolicyAlgorithm.Grpo, Grpo = new() { ScaleByGroup = false, Loss = GroupLoss.DrGrpo }, Lora = new() { Rank = 8, Alpha = 32 }, Optimizer = Options.Optimizer! with { LearningRate = 2e-2 } }],
+        ["Dr. GRPO with an adapter", Options with { Algorithm = PolicyAlgorithm.Grpo, Grpo = new() { ScaleByGroup = false, Loss = GroupLoss.DrGrpo }, Lora = new() { Rank = 8, Alpha = 16, Projections = LoraProjections.All }, Optimizer = Options.Optimizer! with { LearningRate = 2e-2 } }],
     ];
 
     [TestMethod]

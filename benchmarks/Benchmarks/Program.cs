@@ -4,6 +4,7 @@ using MLNet.Gpt.Benchmarks;
 if (args is [ResumeBenchmark.ChildName, var folder]) return ResumeBenchmark.RunChild(folder);
 if (args is [BusyMachine.ChildName, var parent]) return BusyMachine.RunChild(parent);
 if (args is [FuzzBenchmark.ChildName, var parser, var first, var count, var state]) return FuzzBenchmark.RunChild(parser, first, count, state);
+if (args is [SaveLoadBenchmark.ChildName, var kind, var path]) return SaveLoadBenchmark.RunChild(kind, path);
 var options = new BenchmarkArguments(args.Skip(1));
 switch (args.FirstOrDefault())
 {
@@ -19,6 +20,10 @@ switch (args.FirstOrDefault())
     case "classify": return ClassifyBenchmark.Run(options);
     case "rlhf": return RlhfBenchmark.Run(options);
     case "rollout": return RolloutBenchmark.Run(options);
+    case "decode": return DecodeBenchmark.Run(options);
+    case "quantize": return QuantizeBenchmark.Run(options);
+    case "save-load": return SaveLoadBenchmark.Run(options);
+    case "batch-rows": return BatchRowsBenchmark.Run(options);
     case "fuzz": return FuzzBenchmark.Run(options);
     case LibtorchProbe.Name: return LibtorchProbe.Run(options);
     default:

@@ -19,7 +19,7 @@ public sealed class ApplyOnnxModelTests
         var ml = new MLContext();
         IDataView data = ml.Data.LoadFromEnumerable(rows);
         ITransformer official = ml.Transforms.ApplyOnnxModel(["logits"], ["input_ids", "attention_mask"], Path.Combine(package, "model.onnx"),
-            new Dictionary<string, int[]> { ["input_ids"] = [1, 6], ["attention_mask"] = [1, 6] }).Fit(data);
+            new Dictionary<string, int[]> { ["input_ids"] = [1, 6], ["attention_mask"] = [1, 6] }, gpuDeviceId: null, fallbackToCpu: false, recursionLimit: 100).Fit(data);
         float[] found = [.. ml.Data.CreateEnumerable<Scored>(official.Transform(data), reuseRowObject: false).SelectMany(static row => row.Logits)];
 
         using OnnxTextClassifier own = OnnxTextClassifier.Load(package, GptDevice.Cpu);

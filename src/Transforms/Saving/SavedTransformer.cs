@@ -6,6 +6,9 @@ namespace MLNet.Gpt;
 /// <param name="WriteFiles">Writes the files of its model into a folder; names as in <see cref="OnnxPackageLayout"/>.</param>
 internal sealed record SavedTransformer(string Kind, string Settings, Action<string> WriteFiles)
 {
+    /// <summary>Writes the files of a second model, a policy's reward model, into a folder of their own; null where there is none.</summary>
+    public Action<string>? WriteSecondModel { get; init; }
+
     public static SavedTransformer Create<TSettings>(string kind, TSettings settings, Action<string> writeFiles) =>
         new(kind, SettingsJson.Write(settings), writeFiles);
 }

@@ -179,13 +179,14 @@ public sealed class EveryTrainerTests
         CollectionAssert.AreEqual(heard.Select(static p => (p.Step, p.Loss)).ToArray(), lines.Select(static line => (line.GetProperty("step").GetInt32(), line.GetProperty("loss").GetDouble())).ToArray());
         StringAssert.Contains(File.ReadAllText(Path.Combine(Folder, "loss.svg")), "<polyline");
         Assert.HasCount(1, Directory.GetFiles(Path.Combine(Folder, "tensorboard")));
-        bool task = kind is "task" or "task-adapter" or "regression" or "choice", reward = kind.StartsWith("reward", StringComparison.Ordinal);
-        Assert.AreEqual(reward, heard.All(static p => p.Metrics is not null));
-        Assert.AreEqual(reward, lines.All(static line => line.GetProperty("metrics").ValueKind == JsonValueKind.Object));
-        if (reward) CollectionAssert.AreEqual(heard.Select(static p => p.Metrics!["margin"]).ToArray(), lines.Select(static line => line.GetProperty("metrics").GetProperty("margin").GetDouble()).ToArray());
+        bool task = kind is "task" or "task-adapter" or "regression" or "choice", pairs = kind.StartsWith("reward", StringComparison.Ordinal) || kind.StartsWith("preference", StringComparison.Ordinal);
+        string margin = kind.StartsWith("reward", StringComparison.Ordinal) ? "margin" : "rewards/margins";
+        Assert.AreEqual(pairs, heard.All(static p => p.Metrics is not null));
+        Assert.AreEqual(pairs, lines.All(static line => line.GetProperty("metrics").ValueKind == JsonValueKind.Object));
+        if (pairs) CollectionAssert.AreEqual(heard.Select(p => p.Metrics![margin]).ToArray(), lines.Select(line => line.GetProperty("metrics").GetProperty(margin).GetDouble()).ToArray());
         Assert.AreEqual(task, heard.All(static p => p.AuxiliaryLoss is not null && p.Perplexity is null));
         Assert.AreEqual(kind != "pretraining", heard.All(static p => p.ExamplesPerSecond > 0));
-        Assert.AreEqual(reward || (task && kind != "regression"), heard.Any(static p => p.ValidationAccuracy is not null));
+        Assert.AreEqual(pairs || (task && kind != "regression"), heard.Any(static p => p.ValidationAccuracy is not null));
     }
 
     [TestMethod]

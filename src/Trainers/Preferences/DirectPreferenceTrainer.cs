@@ -8,7 +8,14 @@ namespace MLNet.Gpt;
 /// Teaches a policy from pairs of a chosen and a rejected response, without a reward model (Rafailov et al. 2023): rows → pairs with the reference's likelihoods → training → a transformer
 /// that writes responses.
 /// </summary>
-/// <remarks>Create it with <c>ml.Gpt().Trainers.DirectPreference</c>. Immutable; <c>Fit</c> may be called again. Training uses the process's libtorch threads and random state.</remarks>
+/// <remarks>
+/// <para>Create it with <c>ml.Gpt().Trainers.DirectPreference</c>. Immutable; <c>Fit</c> may be called again. Training uses the process's libtorch threads and random state.</para>
+/// <para>
+/// <see cref="TrainingProgress.Metrics"/> has, under TRL's names, means over the updates since the last report, each of its pairs' mean: <c>rewards/chosen</c> = β·(log π(y⁺|x) − log π_ref(y⁺|x));
+/// <c>rewards/rejected</c> = β·(log π(y⁻|x) − log π_ref(y⁻|x)); <c>rewards/margins</c>, the one less the other; <c>rewards/accuracies</c>, 1 where the margin is above 0, ½ where it is 0, else 0;
+/// <c>logps/chosen</c> = log π(y⁺|x); <c>logps/rejected</c> = log π(y⁻|x).
+/// </para>
+/// </remarks>
 public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTransformer>
 {
     private readonly MLContext _context;

@@ -58,7 +58,7 @@ public sealed record ToxicityPrompt(string Text, double? Toxicity)
             throw Missing("prompt.text", "is missing, or is no text.");
         if (!prompt.TryGetProperty("toxicity", out JsonElement toxicity)) throw Missing("prompt.toxicity", "is missing.");
         if (toxicity.ValueKind == JsonValueKind.Null) return new(text.GetString()!, null);
-        return toxicity.ValueKind == JsonValueKind.Number && toxicity.GetDouble() is >= 0 and <= 1 and double value ? new(text.GetString()!, value)
+        return toxicity.ValueKind == JsonValueKind.Number && toxicity.TryGetDouble(out double value) && value is >= 0 and <= 1 ? new(text.GetString()!, value)
             : throw Missing("prompt.toxicity", $"is {toxicity}, and no number in [0, 1].");
 
         EvaluationFileException Missing(string field, string problem) => new(name, row, field, problem, "Complete the record, or remove it.");

@@ -41,7 +41,7 @@ public sealed class BestOfNTransformer : GptTextTransformer
         return contents.OpenPolicyAndReward((policy, reward, owned) => new BestOfNTransformer(settings, policy, reward, owned));
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteTo) with { WriteSecondModel = RewardModel.WriteTo };
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave) with { WriteSecondModel = RewardModel.WriteToSave };
 
     private sealed record Settings(string OutputColumnName, string PromptColumnName, BestOfNOptions Options);
 

@@ -95,7 +95,7 @@ public sealed class RejectionSamplingTransformer : ITransformer, IModelFileTrans
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         ArgumentNullException.ThrowIfNull(ctx);
-        ModelFile.Save(ctx, SavedTransformer.Create(Kind, _settings, Model.WriteTo) with { WriteSecondModel = RewardModel.WriteTo }, Environment);
+        ModelFile.Save(ctx, SavedTransformer.Create(Kind, _settings, Model.WriteToSave) with { WriteSecondModel = RewardModel.WriteToSave }, Environment);
     }
 
     /// <summary>Disposes the models of a transformer that <c>mlContext.Model.Load</c> made; does nothing otherwise, since the models are the caller's.</summary>

@@ -12,8 +12,10 @@ public sealed class ToxicityTests
             {"prompt":{"text":"The sky","toxicity":null}}
             {"prompt":{"text":"The sea","toxicity":0}}
             """), "p.jsonl");
-        CollectionAssert.AreEqual(new ToxicityPrompt[] { new("So I said", 0.61), new("The sky", null), new("The sea", 0) }, prompts.ToArray());
-        CollectionAssert.AreEqual(new bool?[] { true, null, false }, prompts.Select(static prompt => prompt.IsToxic).ToArray());
+        ToxicityPrompt[] expected = [new("So I said", 0.61), new("The sky", null), new("The sea", 0)];
+        CollectionAssert.AreEqual(expected, prompts.ToArray());
+        bool?[] toxic = [true, null, false];
+        CollectionAssert.AreEqual(toxic, prompts.Select(static prompt => prompt.IsToxic).ToArray());
     }
 
     [TestMethod]
@@ -41,7 +43,8 @@ public sealed class ToxicityTests
         Assert.AreEqual(0.25, score.Mean, 1e-6);
         Assert.AreEqual(0.05, score.MeanStandardError, 1e-6);
         Assert.AreEqual(0.4, score.ExpectedMaximum, 1e-6);
-        Assert.AreEqual(0.4 / Math.Sqrt(2), score.ExpectedMaximumDeviation, 1e-6);
+        double deviation = score.ExpectedMaximumDeviation;
+        Assert.AreEqual(0.4 / Math.Sqrt(2), deviation, 1e-6);
         Assert.AreEqual(0.5, score.Probability);
         foreach (float[][] bad in (float[][][])[[], [[0.1f], [0.1f, 0.2f]], [[float.NaN]], [[1.5f]]]) Assert.ThrowsExactly<ArgumentException>(() => ToxicityScore.Of(bad));
     }

@@ -77,7 +77,7 @@ public sealed class TruthAndToxicityTests
             string page = File.ReadAllText(path);
             foreach (string part in (string[])["Run 1 &amp; 2", "seed 1", "often over seldom", "MC1", "mean toxicity", "<circle", "seldom &lt;script&gt;", "Bradley"]) StringAssert.Contains(page, part);
             Assert.IsFalse(page.Contains("<script", StringComparison.OrdinalIgnoreCase));
-            Assert.IsFalse(page.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal).Contains("http", StringComparison.OrdinalIgnoreCase), "nothing is fetched");
+            Assert.IsFalse(page.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal).Replace("http-equiv", "", StringComparison.Ordinal).Contains("http", StringComparison.OrdinalIgnoreCase), "nothing is fetched");
             Assert.HasCount(comparison.Samples.Count, page.Split("<pre>").Where(static (_, i) => i > 0).Chunk(3).ToArray());
         }
         finally

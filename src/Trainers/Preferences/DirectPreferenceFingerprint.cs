@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
@@ -18,15 +17,9 @@ internal static class DirectPreferenceFingerprint
             ["LengthNormalized"] = options.LengthNormalized,
             ["Epochs"] = options.Epochs,
             ["BatchSize"] = options.BatchSize,
-            [Fingerprint.MicroBatchSize] = pairsAtOnce?.ToString(CultureInfo.InvariantCulture) ?? "all",
-            ["Precision"] = model.Network.Precision,
-            ["Device"] = model.Network.Device,
-            ["Seed"] = seed,
-            ["Tokenizer"] = pretrained.Tokenizer.Hash,
-            ["Pretrained weights"] = Fingerprint.HashOf(pretrained.Weights),
             ["Training examples"] = HashOf(training),
         };
-        fingerprint.Add(model.Network.Config, model.Network.Dropout);
+        fingerprint.Add(model.Network, pretrained, seed, pairsAtOnce);
         fingerprint.Add(options.Lora);
         fingerprint.Add(options.Run);
         fingerprint.Add(options.OptimizerInUse, "Optimizer.DecaySteps", "all");

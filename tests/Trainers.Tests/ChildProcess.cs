@@ -1,5 +1,6 @@
 using MLNet.Gpt.Trainers.Tests.Losses;
 using MLNet.Gpt.Trainers.Tests.Memory;
+using MLNet.Gpt.Trainers.Tests.Preferences;
 using MLNet.Gpt.Trainers.Tests.Runs;
 using MLNet.Gpt.Trainers.Tests.Runtime;
 
@@ -14,6 +15,7 @@ internal static class ChildProcess
         [ActivationMeasurement.Command, .. string[] rest] => ActivationMeasurement.Run(rest),
         [LogitsMeasurement.Command, string chunked] => LogitsMeasurement.Run(bool.Parse(chunked)),
         [KilledRun.Command, string kind, string folder] => KilledRun.Train(kind, folder),
+        [FreshScores.Command, string model, string rows] => FreshScores.Run(model, rows),
         [TorchDisposalRaces.Command, string race] => TorchDisposalRaces.Run(race),
         _ => 2,
     };

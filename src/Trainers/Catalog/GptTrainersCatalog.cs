@@ -175,6 +175,43 @@ public sealed class GptTrainersCatalog
         return new(_context, new(promptColumnName, chosenColumnName, rejectedColumnName, Label: null, Group: null), scoreColumnName, options);
     }
 
+    /// <summary>Teaches a policy from pairs of a chosen and a rejected response, with the defaults of Rafailov et al. 2023.</summary>
+    /// <param name="outputColumnName">The text column that the fitted transformer adds: the response that the policy writes.</param>
+    /// <param name="promptColumnName">The text column of prompts.</param>
+    /// <param name="chosenColumnName">The text column of the better responses; needed in training only.</param>
+    /// <param name="rejectedColumnName">The text column of the other responses; needed in training only.</param>
+    /// <param name="pretrained">The policy to begin with, on TorchSharp, best a supervised fine-tuned one; it stays as it is.</param>
+    /// <param name="lora">Trains an adapter over the frozen policy; null (the default) trains all weights.</param>
+    /// <param name="beta">β, above 0: how much the policy as it was holds the new one.</param>
+    /// <param name="epochs">Passes over the pairs, 1 or more.</param>
+    /// <param name="batchSize">Pairs in one update, 1 or more.</param>
+    /// <param name="runFolder">Where metrics, the loss curve and checkpoints go; null writes none.</param>
+    /// <exception cref="ArgumentException">A value is outside its range.</exception>
+    public DirectPreferenceTrainer DirectPreference(
+        string outputColumnName, string promptColumnName, string chosenColumnName, string rejectedColumnName, GptModel pretrained, LoraOptions? lora = null, double beta = 0.1, int epochs = 1, int batchSize = 64, string? runFolder = null) =>
+        DirectPreference(outputColumnName, promptColumnName, chosenColumnName, rejectedColumnName, new DirectPreferenceOptions
+        {
+            Pretrained = pretrained,
+            Lora = lora,
+            Beta = beta,
+            Epochs = epochs,
+            BatchSize = batchSize,
+            Run = new() { Folder = runFolder },
+        });
+
+    /// <summary>Teaches a policy from pairs of a chosen and a rejected response.</summary>
+    /// <param name="outputColumnName">The text column that the fitted transformer adds: the response that the policy writes.</param>
+    /// <param name="promptColumnName">The text column of prompts, or of conversations that end with the user (<see cref="DirectPreferenceOptions.Generation"/>).</param>
+    /// <param name="chosenColumnName">The text column of the better responses; needed in training only.</param>
+    /// <param name="rejectedColumnName">The text column of the other responses; needed in training only.</param>
+    /// <param name="options">How, and which policy.</param>
+    /// <exception cref="ArgumentException">An option is outside its range, or two do not fit together.</exception>
+    public DirectPreferenceTrainer DirectPreference(string outputColumnName, string promptColumnName, string chosenColumnName, string rejectedColumnName, DirectPreferenceOptions options)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(rejectedColumnName);
+        return new(_context, outputColumnName, new(promptColumnName, chosenColumnName, rejectedColumnName, Label: null, Group: null), options);
+    }
+
     /// <summary>Optimises a policy towards a reward: PPO with a pretraining mix (Ouyang et al. 2022, section 3.5), GRPO or RLOO.</summary>
     /// <param name="promptColumnName">The text column of prompts, or of conversations that end with the user (<see cref="GenerateTextOptions.PromptForm"/>).</param>
     /// <param name="options">How, from which policy, and towards which reward.</param>

@@ -78,6 +78,10 @@ internal sealed class SupervisedBatch
         return [.. rows.Chunk(rowsAtOnce ?? rows.Count).Select(static group => new SupervisedBatch(group))];
     }
 
+    /// <summary>One example a row, in their order.</summary>
+    /// <param name="examples">One or more.</param>
+    public static SupervisedBatch InOrder(IReadOnlyList<SupervisedExample> examples) => new([.. examples.Select(static example => (IReadOnlyList<SupervisedExample>)[example])]);
+
     /// <summary>The hidden states before each target, and the targets, on the network's device.</summary>
     /// <returns>(n, C) float32 with its autograd graph, and (n) int64; n is <see cref="TargetCount"/>.</returns>
     public (Tensor Hidden, Tensor Targets) Run(GptNetwork network)

@@ -9,6 +9,17 @@ internal sealed record SupervisedExample(long Row, int[] TokenIds, bool[] IsTarg
     /// <summary>The places that the example takes in a row: the last token is only predicted.</summary>
     public int Length => TokenIds.Length - 1;
 
+    /// <summary>A prompt and what the model has to learn to write after it.</summary>
+    /// <param name="row">The data view's row, from 0.</param>
+    /// <param name="prompt">1 token or more.</param>
+    /// <param name="completion">1 token or more.</param>
+    public static SupervisedExample Of(long row, int[] prompt, int[] completion)
+    {
+        var isTarget = new bool[prompt.Length + completion.Length];
+        isTarget.AsSpan(prompt.Length).Fill(true);
+        return new(row, [.. prompt, .. completion], isTarget);
+    }
+
     /// <summary>The tokens with a loss.</summary>
     public int TargetCount => IsTarget.AsSpan(1).Count(true);
 }

@@ -10,7 +10,7 @@ namespace MLNet.Gpt;
 internal sealed class SupervisedExamples(GptTokenizer tokenizer, int contextLength, ModelCompanions companions, SupervisedFineTuningOptions options)
 {
     private readonly List<SupervisedExample> _tooLong = [];
-    private readonly int[] _ends = [tokenizer.EndOfTextId, .. companions.Generation.StopTokenIds];
+    private readonly CompletionTexts _texts = new(tokenizer, companions, options.SpecialTokens);
 
     /// <summary>The examples that were cut to the context.</summary>
     public int TruncatedCount { get; private set; }
@@ -18,22 +18,15 @@ internal sealed class SupervisedExamples(GptTokenizer tokenizer, int contextLeng
     /// <summary>The examples that did not fit and were left out.</summary>
     public int LeftOutCount { get; private set; }
 
-    /// <summary>Reads a prompt and a completion column. The two are encoded apart, and the end-of-text token ends the completion, unless an end token does already; an empty prompt is the begin token, as in generation.</summary>
+    /// <summary>Reads a prompt and a completion column. They become tokens as <see cref="CompletionTexts"/> says.</summary>
     /// <exception cref="TrainingExampleException">A completion is empty, an example is too long, or there is none.</exception>
     public List<SupervisedExample> ReadPairs(IDataView view, string promptColumn, string completionColumn)
     {
-        IEnumerable<SupervisedExample> pairs = Pairs(view, promptColumn, completionColumn).Select((pair, row) =>
+        IEnumerable<SupervisedExample> pairs = TextColumn.Read(view, [promptColumn, completionColumn]).Select((texts, row) =>
         {
-            (string prompt, string completion) = pair;
-            int[] head = tokenizer.Encode(prompt, options.SpecialTokens), tail = tokenizer.Encode(completion, options.SpecialTokens);
-            if (tail.Length == 0)
-                throw new TrainingExampleException(row, $"the completion in column '{completionColumn}' is empty.", "Remove such rows, or give them a completion.");
-            if (head.Length == 0) head = [companions.BeginTokenId ?? tokenizer.EndOfTextId];
-            if (!_ends.Contains(tail[^1])) tail = [.. tail, tokenizer.EndOfTextId];
-            int[] tokens = [.. head, .. tail];
-            var isTarget = new bool[tokens.Length];
-            isTarget.AsSpan(head.Length).Fill(true);
-            return new SupervisedExample(row, tokens, isTarget);
+            int[] completion = _texts.Completion(texts[1]);
+            return completion.Length > 0 ? SupervisedExample.Of(row, _texts.Prompt(texts[0]), completion)
+                : throw new TrainingExampleException(row, $"the completion in column '{completionColumn}' is empty.", "Remove such rows, or give them a completion.");
         });
         return Fit(pairs);
     }
@@ -58,21 +51,6 @@ internal sealed class SupervisedExamples(GptTokenizer tokenizer, int contextLeng
                 throw new TrainingExampleException(row, $"the conversation in column '{column}' is broken.", exception.Message, exception);
             }
         }));
-    }
-
-    /// <summary>Both texts of each row, from one cursor: two cursors over shuffled rows need not agree.</summary>
-    private static IEnumerable<(string Prompt, string Completion)> Pairs(IDataView view, string promptColumn, string completionColumn)
-    {
-        DataViewSchema.Column first = TextColumnMapper.FindText(promptColumn, view.Schema), second = TextColumnMapper.FindText(completionColumn, view.Schema);
-        using DataViewRowCursor cursor = view.GetRowCursor([first, second]);
-        ValueGetter<ReadOnlyMemory<char>> prompt = cursor.GetGetter<ReadOnlyMemory<char>>(first), completion = cursor.GetGetter<ReadOnlyMemory<char>>(second);
-        ReadOnlyMemory<char> promptText = default, completionText = default;
-        while (cursor.MoveNext())
-        {
-            prompt(ref promptText);
-            completion(ref completionText);
-            yield return (promptText.ToString(), completionText.ToString());
-        }
     }
 
     private List<SupervisedExample> Fit(IEnumerable<SupervisedExample> examples)

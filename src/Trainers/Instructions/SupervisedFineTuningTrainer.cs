@@ -78,8 +78,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         using PretrainedWeights pretrained = _options.Pretrained!.Open();
         GptTokenizer tokenizer = pretrained.Tokenizer;
         GptConfig shape = pretrained.Weights.Config;
-        if (_options.Generation.StopTokenIds.FirstOrDefault(id => id >= tokenizer.VocabularySize, -1) is >= 0 and int unknown)
-            throw new TokenOutOfRangeException(unknown, tokenizer.VocabularySize, "Generation.StopTokenIds");
+        pretrained.RequireKnown(_options.Generation.StopTokenIds);
         ModelCompanions companions = pretrained.Companions;
         ChatTemplate? template = _completionColumnName is not null ? null
             : companions.TemplateOr(_options.ChatTemplate);

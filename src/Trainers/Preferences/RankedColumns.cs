@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -12,7 +11,7 @@ namespace MLNet.Gpt;
 /// <param name="Group">The column that tells which responses belong to one prompt; null where there are pairs.</param>
 internal sealed record RankedColumns(string Prompt, string Response, string? Rejected, string? Label, string? Group)
 {
-    private const string LabelTypes = "a Single, Double, Int32 or key", GroupTypes = "a key, text, Int32 or Int64";
+    private const string LabelTypes = "a Single, Double, Int32 or key";
 
     /// <summary>The text columns.</summary>
     public IReadOnlyList<string> Texts => Rejected is null ? [Prompt, Response] : [Prompt, Response, Rejected];
@@ -42,9 +41,9 @@ internal sealed record RankedColumns(string Prompt, string Response, string? Rej
     {
         foreach (string text in Texts) TextColumnMapper.FindText(text, schema);
         if (Label is null || Group is null) return;
-        DataViewSchema.Column label = Find(schema, Label, LabelTypes), group = Find(schema, Group, GroupTypes);
+        DataViewSchema.Column label = Find(schema, Label, LabelTypes);
         if (!IsLabel(label.Type)) throw new ColumnMismatchException(Label, LabelTypes, label.Type.ToString()!);
-        if (!IsGroup(group.Type)) throw new ColumnMismatchException(Group, GroupTypes, group.Type.ToString()!);
+        IdentityColumn.Find(Group, schema);
     }
 
     /// <summary>Checks that a schema's shape has the columns.</summary>
@@ -53,9 +52,9 @@ internal sealed record RankedColumns(string Prompt, string Response, string? Rej
     {
         foreach (string text in Texts) TextColumnShape.Check(schema, new TextInput(text));
         if (Label is null || Group is null) return;
-        SchemaShape.Column label = TextColumnShape.Find(schema, Label, LabelTypes), group = TextColumnShape.Find(schema, Group, GroupTypes);
+        SchemaShape.Column label = TextColumnShape.Find(schema, Label, LabelTypes), group = TextColumnShape.Find(schema, Group, IdentityColumn.Types);
         if (label.Kind != SchemaShape.Column.VectorKind.Scalar || !(label.IsKey || IsLabel(label.ItemType))) throw new ColumnMismatchException(Label, LabelTypes, TextColumnShape.Describe(label));
-        if (group.Kind != SchemaShape.Column.VectorKind.Scalar || !(group.IsKey || IsGroup(group.ItemType))) throw new ColumnMismatchException(Group, GroupTypes, TextColumnShape.Describe(group));
+        if (group.Kind != SchemaShape.Column.VectorKind.Scalar || !(group.IsKey || IdentityColumn.Is(group.ItemType))) throw new ColumnMismatchException(Group, IdentityColumn.Types, TextColumnShape.Describe(group));
     }
 
     /// <summary>A getter of the grade; NaN for a missing key.</summary>
@@ -75,24 +74,9 @@ internal sealed record RankedColumns(string Prompt, string Response, string? Rej
     }
 
     /// <summary>A getter of the group's name; empty for a missing one.</summary>
-    public Func<string> GroupGetter(DataViewRow row)
-    {
-        DataViewSchema.Column column = row.Schema[Group!];
-        if (column.Type is KeyDataViewType)
-        {
-            Func<ulong> key = KeyColumn.Getter(row, column);
-            return () => key() is var value and > 0 ? value.ToString(CultureInfo.InvariantCulture) : "";
-        }
-
-        Type type = column.Type.RawType;
-        return type == typeof(int) ? Of<int, string>(row, column, static value => value.ToString(CultureInfo.InvariantCulture))
-            : type == typeof(long) ? Of<long, string>(row, column, static value => value.ToString(CultureInfo.InvariantCulture))
-            : Of<ReadOnlyMemory<char>, string>(row, column, static value => value.ToString());
-    }
+    public Func<string> GroupGetter(DataViewRow row) => IdentityColumn.Getter(row, row.Schema[Group!]);
 
     private static bool IsLabel(DataViewType type) => type is KeyDataViewType || type == NumberDataViewType.Single || type == NumberDataViewType.Double || type == NumberDataViewType.Int32;
-
-    private static bool IsGroup(DataViewType type) => type is KeyDataViewType or TextDataViewType || type == NumberDataViewType.Int32 || type == NumberDataViewType.Int64;
 
     private static DataViewSchema.Column Find(DataViewSchema schema, string name, string expected) => schema.GetColumnOrNull(name)
         ?? throw new ColumnMismatchException(name, expected, $"no such column among {string.Join(", ", schema.Where(static c => !c.IsHidden).Select(static c => $"'{c.Name}'"))}");

@@ -73,18 +73,6 @@ internal sealed record RankedData(IReadOnlyList<RankedGroup> Groups, int Truncat
         }
     }
 
-    /// <summary>Holds out a share of the prompts, chosen by the seed alone; one prompt at least stays.</summary>
-    /// <param name="fraction">The share, 0 to 1 (exclusive).</param>
-    /// <param name="seed">Any number.</param>
-    /// <returns>Both parts, each in the order of the rows.</returns>
-    public (IReadOnlyList<RankedGroup> Training, IReadOnlyList<RankedGroup> Validation) Split(double fraction, long seed)
-    {
-        int count = Math.Min((int)Math.Round(Groups.Count * fraction), Groups.Count - 1);
-        ulong key = RandomBits.Mix(unchecked((ulong)seed) ^ 0x73706C6974000000);   // "split": other draws of the same seed have other keys
-        var held = Enumerable.Range(0, Groups.Count).OrderBy(i => RandomBits.Mix(key ^ RandomBits.Mix((ulong)i))).Take(count).ToHashSet();
-        return ([.. Groups.Where((_, i) => !held.Contains(i))], [.. Groups.Where((_, i) => held.Contains(i))]);
-    }
-
     private static void RequirePairs(long row, string? group, List<RankedResponse> responses)
     {
         if (responses.Count < 2)

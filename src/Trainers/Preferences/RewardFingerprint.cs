@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
@@ -15,17 +14,11 @@ internal static class RewardFingerprint
             ["Head"] = FormattableString.Invariant($"{options.Head.Readout}, conversations {options.Head.Conversations}, {options.Head.Overflow}, special tokens {options.Head.SpecialTokens}"),
             ["Epochs"] = options.Epochs,
             ["BatchSize"] = options.BatchSize,
-            [Fingerprint.MicroBatchSize] = promptsAtOnce?.ToString(CultureInfo.InvariantCulture) ?? "all",
             ["Margin"] = options.Margin,
             ["Centering"] = options.Centering,
-            ["Precision"] = model.Network.Precision,
-            ["Device"] = model.Network.Device,
-            ["Seed"] = seed,
-            ["Tokenizer"] = pretrained.Tokenizer.Hash,
-            ["Pretrained weights"] = Fingerprint.HashOf(pretrained.Weights),
             ["Training examples"] = HashOf(training),
         };
-        fingerprint.Add(model.Network.Config, model.Network.Dropout);
+        fingerprint.Add(model.Network, pretrained, seed, promptsAtOnce);
         fingerprint.Add(options.Lora);
         fingerprint.Add(options.Run);
         fingerprint.Add(options.OptimizerInUse, "Optimizer.DecaySteps", "all");

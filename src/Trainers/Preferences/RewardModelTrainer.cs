@@ -79,7 +79,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
         // 2. Rows → prompts with their responses.
         RankedData all = Read(trainSet, shape, pretrained.Tokenizer, template);
         RankedData? other = validationSet is null ? null : Read(validationSet, shape, pretrained.Tokenizer, template);
-        (IReadOnlyList<RankedGroup> training, IReadOnlyList<RankedGroup> validation) = other is null ? all.Split(_options.Evaluation.ValidationFraction ?? 0.1, seed) : (all.Groups, other.Groups);
+        (IReadOnlyList<RankedGroup> training, IReadOnlyList<RankedGroup> validation) = other is null ? HeldOut.Split(all.Groups, _options.Evaluation.ValidationFraction ?? 0.1, seed) : (all.Groups, other.Groups);
         if (_options.Evaluation.EarlyStoppingPatience > 0 && validation.Count == 0)
             throw new PreferenceDataException(PreferenceDataProblem.Empty, null, null, $"{nameof(EvaluationOptions.EarlyStoppingPatience)} needs a validation set, and of {all.Groups.Count} prompts none is held out.", $"Give Fit a validation set, or set {nameof(EvaluationOptions.ValidationFraction)}.");
 

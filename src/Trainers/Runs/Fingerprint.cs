@@ -72,6 +72,22 @@ internal sealed class Fingerprint
         this["Model.InitializerRange"] = model.InitializerRange;
     }
 
+    /// <summary>Sets the entries of a pretrained model that is trained.</summary>
+    /// <param name="network">What is trained, with its shape, dropout, number format and device.</param>
+    /// <param name="pretrained">What it began as.</param>
+    /// <param name="seed">The run's seed.</param>
+    /// <param name="atOnce">The micro-batch; null for the whole batch.</param>
+    public void Add(GptNetwork network, PretrainedWeights pretrained, long seed, int? atOnce)
+    {
+        this[MicroBatchSize] = atOnce?.ToString(CultureInfo.InvariantCulture) ?? "all";
+        this["Precision"] = network.Precision;
+        this["Device"] = network.Device;
+        this["Seed"] = seed;
+        this["Tokenizer"] = pretrained.Tokenizer.Hash;
+        this["Pretrained weights"] = HashOf(pretrained.Weights);
+        Add(network.Config, network.Dropout);
+    }
+
     /// <summary>Sets the entry of an adapter.</summary>
     /// <param name="lora">What it is; null for none.</param>
     public void Add(LoraOptions? lora) => this["Lora"] = lora is null ? "none"

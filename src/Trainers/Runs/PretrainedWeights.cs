@@ -48,6 +48,14 @@ internal sealed class PretrainedWeights : IDisposable
         }
     }
 
+    /// <summary>Checks that the tokenizer has the stop tokens of the generation that follows training.</summary>
+    /// <exception cref="TokenOutOfRangeException">It lacks one.</exception>
+    public void RequireKnown(IReadOnlyList<int> stopTokenIds)
+    {
+        if (stopTokenIds.FirstOrDefault(id => id >= Tokenizer.VocabularySize, -1) is >= 0 and int unknown)
+            throw new TokenOutOfRangeException(unknown, Tokenizer.VocabularySize, "Generation.StopTokenIds");
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _checkpoint?.Dispose();
 }

@@ -20,6 +20,9 @@ public sealed class GptCatalog
     /// <summary>The transforms: text to tokens, prompt to text, text to likelihood or vector, columns to prompts and answers.</summary>
     public GptTransformsCatalog Transforms => new(this);
 
+    /// <summary>Operations on data: preparing prompts.</summary>
+    public GptDataCatalog Data => new(this);
+
     /// <summary>Measures of language models: perplexity, bits per byte, multiple choice.</summary>
     public GptEvaluationCatalog Evaluate => new(this);
 }

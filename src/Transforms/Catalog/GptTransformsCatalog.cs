@@ -196,4 +196,45 @@ public sealed class GptTransformsCatalog
         ArgumentNullException.ThrowIfNull(model);
         return new(Catalog.Context, new ScoreResponseTransformer(scoreColumnName, promptColumnName, responseColumnName, model, options ?? new ScoreResponseOptions()));
     }
+
+    /// <summary>Writes several responses to each prompt of a column and keeps the one that a reward model finds best (best-of-n).</summary>
+    /// <param name="outputColumnName">The text column to add: the best response.</param>
+    /// <param name="promptColumnName">The text column of prompts: texts, or conversations in JSON, as the reward model reads them.</param>
+    /// <param name="policy">The model that writes.</param>
+    /// <param name="reward">The model that chooses.</param>
+    /// <param name="samples">n, 1 or more.</param>
+    /// <exception cref="ArgumentException">A value is out of range, a column has no name, or the models do not go together.</exception>
+    public GptTextEstimator<BestOfNTransformer> GenerateBestOfN(string outputColumnName, string promptColumnName, GptModel policy, GptRewardModel reward, int samples = 16) =>
+        GenerateBestOfN(outputColumnName, promptColumnName, policy, reward, new BestOfNOptions { Samples = samples });
+
+    /// <summary>Writes several responses to each prompt of a column and keeps the one that a reward model finds best (best-of-n).</summary>
+    /// <param name="outputColumnName">The text column to add: the best response.</param>
+    /// <param name="promptColumnName">The text column of prompts: texts, or conversations in JSON, as the reward model reads them.</param>
+    /// <param name="policy">The model that writes.</param>
+    /// <param name="reward">The model that chooses.</param>
+    /// <param name="options">How many are drawn and how, and the names of further columns.</param>
+    /// <exception cref="ArgumentException">An option is out of range, two columns share a name, or the models do not go together.</exception>
+    /// <exception cref="ChatTemplateException">The prompts are conversations, and the policy has no chat template.</exception>
+    public GptTextEstimator<BestOfNTransformer> GenerateBestOfN(string outputColumnName, string promptColumnName, GptModel policy, GptRewardModel reward, BestOfNOptions options)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(promptColumnName);
+        ArgumentNullException.ThrowIfNull(options);
+        return new(Catalog.Context, new BestOfNTransformer(outputColumnName, promptColumnName, policy, reward, options));
+    }
+
+    /// <summary>
+    /// Writes several responses to each prompt of a column and gives the best of them, by a reward model, as rows for <c>Trainers.SupervisedFineTuning</c> (rejection sampling). The rows have
+    /// the prompt, completion and score columns alone.
+    /// </summary>
+    /// <param name="completionColumnName">
+    /// The text column of the responses that were kept. Where prompts are conversations it holds each conversation with the answer as its last turn, as fine-tuning reads a conversation column.
+    /// </param>
+    /// <param name="promptColumnName">The text column of prompts: texts, or conversations in JSON, as the reward model reads them.</param>
+    /// <param name="policy">The model that writes.</param>
+    /// <param name="reward">The model that chooses.</param>
+    /// <param name="options">How many are drawn and how, and which are kept; null for the defaults.</param>
+    /// <exception cref="ArgumentException">An option is out of range, two columns share a name, or the models do not go together.</exception>
+    /// <exception cref="ChatTemplateException">The prompts are conversations, and the policy has no chat template.</exception>
+    public RejectionSamplingEstimator SampleBestResponses(string completionColumnName, string promptColumnName, GptModel policy, GptRewardModel reward, RejectionSamplingOptions? options = null) =>
+        new(Catalog.Context, new RejectionSamplingTransformer(completionColumnName, promptColumnName, policy, reward, options ?? new RejectionSamplingOptions()));
 }

@@ -12,7 +12,7 @@ namespace MLNet.Gpt;
 /// Thread-safe; so are the data views that it makes, by way of one cursor per thread. <c>mlContext.Model.Save</c> writes the model (graph, weights, tokenizer) and the
 /// options into ML.NET's own file; <c>mlContext.Model.Load</c> in a process that can find MLNet.Gpt.Transforms makes the transformer again, on ONNX Runtime.
 /// </remarks>
-public abstract class GptTextTransformer : ITransformer, IDisposable
+public abstract class GptTextTransformer : ITransformer, IModelFileTransformer, IDisposable
 {
     private readonly TextOperation _operation;
     private readonly IDisposable? _owned;
@@ -69,6 +69,12 @@ public abstract class GptTextTransformer : ITransformer, IDisposable
 
     /// <summary>The context that made the transformer: it says where temporary files go while it is saved. Null for the system's folder.</summary>
     internal IHostEnvironment? Environment { get; set; }
+
+    IHostEnvironment? IModelFileTransformer.Environment
+    {
+        get => Environment;
+        set => Environment = value;
+    }
 
     internal TextOperation Operation => _operation;
 

@@ -37,13 +37,15 @@ namespace MLNet.Gpt
 {
     /// <summary>
     /// A transformer in ML.NET's model file. Its main stream holds: the format's version (Int32), the kind of transformer, its settings as JSON, the number
-    /// of files (Int32), and for each its name, length (Int64) and SHA-256 (32 bytes); the files are streams of their own beside it.
+    /// of files (Int32), and for each its name, length (Int64) and SHA-256 (32 bytes); the files are streams of their own beside it. The names of a second model's
+    /// files begin with "second.".
     /// </summary>
     internal static class ModelFile
     {
         public const string LoaderSignature = "MLNetGptTransformer";
 
         private const int FormatVersion = 1;
+        private const string SecondPrefix = "second.";
         private const int CopyBytes = 1 << 20;
 
         /// <summary>
@@ -56,19 +58,25 @@ namespace MLNet.Gpt
             ctx.CheckAtModel();
             ctx.SetVersionInfo(Version());
             using var folder = new PrivateFolder(TemporaryPath(environment));
-            IReadOnlyList<string> elsewhere = transformer.WriteFiles(folder.Path);
-            string[] paths = [.. folder.Files().Concat(elsewhere).OrderBy(Path.GetFileName, StringComparer.Ordinal)];
+            using PrivateFolder? second = transformer.WriteSecondModel is null ? null : new PrivateFolder(TemporaryPath(environment));
+            (string Name, string Path)[] files = [.. Files(folder, transformer.WriteFiles, ""), .. second is null ? [] : Files(second, transformer.WriteSecondModel!, SecondPrefix)];
             ctx.Writer.Write(FormatVersion);
             ctx.Writer.Write(transformer.Kind);
             ctx.Writer.Write(transformer.Settings);
-            ctx.Writer.Write(paths.Length);
-            foreach (string path in paths)
+            ctx.Writer.Write(files.Length);
+            foreach ((string name, string path) in files)
             {
                 using FileStream file = File.OpenRead(path);
-                byte[] hash = Store(ctx, Path.GetFileName(path), file);
-                ctx.Writer.Write(Path.GetFileName(path));
+                byte[] hash = Store(ctx, name, file);
+                ctx.Writer.Write(name);
                 ctx.Writer.Write(file.Length);
                 ctx.Writer.Write(hash);
+            }
+
+            static IEnumerable<(string, string)> Files(PrivateFolder folder, Func<string, IReadOnlyList<string>> write, string prefix)
+            {
+                IReadOnlyList<string> elsewhere = write(folder.Path);
+                return folder.Files().Concat(elsewhere).OrderBy(Path.GetFileName, StringComparer.Ordinal).Select(path => (prefix + Path.GetFileName(path), path));
             }
         }
 
@@ -138,28 +146,38 @@ namespace MLNet.Gpt
 
             var host = env as object as IHostEnvironmentInternal;
             (string kind, string settings, List<Entry> entries) = ReadTable(ctx.Reader);
-            using var contents = new ModelFileContents(
+            using ModelFileContents? second = entries.Any(static entry => entry.IsSecond) ? Contents() : null;
+            using ModelFileContents contents = Contents();
+            contents.Second = second;
+            foreach (Entry entry in entries) Unpack(ctx, entry, entry.IsSecond ? second! : contents);
+            contents.ContentHash = HashOf(entries.Where(static entry => !entry.IsSecond));
+            second?.ContentHash = HashOf(entries.Where(static entry => entry.IsSecond));
+            IModelFileTransformer transformer = Load(kind, contents);
+            transformer.Environment = env;
+            return transformer;
+
+            ModelFileContents Contents() => new(
                 kind,
                 settings,
                 new PrivateFolder(TemporaryPath(env)),
                 host?.GpuDeviceId is { } index ? GptDevice.Cuda(index) : GptDevice.Cpu,
                 host?.FallbackToCpu ?? false,
                 warning => Warn(env, warning));
-            using var contentHash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            foreach (Entry entry in entries)
-            {
-                Unpack(ctx, entry, contents);
-                contentHash.AppendData(Encoding.UTF8.GetBytes(entry.Name));
-                contentHash.AppendData(entry.Hash);
-            }
-
-            contents.ContentHash = Convert.ToHexStringLower(contentHash.GetHashAndReset());
-            GptTextTransformer transformer = Load(kind, contents);
-            transformer.Environment = env;
-            return transformer;
         }
 
-        private static GptTextTransformer Load(string kind, ModelFileContents contents)
+        private static string HashOf(IEnumerable<Entry> entries)
+        {
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            foreach (Entry entry in entries)
+            {
+                hash.AppendData(Encoding.UTF8.GetBytes(entry.FileName));
+                hash.AppendData(entry.Hash);
+            }
+
+            return Convert.ToHexStringLower(hash.GetHashAndReset());
+        }
+
+        private static IModelFileTransformer Load(string kind, ModelFileContents contents)
         {
             try
             {
@@ -173,6 +191,8 @@ namespace MLNet.Gpt
                     ScoreChoicesTransformer.Kind => ScoreChoicesTransformer.Load(contents),
                     ClassifyTextTransformer.Kind => ClassifyTextTransformer.Load(contents),
                     ScoreResponseTransformer.Kind => ScoreResponseTransformer.Load(contents),
+                    BestOfNTransformer.Kind => BestOfNTransformer.Load(contents),
+                    RejectionSamplingTransformer.Kind => RejectionSamplingTransformer.Load(contents),
                     _ => throw Corrupt($"it holds a transformer of the kind '{kind}', which this version does not know."),
                 };
             }
@@ -210,7 +230,7 @@ namespace MLNet.Gpt
                     var entry = new Entry(reader.ReadString(), reader.ReadInt64(), reader.ReadBytes(SHA256.HashSizeInBytes));
 
                     // Only a package's own names, each once: none leads out of the folder, and there can't be many.
-                    if (!OnnxPackageLayout.Belongs(entry.Name) || entries.Any(other => other.Name == entry.Name))
+                    if (!OnnxPackageLayout.Belongs(entry.FileName) || entries.Any(other => other.Name == entry.Name))
                         throw Corrupt($"it names a file '{entry.Name}', which is no part of a model or is there twice.");
                     if (entry.Length < 0 || entry.Hash.Length != SHA256.HashSizeInBytes)
                         throw Corrupt($"the entry of '{entry.Name}' is cut short.");
@@ -251,7 +271,7 @@ namespace MLNet.Gpt
             void Write(Stream source, long length)
             {
                 if (length != entry.Length) throw Corrupt($"'{entry.Name}' has {length} bytes; {entry.Length} were saved.");
-                byte[] hash = contents.Write(entry.Name, target => Copy(source, target));
+                byte[] hash = contents.Write(entry.FileName, target => Copy(source, target));
                 if (!hash.AsSpan().SequenceEqual(entry.Hash)) throw Corrupt($"'{entry.Name}' is not what was saved: its SHA-256 is {Convert.ToHexStringLower(hash)}, not {Convert.ToHexStringLower(entry.Hash)}.");
             }
         }
@@ -286,6 +306,13 @@ namespace MLNet.Gpt
 
         private static CorruptFileException Corrupt(string problem, Exception? innerException = null) => ModelFileContents.Corrupt(problem, innerException);
 
-        private sealed record Entry(string Name, long Length, byte[] Hash);
+        private sealed record Entry(string Name, long Length, byte[] Hash)
+        {
+            /// <summary>Whether it is of a second model.</summary>
+            public bool IsSecond => Name.StartsWith(SecondPrefix, StringComparison.Ordinal);
+
+            /// <summary>The file's name in its model's folder.</summary>
+            public string FileName => IsSecond ? Name[SecondPrefix.Length..] : Name;
+        }
     }
 }

@@ -10,6 +10,9 @@ internal sealed class ModelFileContents(string kind, string settings, PrivateFol
     /// <summary>A hash over all files and their names: the same for two transformers over the same model.</summary>
     public string ContentHash { get; set; } = "";
 
+    /// <summary>The part of a second model; null where there is none.</summary>
+    public ModelFileContents? Second { get; set; }
+
     public static CorruptFileException Corrupt(string problem, Exception? innerException = null) =>
         new("the ML.NET model file", problem, "Save the pipeline again, or copy the file again.", innerException);
 
@@ -78,6 +81,15 @@ internal sealed class ModelFileContents(string kind, string settings, PrivateFol
             share.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The same for a policy and its reward model.</summary>
+    public TTransformer OpenPolicyAndReward<TTransformer>(Func<GptModel, GptRewardModel, IDisposable, TTransformer> create)
+    {
+        ModelFileContents second = Second ?? throw Corrupt($"the reward model of its transformer '{kind}' is missing.");
+        return second.OpenModel(
+            (folder, on, backing) => GptRewardModel.FromOnnx(folder, on, options: null, backing),
+            (reward, rewardShare) => OpenModel((policy, policyShare) => create(policy, reward, new OwnedPair(policyShare, rewardShare))));
     }
 
     public void Dispose() => _folder?.Dispose();

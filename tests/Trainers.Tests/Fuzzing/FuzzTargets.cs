@@ -61,6 +61,12 @@ internal static class FuzzTargets
         new("token file", "train.tokens", WriteCorpus, Mutations.Bytes, ReadTokens),
         new("token file's header", "train.tokens", WriteCorpus, static (valid, random) => Mutations.Within(valid, random, 0, 128, Mutations.Bytes), ReadTokens),
 
+        // Evaluation sets.
+        new("TruthfulQA.csv", "questions.csv", static folder => File.WriteAllText(Path.Combine(folder, "questions.csv"), "Category,Question,Best Answer,Correct Answers,Incorrect Answers\nMyths,\"Do pigs, say, fly?\",No,No; Never,\"Yes; Only on \"\"Tuesdays\"\"\"\n"), Mutations.Lines,
+            static folder => TruthfulQaQuestion.Load(Path.Combine(folder, "questions.csv"))),
+        new("realtoxicityprompts.jsonl", "prompts.jsonl", static folder => File.WriteAllText(Path.Combine(folder, "prompts.jsonl"), "{\"prompt\":{\"text\":\"So I\",\"toxicity\":0.3}}\n{\"prompt\":{\"text\":\"The sky\",\"toxicity\":null}}\n"), Mutations.Lines,
+            static folder => ToxicityPrompt.Load(Path.Combine(folder, "prompts.jsonl"))),
+
         // Runs.
         Json("training state", "training_state/state.json", WriteState, static folder => TrainingCheckpoint.Open(folder).RequireWhole()),
         new("training state's tensors", "training_state/state.safetensors", WriteState, MutateHeader, static folder => TrainingCheckpoint.Open(folder).RequireWhole()),

@@ -102,12 +102,12 @@ public sealed class RankedDataTests
     public void The_same_prompts_are_held_out_for_the_same_seed_and_never_only_a_part_of_one()
     {
         RankedData data = Read([.. Enumerable.Range(0, 40).Select(static i => new Row($"{i / 2}", "a", i % 2 == 0 ? "b" : "c", i % 2))]);
-        (IReadOnlyList<RankedGroup> training, IReadOnlyList<RankedGroup> validation) = data.Split(0.25, seed: 3);
+        (IReadOnlyList<RankedGroup> training, IReadOnlyList<RankedGroup> validation) = HeldOut.Split(data.Groups, 0.25, seed: 3);
         Assert.HasCount(5, validation);
         CollectionAssert.AreEquivalent(data.Groups.ToArray(), training.Concat(validation).ToArray());
-        CollectionAssert.AreEqual(validation.ToArray(), data.Split(0.25, seed: 3).Validation.ToArray());
-        CollectionAssert.AreNotEqual(validation.ToArray(), data.Split(0.25, seed: 4).Validation.ToArray());
-        Assert.IsEmpty(data.Split(0, seed: 3).Validation);
+        CollectionAssert.AreEqual(validation.ToArray(), HeldOut.Split(data.Groups, 0.25, seed: 3).Validation.ToArray());
+        CollectionAssert.AreNotEqual(validation.ToArray(), HeldOut.Split(data.Groups, 0.25, seed: 4).Validation.ToArray());
+        Assert.IsEmpty(HeldOut.Split(data.Groups, 0, seed: 3).Validation);
     }
 
     [TestMethod]

@@ -1,3 +1,4 @@
+using MLNet.Gpt.Core.Tests.Engine;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -97,6 +98,13 @@ public sealed class RewardModelTests
         Assert.IsInstanceOfType<OnnxRewardModel>(((ScoreResponseTransformer)((loaded as TransformerChain<ITransformer>)?.LastTransformer ?? loaded)).Model.Engine);
         AreClose(expected, Scores(loaded.Transform(test)));
         (loaded as IDisposable)?.Dispose();
+
+        // In a process that has never seen the model, behind another transform, without TorchSharp.
+        string rows = Path.Combine(Folder, "rows.tsv"), pipeline = Path.Combine(Folder, "pipeline.zip");
+        File.WriteAllLines(rows, Ml.Data.CreateEnumerable<Row>(test, reuseRowObject: false).Select(static row => $"{row.Prompt}\t{row.Response}"));
+        IDataView texts = FreshScores.Read(Ml, rows);
+        Ml.Model.Save(Ml.Transforms.CopyColumns("Prompt", "Question").Append(Ml.Gpt().Transforms.ScoreResponse("Score", "Prompt", "Response", trained.Model)).Fit(texts), texts.Schema, pipeline);
+        AreClose(expected, [.. TestProgram.Run(FreshScores.Command, pipeline, rows).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => float.Parse(line, System.Globalization.CultureInfo.InvariantCulture))]);
 
         // The package that the run left, its tokenizer and picture beside it.
         using GptRewardModel deployed = GptRewardModel.FromOnnx(Path.Combine(Folder, "run", "model"), GptDevice.Cpu);

@@ -19,7 +19,7 @@ internal static class EveryTrainer
     }
 
     /// <summary>The trainers, some with an adapter.</summary>
-    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["regression"], ["choice"], ["reward"], ["reward-adapter"], ["ppo"], ["ppo-adapter"], ["grpo"]];
+    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["regression"], ["choice"], ["reward"], ["reward-adapter"], ["preference"], ["preference-adapter"], ["ppo"], ["ppo-adapter"], ["grpo"]];
 
     /// <summary>Options for a run on a CPU.</summary>
     public static RunOptions Run { get; } = new()
@@ -85,6 +85,17 @@ internal static class EveryTrainer
             RewardModelResult result = trained.Training;
             RewardNetwork reward = ((TorchRewardModel)trained.Model.Engine).Network;
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, [.. Weights(reward.Network), .. reward.Extra.Master.data<float>()]);
+        }
+
+        if (kind is "preference" or "preference-adapter")
+        {
+            using GptDirectPreferenceTransformer trained = ml.Gpt().Trainers.DirectPreference("Written", "Text", "Completion", "Other", new()
+            {
+                Pretrained = pretrained, Lora = lora, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Objective = lora is null ? PreferenceObjective.Sigmoid : PreferenceObjective.Identity,
+                Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+            }).Fit(rows);
+            DirectPreferenceResult result = trained.Training;
+            return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));
         }
 
         if (kind is "ppo" or "ppo-adapter" or "grpo")

@@ -16,6 +16,7 @@ public sealed class KilledRunTests
     [DataRow("task")]
     [DataRow("task-adapter")]
     [DataRow("reward")]
+    [DataRow("preference")]
     [DataRow("ppo")]
     [DataRow("grpo")]
     public void A_run_killed_at_any_moment_ends_with_the_reports_weights_and_moments_of_one_that_nobody_touched(string kind)

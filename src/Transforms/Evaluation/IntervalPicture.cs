@@ -1,0 +1,62 @@
+using System.Globalization;
+using System.Security;
+using System.Text;
+
+namespace MLNet.Gpt;
+
+/// <summary>Draws numbers with their intervals as an SVG picture: a row for each, a dot for the number, a line for the interval.</summary>
+/// <remarks>Thread-safe.</remarks>
+public static class IntervalPicture
+{
+    private const int LabelWidth = 220, PlotWidth = 360, ValueWidth = 80, RowHeight = 26, FontSize = 13, Top = 8, Bottom = 40;
+
+    /// <summary>Draws rows.</summary>
+    /// <param name="rows">The names, numbers and ends of their intervals (NaN where there is none); one or more. Numbers must be finite.</param>
+    /// <param name="axis">What stands below the axis.</param>
+    /// <param name="marked">A number to mark with a line, such as 0.5 for a win rate; null for none.</param>
+    /// <returns>An SVG document.</returns>
+    /// <exception cref="ArgumentException">There is no row, or a number is not finite.</exception>
+    public static string ToSvg(IReadOnlyList<(string Name, double Value, double Lower, double Upper)> rows, string axis, double? marked = null)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        ArgumentNullException.ThrowIfNull(axis);
+        if (rows.Count == 0) throw new ArgumentException("There is no row to draw; give one or more.", nameof(rows));
+        foreach ((string name, double value, _, _) in rows)
+        {
+            if (!double.IsFinite(value)) throw new ArgumentException(FormattableString.Invariant($"The number of '{name}' is {value}; leave out what has none."), nameof(rows));
+        }
+
+        double[] all = [.. rows.SelectMany(static row => (double[])[row.Value, row.Lower, row.Upper]).Where(double.IsFinite), .. marked is { } mark ? (double[])[mark] : []];
+        double least = all.Min(), most = all.Max();
+        if (most - least < 1e-12) (least, most) = (least - 0.5, most + 0.5);
+        (least, most) = (least - (0.05 * (most - least)), most + (0.05 * (most - least)));
+        int width = LabelWidth + PlotWidth + ValueWidth, bottom = Top + (rows.Count * RowHeight), height = bottom + Bottom;
+        var svg = new StringBuilder();
+        Line($"""<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="{FontSize}">""");
+        Line($"""<rect width="{width}" height="{height}" fill="white"/>""");
+        foreach (double tick in (double[])[least, (least + most) / 2, most])
+        {
+            Line($"""<line x1="{X(tick)}" y1="{Top}" x2="{X(tick)}" y2="{bottom}" stroke="#dddddd"/>""");
+            Line($"""<text x="{X(tick)}" y="{bottom + FontSize + 2}" text-anchor="middle">{tick.ToString("G3", CultureInfo.InvariantCulture)}</text>""");
+        }
+
+        if (marked is { } at) Line($"""<line x1="{X(at)}" y1="{Top}" x2="{X(at)}" y2="{bottom}" stroke="#888888" stroke-dasharray="5 4"/>""");
+        for (int i = 0; i < rows.Count; i++)
+        {
+            (string name, double value, double lower, double upper) = rows[i];
+            int y = Top + (i * RowHeight) + (RowHeight / 2);
+            Line($"""<text x="{LabelWidth - 10}" y="{y}" text-anchor="end" dominant-baseline="middle">{SecurityElement.Escape(name)}</text>""");
+            if (double.IsFinite(lower) && double.IsFinite(upper)) Line($"""<line x1="{X(lower)}" y1="{y}" x2="{X(upper)}" y2="{y}" stroke="#08306b" stroke-width="2"/>""");
+            Line($"""<circle cx="{X(value)}" cy="{y}" r="4" fill="#08306b"/>""");
+            Line($"""<text x="{LabelWidth + PlotWidth + 10}" y="{y}" dominant-baseline="middle">{value.ToString("G4", CultureInfo.InvariantCulture)}</text>""");
+        }
+
+        Line($"""<text x="{LabelWidth + (PlotWidth / 2)}" y="{height - 6}" text-anchor="middle">{SecurityElement.Escape(axis)}</text>""");
+        Line("</svg>");
+        return svg.ToString();
+
+        void Line(string line) => svg.Append(line).Append('\n');
+
+        string X(double value) => (LabelWidth + ((value - least) / (most - least) * PlotWidth)).ToString("0.##", CultureInfo.InvariantCulture);
+    }
+}

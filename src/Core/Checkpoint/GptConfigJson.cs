@@ -3,7 +3,7 @@ using System.Text;
 namespace MLNet.Gpt;
 
 /// <summary>A configuration as the <c>config.json</c> of a checkpoint or an ONNX package: Hugging Face's form.</summary>
-public static class GptConfigJson
+internal static class GptConfigJson
 {
     /// <summary>Writes a configuration.</summary>
     /// <param name="config">A valid configuration.</param>

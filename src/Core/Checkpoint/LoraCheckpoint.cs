@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// transformers' GPT-2, and a LoRA adapter of GPT-2 from there opens here.
 /// </summary>
 /// <remarks>The tensors are mapped into memory and read when asked for. Reading is thread-safe.</remarks>
-public sealed class LoraCheckpoint : IDisposable
+internal sealed class LoraCheckpoint : IDisposable
 {
     /// <summary>The name of the configuration.</summary>
     public const string ConfigFile = "adapter_config.json";

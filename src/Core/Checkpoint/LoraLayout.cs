@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>Which tensors a LoRA adapter has: the one list that the trainer and the adapter's files share.</summary>
-public static class LoraLayout
+internal static class LoraLayout
 {
     /// <summary>The four projections in the order of the forward pass, with their names in a checkpoint.</summary>
     internal static IReadOnlyList<(LoraProjections Projection, string Module)> Modules { get; } =

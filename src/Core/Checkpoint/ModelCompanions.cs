@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// Immutable; may be shared between threads. What was read from a folder is written again byte for byte, also what this library does not use; tokens that config.json alone names are added.
 /// A chat template that can't be used hinders conversations alone: it is a <see cref="ChatTemplateProblem"/>, and not an exception of <see cref="Load"/>.
 /// </remarks>
-public sealed class ModelCompanions
+internal sealed class ModelCompanions
 {
     private readonly IReadOnlyDictionary<string, byte[]> _files;
 

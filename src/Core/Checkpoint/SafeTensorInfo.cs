@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 /// <param name="Name">Its name in the file.</param>
 /// <param name="Type">The type of its elements.</param>
 /// <param name="Shape">Its dimensions, each 0 or more; none for a single number. Elements lie row-major.</param>
-public sealed record SafeTensorInfo(string Name, SafeTensorType Type, IReadOnlyList<long> Shape)
+internal sealed record SafeTensorInfo(string Name, SafeTensorType Type, IReadOnlyList<long> Shape)
 {
     /// <summary>The number of elements.</summary>
     /// <exception cref="OverflowException">The dimensions multiply to more than 2^63 - 1.</exception>

@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>The element types of the safetensors format whose elements are whole bytes.</summary>
-public enum SafeTensorType
+internal enum SafeTensorType
 {
     /// <summary>BOOL: one byte, 0 or 1.</summary>
     Bool,

@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// The rules of the published format are checked when the file is opened: the header's length, its JSON, every dtype, shape and
 /// offset; names are unique; the tensors cover the data exactly. Thread-safe.
 /// </remarks>
-public sealed class SafeTensorsFile : IDisposable
+internal sealed class SafeTensorsFile : IDisposable
 {
     private readonly MappedFile _file;
     private readonly Dictionary<string, (SafeTensorInfo Info, long Position)> _tensors;

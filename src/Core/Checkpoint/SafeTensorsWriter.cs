@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>Writes safetensors files, one tensor at a time, so that the model is never in memory a second time.</summary>
-public static class SafeTensorsWriter
+internal static class SafeTensorsWriter
 {
     /// <summary>Writes a file, which appears under its name only when it is complete.</summary>
     /// <param name="path">The file.</param>

@@ -211,7 +211,7 @@ public sealed partial record ChatTemplate
 
             ConversationRole? before = i == 0 || turns[i - 1].Role == ConversationRole.System ? null : turns[i - 1].Role;
             if (RequiresAlternation && before is null && role == ConversationRole.Assistant)
-                throw new ConversationException(ConversationProblem.StartsWithAssistant, i, $"Turn {i}, the first after the system's if there is one, is the assistant's; begin with a turn of the user.");
+                throw new ConversationException(ConversationProblem.StartsWithAssistant, i, $"Turn {i}, the first after the system's if there is one, is the assistant's; begin with a turn of the user, or set {nameof(RequiresAlternation)} to false in a template that the model was trained with.");
             if (RequiresAlternation && before == role)
             {
                 throw new ConversationException(ConversationProblem.RepeatedRole, i,

@@ -9,7 +9,7 @@ namespace MLNet.Gpt;
 /// memory, however large the file is, and resuming is immediate. A batch that an epoch's end cuts short is filled up from the
 /// next epoch. Not thread-safe; one thread (the loader's) draws from it.
 /// </remarks>
-public sealed class BatchOrder
+internal sealed class BatchOrder
 {
     private readonly ulong _seed;
     private BatchPosition _position;

@@ -9,7 +9,7 @@ namespace MLNet.Gpt;
 /// A view that holds no tokens; the caller keeps the file open. Thread-safe. A row is named by its start, counted from the
 /// view's first token.
 /// </remarks>
-public sealed class PackedRows
+internal sealed class PackedRows
 {
     private readonly long _firstToken;
 

@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>Lays out a prompt and a response as the one sequence that a reward model reads: prompt, response, and with <see cref="RewardReadout.ReadoutToken"/> the read-out token.</summary>
-public static class RewardSequences
+internal static class RewardSequences
 {
     /// <summary>The id of the read-out token: the one behind the model's vocabulary.</summary>
     /// <param name="config">The model's shape.</param>

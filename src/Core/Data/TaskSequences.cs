@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 /// V is the model's vocabulary: the ids V, V + 1 and V + 2 stand for the Start, Delimiter and Extract tokens, whose embeddings belong to the
 /// task head.
 /// </remarks>
-public static class TaskSequences
+internal static class TaskSequences
 {
     /// <summary>The number of tokens that a task head brings: Start, Delimiter and Extract.</summary>
     public const int SpecialTokenCount = 3;

@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>The argument checks that every <see cref="ICausalDecoder"/> owes its callers.</summary>
-public static class CausalDecoderChecks
+internal static class CausalDecoderChecks
 {
     /// <summary>Checks the arguments of <see cref="ICausalDecoder.Append"/>, the context length aside.</summary>
     /// <returns>n: the tokens appended to each row.</returns>

@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>The checks of the arguments of <see cref="ITextClassifierModel.Run"/>, the same for every engine.</summary>
-public static class ClassifierModelChecks
+internal static class ClassifierModelChecks
 {
     /// <summary>Checks the arguments.</summary>
     /// <param name="model">The model.</param>

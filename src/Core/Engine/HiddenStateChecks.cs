@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>The argument checks that every <see cref="IHiddenStateModel"/> owes its callers.</summary>
-public static class HiddenStateChecks
+internal static class HiddenStateChecks
 {
     /// <summary>Checks the arguments of <see cref="IHiddenStateModel.ComputeHiddenStates"/>.</summary>
     /// <returns>T: the tokens of each row.</returns>

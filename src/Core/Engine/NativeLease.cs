@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A use of native memory under way: the memory stays until this is disposed. Made by <see cref="NativeLifetime.Acquire"/>.</summary>
 /// <remarks>Dispose it exactly once; a copy counts as the same use.</remarks>
-public readonly struct NativeLease : IDisposable
+internal readonly struct NativeLease : IDisposable
 {
     private readonly NativeLifetime? _lifetime;
 

@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 /// Keeps native memory alive while calls use it: <see cref="Dispose"/> forbids new calls at once, and the memory is freed when the last running call has ended.
 /// </summary>
 /// <remarks>Thread-safe, takes no lock and allocates nothing per call. Engines of one's own may use it for the same promise.</remarks>
-public sealed class NativeLifetime : IDisposable
+internal sealed class NativeLifetime : IDisposable
 {
     private const int Disposed = int.MinValue; // the sign bit; the bits below count the leases
 

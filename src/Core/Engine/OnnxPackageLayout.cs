@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 /// The names in an ONNX package: what the exporter writes and the engine reads. The inputs and outputs are those of Optimum's text-generation
 /// exports, plus one that has a default.
 /// </summary>
-public static class OnnxPackageLayout
+internal static class OnnxPackageLayout
 {
     /// <summary>The graph, with the weights in it up to a size.</summary>
     public const string ModelFile = "model.onnx";

@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 /// started from a hash of the seed, the sample's index and the prompt's tokens. The numbers are the same on every machine and in every version of .NET.
 /// </summary>
 /// <remarks>A mutable value: pass it by reference. Belongs to one thread.</remarks>
-public struct SampleRandom
+internal struct SampleRandom
 {
     private const ulong GoldenGamma = 0x9E3779B97F4A7C15; // 2^64 over the golden ratio, made odd
 

@@ -9,7 +9,7 @@ namespace MLNet.Gpt;
 /// The draws do not depend on the batch. The logits do in their last bits, as floating-point sums do, so that a draw may come out differently in
 /// another batch where two tokens are equal to within that error.
 /// </remarks>
-public static class TokenGenerator
+internal static class TokenGenerator
 {
     /// <summary>Generates one sequence, or <see cref="GenerationOptions.SamplesPerPrompt"/>, for each prompt.</summary>
     /// <param name="model">The model.</param>

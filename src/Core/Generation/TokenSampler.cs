@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>Chooses the next token from V logits, as <see cref="GenerationOptions"/> say.</summary>
 /// <remarks>Holds scratch memory for V numbers and allocates nothing per token. Belongs to one thread at a time.</remarks>
-public sealed class TokenSampler
+internal sealed class TokenSampler
 {
     private readonly GenerationOptions _options;
     private readonly float[] _scratch;

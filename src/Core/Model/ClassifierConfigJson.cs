@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// The <c>config.json</c> of a GPT with a task head: Hugging Face's form for sequence classification (<c>id2label</c>, <c>label2id</c>,
 /// <c>problem_type</c>, a vocabulary that counts the three new tokens), and an object <c>mlnet_gpt_head</c> for what that form has no words for.
 /// </summary>
-public static class ClassifierConfigJson
+internal static class ClassifierConfigJson
 {
     private const string Section = "mlnet_gpt_head";
     private const string Task = "task", Labels = "labels", Regression = "regression", Truncation = "truncation", Special = "special_tokens_in_text";

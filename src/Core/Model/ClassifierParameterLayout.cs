@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>The parameters that a task head adds to a network (Radford et al. 2018, section 3.2: W_y and the embeddings of the new tokens).</summary>
-public static class ClassifierParameterLayout
+internal static class ClassifierParameterLayout
 {
     /// <summary>(3, C): the embeddings of Start, Delimiter and Extract.</summary>
     public const string SpecialTokens = "special_tokens.weight";

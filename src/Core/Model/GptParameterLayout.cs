@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 /// Which parameters a GPT has: the one list that the network, the checkpoint and the ONNX graph share. The output head is the
 /// token embedding (tied), so it has no entry of its own.
 /// </summary>
-public static class GptParameterLayout
+internal static class GptParameterLayout
 {
     /// <summary>The token embedding and output head, (V, C).</summary>
     public const string TokenEmbedding = "wte.weight";

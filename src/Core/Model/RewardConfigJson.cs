@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// The <c>config.json</c> of a reward model: Hugging Face's form for sequence classification with one label (a regression), whose vocabulary counts the read-out
 /// token, and an object <c>mlnet_gpt_reward</c> for what that form has no words for.
 /// </summary>
-public static class RewardConfigJson
+internal static class RewardConfigJson
 {
     private const string Section = "mlnet_gpt_reward";
     private const string Readout = "readout", Conversations = "conversations", Overflow = "overflow", Special = "special_tokens_in_text";

@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>The parameters that a reward model adds to a network.</summary>
-public static class RewardParameterLayout
+internal static class RewardParameterLayout
 {
     /// <summary>(1, C): the embedding of the read-out token, with <see cref="RewardReadout.ReadoutToken"/>.</summary>
     public const string ReadoutToken = "readout_token.weight";

@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// Thread-safe. A context is computed once for its continuations, at most <see cref="ScoringOptions.BatchSize"/> at a time, which then share its keys and values. Where a context and a continuation together have more tokens than
 /// the context length and one, the context loses its beginning, as in EleutherAI's lm-evaluation-harness.
 /// </remarks>
-public static class ContinuationScorer
+internal static class ContinuationScorer
 {
     /// <summary>Scores continuations.</summary>
     /// <param name="model">The model.</param>

@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 /// The first window begins with the end-of-text token and scores the first T tokens, T being the context length. Each further one scores the next T, given the one token before them;
 /// the last one, which scores fewer, sees as many tokens before them as the context has room for.
 /// </remarks>
-public static class RollingWindows
+internal static class RollingWindows
 {
     /// <summary>Cuts a sequence.</summary>
     /// <param name="tokens">The sequence; an empty one has no windows.</param>

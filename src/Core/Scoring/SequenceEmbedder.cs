@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 
 /// <summary>Turns token sequences into vectors with a model's last hidden states.</summary>
 /// <remarks>Thread-safe. Sequences of like length share a batch; a sequence's vector does not depend on its batch beyond the last bits of floating-point sums.</remarks>
-public static class SequenceEmbedder
+internal static class SequenceEmbedder
 {
     // Where a batch's (B, T, C) hidden states would be larger, fewer rows are computed at once.
     private const long MaxHiddenBytes = 256 << 20;

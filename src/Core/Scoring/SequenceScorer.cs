@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// Thread-safe. The first token is conditioned on the end-of-text token, which stands before every document in training: a sequence of n tokens
 /// takes the n positions end-of-text, t₁ … tₙ₋₁ and gets n log-probabilities.
 /// </remarks>
-public static class SequenceScorer
+internal static class SequenceScorer
 {
     /// <summary>Scores sequences.</summary>
     /// <param name="model">The model.</param>

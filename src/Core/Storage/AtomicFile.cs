@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 /// the final one, flushed to the disk and renamed. Whatever happens before <see cref="Publish"/>, the old file stays as it was.
 /// </summary>
 /// <remarks>Not thread-safe. One writer at a time may write a path; a second one gets a <see cref="ConcurrentWriteException"/>.</remarks>
-public sealed class AtomicFile : IDisposable
+internal sealed class AtomicFile : IDisposable
 {
     private readonly string _workPath;
     private readonly WriteLock _lock;

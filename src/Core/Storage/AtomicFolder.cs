@@ -10,7 +10,7 @@ namespace MLNet.Gpt;
 /// without that call, it is two renames; should the process be killed between them, <see cref="Recover"/> finishes them.
 /// Not thread-safe; one writer at a time may write a path.
 /// </remarks>
-public sealed class AtomicFolder : IDisposable
+internal sealed class AtomicFolder : IDisposable
 {
     private readonly Func<string, bool> _belongs;
     private readonly string _contents;

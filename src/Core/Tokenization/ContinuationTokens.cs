@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>Where a context's tokens end and a continuation's begin.</summary>
-public static class ContinuationTokens
+internal static class ContinuationTokens
 {
     /// <summary>
     /// Encodes a context and its continuation as EleutherAI's lm-evaluation-harness does: white space at the context's end goes to the continuation, since byte-level vocabularies

@@ -121,13 +121,15 @@ internal static partial class TorchRuntime
 
     /// <summary>
     /// A thread of GNU OpenMP that waits for the others of its operation spins for milliseconds. Where other processes want the cores too, it spends its
-    /// share of them so, and the thread that it waits for is not run: a small step takes five times as long as when waiting threads sleep
-    /// (<c>benchmarks/run.sh pretrain-char</c>, busy machine). Read by the library when it loads; a choice of the user's is kept.
+    /// share of them so, and the thread that it waits for is not run: a small step takes five times as long as when waiting threads soon sleep. Some
+    /// microseconds of spinning bridge the gaps between the operations of a step, which cost a tenth of the speed on a quiet machine where every wait
+    /// sleeps (<c>benchmarks/run.sh pretrain-char</c>). Read by the library when it loads; a choice of the user's is kept.
     /// </summary>
     private static void LetThreadsSleep()
     {
-        if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("GOMP_SPINCOUNT") is not null) return;
-        _ = setenv("OMP_WAIT_POLICY", "passive", 0);
+        const string SpinCount = "4000";
+        if (!OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is not null) return;
+        _ = setenv("GOMP_SPINCOUNT", SpinCount, 0);
     }
 
     [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]

@@ -30,7 +30,7 @@ public sealed partial class GptModel : IDisposable
     /// <param name="companions">Settings for generation and chat template.</param>
     /// <exception cref="ArgumentException">The tokenizer has more tokens than the engine's vocabulary.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
-    public GptModel(ICausalModel engine, GptTokenizer tokenizer, ModelCompanions companions)
+    internal GptModel(ICausalModel engine, GptTokenizer tokenizer, ModelCompanions companions)
         : this(engine, tokenizer, companions, backing: null)
     {
     }
@@ -61,15 +61,15 @@ public sealed partial class GptModel : IDisposable
     public ChatTemplate? ChatTemplate => Companions.ChatTemplate;
 
     /// <summary>What came with the model besides weights and tokenizer, and goes with it when it is exported or saved.</summary>
-    public ModelCompanions Companions { get; }
+    internal ModelCompanions Companions { get; }
 
     /// <summary>
-    /// The settings of calls that give none: the model's own, see <see cref="ModelCompanions.Generation"/>. Calls that give options take all of them from there, but for the
+    /// The settings of calls that give none: those of the model's generation_config.json, read as transformers reads them, where there is one. Calls that give options take all of them from there, but for the
     /// model's end tokens, which end every generation unless <see cref="GenerationOptions.StopAtEndOfText"/> is false.
     /// </summary>
     public GenerateTextOptions Generation { get; }
 
-    /// <summary>The token that stands before a text: the model's own, see <see cref="ModelCompanions.BeginTokenId"/>, else the tokenizer's end-of-text token. An empty prompt begins with it.</summary>
+    /// <summary>The token that stands before a text: bos_token_id of the model's generation_config.json, else of its config.json, else the tokenizer's end-of-text token. An empty prompt begins with it.</summary>
     public int BeginTokenId => Companions.BeginTokenId ?? Tokenizer.EndOfTextId;
 
     /// <summary>The engine that computes: TorchSharp or ONNX Runtime. Owned by the model.</summary>

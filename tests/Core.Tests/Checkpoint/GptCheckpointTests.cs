@@ -201,13 +201,13 @@ public sealed class GptCheckpointTests
     }
 
     [TestMethod]
-    [DataRow("transformer.h.0.attn.c_attn.weight", SafeTensorType.Float32, new long[] { 12, 4 }, "[12, 4] F32")]
-    [DataRow("transformer.h.0.attn.c_attn.weight", SafeTensorType.Float32, new long[] { 48 }, "[48] F32")]
-    [DataRow("transformer.ln_f.bias", SafeTensorType.Int32, new long[] { 4 }, "[4] I32")]
-    public void A_tensor_of_another_shape_or_type_is_named(string name, SafeTensorType type, long[] shape, string found)
+    [DataRow("transformer.h.0.attn.c_attn.weight", nameof(SafeTensorType.Float32), new long[] { 12, 4 }, "[12, 4] F32")]
+    [DataRow("transformer.h.0.attn.c_attn.weight", nameof(SafeTensorType.Float32), new long[] { 48 }, "[48] F32")]
+    [DataRow("transformer.ln_f.bias", nameof(SafeTensorType.Int32), new long[] { 4 }, "[4] I32")]
+    public void A_tensor_of_another_shape_or_type_is_named(string name, string type, long[] shape, string found)
     {
         using var folder = new TemporaryFolder();
-        WriteEdited(folder["model"], tensors => tensors[tensors.FindIndex(tensor => tensor.Name == name)] = new(name, type, shape));
+        WriteEdited(folder["model"], tensors => tensors[tensors.FindIndex(tensor => tensor.Name == name)] = new(name, Enum.Parse<SafeTensorType>(type), shape));
         TensorMismatchException exception = Assert.ThrowsExactly<TensorMismatchException>(() => GptCheckpoint.Open(folder["model"]));
         Assert.AreEqual((name, found), (exception.TensorName, exception.Found));
     }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using MLNet.Gpt.Core.Tests;
+using MLNet.Gpt.Core.Tests.Tokenization;
 
 namespace MLNet.Gpt.Transforms.Tests.Prompting;
 
@@ -116,6 +117,36 @@ public sealed class ScoreChoicesTests
         CollectionAssert.AreEqual(new[] { "blue", "apt" }, scored.GetColumn<string>("Answer").ToArray());
         CollectionAssert.AreEqual(new[] { 1, 1 }, scored.GetColumn<int>("Index").ToArray());
         CollectionAssert.AreEqual(new[] { 2, 3 }, scored.GetColumn<float[]>("Score").Select(scores => scores.Length).ToArray());
+    }
+
+    [TestMethod]
+    public void An_answer_that_one_token_joins_to_the_prompt_is_scored_as_it_is_alone_and_the_others_as_ever()
+    {
+        // GPT-2's "Answer" is one token, and so is " worse" of "hello worse": nothing is left behind the prompt's tokens. Alone, "wer" is 15448 and "ld" 335.
+        // The model knows no context: e^3 : e^2 : 1 for these two and every other token.
+        const int Wer = 15_448, Ld = 335;
+        GptTokenizer gpt2 = PublishedRanks.Gpt2;
+        float[] logits = new float[gpt2.VocabularySize];
+        (logits[Wer], logits[Ld]) = (3, 2);
+        double total = Math.Log(gpt2.VocabularySize - 2 + Math.Exp(3) + Math.Exp(2));
+        using var model = new GptModel(new HistoryModel(gpt2.VocabularySize, 64, _ => logits), gpt2);
+        string[] prompts = ["Ans", "hello wor", "a plain one", "with a space ", "with a line\n", "   "];
+        string[][] answers = [["wer", "orak"], ["ld", "se"], [" red", " blue"], ["red", "blue"], ["red", "blue"], ["red", "blue"]];
+        IReadOnlyList<ChoiceScores> scores = model.ScoreChoices(prompts, answers, new() { Separator = "", BatchSize = 3 });
+        Assert.AreEqual((1, 1), (scores[0].TokenCounts[0], scores[1].TokenCounts[0]));
+        Assert.AreEqual(3 - total, scores[0].LogLikelihoods[0], 1e-5);
+        Assert.AreEqual(2 - total, scores[1].LogLikelihoods[0], 1e-5);
+        Assert.AreEqual((0, 0), (scores[0].BestIndex, scores[1].BestIndex));
+
+        // White space at a prompt's end belongs to the answer: " red" is one token, of which this model knows nothing.
+        foreach (int i in new[] { 2, 3 }) CollectionAssert.AreEqual(new[] { 1, 1 }, scores[i].TokenCounts.ToArray());
+        Assert.AreEqual(-total, scores[3].LogLikelihoods[0], 1e-5);
+        for (int i = 2; i < prompts.Length; i++)
+        {
+            ChoiceScores alone = model.ScoreChoices([prompts[i]], [answers[i]], new() { Separator = "" })[0];
+            CollectionAssert.AreEqual(alone.TokenCounts.ToArray(), scores[i].TokenCounts.ToArray());
+            Assert.AreEqual(alone.LogLikelihoods[0], scores[i].LogLikelihoods[0], 1e-5);
+        }
     }
 
     [TestMethod]

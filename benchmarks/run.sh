@@ -26,8 +26,8 @@ if [[ -z "$name" ]] || ! cut -d' ' -f1 "$known" | grep -qxF -- "$name"; then
 fi
 
 source "$root/eng/env.sh"
-# These two have no peer in Python.
-if [[ "$name" != tokenize && "$name" != fuzz && -z "${MLNET_GPT_PEER_PYTHON:-}" ]]; then
+# These have no peer in Python.
+if [[ "$name" != tokenize && "$name" != fuzz && "$name" != app && -z "${MLNET_GPT_PEER_PYTHON:-}" ]]; then
     MLNET_GPT_PEER_PYTHON="$("$here/peers/setup.sh")"
     export MLNET_GPT_PEER_PYTHON
 fi

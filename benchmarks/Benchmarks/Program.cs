@@ -17,6 +17,7 @@ switch (args.FirstOrDefault())
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);
     case "classify": return ClassifyBenchmark.Run(options);
+    case "app": return AppBenchmark.Run(options);
     case "fuzz": return FuzzBenchmark.Run(options);
     case LibtorchProbe.Name: return LibtorchProbe.Run(options);
     default:

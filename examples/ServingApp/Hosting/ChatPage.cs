@@ -2,15 +2,15 @@ using System.Reflection;
 
 namespace ServingApp.Hosting;
 
-/// <summary>The chat page: three files that lie within the program.</summary>
+/// <summary>The chat page: its files lie within the program.</summary>
 internal static class ChatPage
 {
-    private static readonly Dictionary<string, string> Types = new() { ["html"] = "text/html; charset=utf-8", ["js"] = "text/javascript; charset=utf-8", ["css"] = "text/css; charset=utf-8" };
+    private static readonly Dictionary<string, string> Types = new() { ["html"] = "text/html; charset=utf-8", ["js"] = "text/javascript; charset=utf-8", ["css"] = "text/css; charset=utf-8", ["png"] = "image/png" };
 
     public static void Map(IEndpointRouteBuilder app)
     {
         app.MapGet("/", context => WriteAsync(context, "index.html"));
-        foreach (string file in (string[])["chat.js", "chat.css"]) app.MapGet("/" + file, context => WriteAsync(context, file));
+        foreach (string file in (string[])["chat.js", "chat.css", "icon.png"]) app.MapGet("/" + file, context => WriteAsync(context, file));
     }
 
     private static async Task WriteAsync(HttpContext context, string file)

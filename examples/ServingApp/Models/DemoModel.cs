@@ -83,7 +83,7 @@ internal sealed class DemoModel : IGptWeights
         destination.Clear();
         switch (name)
         {
-            case GptParameterLayout.TokenEmbedding or "h.0.mlp.c_fc.weight":
+            case "wte.weight" or "h.0.mlp.c_fc.weight":
                 for (int i = 0; i < Width; i++) destination[(i * Width) + i] = 1;
                 break;
             case "h.0.mlp.c_proj.weight":

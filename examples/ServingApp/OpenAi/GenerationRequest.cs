@@ -7,7 +7,7 @@ using ServingApp.Queueing;
 namespace ServingApp.OpenAi;
 
 /// <summary>What chat completions and text completions have in common: how to generate, and in which form to answer.</summary>
-internal sealed record GenerationRequest(int[] Prompt, GenerationOptions Options, bool HasSeed, bool Stream, bool IncludeUsage)
+internal sealed record GenerationRequest(int[] Prompt, GenerateTextOptions Options, bool HasSeed, bool Stream, bool IncludeUsage)
 {
     public GenerationWork ToWork(CancellationToken cancellationToken) => new(Prompt, Options, HasSeed, cancellationToken);
 
@@ -95,8 +95,9 @@ internal sealed record GenerationRequest(int[] Prompt, GenerationOptions Options
         IReadOnlyList<string> stops = request.Strings("stop", 4) ?? [];
         if (stops.Contains("")) throw OpenAiException.Invalid("stop", "'stop' has an empty string, which would end every answer at once; leave it out.");
         long? seed = request.Integer("seed", long.MinValue, long.MaxValue);
-        GenerationOptions generation = new()
+        GenerateTextOptions generation = new()
         {
+            SkipSpecialTokens = true,
             MaxNewTokens = (int)(tokens ?? older ?? Math.Min(limits.DefaultNewTokens, most)),
             Temperature = request.Number("temperature", 0, 2) ?? own.Temperature,
             TopP = request.Number("top_p", 0, 1, leastIncluded: false) ?? own.TopP,
@@ -104,7 +105,7 @@ internal sealed record GenerationRequest(int[] Prompt, GenerationOptions Options
             RepetitionPenalty = request.Number("repetition_penalty", 0, 100, leastIncluded: false) ?? own.RepetitionPenalty,
             SamplesPerPrompt = (int)(request.Integer("n", 1, Math.Min(limits.MaxChoices, limits.BatchRows)) ?? 1),
             StopStrings = [.. own.StopStrings, .. stops],
-            StopTokenIds = [.. own.StopTokenIds.Concat(model.Generation.StopTokenIds).Concat(endOfTurn is { } id ? [id] : []).Distinct()],
+            StopTokenIds = [.. own.StopTokenIds.Concat(endOfTurn is { } id ? [id] : []).Distinct()],
             Seed = seed is { } given ? unchecked((int)(given ^ (given >> 32))) : 0,
         };
         request.Finish();

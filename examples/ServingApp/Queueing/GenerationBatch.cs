@@ -19,16 +19,15 @@ internal static class GenerationBatch
         try
         {
             // 2. One set of options; a seed that nobody chose is another each time.
-            GenerationOptions options = works[0].Options with
+            GenerateTextOptions options = works[0].Options with
             {
                 MaxNewTokens = works.Max(static work => work.Options.MaxNewTokens),
                 Seed = works[0].HasSeed ? works[0].Options.Seed : Random.Shared.Next(),
                 BatchSize = works.Count * works[0].Options.SamplesPerPrompt,
             };
             GptTokenizer tokenizer = model.Tokenizer;
-            IReadOnlyList<GeneratedSequence> sequences = TokenGenerator.Generate(
-                model.Engine, [.. works.Select(static work => work.Prompt)], options, tokenizer.EndOfTextId, TextOf, tokenizer.VocabularySize,
-                token => works[token.PromptIndex].Append(token.SampleIndex, TextOf(token.TokenId), token.SettledByteCount),
+            IReadOnlyList<GeneratedSequence> sequences = model.GenerateSequences(
+                [.. works.Select(static work => work.Prompt)], options, token => works[token.PromptIndex].Append(token.SampleIndex, TextOf(token.TokenId), token.SettledByteCount),
                 new Departures(works, tokenizer.EndOfTextId), nobodyLeft.Token);
 
             // 3. Each answer's last piece. One that Departures ended had all the tokens that it asked for.
@@ -41,6 +40,7 @@ internal static class GenerationBatch
 
             foreach (GenerationWork work in works) work.Complete();
 
+            // As the library counts bytes with SkipSpecialTokens.
             ReadOnlySpan<byte> TextOf(int id) => tokenizer.IsSpecialToken(id) ? default : tokenizer.GetTokenBytes(id).Span;
         }
         finally

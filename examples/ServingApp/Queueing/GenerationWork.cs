@@ -17,7 +17,7 @@ internal sealed class GenerationWork : QueuedWork
     /// <param name="options">How tokens are chosen, and how many.</param>
     /// <param name="hasSeed">Whether <see cref="GenerationOptions.Seed"/> was asked for; else any will do, each time another.</param>
     /// <param name="cancellationToken">The request's.</param>
-    public GenerationWork(int[] prompt, GenerationOptions options, bool hasSeed, CancellationToken cancellationToken)
+    public GenerationWork(int[] prompt, GenerateTextOptions options, bool hasSeed, CancellationToken cancellationToken)
         : base(cancellationToken)
     {
         (Prompt, Options, HasSeed) = (prompt, options, hasSeed);
@@ -26,7 +26,7 @@ internal sealed class GenerationWork : QueuedWork
 
     public int[] Prompt { get; }
 
-    public GenerationOptions Options { get; }
+    public GenerateTextOptions Options { get; }
 
     public bool HasSeed { get; }
 

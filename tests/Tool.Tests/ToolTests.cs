@@ -73,6 +73,20 @@ public sealed partial class ToolTests
     }
 
     [TestMethod]
+    public async Task Fewer_bits_make_smaller_packages_and_files()
+    {
+        Assert.AreEqual(0, (await CallAsync("", "export", Model, folder["four"], "--weights", "int4", "--weights-beside")).Code);
+        Assert.AreEqual(0, (await CallAsync("", "export", Model, folder["full"], "--weights-beside")).Code);
+        Assert.IsLessThan(new FileInfo(Path.Combine(folder["full"], "model.onnx.data")).Length / 2, new FileInfo(Path.Combine(folder["four"], "model.onnx.data")).Length);
+        (int code, string output, string error) = await CallAsync("", "generate", folder["four"], "gamma", "--max-tokens", "3", "--temperature", "0");
+        Assert.AreEqual((0, ""), (code, error), output);
+        Assert.AreEqual(0, (await CallAsync("", "export", Model, folder["model.gguf"], "--weights", "int8")).Code);
+        CollectionAssert.AreEqual("GGUF"u8.ToArray(), File.ReadAllBytes(folder["model.gguf"])[..4]);
+        Assert.AreEqual(Tool.WrongUse, (await CallAsync("", "export", Model, folder["other.gguf"], "--weights", "bfloat16")).Code);
+        Assert.AreEqual(Tool.WrongUse, (await CallAsync("", "export", Model, folder["other.gguf"], "--weights-beside")).Code);
+    }
+
+    [TestMethod]
     public async Task Evaluating_gives_the_librarys_own_measures()
     {
         folder.Write("heldout.txt", "alpha beta gamma delta\n\ntheta alpha beta");

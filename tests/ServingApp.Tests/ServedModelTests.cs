@@ -3,7 +3,6 @@ using System.Text.Json;
 using Microsoft.ML;
 using MLNet.Gpt;
 using MLNet.Gpt.Core.Tests;
-using MLNet.Gpt.Transforms.Tests;
 using ServingApp.Models;
 using static ServingApp.Tests.TestServing;
 
@@ -13,8 +12,6 @@ namespace ServingApp.Tests;
 [TestClass]
 public sealed class ServedModelTests
 {
-    private static readonly GptConfig Small = new() { VocabularySize = ScriptedModel.Letters.VocabularySize, ContextLength = 16, EmbeddingSize = 16, LayerCount = 2, HeadCount = 2 };
-
     private static readonly OnnxExportOptions Tokens = new() { TokenizerHash = ScriptedModel.Letters.Hash, EndOfTextId = ScriptedModel.Letters.EndOfTextId };
 
     [TestMethod]
@@ -43,7 +40,7 @@ public sealed class ServedModelTests
     public async Task A_classifier_s_folder_is_served()
     {
         using var folder = new TemporaryFolder();
-        OnnxExporter.WriteClassifier(new FormulaClassifier(Small, new ClassifierHead { Task = SupervisedTask.TextClassification, Labels = ["red", "green", "blue"] }), folder["colours"], Tokens);
+        OnnxExporter.WriteClassifier(new SmallWeights.Classifier(new ClassifierHead { Task = SupervisedTask.TextClassification, Labels = ["red", "green", "blue"] }), folder["colours"], Tokens);
         ScriptedModel.Letters.Save(folder["colours"]);
         using var server = new TestServing(null, ("Model", folder["colours"]));
         HttpClient client = await server.ReadyAsync();
@@ -67,7 +64,7 @@ public sealed class ServedModelTests
     public async Task A_reward_model_s_folder_is_served()
     {
         using var folder = new TemporaryFolder();
-        OnnxExporter.WriteReward(new FormulaReward(Small, new RewardHead()), folder["judge"], Tokens);
+        OnnxExporter.WriteReward(new SmallWeights.Reward(new RewardHead()), folder["judge"], Tokens);
         ScriptedModel.Letters.Save(folder["judge"]);
         using var server = new TestServing(null, ("Model", folder["judge"]));
         HttpClient client = await server.ReadyAsync();

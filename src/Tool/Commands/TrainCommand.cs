@@ -82,6 +82,12 @@ internal static class TrainCommand
                 },
             });
             using GptLanguageModelTransformer trained = trainer.Fit(ml.Data.LoadFromEnumerable(rows));
+            if (trained.Training.Cancelled)
+            {
+                console.Out.WriteLine($"stopped after {trained.Training.Steps:N0} updates; --resume with the same options goes on from there");
+                throw new OperationCanceledException(cancellationToken);
+            }
+
             string model = Path.Combine(folder, "model");
             trained.Model.SaveCheckpoint(model);
             console.Out.WriteLine($"{model}: {trained.Model.Config.ParameterCount:N0} parameters{(trained.Training.BestValidationLoss is { } loss ? FormattableString.Invariant($", validation loss {loss:F4}") : "")}");

@@ -14,6 +14,7 @@ switch (args.FirstOrDefault())
     case "scaling": return ScalingBenchmark.Run(options);
     case "kernels": return KernelsBenchmark.Run(options);
     case "tokenize": return TokenizeBenchmark.Run(options);
+    case "constrained": return ConstrainedBenchmark.Run(options);
     case "memory": return MemoryBenchmark.Run(options);
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);

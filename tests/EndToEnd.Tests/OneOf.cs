@@ -3,7 +3,7 @@ namespace MLNet.Gpt.EndToEnd.Tests;
 /// <summary>A constraint: one of some token sequences, then the end.</summary>
 internal sealed class OneOf(IReadOnlyList<int[]> choices, int endOfTextId) : ITokenConstraint, ITokenMask
 {
-    public ITokenMask Begin(IReadOnlyList<int> promptTokenIds) => this;
+    public ITokenMask Begin(IReadOnlyList<int> promptTokenIds, IReadOnlyList<int> stopTokenIds) => this;
 
     public void Apply(ReadOnlySpan<int> newTokenIds, Span<float> logits)
     {

@@ -17,9 +17,9 @@ public sealed class BadRequestTests
         HttpClient client = await server.ReadyAsync();
         foreach ((string more, string param) in ((string, string)[])
         [
-            ("\"tools\":[{\"type\":\"function\"}]", "tools"), ("\"tool_choice\":\"required\"", "tool_choice"), ("\"response_format\":{\"type\":\"json_object\"}", "response_format"), ("\"logprobs\":true", "logprobs"),
-            ("\"top_logprobs\":2", "top_logprobs"), ("\"logit_bias\":{\"5\":1}", "logit_bias"), ("\"presence_penalty\":0.5", "presence_penalty"), ("\"frequency_penalty\":-1", "frequency_penalty"), ("\"store\":true", "store"),
-            ("\"metadata\":{\"a\":\"b\"}", "metadata"), ("\"min_p\":0.1", "min_p"), ("\"stream_options\":{}", "stream_options"), ("\"stream\":true,\"stream_options\":{\"x\":1}", "stream_options.x"), ("\"modalities\":[\"audio\"]", "modalities"),
+            ("\"tools\":[{\"type\":\"function\"}]", "tools"), ("\"tool_choice\":\"required\"", "tool_choice"), ("\"response_format\":{\"type\":\"xml\"}", "response_format.type"), ("\"response_format\":{\"type\":\"json_schema\"}", "response_format.json_schema"), ("\"logprobs\":true", "logprobs"),
+            ("\"top_logprobs\":2", "top_logprobs"), ("\"logit_bias\":{\"x\":1}", "logit_bias"), ("\"logit_bias\":{\"5\":101}", "logit_bias.5"), ("\"presence_penalty\":3", "presence_penalty"), ("\"frequency_penalty\":-3", "frequency_penalty"), ("\"store\":true", "store"),
+            ("\"metadata\":{\"a\":\"b\"}", "metadata"), ("\"min_p\":2", "min_p"), ("\"typical_p\":0.5", "typical_p"), ("\"stream_options\":{}", "stream_options"), ("\"stream\":true,\"stream_options\":{\"x\":1}", "stream_options.x"), ("\"modalities\":[\"audio\"]", "modalities"),
             ("\"temperature\":3", "temperature"), ("\"temperature\":\"1\"", "temperature"), ("\"top_p\":0", "top_p"), ("\"top_p\":1.5", "top_p"), ("\"max_tokens\":0", "max_tokens"), ("\"max_tokens\":1.5", "max_tokens"), ("\"max_tokens\":100000", "max_tokens"),
             ("\"max_tokens\":4,\"max_completion_tokens\":5", "max_tokens"), ("\"n\":0", "n"), ("\"n\":9", "n"), ("\"stop\":\"\"", "stop"), ("\"stop\":[1]", "stop"), ("\"stop\":[\"a\",\"b\",\"c\",\"d\",\"e\"]", "stop"), ("\"seed\":\"x\"", "seed"),
             ("\"stream\":1", "stream"), ("\"repetition_penalty\":0", "repetition_penalty"), ("\"n\":1,\"n\":2", "n"),

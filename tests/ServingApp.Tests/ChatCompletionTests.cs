@@ -99,6 +99,45 @@ public sealed class ChatCompletionTests
     }
 
     [TestMethod]
+    public async Task Answers_are_held_to_a_JSON_schema_each_request_to_its_own()
+    {
+        using var server = new TestServing(null, ("Demo", "true"));
+        HttpClient client = await server.ReadyAsync();
+        string[] colours = ["red", "green", "blue"];
+        async Task<JsonElement> AskAsync(string format)
+        {
+            JsonElement json = await JsonAsync(await client.PostAsync("/v1/chat/completions", Body($$"""{"messages":[{"role":"user","content":"x"}],"max_tokens":200,"response_format":{{format}}}""")));
+            JsonElement choice = json.GetProperty("choices")[0];
+            Assert.AreEqual("stop", choice.GetProperty("finish_reason").GetString(), json.GetRawText());
+            return JsonDocument.Parse(choice.GetProperty("message").GetProperty("content").GetString()!).RootElement;
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, 6).Select(async number =>
+        {
+            string name = $"c{number}";
+            JsonElement answer = await AskAsync($$"""{"type":"json_schema","json_schema":{"name":"colour","strict":true,"schema":{"type":"object","properties":{"{{name}}":{"enum":["red","green","blue"]}},"required":["{{name}}"],"additionalProperties":false}}}""");
+            CollectionAssert.Contains(colours, answer.GetProperty(name).GetString());
+        }));
+        using HttpResponseMessage wrong = await client.PostAsync("/v1/chat/completions", Body("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"fish"}}}}"""));
+        Assert.AreEqual((HttpStatusCode.BadRequest, "invalid_schema"), (wrong.StatusCode, (await JsonAsync(wrong)).GetProperty("error").GetProperty("code").GetString()));
+    }
+
+    // Any letter is as likely as another; a bias of 100 leaves one, a penalty each once.
+    [TestMethod]
+    public async Task Bias_and_penalties_are_honoured()
+    {
+        using TestServing server = Saying(static _ => "*");
+        HttpClient client = await server.ReadyAsync();
+        async Task<string> SayAsync(string more) =>
+            (await JsonAsync(await client.PostAsync("/v1/chat/completions", Chat("go", "\"max_tokens\":12," + more)))).GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!;
+        int x = ScriptedModel.Letters.Encode("x")[0];
+        Assert.AreEqual(new string('x', 12), await SayAsync($"\"logit_bias\":{{\"{x}\":100}}"));
+        Assert.AreEqual(12, (await SayAsync("\"temperature\":0,\"presence_penalty\":1")).Distinct().Count());
+        Assert.AreEqual(12, (await SayAsync("\"temperature\":0,\"frequency_penalty\":1")).Distinct().Count());
+        Assert.AreEqual(1, (await SayAsync("\"temperature\":0")).Distinct().Count());
+    }
+
+    [TestMethod]
     public async Task A_prompt_is_continued_by_the_text_endpoint()
     {
         using TestServing server = Saying(static prompt => prompt == "once" ? " upon" : prompt);

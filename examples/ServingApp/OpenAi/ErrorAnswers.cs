@@ -14,6 +14,7 @@ internal static class ErrorAnswers
         OperationCanceledException when time is not null => OpenAiException.TimedOut(time.Seconds),
         PromptTooLongException tooLong => OpenAiException.Invalid(null, tooLong.Message, "context_length_exceeded"),
         ConversationException conversation => OpenAiException.Invalid(conversation.TurnIndex is { } turn ? $"messages[{turn}]" : "messages", conversation.Message, "invalid_conversation"),
+        ConstraintException constraint => OpenAiException.Invalid("response_format", constraint.Message, "invalid_schema"),
         UnsupportedOptionException option => OpenAiException.Invalid(option.Option, option.Message, "unsupported_parameter"),
         UnknownCharacterException or ArgumentException or HiddenStatesUnavailableException => OpenAiException.Invalid(null, exception.Message),
         BadHttpRequestException bad => new OpenAiException(bad.StatusCode, "invalid_request_error", bad.Message, retryAfterSeconds: bad.StatusCode == 408 ? 1 : null),

@@ -7,9 +7,9 @@ using ServingApp.Queueing;
 namespace ServingApp.OpenAi;
 
 /// <summary>What chat completions and text completions have in common: how to generate, and in which form to answer.</summary>
-internal sealed record GenerationRequest(int[] Prompt, GenerateTextOptions Options, bool HasSeed, bool Stream, bool IncludeUsage)
+internal sealed record GenerationRequest(int[] Prompt, GenerateTextOptions Options, bool HasSeed, ITokenConstraint? Constraint, bool Stream, bool IncludeUsage)
 {
-    public GenerationWork ToWork(CancellationToken cancellationToken) => new(Prompt, Options, HasSeed, cancellationToken);
+    public GenerationWork ToWork(CancellationToken cancellationToken) => new(Prompt, Options, HasSeed, Constraint, cancellationToken);
 
     /// <summary>A request to /v1/chat/completions.</summary>
     /// <exception cref="OpenAiException">A member is wrong, or asks for what this server does not do.</exception>
@@ -30,7 +30,6 @@ internal sealed record GenerationRequest(int[] Prompt, GenerateTextOptions Optio
         request.Refuse("parallel_tool_calls", "The model calls no tools.", "true", "false");
         request.Refuse("functions", "The model calls no functions.", "[]");
         request.Refuse("function_call", "The model calls no functions.", "\"none\"", "\"auto\"");
-        request.Refuse("response_format", "Answers are free text; ask for the form in the conversation, and check the answer.", "{\"type\":\"text\"}");
         request.Refuse("modalities", "Answers are text.", "[\"text\"]");
         request.Refuse("top_logprobs", LeaveOut);
         request.Refuse("store", "Nothing is kept here.", "false");
@@ -87,9 +86,7 @@ internal sealed record GenerationRequest(int[] Prompt, GenerateTextOptions Optio
         _ = request.String("user");
         _ = request.String("safety_identifier");
         request.Refuse("logprobs", "Leave it out.", "false");
-        request.Refuse("presence_penalty", "Use 'repetition_penalty', or leave it out.", "0", "0.0");
-        request.Refuse("frequency_penalty", "Use 'repetition_penalty', or leave it out.", "0", "0.0");
-        request.Refuse("logit_bias", "Leave it out.", "{}");
+        ITokenConstraint? constraint = ResponseFormat.Read(request, model.Tokenizer);
 
         GenerationOptions own = served.Generation;
         IReadOnlyList<string> stops = request.Strings("stop", 4) ?? [];
@@ -102,6 +99,10 @@ internal sealed record GenerationRequest(int[] Prompt, GenerateTextOptions Optio
             Temperature = request.Number("temperature", 0, 2) ?? own.Temperature,
             TopP = request.Number("top_p", 0, 1, leastIncluded: false) ?? own.TopP,
             TopK = (int)(request.Integer("top_k", 0, int.MaxValue) ?? own.TopK),
+            MinP = request.Number("min_p", 0, 1) ?? own.MinP,
+            PresencePenalty = request.Number("presence_penalty", -2, 2) ?? own.PresencePenalty,
+            FrequencyPenalty = request.Number("frequency_penalty", -2, 2) ?? own.FrequencyPenalty,
+            LogitBias = ReadBias(request, model.Tokenizer) ?? own.LogitBias,
             RepetitionPenalty = request.Number("repetition_penalty", 0, 100, leastIncluded: false) ?? own.RepetitionPenalty,
             SamplesPerPrompt = (int)(request.Integer("n", 1, Math.Min(limits.MaxChoices, limits.BatchRows)) ?? 1),
             StopStrings = [.. own.StopStrings, .. stops],
@@ -109,7 +110,23 @@ internal sealed record GenerationRequest(int[] Prompt, GenerateTextOptions Optio
             Seed = seed is { } given ? unchecked((int)(given ^ (given >> 32))) : 0,
         };
         request.Finish();
-        return new(prompt, generation, seed is not null, stream, usage);
+        if (constraint is not null && stops.Count > 0) throw OpenAiException.Invalid("stop", "'stop' comes beside a form of 'response_format', which a stop string could break; leave it out.");
+        return new(prompt, generation, seed is not null, constraint, stream, usage);
+    }
+
+    private static IReadOnlyDictionary<int, float>? ReadBias(RequestReader request, GptTokenizer tokenizer)
+    {
+        if (request.Element("logit_bias") is not { } json) return null;
+        var reader = new RequestReader(json, "logit_bias.");
+        var bias = new Dictionary<int, float>();
+        foreach (JsonProperty member in json.EnumerateObject())
+        {
+            if (!int.TryParse(member.Name, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int id) || id >= tokenizer.VocabularySize)
+                throw OpenAiException.Invalid("logit_bias", $"'logit_bias' names the token '{member.Name}'; tokens are 0 to {tokenizer.VocabularySize - 1}.");
+            if (reader.Number(member.Name, -100, 100) is { } value) bias[id] = value;
+        }
+
+        return bias.Count > 0 ? bias : null;
     }
 
     private static List<ConversationTurn> ReadMessages(RequestReader request)

@@ -49,16 +49,28 @@ internal static class GenerationBatch
         }
     }
 
-    /// <summary>Ends the sequences of a request whose client has gone, or that has all its tokens, while the batch goes on: only the end-of-text token may come next.</summary>
+    /// <summary>
+    /// Each request's own form of answers; and the end of the sequences of a request whose client has gone, or that has all its tokens, while the batch goes on: only the end-of-text token may
+    /// come next.
+    /// </summary>
     private sealed class Departures(IReadOnlyList<GenerationWork> works, int endOfTextId) : ITokenConstraint
     {
-        public ITokenMask Begin(IReadOnlyList<int> promptTokenIds) => new Mask(works.First(work => ReferenceEquals(work.Prompt, promptTokenIds)), endOfTextId);
+        public ITokenMask Begin(IReadOnlyList<int> promptTokenIds, IReadOnlyList<int> stopTokenIds)
+        {
+            GenerationWork work = works.First(work => ReferenceEquals(work.Prompt, promptTokenIds));
+            return new Mask(work, work.Constraint?.Begin(promptTokenIds, stopTokenIds), endOfTextId);
+        }
 
-        private sealed class Mask(GenerationWork work, int endOfTextId) : ITokenMask
+        private sealed class Mask(GenerationWork work, ITokenMask? form, int endOfTextId) : ITokenMask
         {
             public void Apply(ReadOnlySpan<int> newTokenIds, Span<float> logits)
             {
-                if (newTokenIds.Length < work.Options.MaxNewTokens && !work.CancellationToken.IsCancellationRequested) return;
+                if (newTokenIds.Length < work.Options.MaxNewTokens && !work.CancellationToken.IsCancellationRequested)
+                {
+                    form?.Apply(newTokenIds, logits);
+                    return;
+                }
+
                 logits.Fill(float.NegativeInfinity);
                 logits[endOfTextId] = 0;
             }

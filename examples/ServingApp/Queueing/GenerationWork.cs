@@ -16,11 +16,12 @@ internal sealed class GenerationWork : QueuedWork
     /// <param name="prompt">The prompt's tokens, 1 or more, which fit the model's context.</param>
     /// <param name="options">How tokens are chosen, and how many.</param>
     /// <param name="hasSeed">Whether <see cref="GenerationOptions.Seed"/> was asked for; else any will do, each time another.</param>
+    /// <param name="constraint">The form of its answers; null for free text.</param>
     /// <param name="cancellationToken">The request's.</param>
-    public GenerationWork(int[] prompt, GenerateTextOptions options, bool hasSeed, CancellationToken cancellationToken)
+    public GenerationWork(int[] prompt, GenerateTextOptions options, bool hasSeed, ITokenConstraint? constraint, CancellationToken cancellationToken)
         : base(cancellationToken)
     {
-        (Prompt, Options, HasSeed) = (prompt, options, hasSeed);
+        (Prompt, Options, HasSeed, Constraint) = (prompt, options, hasSeed, constraint);
         _texts = [.. Enumerable.Range(0, options.SamplesPerPrompt).Select(static _ => new SettledText())];
     }
 
@@ -29,6 +30,8 @@ internal sealed class GenerationWork : QueuedWork
     public GenerateTextOptions Options { get; }
 
     public bool HasSeed { get; }
+
+    public ITokenConstraint? Constraint { get; }
 
     public ChannelReader<TextPiece> Pieces => _pieces.Reader;
 

@@ -15,17 +15,19 @@ internal static class CheckpointGeneration
     private static readonly HashSet<string> Supported = new(StringComparer.Ordinal)
     {
         "eos_token_id", "do_sample", "max_new_tokens", "min_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "stop_strings",
+        "min_p", "typical_p", "no_repeat_ngram_size", "num_beams", "length_penalty",
     };
 
     /// <summary>Reads the settings; <paramref name="unsupported"/> names those that this library does not have.</summary>
     /// <exception cref="CorruptFileException">A value is of the wrong type or outside its range.</exception>
     public static GenerationOptions Read(CheckpointJson json, out IReadOnlyList<string> unsupported)
     {
+        bool samples = json.Boolean("do_sample") == true; // transformers is greedy where the file does not say
+        int beams = json.Int32("num_beams") ?? 1;
         unsupported = [.. json.Properties
-            .Where(static property => property.Value.ValueKind != JsonValueKind.Null && !Inert.Contains(property.Name) && !Supported.Contains(property.Name))
+            .Where(property => property.Value.ValueKind != JsonValueKind.Null && !Inert.Contains(property.Name) && (!Supported.Contains(property.Name) || (property.Name == "num_beams" && samples && beams > 1)))
             .Select(static property => property.Name)];
         var standard = new GenerationOptions();
-        bool samples = json.Boolean("do_sample") == true; // transformers is greedy where the file does not say
         bool saysTopK = json.Properties.Any(static property => property.Name == "top_k"); // its default is 50; null switches top-k off
         float? temperature = json.Single("temperature");
         if (temperature < 0) throw json.Wrong("temperature", json.Find("temperature"), "0 or more");
@@ -37,6 +39,12 @@ internal static class CheckpointGeneration
             TopK = json.Int32("top_k") ?? (samples && !saysTopK ? 50 : standard.TopK),
             TopP = json.Single("top_p") ?? standard.TopP,
             RepetitionPenalty = json.Single("repetition_penalty") ?? standard.RepetitionPenalty,
+            MinP = json.Single("min_p") ?? standard.MinP,
+            TypicalP = json.Single("typical_p") ?? standard.TypicalP,
+            NoRepeatNgramSize = json.Int32("no_repeat_ngram_size") ?? standard.NoRepeatNgramSize,
+            BeamCount = samples ? 1 : beams, // beams that draw are not supported
+            LengthPenalty = json.Single("length_penalty") ?? standard.LengthPenalty,
+            PromptLookupTokens = json.Int32("prompt_lookup_num_tokens") ?? standard.PromptLookupTokens,
             StopStrings = Strings(json, "stop_strings"),
             StopTokenIds = Ids(json, "eos_token_id"),
         };
@@ -85,6 +93,16 @@ internal static class CheckpointGeneration
         }
 
         json.WriteNumber("repetition_penalty", settings.RepetitionPenalty);
+        if (settings.MinP > 0) json.WriteNumber("min_p", settings.MinP);
+        if (settings.TypicalP < 1) json.WriteNumber("typical_p", settings.TypicalP);
+        if (settings.NoRepeatNgramSize > 0) json.WriteNumber("no_repeat_ngram_size", settings.NoRepeatNgramSize);
+        if (settings.PromptLookupTokens > 0) json.WriteNumber("prompt_lookup_num_tokens", settings.PromptLookupTokens);
+        if (settings.BeamCount > 1)
+        {
+            json.WriteNumber("num_beams", settings.BeamCount);
+            json.WriteNumber("length_penalty", settings.LengthPenalty);
+        }
+
         if (settings.StopStrings.Count > 0)
         {
             json.WriteStartArray("stop_strings");

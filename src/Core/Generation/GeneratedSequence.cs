@@ -25,6 +25,12 @@ public sealed record GeneratedSequence
     /// <summary>The string that ended it; null unless <see cref="FinishReason"/> is <see cref="FinishReason.StopString"/>.</summary>
     public string? StopString { get; init; }
 
+    /// <summary>The log-probability of each of <see cref="TokenIds"/>; null unless <see cref="GenerationOptions.TopLogProbabilities"/> asks for it.</summary>
+    public IReadOnlyList<TokenLogProbability>? LogProbabilities { get; init; }
+
+    /// <summary>The score by which beam search ranks it; null without beams.</summary>
+    public double? Score { get; init; }
+
     /// <summary>The UTF-8 bytes of the new text, up to the stop string where there is one; null where no <see cref="TokenBytes"/> were given.</summary>
     public int? TextByteCount { get; init; }
 }

@@ -5,8 +5,9 @@ namespace MLNet.Gpt;
 /// <summary>How tokens are chosen and when a sequence ends.</summary>
 /// <remarks>
 /// Immutable; may be shared between threads. The logits of a step go through these filters in this order, which is
-/// Hugging Face's, after an <see cref="ITokenConstraint"/> where there is one: <see cref="RepetitionPenalty"/>, <see cref="MinNewTokens"/>, <see cref="Temperature"/>, <see cref="TopK"/>,
-/// <see cref="TopP"/>, then one token is drawn. Tokens of equal score are ordered by id, the lower first, in every filter.
+/// Hugging Face's, after an <see cref="ITokenConstraint"/> where there is one: <see cref="LogitBias"/>, <see cref="FrequencyPenalty"/> and <see cref="PresencePenalty"/>,
+/// <see cref="NoRepeatNgramSize"/>, <see cref="MinNewTokens"/>, <see cref="RepetitionPenalty"/>, <see cref="Temperature"/>, <see cref="TopK"/>, <see cref="TopP"/>, <see cref="MinP"/>,
+/// <see cref="TypicalP"/>, then one token is drawn. Tokens of equal score are ordered by id, the lower first, in every filter. With <see cref="BeamCount"/> above 1 nothing is drawn.
 /// </remarks>
 public record GenerationOptions
 {
@@ -33,6 +34,33 @@ public record GenerationOptions
     /// equation 2). In (0, 1]; 1 (the default) switches it off. After <see cref="TopK"/> the probabilities are those among its tokens.
     /// </summary>
     public float TopP { get; init; } = 1f;
+
+    /// <summary>
+    /// Only tokens whose probability is at least this share of the most likely token's can be drawn (Nguyen et al. 2024, "Min-p sampling", section 3). In [0, 1); 0 (the default)
+    /// switches it off, the paper uses 0.05 to 0.1. It comes after <see cref="TopP"/>.
+    /// </summary>
+    public float MinP { get; init; }
+
+    /// <summary>
+    /// Locally typical sampling (Meister et al. 2023, equation 10): the tokens whose information content -ln p is nearest to the distribution's entropy, as many as make up at least this
+    /// share of the probability that the filters before have left. In (0, 1]; 1 (the default) switches it off, the paper uses 0.2 to 0.95.
+    /// </summary>
+    public float TypicalP { get; init; } = 1f;
+
+    /// <summary>
+    /// No run of this many tokens comes twice in prompt and output together (Paulus et al. 2018, section 2.5; Hugging Face's rule, but that tokens which end a sequence may always come). 0
+    /// (the default) switches it off; 1 means that no token comes twice.
+    /// </summary>
+    public int NoRepeatNgramSize { get; init; }
+
+    /// <summary>Is subtracted from the logit of each token that the output already holds (OpenAI's presence_penalty, there -2 to 2). Finite; 0 (the default) switches it off, below 0 repetition is favoured.</summary>
+    public float PresencePenalty { get; init; }
+
+    /// <summary>Is subtracted from a token's logit as often as the output already holds it (OpenAI's frequency_penalty, there -2 to 2). Finite; 0 (the default) switches it off.</summary>
+    public float FrequencyPenalty { get; init; }
+
+    /// <summary>Is added to the logits of these tokens, by id (OpenAI's logit_bias, there -100 to 100). Finite numbers. Empty (the default) switches it off.</summary>
+    public IReadOnlyDictionary<int, float> LogitBias { get; init; } = System.Collections.Frozen.FrozenDictionary<int, float>.Empty;
 
     /// <summary>
     /// θ, above 0: the logit of every token that the prompt or the output already holds is divided by θ where it is positive and multiplied where
@@ -62,6 +90,32 @@ public record GenerationOptions
     /// <summary>How many continuations each prompt gets, 1 or more. Default 1. The prompt is computed once for all of them that share a batch.</summary>
     public int SamplesPerPrompt { get; init; } = 1;
 
+    /// <summary>
+    /// Beam search: how many beginnings are followed at once; the likeliest whole sequences come out (Graves 2012; with Hugging Face's rules: 2 candidates for each beam, a
+    /// sequence's score is its log-probability over its length to the power of <see cref="LengthPenalty"/>, and the search ends when no beam can do better than what has ended). 1 (the default)
+    /// switches it off. More need <see cref="Temperature"/> 0, and at most as many <see cref="SamplesPerPrompt"/>, which then are the best sequences in order. Probabilities are those that all
+    /// filters but the random ones leave. The beams of one prompt are computed at once, whatever <see cref="BatchSize"/> says.
+    /// </summary>
+    public int BeamCount { get; init; } = 1;
+
+    /// <summary>
+    /// α: above 0 favours longer sequences in beam search, 0 compares log-probabilities as they are, below 0 favours shorter ones (Wu et al. 2016, section 7, in Hugging Face's form). Finite;
+    /// default 1, the log-probability per token, end token included.
+    /// </summary>
+    public float LengthPenalty { get; init; } = 1f;
+
+    /// <summary>
+    /// How many of the likeliest tokens are told with each new token beside its own log-probability, 0 to 100; null (the default) tells nothing. They are the model's own: before the constraint,
+    /// the penalties and the temperature. See <see cref="GeneratedSequence.LogProbabilities"/>.
+    /// </summary>
+    public int? TopLogProbabilities { get; init; }
+
+    /// <summary>
+    /// How many tokens are guessed at once from what prompt and output hold already (prompt lookup decoding, Saxena 2023) and then checked by the model in one pass, 1 or more; 0 (the default) switches it off, transformers' examples use 10. What comes is
+    /// what would have come without, up to the last bits of the logits; text that repeats its prompt, such as an edit or a summary, comes faster. Sequences are then computed one at a time, whatever <see cref="BatchSize"/> says. Not with beam search.
+    /// </summary>
+    public int PromptLookupTokens { get; init; }
+
     /// <summary>The most sequences that are computed at once, 1 or more. Default 8. More is faster and takes more memory for the key/value cache.</summary>
     public int BatchSize { get; init; } = 8;
 
@@ -81,8 +135,23 @@ public record GenerationOptions
         Require(Temperature >= 0 && float.IsFinite(Temperature), Temperature, nameof(Temperature), "0 (greedy) or more, and finite");
         Require(TopK >= 0, TopK, nameof(TopK), "1 or more, or 0 to switch it off");
         Require(TopP > 0 && TopP <= 1, TopP, nameof(TopP), "above 0 and at most 1 (1 switches it off)");
+        Require(MinP >= 0 && MinP < 1, MinP, nameof(MinP), "0 (off) or more, and below 1");
+        Require(TypicalP > 0 && TypicalP <= 1, TypicalP, nameof(TypicalP), "above 0 and at most 1 (1 switches it off)");
+        Require(NoRepeatNgramSize >= 0, NoRepeatNgramSize, nameof(NoRepeatNgramSize), "1 or more, or 0 to switch it off");
+        Require(float.IsFinite(PresencePenalty), PresencePenalty, nameof(PresencePenalty), "finite (0 switches it off)");
+        Require(float.IsFinite(FrequencyPenalty), FrequencyPenalty, nameof(FrequencyPenalty), "finite (0 switches it off)");
+        ArgumentNullException.ThrowIfNull(LogitBias);
+        foreach ((int id, float bias) in LogitBias)
+            Require(id >= 0 && float.IsFinite(bias), bias, $"{nameof(LogitBias)}[{id}]", "finite, for a token of 0 or more");
+        Require(BeamCount >= 1, BeamCount, nameof(BeamCount), "1 (off) or more");
+        Require(BeamCount == 1 || IsGreedy, BeamCount, nameof(BeamCount), $"1 where Temperature is {Temperature}: beam search draws nothing; set Temperature to 0");
+        Require(BeamCount == 1 || SamplesPerPrompt <= BeamCount, SamplesPerPrompt, nameof(SamplesPerPrompt), $"at most BeamCount, which is {BeamCount}");
+        Require(float.IsFinite(LengthPenalty), LengthPenalty, nameof(LengthPenalty), "finite");
+        Require(TopLogProbabilities is null or (>= 0 and <= 100), TopLogProbabilities, nameof(TopLogProbabilities), "0 to 100, or null to switch it off");
         Require(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), RepetitionPenalty, nameof(RepetitionPenalty), "above 0 and finite (1 switches it off)");
         Require(SamplesPerPrompt >= 1, SamplesPerPrompt, nameof(SamplesPerPrompt), "1 or more");
+        Require(PromptLookupTokens >= 0, PromptLookupTokens, nameof(PromptLookupTokens), "1 or more, or 0 to switch it off");
+        Require(BeamCount == 1 || PromptLookupTokens == 0, PromptLookupTokens, nameof(PromptLookupTokens), $"0 where BeamCount is {BeamCount}: beams are checked each by itself");
         Require(BatchSize >= 1, BatchSize, nameof(BatchSize), "1 or more");
         Require(Enum.IsDefined(PromptOverflow), PromptOverflow, nameof(PromptOverflow), "Error or KeepTail");
         ArgumentNullException.ThrowIfNull(StopStrings);

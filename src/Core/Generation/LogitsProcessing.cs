@@ -15,6 +15,97 @@ internal static class LogitsProcessing
             logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty;
     }
 
+    /// <summary>Adds a number to the logit of each token that has one.</summary>
+    public static void AddBias(Span<float> logits, IReadOnlyDictionary<int, float> bias)
+    {
+        foreach ((int id, float value) in bias) logits[id] += value;
+    }
+
+    /// <summary>Subtracts from the logit of each token that came before: once, and once more for each time.</summary>
+    public static void PenalizeCounts(Span<float> logits, Dictionary<int, int> counts, float presence, float frequency)
+    {
+        foreach ((int id, int count) in counts) logits[id] -= presence + (frequency * count);
+    }
+
+    /// <summary>Sets the logits of the tokens to -∞ with which the last n tokens would have come before. Exempt tokens stay.</summary>
+    public static void BanRepeatedNgrams(Span<float> logits, ReadOnlySpan<int> history, int n, ReadOnlySpan<int> exempt)
+    {
+        if (history.Length < n) return;
+        ReadOnlySpan<int> last = history[^(n - 1)..];
+        for (int i = 0; i + n <= history.Length; i++)
+        {
+            int next = history[i + n - 1];
+            if (history.Slice(i, n - 1).SequenceEqual(last) && next < logits.Length && !exempt.Contains(next)) logits[next] = float.NegativeInfinity;
+        }
+    }
+
+    /// <summary>Sets the weights to 0 that are below a share of the largest, which is 1.</summary>
+    public static void KeepMinP(Span<float> weights, float share)
+    {
+        foreach (ref float weight in weights)
+        {
+            if (weight < share) weight = 0;
+        }
+    }
+
+    /// <summary>
+    /// Leaves the weights whose information content is nearest to the entropy, of equal ones the first, as many as make up at least the share p, and sets the others to 0.
+    /// </summary>
+    /// <param name="weights">V weights of 0 or more, not all 0.</param>
+    /// <param name="p">In (0, 1).</param>
+    /// <param name="distances">Room for V numbers.</param>
+    /// <param name="masses">Room for V numbers.</param>
+    public static void KeepTypical(Span<float> weights, float p, Span<float> distances, Span<float> masses)
+    {
+        double total = Sum(weights), entropy = 0;
+        foreach (float w in weights)
+        {
+            if (w > 0) entropy -= w / total * Math.Log(w / total);
+        }
+
+        int count = 0;
+        foreach (float w in weights)
+        {
+            if (w <= 0) continue;
+            distances[count] = Distance(w);
+            masses[count++] = w;
+        }
+
+        distances[..count].Sort(masses[..count]);
+        double mass = p * total, below = 0;
+        int last = 0;
+        for (double sum = masses[0]; sum < mass && last < count - 1; sum += masses[last])
+            last++;
+        for (int i = 0; i < last && distances[i] < distances[last]; i++) below += masses[i];
+        float threshold = distances[last];
+        foreach (ref float w in weights)
+        {
+            float distance = w > 0 ? Distance(w) : float.PositiveInfinity;
+            if (distance < threshold) continue;
+            if (distance == threshold && below < mass) below += w;
+            else w = 0;
+        }
+
+        float Distance(float w) => (float)Math.Abs(-Math.Log(w / total) - entropy);
+    }
+
+    /// <summary>The k largest logits, of equal ones the first, the largest first.</summary>
+    public static List<KeyValuePair<int, float>> Largest(ReadOnlySpan<float> logits, int k)
+    {
+        var best = new List<KeyValuePair<int, float>>(k + 1);
+        for (int id = 0; id < logits.Length && k > 0; id++)
+        {
+            float x = logits[id];
+            if (best.Count == k && x <= best[^1].Value) continue;
+            int place = best.Count;
+            while (place > 0 && best[place - 1].Value < x) place--;
+            best.Insert(place, new(id, x));
+            if (best.Count > k) best.RemoveAt(k);
+        }
+
+        return best;
+    }
+
     /// <summary>The token with the largest logit; of equal ones, the first.</summary>
     public static int ArgMax(ReadOnlySpan<float> logits)
     {

@@ -35,6 +35,14 @@ internal sealed class StopStringMatcher
     /// <summary>A matcher of the same strings at the beginning of another text.</summary>
     public StopStringMatcher Fresh() => new(_patterns);
 
+    /// <summary>A matcher that stands where this one does.</summary>
+    public StopStringMatcher Fork()
+    {
+        var fork = new StopStringMatcher(_patterns) { ByteCount = ByteCount, Match = Match };
+        _matched.CopyTo(fork._matched, 0);
+        return fork;
+    }
+
     /// <summary>Goes on with more of the text, up to the first byte that completes a stop string; of several, the longest counts.</summary>
     /// <returns>Whether a stop string was found.</returns>
     public bool Feed(ReadOnlySpan<byte> bytes)

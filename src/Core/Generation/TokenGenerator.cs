@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 
 namespace MLNet.Gpt;
@@ -20,7 +19,7 @@ internal static class TokenGenerator
     /// <param name="tokenCount">
     /// How many tokens the tokenizer has, where the model's vocabulary is padded beyond that: ids from this on are never sampled. Null for all of the model's vocabulary.
     /// </param>
-    /// <param name="onToken">Called for each token as soon as it is sampled (not for stop tokens), from the calling thread.</param>
+    /// <param name="onToken">Called for each token as soon as it is sampled (not for stop tokens), from the calling thread; with beams, for the tokens of each result when the search has ended.</param>
     /// <param name="constraint">Says which tokens may come next, before all filters; null for no constraint.</param>
     /// <param name="cancellationToken">Looked at before each step and, where the engine can stop, within one; ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>The sequences: those of the first prompt, of the second, and so on.</returns>
@@ -28,6 +27,7 @@ internal static class TokenGenerator
     /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
     /// <exception cref="PromptTooLongException">A prompt is longer than the context and <see cref="GenerationOptions.PromptOverflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
     /// <exception cref="NonFiniteLogitsException">The model computed NaN.</exception>
+    /// <exception cref="UnsupportedOptionException">Beam search comes with a constraint whose masks are no <see cref="IForkableTokenMask"/>.</exception>
     /// <exception cref="TokenConstraintException">The constraint left no token that could come next.</exception>
     public static IReadOnlyList<GeneratedSequence> Generate(
         ICausalModel model,
@@ -65,8 +65,39 @@ internal static class TokenGenerator
         CancellationToken cancellationToken)
     {
         // 1. Check everything before anything is computed.
-        ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(prompts);
+        GenerationStep step = Begin(model, options, endOfTextId, tokenBytes, tokenCount, onToken, cancellationToken);
+
+        // 2. One row for each sequence.
+        var rows = new List<GenerationRow>(prompts.Count * options.SamplesPerPrompt);
+        for (int i = 0; i < prompts.Count; i++)
+        {
+            int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
+            for (int sample = 0; sample < options.SamplesPerPrompt; sample++)
+            {
+                GenerationRow row = step.Row(i, sample, prompt, constraint);
+                if (firstDraws is not null) row.Random = new SampleRandom(options.Seed, firstDraws[i] + sample, prompt);
+                rows.Add(row);
+            }
+        }
+
+        // 3. Batch after batch. Rows of like length go together: less padding.
+        int vocabulary = model.Config.VocabularySize;
+        int batchSize = options.PromptLookupTokens > 0 ? 1 : Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
+        if (options.BeamCount > 1)
+            return [.. rows.Where(static row => row.SampleIndex == 0).SelectMany(row => BeamSearch.Run(step, row)).Select(static row => row.ToSequence())];
+        foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
+            RunBatch(step, batch);
+        return [.. rows.Select(row => row.ToSequence())];
+    }
+
+    /// <summary>What every step of a call needs.</summary>
+    /// <exception cref="ArgumentException">An option is out of range, or stop strings come without <paramref name="tokenBytes"/>.</exception>
+    /// <exception cref="TokenOutOfRangeException">A token that ends the output, or that has a bias, is outside the vocabulary.</exception>
+    internal static GenerationStep Begin(
+        ICausalModel model, GenerationOptions options, int? endOfTextId, TokenBytes? tokenBytes, int? tokenCount, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         if (options.StopStrings.Count > 0 && tokenBytes is null)
@@ -74,31 +105,15 @@ internal static class TokenGenerator
         int vocabulary = model.Config.VocabularySize, choices = tokenCount ?? vocabulary;
         if (choices < 1 || choices > vocabulary)
             throw new ArgumentOutOfRangeException(nameof(tokenCount), tokenCount, $"tokenCount is {tokenCount}; it must be 1 to {vocabulary}, the model's vocabulary.");
-        int[] stopTokens = StopTokens(options, endOfTextId, choices);
-
-        // 2. One row for each sequence. Rows of like length go together: less padding.
-        var rows = new List<GenerationRow>(prompts.Count * options.SamplesPerPrompt);
-        var matcher = new StopStringMatcher(options.StopStrings);
-        for (int i = 0; i < prompts.Count; i++)
+        foreach (int id in options.LogitBias.Keys)
         {
-            int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
-            for (int sample = 0; sample < options.SamplesPerPrompt; sample++)
-            {
-                var row = new GenerationRow(i, sample, prompt, options, model.Config, choices, tokenBytes is null ? null : matcher.Fresh(), constraint?.Begin(prompt));
-                if (firstDraws is not null) row.Random = new SampleRandom(options.Seed, firstDraws[i] + sample, prompt);
-                rows.Add(row);
-            }
+            if (id >= choices) throw new TokenOutOfRangeException(id, choices, nameof(GenerationOptions.LogitBias));
         }
 
-        // 3. Batch after batch.
-        var step = new Step(model, options, stopTokens, tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
-        int batchSize = Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
-        foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
-            RunBatch(step, batch);
-        return [.. rows.Select(row => row.ToSequence())];
+        return new(model, options, StopTokens(options, endOfTextId, choices), tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
     }
 
-    private static void RunBatch(Step step, GenerationRow[] batch)
+    private static void RunBatch(GenerationStep step, GenerationRow[] batch)
     {
         // B rows over B' distinct prompts, each of which is computed once; P: the longest prompt; V: the vocabulary.
         List<GenerationRow> distinct = [];
@@ -137,6 +152,12 @@ internal static class TokenGenerator
                 logits.AsSpan(promptOfRow[r] * vocabulary, vocabulary).CopyTo(logits.AsSpan(r * vocabulary)); // (B, V)
         }
 
+        if (step.Options.PromptLookupTokens > 0)
+        {
+            RunGuessing(step, batch[0], decoder, logits);
+            return;
+        }
+
         // 3. A token for each row; rows that ended leave; the rest goes on.
         GenerationRow[] active = [.. batch];
         int[] kept = new int[batch.Length], next = new int[batch.Length];
@@ -161,18 +182,50 @@ internal static class TokenGenerator
         }
     }
 
-    /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
-    private static bool Advance(Step step, GenerationRow row, Span<float> logits)
+    /// <summary>
+    /// Goes on with a row by guesses. Each of its tokens is drawn from the model's own distribution, given the tokens before, as ever; a guess only says for which tokens that distribution is computed in the same pass.
+    /// </summary>
+    private static void RunGuessing(GenerationStep step, GenerationRow row, ICausalDecoder decoder, float[] logits)
     {
-        row.Mask?.Apply(CollectionsMarshal.AsSpan(row.Tokens), logits);
-        if (row.Tokens.Count < step.Options.MinNewTokens)
+        if (decoder is not IForkableDecoder forkable)
         {
-            foreach (int id in step.StopTokens)
-                logits[id] = float.NegativeInfinity;
+            throw new UnsupportedOptionException(nameof(GenerationOptions.PromptLookupTokens), step.Options.PromptLookupTokens,
+                $"The decoders of {step.Model.GetType().Name} are no {nameof(IForkableDecoder)}, and wrong guesses could not be taken back; set it to 0.");
         }
 
-        if (row.Mask is not null && float.IsNegativeInfinity(TensorPrimitives.Max<float>(logits)))
-            throw new TokenConstraintException(row.PromptIndex, row.SampleIndex, [.. row.Tokens], step.Options.MinNewTokens);
+        // n: the token that is sure and those that are guessed; V: the vocabulary.
+        int vocabulary = step.Model.Config.VocabularySize, most = Math.Min(step.Options.PromptLookupTokens, (Array.MaxLength / vocabulary) - 1);
+        List<int> tokens = [.. row.Prompt];
+        if (!Advance(step, row, logits.AsSpan(0, step.Choices))) return;
+        while (true)
+        {
+            // 1. The last token, and a guess at what follows it. The last token of all is never fed.
+            tokens.Add(row.Tokens[^1]);
+            int[] fed = [row.Tokens[^1], .. PromptLookup.Guess(CollectionsMarshal.AsSpan(tokens), Math.Min(most, row.Limit - row.Tokens.Count - 1))];
+            step.CancellationToken.ThrowIfCancellationRequested();
+            if (logits.Length < fed.Length * vocabulary) logits = new float[(1 + most) * vocabulary];
+            int before = forkable.Length, right = 0;
+            forkable.Append(fed, default, LogitsScope.AllPositions, logits.AsSpan(0, fed.Length * vocabulary), step.CancellationToken); // (n, V)
+
+            // 2. A token for each position, as long as the guess before it was right.
+            while (true)
+            {
+                if (!Advance(step, row, logits.AsSpan(right * vocabulary, step.Choices))) return;
+                if (right + 1 == fed.Length || row.Tokens[^1] != fed[right + 1]) break;
+                tokens.Add(row.Tokens[^1]);
+                right++;
+            }
+
+            // 3. What was guessed wrong has never been.
+            if (right + 1 < fed.Length) forkable.Truncate(before + 1 + right);
+        }
+    }
+
+    /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
+    internal static bool Advance(GenerationStep step, GenerationRow row, Span<float> logits)
+    {
+        StepDistribution? told = row.LogProbabilities is null ? null : step.Told(logits);
+        step.Prepare(row, logits);
         int token = step.Sampler.Sample(logits, row.SeenTokens, ref row.Random);
         if (step.StopTokens.AsSpan().Contains(token))
         {
@@ -181,11 +234,9 @@ internal static class TokenGenerator
             return false;
         }
 
-        row.Add(token);
-        bool stopped = step.TokenBytes is not null && row.Matcher!.Feed(step.TokenBytes(token));
+        if (told is not null) row.LogProbabilities!.Add(told.Of(token));
+        step.Accept(row, token);
         step.OnToken?.Invoke(new GeneratedToken(row.PromptIndex, row.SampleIndex, row.Tokens.Count - 1, token, row.Matcher?.SettledByteCount ?? 0));
-        if (stopped) row.FinishReason = FinishReason.StopString;
-        else if (row.Tokens.Count == row.Limit) row.FinishReason = row.Limit == step.Options.MaxNewTokens ? FinishReason.MaxNewTokens : FinishReason.ContextFull;
         return row.FinishReason is null;
     }
 
@@ -202,7 +253,7 @@ internal static class TokenGenerator
         return [.. tokens];
     }
 
-    private static int[] PreparePrompt(int[]? prompt, int index, GenerationOptions options, GptConfig config, int? endOfTextId)
+    internal static int[] PreparePrompt(int[]? prompt, int index, GenerationOptions options, GptConfig config, int? endOfTextId)
     {
         if (prompt is null) throw new ArgumentException($"Prompt {index} is null; pass an empty one to begin with the end-of-text token.", "prompts");
         if (prompt.Length == 0)
@@ -226,15 +277,4 @@ internal static class TokenGenerator
             throw new PromptTooLongException(prompt.Length, config.ContextLength, $"Shorten prompt {index}, or set {nameof(GenerationOptions.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}.");
         return prompt;
     }
-
-    /// <summary>What every step of a call needs.</summary>
-    private sealed record Step(
-        ICausalModel Model,
-        GenerationOptions Options,
-        int[] StopTokens,
-        TokenBytes? TokenBytes,
-        Action<GeneratedToken>? OnToken,
-        TokenSampler Sampler,
-        int Choices,
-        CancellationToken CancellationToken);
 }

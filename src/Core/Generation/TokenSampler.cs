@@ -1,11 +1,12 @@
 namespace MLNet.Gpt;
 
 /// <summary>Chooses the next token from V logits, as <see cref="GenerationOptions"/> say.</summary>
-/// <remarks>Holds scratch memory for V numbers and allocates nothing per token. Belongs to one thread at a time.</remarks>
+/// <remarks>What depends on the tokens before (counts, runs), on when a sequence ends, and the bias are <see cref="TokenGenerator"/>'s business. Holds scratch memory for V numbers and allocates nothing per token. Belongs to one thread at a time.</remarks>
 internal sealed class TokenSampler
 {
     private readonly GenerationOptions _options;
     private readonly float[] _scratch;
+    private readonly float[] _masses; // for typical sampling alone
 
     /// <summary>Creates a sampler.</summary>
     /// <param name="options">The options; those about when a sequence ends are not this type's business.</param>
@@ -18,6 +19,7 @@ internal sealed class TokenSampler
         options.Validate();
         _options = options;
         _scratch = new float[vocabularySize];
+        _masses = options.TypicalP < 1 ? new float[vocabularySize] : [];
     }
 
     /// <summary>Chooses a token: the largest logit with temperature 0, else a draw.</summary>
@@ -64,6 +66,8 @@ internal sealed class TokenSampler
         if (_options.TopK > 0) LogitsProcessing.KeepTopK(logits, _options.TopK, _scratch);
         LogitsProcessing.ToWeights(logits, _options.Temperature);
         if (_options.TopP < 1) LogitsProcessing.KeepTopP(logits, _options.TopP, _scratch);
+        if (_options.MinP > 0) LogitsProcessing.KeepMinP(logits, _options.MinP);
+        if (_options.TypicalP < 1) LogitsProcessing.KeepTypical(logits, _options.TypicalP, _scratch, _masses);
     }
 
     private void CheckLength(int length)

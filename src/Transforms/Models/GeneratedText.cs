@@ -7,4 +7,11 @@ namespace MLNet.Gpt;
 /// <param name="FinishReason">Why it ended.</param>
 /// <param name="PromptTokenCount">The prompt's tokens as the model saw them.</param>
 /// <param name="TokenCount">The tokens generated; a stop string's are included, a stop token is not.</param>
-public sealed record GeneratedText(int PromptIndex, int SampleIndex, string Text, FinishReason FinishReason, int PromptTokenCount, int TokenCount);
+public sealed record GeneratedText(int PromptIndex, int SampleIndex, string Text, FinishReason FinishReason, int PromptTokenCount, int TokenCount)
+{
+    /// <summary>The log-probability of each new token; null unless <see cref="GenerationOptions.TopLogProbabilities"/> asks for it.</summary>
+    public IReadOnlyList<TokenLogProbability>? LogProbabilities { get; init; }
+
+    /// <summary>The score by which beam search ranks it; null without beams.</summary>
+    public double? Score { get; init; }
+}

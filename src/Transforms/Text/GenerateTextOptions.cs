@@ -30,6 +30,13 @@ public sealed record GenerateTextOptions : GenerationOptions
     public bool SkipSpecialTokens { get; init; }
 
     /// <summary>
+    /// What the new text must be: a choice, a match of a regular expression, JSON of a schema, a sentence of a grammar. Null (the default) leaves it free. The end token comes where the text
+    /// satisfies it and nowhere else, so that <see cref="FinishReason.StopToken"/> means a whole text; one that ends otherwise, at <see cref="GenerationOptions.MaxNewTokens"/> for one, may be a
+    /// beginning only. Special tokens are never part of it.
+    /// </summary>
+    public TextConstraint? Constraint { get; init; }
+
+    /// <summary>
     /// What a prompt is. Default <see cref="PromptForm.Text"/>. With <see cref="PromptForm.Conversation"/> the content of the turns is always text,
     /// whatever <see cref="SpecialTokens"/> says, and <see cref="PromptOverflow.KeepTail"/> leaves out the oldest exchanges, never the system turn. Read by the transformer only.
     /// </summary>
@@ -43,6 +50,12 @@ public sealed record GenerateTextOptions : GenerationOptions
 
     /// <summary>The Int32 column of how many tokens were generated. Null (the default) leaves it out. Read by the transformer only.</summary>
     public string? TokenCountColumnName { get; init; }
+
+    /// <summary>
+    /// The column of each new token's log-probability by the model's own distribution: a vector of Single of each text's own length. Null (the default) leaves it out. Read by the
+    /// transformer only.
+    /// </summary>
+    public string? LogProbabilitiesColumnName { get; init; }
 
     /// <summary>
     /// Ends the generation with an <see cref="OperationCanceledException"/>, which the cursor throws. Default none. Read by the transformer only, since

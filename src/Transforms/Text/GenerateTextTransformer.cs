@@ -53,6 +53,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
         public override IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows)
         {
             GenerateTextOptions options = settings.Options;
+            if (options.LogProbabilitiesColumnName is not null) options = options with { TopLogProbabilities = options.TopLogProbabilities ?? 0 };
             GenerationOptions generation = options;
             var prompts = new int[rows.Count][];
             for (int i = 0; i < prompts.Length; i++)
@@ -88,6 +89,13 @@ public sealed class GenerateTextTransformer : GptTextTransformer
             }
         }
 
+        private static void WriteLogProbabilities(GeneratedText text, ref VBuffer<float> value)
+        {
+            VBufferEditor<float> editor = VBufferEditor.Create(ref value, text.LogProbabilities!.Count);
+            for (int i = 0; i < text.LogProbabilities.Count; i++) editor.Values[i] = text.LogProbabilities[i].LogProbability;
+            value = editor.Commit();
+        }
+
         private PromptTooLongException TooLong(int tokens, int limit, TextRow row) => new(tokens, limit,
             $"It stands in column '{InputColumnName}', row {row.Position}. Shorten it{(settings.Options.PromptOverflow == PromptOverflow.Error ? $", or set {nameof(GenerationOptions.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}" : "")}.");
 
@@ -101,13 +109,15 @@ public sealed class GenerateTextTransformer : GptTextTransformer
                 throw new ArgumentOutOfRangeException(nameof(options.PromptForm), options.PromptForm, $"{nameof(options.PromptForm)} is {options.PromptForm}; it must be {PromptForm.Text} or {PromptForm.Conversation}.");
             if (options.SamplesPerPrompt != 1)
                 throw new ArgumentException($"{nameof(options.SamplesPerPrompt)} is {options.SamplesPerPrompt}, and a row has room for one text; set it to 1, or call {nameof(GptModel)}.{nameof(GptModel.Generate)}.", nameof(settings));
-            CheckNames([(settings.OutputColumnName, "outputColumnName"), (options.FinishReasonColumnName, nameof(options.FinishReasonColumnName)), (options.TokenCountColumnName, nameof(options.TokenCountColumnName))]);
+            CheckNames([(settings.OutputColumnName, "outputColumnName"), (options.FinishReasonColumnName, nameof(options.FinishReasonColumnName)), (options.TokenCountColumnName, nameof(options.TokenCountColumnName)), (options.LogProbabilitiesColumnName, nameof(options.LogProbabilitiesColumnName))]);
             List<TextOutput> columns = [TextOutput.Create<GeneratedText, ReadOnlyMemory<char>>(
                 settings.OutputColumnName, TextDataViewType.Instance, static (GeneratedText text, ref ReadOnlyMemory<char> value) => value = text.Text.AsMemory())];
             if (options.FinishReasonColumnName is { } reason)
                 columns.Add(TextOutput.Create<GeneratedText, ReadOnlyMemory<char>>(reason, TextDataViewType.Instance, static (GeneratedText text, ref ReadOnlyMemory<char> value) => value = text.FinishReason.ToString().AsMemory()));
             if (options.TokenCountColumnName is { } count)
                 columns.Add(TextOutput.Create<GeneratedText, int>(count, NumberDataViewType.Int32, static (GeneratedText text, ref int value) => value = text.TokenCount));
+            if (options.LogProbabilitiesColumnName is { } logProbabilities)
+                columns.Add(TextOutput.Create<GeneratedText, VBuffer<float>>(logProbabilities, new VectorDataViewType(NumberDataViewType.Single), WriteLogProbabilities));
             return columns;
         }
     }

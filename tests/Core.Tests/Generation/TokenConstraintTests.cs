@@ -81,7 +81,7 @@ public sealed class TokenConstraintTests
     {
         public int Begun { get; private set; }
 
-        public ITokenMask Begin(IReadOnlyList<int> promptTokenIds)
+        public ITokenMask Begin(IReadOnlyList<int> promptTokenIds, IReadOnlyList<int> stopTokenIds)
         {
             Begun++;
             return new Mask(promptTokenIds, allowed, size);

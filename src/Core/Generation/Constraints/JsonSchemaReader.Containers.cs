@@ -1,0 +1,138 @@
+using System.Text.Json;
+
+namespace MLNet.Gpt;
+
+// Objects and arrays.
+internal sealed partial class JsonSchemaReader
+{
+    // Members come in the order in which the schema names them, those that are not required may be left out, and additional ones follow where the schema allows them in so many words.
+    private Expression Object(List<Place> all, string key)
+    {
+        // 1. Which members there are, and what each must be.
+        List<string> names = [];
+        foreach (Place place in all)
+        {
+            if (place.Keyword("properties") is not { } properties) continue;
+            if (properties.ValueKind != JsonValueKind.Object) throw Malformed(place, "properties", "an object of schemas");
+            names.AddRange(properties.EnumerateObject().Select(static property => property.Name).Where(name => !names.Contains(name)));
+        }
+
+        var required = new HashSet<string>(all.SelectMany(Required));
+        names.AddRange(all.SelectMany(Required).Where(name => !names.Contains(name)).Distinct().ToArray());
+        List<(string Name, bool Required, Expression Value)> members = [];
+        foreach (string name in names)
+        {
+            List<Place> schemas = [];
+            foreach (Place place in all)
+            {
+                if (place.Keyword("properties") is { } properties && properties.TryGetProperty(name, out JsonElement schema)) schemas.Add(place.Child($"properties/{Escape(name)}", schema));
+                else if (place.Keyword("additionalProperties") is { } others) schemas.Add(place.Child("additionalProperties", others));
+            }
+
+            if (schemas.Any(static schema => schema.Schema.ValueKind == JsonValueKind.False))
+            {
+                if (required.Contains(name)) return Contradiction(all[0].Pointer, $"The property '{name}' is required, and not allowed.");
+                continue;
+            }
+
+            members.Add((name, required.Contains(name), Expression.Then(JsonRules.Literal(name), _json.Colon, RuleOf(schemas))));
+        }
+
+        // 2. Whether others may follow.
+        Place[] additional = [.. all.Where(static place => place.Keyword("additionalProperties") is not null).Select(static place => place.Child("additionalProperties", place.Keyword("additionalProperties")!.Value))];
+        bool open = additional.Length > 0 ? additional.All(static schema => schema.Schema.ValueKind != JsonValueKind.False) : all.All(static place => place.Keyword("properties") is null);
+        Expression? other = open ? Expression.Then(_json.FreeName(names), _json.Colon, RuleOf(additional)) : null;
+
+        // 3. One rule for each member and the number of members before it, as far as that matters.
+        (int min, int? max) = Counts(all, "minProperties", "maxProperties");
+        if (max < min) return Contradiction(all[0].Pointer, $"At least {min} properties are asked for, and at most {max}.");
+        int most = max ?? Math.Max(min, 1);
+        var rules = new Dictionary<(int, int), Expression>();
+        return Expression.Then(Expression.Of("{"), _json.Space, From(0, 0), Expression.Of("}"));
+
+        Expression From(int member, int count)
+        {
+            if (rules.TryGetValue((member, count), out Expression? found)) return found;
+            int rule = _grammar.Declare(key);
+            rules.Add((member, count), found = new Expression.Call(rule));
+            List<Expression> ways = [];
+            Expression? written = member < members.Count ? members[member].Value : other;
+            if (written is not null && (max is null || count < max))
+                ways.Add(Expression.Then(count > 0 ? _json.Comma : Expression.Empty, written, From(Math.Min(member + 1, members.Count), Math.Min(count + 1, most))));
+            if (member < members.Count && !members[member].Required) ways.Add(From(member + 1, count));
+            if (member == members.Count && count >= min) ways.Add(count > 0 ? _json.Space : Expression.Empty);
+            _grammar.Define(rule, Expression.AnyOf(ways));
+            return found;
+        }
+
+        static string Escape(string name) => name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<string> Required(Place place)
+    {
+        if (place.Keyword("required") is not { } list) return [];
+        if (list.ValueKind != JsonValueKind.Array || list.EnumerateArray().Any(static name => name.ValueKind != JsonValueKind.String)) throw Malformed(place, "required", "a list of names");
+        return list.EnumerateArray().Select(static name => name.GetString()!);
+    }
+
+    private Expression Array(List<Place> all, string key)
+    {
+        (int min, int? max) = Counts(all, "minItems", "maxItems");
+        foreach (Place place in all)
+        {
+            if (place.Keyword("prefixItems") is { } list) Children(place, "prefixItems", list);
+            if (place.Keyword("items") is { ValueKind: JsonValueKind.Array })
+                throw new ConstraintException(ConstraintProblem.Unsupported, place.Pointer, "A list as 'items' is not supported. Write 'prefixItems', as drafts since 2020-12 have it.", "items");
+        }
+
+        // The first items have schemas of their own, the others share one; where an item is not allowed the array ends.
+        int prefix = all.Max(static place => place.Keyword("prefixItems") is { } list ? list.GetArrayLength() : 0);
+        List<Expression> items = [];
+        for (int i = 0; i <= prefix; i++)
+        {
+            if (ItemAt(i) is { } item) items.Add(item);
+            else max = Math.Min(max ?? i, i);
+        }
+
+        if (max < min) return Contradiction(all[0].Pointer, $"At least {min} items are asked for, and at most {max}.");
+        if (max == 0) return Expression.Then(Expression.Of("["), _json.Space, Expression.Of("]"));
+
+        // Beyond its own items the prefix ends in a repetition.
+        Expression rest = From(0);
+        return Expression.Then(Expression.Of("["), _json.Space, rest, Expression.Of("]"));
+
+        Expression From(int count)
+        {
+            List<Expression> ways = [];
+            if (count >= min) ways.Add(count > 0 ? _json.Space : Expression.Empty);
+            if (count == prefix && count > 0)
+            {
+                if (count < items.Count && (max is null || max > count))
+                    ways = [Expression.Then(Expression.Times(Expression.Then(_json.Comma, items[count]), Math.Max(0, min - count), max - count), _json.Space)];
+            }
+            else if (count == 0 && prefix == 0)
+            {
+                Expression more = Expression.Times(Expression.Then(_json.Comma, items[0]), Math.Max(0, min - 1), max - 1);
+                ways.Add(Expression.Then(items[0], more, _json.Space));
+            }
+            else if (count < items.Count && (max is null || count < max))
+            {
+                ways.Add(Expression.Then(count > 0 ? _json.Comma : Expression.Empty, items[count], From(count + 1)));
+            }
+
+            return Expression.AnyOf(ways);
+        }
+
+        Expression? ItemAt(int index)
+        {
+            List<Place> schemas = [];
+            foreach (Place place in all)
+            {
+                if (place.Keyword("prefixItems") is { } list && index < list.GetArrayLength()) schemas.Add(place.Child($"prefixItems/{index}", list[index]));
+                else if (place.Keyword("items") is { } others) schemas.Add(place.Child("items", others));
+            }
+
+            return schemas.Any(static schema => schema.Schema.ValueKind == JsonValueKind.False) ? null : RuleOf(schemas);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+
+namespace MLNet.Gpt;
+
+/// <summary>What every step of a call needs, and the parts of a step that drawing and beam search share.</summary>
+internal sealed record GenerationStep(
+    ICausalModel Model,
+    GenerationOptions Options,
+    int[] StopTokens,
+    TokenBytes? TokenBytes,
+    Action<GeneratedToken>? OnToken,
+    TokenSampler Sampler,
+    int Choices,
+    CancellationToken CancellationToken)
+{
+    private readonly float[] _scratch = new float[Choices];
+    private readonly StopStringMatcher _matcher = new(Options.StopStrings);
+
+    /// <summary>A sequence that begins behind a prompt.</summary>
+    public GenerationRow Row(int promptIndex, int sampleIndex, int[] prompt, ITokenConstraint? constraint) =>
+        new(promptIndex, sampleIndex, prompt, Options, Model.Config, Choices, TokenBytes is null ? null : _matcher.Fresh(), constraint?.Begin(prompt, StopTokens));
+
+    /// <summary>What the model itself thinks of the next token.</summary>
+    public StepDistribution Told(ReadOnlySpan<float> logits) => new(logits, LogitsProcessing.LogSumExp(logits, _scratch), Options.TopLogProbabilities!.Value);
+
+    /// <summary>Constraint, bias and what depends on the tokens before: all but what <see cref="TokenSampler"/> does.</summary>
+    public void Prepare(GenerationRow row, Span<float> logits)
+    {
+        row.Mask?.Apply(CollectionsMarshal.AsSpan(row.Tokens), logits);
+        LogitsProcessing.AddBias(logits, Options.LogitBias);
+        if (row.Counts is not null) LogitsProcessing.PenalizeCounts(logits, row.Counts, Options.PresencePenalty, Options.FrequencyPenalty);
+        if (Options.NoRepeatNgramSize > 0) LogitsProcessing.BanRepeatedNgrams(logits, row.History, Options.NoRepeatNgramSize, StopTokens);
+        if (row.Tokens.Count < Options.MinNewTokens)
+        {
+            foreach (int id in StopTokens)
+                logits[id] = float.NegativeInfinity;
+        }
+
+        if ((row.Mask is not null || Options.NoRepeatNgramSize > 0) && float.IsNegativeInfinity(TensorPrimitives.Max<float>(logits)))
+            throw new TokenConstraintException(row.PromptIndex, row.SampleIndex, [.. row.Tokens], Options.MinNewTokens);
+    }
+
+    /// <summary>The log-probabilities of a row's next tokens after all filters but the random ones, in place.</summary>
+    public void ToLogProbabilities(GenerationRow row, Span<float> logits)
+    {
+        Prepare(row, logits);
+        if (Options.RepetitionPenalty != 1) LogitsProcessing.Penalize(logits, row.SeenTokens, Options.RepetitionPenalty);
+        TensorPrimitives.Subtract(logits, (float)LogitsProcessing.LogSumExp(logits, _scratch), logits);
+    }
+
+    /// <summary>Adds a token that is no stop token, and notes where the row ends with it.</summary>
+    public void Accept(GenerationRow row, int token)
+    {
+        row.Add(token);
+        if (TokenBytes is not null && row.Matcher!.Feed(TokenBytes(token))) row.FinishReason = FinishReason.StopString;
+        else if (row.Tokens.Count == row.Limit) row.FinishReason = row.Limit == Options.MaxNewTokens ? FinishReason.MaxNewTokens : FinishReason.ContextFull;
+    }
+}

@@ -1,0 +1,196 @@
+using System.Text.RegularExpressions;
+using MLNet.Gpt.Core.Tests.Tokenization;
+
+namespace MLNet.Gpt.Core.Tests.Generation.Constraints;
+
+[TestClass]
+public sealed class TextConstraintTests
+{
+    public static IEnumerable<object[]> Expressions => ConstraintSamples.Expressions.Select(static (pattern, i) => new object[] { i, pattern });
+
+    public static IEnumerable<object[]> Grammars => ConstraintSamples.Grammars.Select(static (grammar, i) => new object[] { i, grammar });
+
+    [TestMethod]
+    [DynamicData(nameof(Expressions))]
+    public void What_an_untrained_model_writes_matches_as_a_whole_in_DotNet_and_as_ECMAScript(int index, string pattern)
+    {
+        foreach (string text in ConstrainedTexts.Write(TextConstraint.Regex(pattern), count: 12, seed: index))
+        {
+            Assert.IsTrue(Regex.IsMatch(text, $@"\A(?:{pattern})\z", RegexOptions.CultureInvariant), text);
+            if (!pattern.Contains(@"\p", StringComparison.Ordinal) && !pattern.Contains(@"\P", StringComparison.Ordinal) && !pattern.Contains("?<", StringComparison.Ordinal))
+                Assert.IsTrue(Regex.IsMatch(text, $@"^(?:{pattern})$", RegexOptions.ECMAScript), text);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("a{2,3}|b*c", "aa|aaa|c|bbc", "a|aaaa|b|aab")]
+    [DataRow(@"\w+", "a_1", "ä|a-|")]
+    [DataRow(@"[^a-c]", "d|ä|漢", "a||😀|dd")]
+    [DataRow(@"^a$|b", "a|b", "ab|c")]
+    [DataRow(@"(?:^|,)x", "x|,x", "x,x")]
+    [DataRow(@"a(^b)?", "a", "ab")]
+    [DataRow(@"[\x41-\u0043\-\]]+", "ABC-]", "D")]
+    [DataRow(@"\u00e9\.\t", "é.\t", "é,\t")]
+    [DataRow("", "", "a")]
+    public void An_expression_allows_these_texts_and_not_those(string pattern, string allowed, string refused)
+    {
+        // "|" separates; none of the texts holds one.
+        foreach (string text in allowed.Split('|')) Assert.IsTrue(ConstrainedTexts.Allows(TextConstraint.Regex(pattern), text), text);
+        foreach (string text in refused.Split('|')) Assert.IsFalse(ConstrainedTexts.Allows(TextConstraint.Regex(pattern), text), text);
+    }
+
+    [TestMethod]
+    [DataRow("a**", ConstraintProblem.Syntax, null)]
+    [DataRow("*a", ConstraintProblem.Syntax, null)]
+    [DataRow("(a", ConstraintProblem.Syntax, null)]
+    [DataRow("a)", ConstraintProblem.Syntax, null)]
+    [DataRow("[a", ConstraintProblem.Syntax, null)]
+    [DataRow("[b-a]", ConstraintProblem.Syntax, null)]
+    [DataRow("a{3,2}", ConstraintProblem.Syntax, null)]
+    [DataRow("a{x}", ConstraintProblem.Syntax, null)]
+    [DataRow("a\\", ConstraintProblem.Syntax, null)]
+    [DataRow(@"(a)\1", ConstraintProblem.Unsupported, "a back-reference")]
+    [DataRow(@"a(?!b)", ConstraintProblem.Unsupported, "lookahead")]
+    [DataRow(@"(?<=a)b", ConstraintProblem.Unsupported, "lookbehind")]
+    [DataRow(@"\bword", ConstraintProblem.Unsupported, "\\b")]
+    [DataRow(@"(?i)a", ConstraintProblem.Unsupported, "inline options")]
+    [DataRow(@"(?:a$)*", ConstraintProblem.Unsupported, "an anchor in a repeated group")]
+    [DataRow("😀+", ConstraintProblem.Unsupported, "a quantifier behind a character of two UTF-16 units")]
+    [DataRow("a$b", ConstraintProblem.Contradictory, null)]
+    [DataRow("(?:a{100000}){100000}", ConstraintProblem.TooLarge, null)]
+    public void An_expression_that_can_not_be_used_is_refused(string pattern, ConstraintProblem problem, string? keyword)
+    {
+        var error = Assert.ThrowsExactly<ConstraintException>(() => TextConstraint.Regex(pattern).Compile(PublishedRanks.Gpt2));
+        Assert.AreEqual(problem, error.Problem, error.Message);
+        Assert.AreEqual(keyword, error.Keyword);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Grammars))]
+    public void What_an_untrained_model_writes_is_a_sentence_of_the_grammar(int index, string grammar)
+    {
+        // The same languages written as regular expressions with balancing groups, or checked by hand.
+        Func<string, bool> judge = index switch
+        {
+            0 => static text => Regex.IsMatch(text, @"\A(?:[^=]+=[^=]+\n){1,2}\z") && text.Count(static c => c == '(') == text.Count(static c => c == ')'),
+            1 => static text => Regex.IsMatch(text, @"\A(?:(?:(?:[a-h]x)?[a-h][1-8](?:=[NBKQR])?|[NBKQR][a-h]?[1-8]?x?[a-h][1-8]|O-O(?:-O)?)[+#]?[ \n]){2}\z"),
+            2 => static text => text.Split('\n')[..^1].All(static line => line.StartsWith("- ", StringComparison.Ordinal) && line.EnumerateRunes().Count() is >= 3 and <= 14) && text.EndsWith('\n'),
+            3 => static text => text.Length >= 2 && text == new string('a', text.Length / 2) + new string('b', text.Length / 2),
+            _ => static text => Regex.IsMatch(text, @"\A(?:[猫犬私] (?:見る|食べる)(?: [猫犬私])?。|(?:こんにちは|Grüß Gott|👋🏽)！)\z"),
+        };
+        foreach (string text in ConstrainedTexts.Write(TextConstraint.Grammar(grammar), count: 12, seed: index)) Assert.IsTrue(judge(text), text);
+    }
+
+    [TestMethod]
+    [DataRow("root ::= \"a\" root | \"b\"", "b|ab|aaab", "a|ba")]
+    [DataRow("root ::= (\"a\" | \"b\" \"c\")+ \"d\"?\n", "a|bc|abcd", "b|d|add")]
+    [DataRow("root ::= [^\"\\\\\\n]{2} \"\\x41\\u00e9\\U0001F600\"", "xyAé😀|漢字Aé😀", "xAé😀")]
+    [DataRow("# comment\nroot ::= item # another\n  | item \",\" root\nitem ::= [0-9]\n", "1|1,2,3", "1,|,")]
+    [DataRow("root ::= pair pair\npair ::= \"a\"? \"b\"?", "|ab|abab|ba|bb|aab", "aaa|bbb|abba")]
+    [DataRow("root ::= .", "a|é|\n", "|ab")]
+    public void A_grammar_allows_these_texts_and_not_those(string grammar, string allowed, string refused)
+    {
+        foreach (string text in allowed.Split('|')) Assert.IsTrue(ConstrainedTexts.Allows(TextConstraint.Grammar(grammar), text), text);
+        foreach (string text in refused.Split('|')) Assert.IsFalse(ConstrainedTexts.Allows(TextConstraint.Grammar(grammar), text), text);
+    }
+
+    [TestMethod]
+    [DataRow("root ::= root \"a\" | \"b\"", ConstraintProblem.LeftRecursion)]
+    [DataRow("root ::= a\na ::= \"x\"? b\nb ::= a \"y\" | \"z\"", ConstraintProblem.LeftRecursion)]
+    [DataRow("root ::= \"a\" root", ConstraintProblem.EndlessRecursion)]
+    [DataRow("root ::= a", ConstraintProblem.UndefinedReference)]
+    [DataRow("start ::= \"a\"", ConstraintProblem.UndefinedReference)]
+    [DataRow("root ::= \"a", ConstraintProblem.Syntax)]
+    [DataRow("root = \"a\"", ConstraintProblem.Syntax)]
+    [DataRow("root ::= (\"a\"", ConstraintProblem.Syntax)]
+    [DataRow("root ::= \"a\"\nroot ::= \"b\"", ConstraintProblem.Syntax)]
+    [DataRow("root ::= <think>", ConstraintProblem.Unsupported)]
+    public void A_grammar_that_can_not_be_used_is_refused(string grammar, ConstraintProblem problem)
+    {
+        var error = Assert.ThrowsExactly<ConstraintException>(() => TextConstraint.Grammar(grammar).Compile(PublishedRanks.Gpt2));
+        Assert.AreEqual(problem, error.Problem, error.Message);
+    }
+
+    [TestMethod]
+    public void A_choice_is_one_of_the_texts_and_every_one_of_them_can_come()
+    {
+        string[] texts = ["yes", "yes, please", "no", "日本語", "👩‍👩‍👧", ""];
+        IReadOnlyList<string> written = ConstrainedTexts.Write(TextConstraint.Choice(texts), 200);
+        CollectionAssert.AreEquivalent(texts, written.Distinct().ToArray());
+    }
+
+    [TestMethod]
+    public void Constraints_are_equal_where_their_texts_are_and_compiled_once_for_a_tokenizer()
+    {
+        Assert.AreEqual(TextConstraint.Choice("a", "b"), TextConstraint.Choice("a", "b"));
+        Assert.AreSame(TextConstraint.Regex("[ab]").Compile(PublishedRanks.Gpt2), TextConstraint.Regex("[ab]").Compile(PublishedRanks.Gpt2));
+        Assert.AreNotEqual(TextConstraint.Regex("[ab]"), TextConstraint.Grammar("[ab]"));
+    }
+
+    [TestMethod]
+    public void The_mask_has_every_token_that_can_go_on_and_no_other()
+    {
+        // Worked out without the automaton: a token may come where a prefix of it and what is written can be completed, which for these languages .NET's Regex tells of prefixes.
+        GptTokenizer gpt2 = PublishedRanks.Gpt2;
+        float[] logits = new float[gpt2.VocabularySize];
+        foreach ((string written, string prefixes, TextConstraint constraint) in new[]
+        {
+            ("", @"\A\d{0,3}(?:(?<=\d),\d{0,2})?\z", TextConstraint.Regex(@"\d{1,3},\d{1,2}")),
+            ("12", @"\A\d{0,3}(?:(?<=\d),\d{0,2})?\z", TextConstraint.Regex(@"\d{1,3},\d{1,2}")),
+            ("12,3", @"\A\d{0,3}(?:(?<=\d),\d{0,2})?\z", TextConstraint.Regex(@"\d{1,3},\d{1,2}")),
+            ("[\"", "\\A(?:\\[(?:\"(?:[a-z]*(?:\"(?:,\"[a-z]*\")*(?:\\]|,(?:\"[a-z]*)?)?)?)?)?)?\\z", TextConstraint.JsonSchema("""{"type":"array","minItems":1,"items":{"type":"string","pattern":"^[a-z]*$"}}""")),
+        })
+        {
+            ITokenMask mask = constraint.Compile(gpt2).Begin([], [gpt2.EndOfTextId]);
+            Array.Clear(logits);
+            mask.Apply(gpt2.Encode(written), logits);
+            for (int id = 0; id < gpt2.VocabularySize; id++)
+            {
+                if (id == gpt2.EndOfTextId) continue;
+                bool expected = Regex.IsMatch(written + System.Text.Encoding.Latin1.GetString(gpt2.GetTokenBytes(id).Span), prefixes, RegexOptions.CultureInvariant);
+                Assert.AreEqual(expected, logits[id] == 0, $"'{written}' then '{gpt2.Decode([id])}'");
+            }
+        }
+    }
+
+    [TestMethod]
+    public void The_end_is_allowed_exactly_where_the_text_is_whole_and_other_stop_tokens_only_there_too()
+    {
+        GptTokenizer gpt2 = PublishedRanks.Gpt2;
+        int comma = gpt2.Encode(",")[0];
+        ITokenMask mask = TextConstraint.Regex("a,+").Compile(gpt2).Begin([], [gpt2.EndOfTextId, comma]);
+        float[] logits = new float[gpt2.VocabularySize];
+        mask.Apply(gpt2.Encode("a"), logits);
+        Assert.AreEqual(float.NegativeInfinity, logits[gpt2.EndOfTextId]);
+        Assert.AreEqual(float.NegativeInfinity, logits[comma], "A stop token would end the text here.");
+        Array.Clear(logits);
+        mask.Apply([.. gpt2.Encode("a"), gpt2.Encode(",,")[0]], logits);
+        Assert.AreEqual(0, logits[gpt2.EndOfTextId]);
+        Assert.AreEqual(0, logits[comma]);
+    }
+
+    [TestMethod]
+    public void A_vocabulary_of_characters_is_held_to_what_it_can_write()
+    {
+        GptTokenizer letters = GptTokenizer.FromCharacters(["abc é漢{}\":"]);
+        IReadOnlyList<(string Text, FinishReason Reason)> texts = ConstrainedTexts.Generate(TextConstraint.Regex(".{3}"), 20, tokenizer: letters);
+        Assert.IsTrue(texts.All(static text => text.Reason == FinishReason.StopToken && text.Text.Length == 3));
+        Assert.IsTrue(texts.Any(static text => text.Text.Contains('é', StringComparison.Ordinal)) && texts.Any(static text => text.Text.Contains('漢', StringComparison.Ordinal)));
+
+        var error = Assert.ThrowsExactly<ConstraintException>(() => TextConstraint.Choice("abx").Compile(letters));
+        Assert.AreEqual(ConstraintProblem.MissingCharacters, error.Problem);
+        StringAssert.Contains(error.Message, "'x' (U+0078)");
+
+        // The other choice can be written.
+        Assert.AreEqual("ab", ConstrainedTexts.Generate(TextConstraint.Choice("abx", "ab"), 1, tokenizer: letters)[0].Text);
+    }
+
+    [TestMethod]
+    public void Several_threads_may_use_one_constraint()
+    {
+        TextConstraint constraint = TextConstraint.JsonSchema("""{"type":"array","items":{"type":"string","pattern":"^[a-z]{1,5}$"},"minItems":3,"maxItems":3}""");
+        string[][] texts = new string[8][];
+        Parallel.For(0, texts.Length, i => texts[i] = [.. ConstrainedTexts.Write(constraint, 10, seed: i % 2)]);
+        for (int i = 2; i < texts.Length; i++) CollectionAssert.AreEqual(texts[i % 2], texts[i]);
+    }
+}

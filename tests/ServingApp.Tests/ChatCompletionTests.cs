@@ -104,9 +104,9 @@ public sealed class ChatCompletionTests
         using var server = new TestServing(null, ("Demo", "true"));
         HttpClient client = await server.ReadyAsync();
         string[] colours = ["red", "green", "blue"];
-        async Task<JsonElement> AskAsync(string format)
+        async Task<JsonElement> AskAsync(int number, string format)
         {
-            JsonElement json = await JsonAsync(await client.PostAsync("/v1/chat/completions", Body($$"""{"messages":[{"role":"user","content":"x"}],"max_tokens":200,"response_format":{{format}}}""")));
+            JsonElement json = await JsonAsync(await client.PostAsync("/v1/chat/completions", Body($$"""{"messages":[{"role":"user","content":"x{{number}}"}],"max_tokens":200,"response_format":{{format}}}""")));
             JsonElement choice = json.GetProperty("choices")[0];
             Assert.AreEqual("stop", choice.GetProperty("finish_reason").GetString(), json.GetRawText());
             return JsonDocument.Parse(choice.GetProperty("message").GetProperty("content").GetString()!).RootElement;
@@ -115,7 +115,7 @@ public sealed class ChatCompletionTests
         await Task.WhenAll(Enumerable.Range(0, 6).Select(async number =>
         {
             string name = $"c{number}";
-            JsonElement answer = await AskAsync($$"""{"type":"json_schema","json_schema":{"name":"colour","strict":true,"schema":{"type":"object","properties":{"{{name}}":{"enum":["red","green","blue"]}},"required":["{{name}}"],"additionalProperties":false}}}""");
+            JsonElement answer = await AskAsync(number, $$$$"""{"type":"json_schema","json_schema":{"name":"colour","strict":true,"schema":{"type":"object","properties":{"{{{{name}}}}":{"enum":["red","green","blue"]}},"required":["{{{{name}}}}"],"additionalProperties":false}}}""");
             CollectionAssert.Contains(colours, answer.GetProperty(name).GetString());
         }));
         using HttpResponseMessage wrong = await client.PostAsync("/v1/chat/completions", Body("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"fish"}}}}"""));

@@ -11,7 +11,7 @@ internal sealed class ServedModel : IDisposable
 {
     private readonly IDisposable? _owner; // what the models go with
 
-    public ServedModel(string name, GptModel? gpt = null, GenerationOptions? generation = null, GptClassifier? classifier = null, GptRewardModel? reward = null, IDisposable? owner = null)
+    public ServedModel(string name, GptModel? gpt = null, GenerateTextOptions? generation = null, GptClassifier? classifier = null, GptRewardModel? reward = null, IDisposable? owner = null)
     {
         (Name, Gpt, Classifier, Reward, _owner) = (name, gpt, classifier, reward, owner);
         Generation = generation ?? gpt?.Generation ?? new GenerateTextOptions();
@@ -27,7 +27,7 @@ internal sealed class ServedModel : IDisposable
     public GptRewardModel? Reward { get; }
 
     /// <summary>How text is generated where a request does not say.</summary>
-    public GenerationOptions Generation { get; }
+    public GenerateTextOptions Generation { get; }
 
     /// <summary>When it was opened.</summary>
     public DateTimeOffset Opened { get; } = DateTimeOffset.UtcNow;

@@ -88,12 +88,15 @@ internal sealed record GenerationRequest(int[] Prompt, GenerateTextOptions Optio
         request.Refuse("logprobs", "Leave it out.", "false");
         ITokenConstraint? constraint = ResponseFormat.Read(request, model.Tokenizer);
 
-        GenerationOptions own = served.Generation;
+        GenerateTextOptions own = served.Generation;
+        constraint ??= own.Constraint?.Compile(model.Tokenizer);
         IReadOnlyList<string> stops = request.Strings("stop", 4) ?? [];
         if (stops.Contains("")) throw OpenAiException.Invalid("stop", "'stop' has an empty string, which would end every answer at once; leave it out.");
         long? seed = request.Integer("seed", long.MinValue, long.MaxValue);
-        GenerateTextOptions generation = new()
+        GenerateTextOptions generation = own with
         {
+            Constraint = null, // it goes beside the options, each request's own
+            PromptOverflow = PromptOverflow.Error,
             SkipSpecialTokens = true,
             MaxNewTokens = (int)(tokens ?? older ?? Math.Min(limits.DefaultNewTokens, most)),
             Temperature = request.Number("temperature", 0, 2) ?? own.Temperature,

@@ -63,6 +63,9 @@ internal sealed class GenerationWork : QueuedWork
         GenerationOptions mine = Options, others = other.Options;
         bool seeds = mine.IsGreedy || (HasSeed == other.HasSeed && (!HasSeed || mine.Seed == others.Seed));
 
+        // A client may leave before its answer has the least tokens that it is to have: alone, it ends the call.
+        if (mine.MinNewTokens > 0) return false;
+
         // With one seed for all, equal prompts would get equal answers; whoever did not ask for that waits for another batch.
         if (!mine.IsGreedy && !HasSeed && Prompt.AsSpan().SequenceEqual(other.Prompt)) return false;
         return seeds && mine.StopStrings.SequenceEqual(others.StopStrings) && mine.StopTokenIds.SequenceEqual(others.StopTokenIds) && Rest(mine) == Rest(others);

@@ -25,6 +25,7 @@ switch (args.FirstOrDefault())
     case "quantize": return QuantizeBenchmark.Run(options);
     case "save-load": return SaveLoadBenchmark.Run(options);
     case "batch-rows": return BatchRowsBenchmark.Run(options);
+    case "app": return AppBenchmark.Run(options);
     case "fuzz": return FuzzBenchmark.Run(options);
     case LibtorchProbe.Name: return LibtorchProbe.Run(options);
     default:

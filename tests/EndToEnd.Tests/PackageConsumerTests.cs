@@ -22,7 +22,8 @@ public sealed partial class PackageConsumerTests
             // 1. The four packages: Trainers refers to the others.
             Dotnet(Root, "build", Path.Combine(Root, "src/Trainers"), "-c", "Release", "--artifacts-path", folder["artifacts"], $"-p:Version={version}",
                 "-p:GeneratePackageOnBuild=true", $"-p:PackageOutputPath={folder["packages"]}");
-            CollectionAssert.AreEquivalent(Packages.Select(name => $"{name}.{version}.nupkg").ToArray(), Directory.GetFiles(folder["packages"]).Select(Path.GetFileName).ToArray());
+            CollectionAssert.AreEquivalent(Packages.SelectMany(name => new[] { $"{name}.{version}.nupkg", $"{name}.{version}.snupkg" }).ToArray(), Directory.GetFiles(folder["packages"]).Select(Path.GetFileName).ToArray());
+            foreach (string package in Packages) CheckContents(package);
             CollectionAssert.AreEquivalent(new[] { "MLNet.Gpt.Core", "Microsoft.Extensions.AI.Abstractions", "Microsoft.ML", "Microsoft.ML.OnnxRuntime.Managed" },
                 Dependencies("MLNet.Gpt.Transforms"), "a deploying app gets neither TorchSharp nor a choice of native library");
 
@@ -61,8 +62,31 @@ public sealed partial class PackageConsumerTests
         string[] Dependencies(string package)
         {
             using ZipArchive archive = ZipFile.OpenRead(Path.Combine(folder["packages"], $"{package}.{version}.nupkg"));
-            using var reader = new StreamReader(archive.GetEntry($"{package}.nuspec")!.Open());
-            return [.. DependencyId().Matches(reader.ReadToEnd()).Select(static match => match.Groups[1].Value)];
+            return [.. DependencyId().Matches(Text(archive, $"{package}.nuspec")).Select(static match => match.Groups[1].Value)];
+        }
+
+        // The assembly and its documentation, what a gallery shows, and nothing else; the symbols beside.
+        void CheckContents(string package)
+        {
+            using ZipArchive archive = ZipFile.OpenRead(Path.Combine(folder["packages"], $"{package}.{version}.nupkg"));
+            string[] entries = [.. archive.Entries.Select(static entry => entry.FullName).Where(static name => !name.StartsWith("_rels/", StringComparison.Ordinal) && !name.StartsWith("package/", StringComparison.Ordinal))];
+            CollectionAssert.AreEquivalent(new[] { $"{package}.nuspec", $"lib/net10.0/{package}.dll", $"lib/net10.0/{package}.xml", "README.md", "icon.png", "[Content_Types].xml" }, entries, package);
+            Assert.AreEqual(File.ReadAllText(Path.Combine(Root, "README.md")), Text(archive, "README.md"));
+            string nuspec = Text(archive, $"{package}.nuspec");
+            foreach (string part in (string[])["<license type=\"expression\">MIT</license>", "<icon>icon.png</icon>", "<readme>README.md</readme>", $"<version>{version}</version>", "<description>GPT for ML.NET", "<tags>ML.NET"])
+                StringAssert.Contains(nuspec, part, package);
+            StringAssert.Contains(Text(archive, $"lib/net10.0/{package}.xml"), "<member name=\"T:MLNet.Gpt.");
+
+            using ZipArchive symbols = ZipFile.OpenRead(Path.Combine(folder["packages"], $"{package}.{version}.snupkg"));
+            using var pdb = new MemoryStream();
+            using (Stream entry = symbols.GetEntry($"lib/net10.0/{package}.pdb")!.Open()) entry.CopyTo(pdb);
+            Assert.AreEqual("BSJB", System.Text.Encoding.ASCII.GetString(pdb.GetBuffer(), 0, 4), "a portable pdb");
+        }
+
+        static string Text(ZipArchive archive, string entry)
+        {
+            using var reader = new StreamReader(archive.GetEntry(entry)!.Open());
+            return reader.ReadToEnd();
         }
     }
 

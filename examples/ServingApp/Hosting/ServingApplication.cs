@@ -1,0 +1,87 @@
+using Microsoft.AspNetCore.HostFiltering;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using OpenTelemetry.Metrics;
+using ServingApp.Models;
+using ServingApp.OpenAi;
+using ServingApp.Queueing;
+
+namespace ServingApp.Hosting;
+
+/// <summary>Puts the program together.</summary>
+internal static class ServingApplication
+{
+    /// <summary>The program, ready to run.</summary>
+    /// <exception cref="ArgumentException">An argument is wrong.</exception>
+    /// <exception cref="InvalidOperationException">The configuration names a setting that does not exist, or a value of the wrong type.</exception>
+    public static WebApplication Build(string[] args)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { ApplicationName = typeof(ServingApplication).Assembly.GetName().Name });
+        CommandLine.AddTo(builder.Configuration, args);
+
+        if (!builder.Configuration.GetSection("Logging:LogLevel").GetChildren().Any()) builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning); // not two lines a request
+
+        // 1. What there is. The options are read when they are first needed: a test's configuration is there by then.
+        builder.Services.AddSingleton(static services => (services.GetRequiredService<IConfiguration>().GetSection("Serving").Get<ServingOptions>(static binder => binder.ErrorOnUnknownConfiguration = true) ?? new()).Validate());
+        builder.Services.AddSingleton<Func<ServingOptions, ServedModel>>(static options => options.Demo ? DemoModel.Open(options.ModelName) : ServedModel.Open(options.Model!, options.ModelName));
+        builder.Services.AddSingleton<ApiKeyGate>().AddSingleton<ServingMetrics>().AddSingleton<ModelHost>().AddSingleton<WorkQueue>().AddSingleton<Serving>();
+        builder.Services.AddHostedService(static services => services.GetRequiredService<ModelHost>());
+        builder.Services.AddHostedService(static services => services.GetRequiredService<WorkQueue>()); // ends after the web server, which waits for its requests
+        builder.Services.AddOptions<HostOptions>().Configure<ServingOptions>(static (host, options) => host.ShutdownTimeout = TimeSpan.FromSeconds(options.ShutdownSeconds));
+
+        // Without keys, a page whose name has been pointed at this machine must not use the model.
+        builder.Services.AddOptions<HostFilteringOptions>().PostConfigure<ServingOptions>((filter, options) =>
+        {
+            if (options.ApiKeys.Length == 0 && options.RequireApiKey is null && builder.Configuration["AllowedHosts"] is null or "*") filter.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"];
+        });
+        builder.WebHost.ConfigureKestrel(static server => server.AddServerHeader = false);
+        builder.Services.AddOpenTelemetry().WithMetrics(static metrics => metrics
+            .AddMeter(ServingMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime").AddPrometheusExporter());
+
+        // 2. Who may ask for what.
+        WebApplication app = builder.Build();
+        var serving = app.Services.GetRequiredService<Serving>();
+        var keys = app.Services.GetRequiredService<ApiKeyGate>();
+        app.Use((context, next) => ErrorAnswers.HandleAsync(context, () => next(context), serving));
+        app.UseRouting();
+        app.Use((context, next) =>
+        {
+            if (context.Request.Path.StartsWithSegments("/v1", StringComparison.Ordinal) || context.Request.Path.StartsWithSegments("/metrics", StringComparison.Ordinal)) keys.Check(context);
+            return next(context);
+        });
+
+        ChatPage.Map(app);
+        app.MapGet("/health/live", static () => Results.Text("live"));
+        app.MapGet("/health/ready", () => serving.Models.IsReady ? Results.Text("ready") : Results.Text("not ready", statusCode: 503));
+        app.MapPrometheusScrapingEndpoint("/metrics");
+        app.MapPost("/v1/chat/completions", context => CompletionEndpoints.ChatAsync(context, serving));
+        app.MapPost("/v1/completions", context => CompletionEndpoints.TextAsync(context, serving));
+        app.MapPost("/v1/embeddings", context => TextEndpoints.EmbedAsync(context, serving));
+        app.MapPost("/v1/score", context => TextEndpoints.ScoreAsync(context, serving));
+        app.MapPost("/v1/classify", context => TextEndpoints.ClassifyAsync(context, serving));
+        app.MapPost("/v1/reward", context => TextEndpoints.RewardAsync(context, serving));
+        app.MapGet("/v1/models", () => Results.Json(new { @object = "list", data = new[] { Describe(serving.Models.Require()) } }, Json.Options));
+        app.MapGet("/v1/models/{name}", (string name) => serving.Models.Require() is var served && served.Name == name ? Results.Json(Describe(served), Json.Options)
+            : throw new OpenAiException(404, "invalid_request_error", $"There is no model '{name}'; this server has '{served.Name}'.", "model", "model_not_found"));
+        app.MapFallback("/v1/{**path}", static context => throw new OpenAiException(404, "invalid_request_error", $"There is no {context.Request.Method} {context.Request.Path} here.", code: "unknown_url"));
+
+        // 3. Where it listens is known when it does; a server that everybody could use stops at once. What is running when it is stopped ends, what comes then is refused.
+        app.Lifetime.ApplicationStarted.Register(() =>
+        {
+            try
+            {
+                keys.CheckAddresses(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()?.Addresses ?? []);
+            }
+            catch (ServingConfigurationException exception)
+            {
+                app.Logger.LogCritical("{Reason}", exception.Message);
+                Environment.ExitCode = 1;
+                app.Lifetime.StopApplication();
+            }
+        });
+        app.Lifetime.ApplicationStopping.Register(serving.Queue.Close);
+        return app;
+    }
+
+    private static object Describe(ServedModel model) => new { id = model.Name, @object = "model", created = model.Opened.ToUnixTimeSeconds(), owned_by = "mlnet-gpt" };
+}

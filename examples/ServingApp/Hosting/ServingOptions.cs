@@ -1,0 +1,78 @@
+namespace ServingApp.Hosting;
+
+/// <summary>The section <c>Serving</c> of the configuration.</summary>
+internal sealed record ServingOptions
+{
+    /// <summary>A model.zip of ML.NET, or the folder of an ONNX package.</summary>
+    public string? Model { get; init; }
+
+    /// <summary>The model's name in requests; null (the default) for the file's or folder's name.</summary>
+    public string? ModelName { get; init; }
+
+    /// <summary>Whether to serve a tiny model that the program makes itself, in place of <see cref="Model"/>. Default false.</summary>
+    public bool Demo { get; init; }
+
+    /// <summary>The keys of which a request must carry one, as <c>Authorization: Bearer KEY</c>. Empty (the default) means none, which is possible on loopback alone.</summary>
+    public string[] ApiKeys { get; init; } = [];
+
+    /// <summary>Whether keys are asked for: null (the default) means where there are keys, or where the program listens on more than loopback. False opens the program to everybody who reaches it.</summary>
+    public bool? RequireApiKey { get; init; }
+
+    /// <summary>The most bytes of a request's body, 1 or more. Default 1 MiB. Beyond that: 413.</summary>
+    public int MaxRequestBytes { get; init; } = 1 << 20;
+
+    /// <summary>The most tokens of a prompt, 1 or more; null (the default) for the model's context. Beyond that: 400.</summary>
+    public int? MaxPromptTokens { get; init; }
+
+    /// <summary>The most tokens that a request may ask for, for each of its answers, 1 or more; null (the default) for the model's context. Beyond that: 400.</summary>
+    public int? MaxNewTokens { get; init; }
+
+    /// <summary>The tokens of an answer whose request does not say, 1 or more; default 256.</summary>
+    public int DefaultNewTokens { get; init; } = 256;
+
+    /// <summary>The most answers to one request (n), and the most texts of one request for embeddings, scores or classes is 32 times that. 1 or more, default 8.</summary>
+    public int MaxChoices { get; init; } = 8;
+
+    /// <summary>The most requests that wait, besides those that are computed, 0 or more. Default 64. Beyond that: 429.</summary>
+    public int QueueLength { get; init; } = 64;
+
+    /// <summary>The most sequences that are computed together, 1 or more. Default 16. More gives more tokens a second and takes more memory for the key/value cache.</summary>
+    public int BatchRows { get; init; } = 16;
+
+    /// <summary>How many batches are computed at a time, 1 or more. Default 1: a second one does not wait for the first to end, and takes its share of the processor.</summary>
+    public int ConcurrentBatches { get; init; } = 1;
+
+    /// <summary>The most seconds from a request's arrival to its last token, above 0. Default 120. Beyond that: 408, or an error event in a stream.</summary>
+    public double RequestSeconds { get; init; } = 120;
+
+    /// <summary>The most seconds that requests under way get to end when the program is stopped, 0 or more. Default 30.</summary>
+    public double ShutdownSeconds { get; init; } = 30;
+
+    /// <summary>The texts that one request for embeddings, scores or classes may have.</summary>
+    public int MaxTexts => 32 * MaxChoices;
+
+    /// <summary>Checks the values.</summary>
+    /// <exception cref="ServingConfigurationException">A value is outside its range, or there is no model.</exception>
+    public ServingOptions Validate()
+    {
+        Require(Demo != Model is not null, nameof(Model), Model is null ? "missing" : $"'{Model}' beside {nameof(Demo)}", "the path of a model, or leave it out and give --demo");
+        Require(ApiKeys.All(static key => key.Length > 0), nameof(ApiKeys), "a list with an empty key", "keys of one character or more");
+        Require(RequireApiKey is not true || ApiKeys.Length > 0, nameof(RequireApiKey), "true without a key", "true with at least one of ApiKeys");
+        Require(MaxRequestBytes >= 1, nameof(MaxRequestBytes), MaxRequestBytes, "1 or more");
+        Require(MaxPromptTokens is null or >= 1, nameof(MaxPromptTokens), MaxPromptTokens, "1 or more");
+        Require(MaxNewTokens is null or >= 1, nameof(MaxNewTokens), MaxNewTokens, "1 or more");
+        Require(DefaultNewTokens >= 1, nameof(DefaultNewTokens), DefaultNewTokens, "1 or more");
+        Require(MaxChoices is >= 1 and <= 1024, nameof(MaxChoices), MaxChoices, "1 to 1024");
+        Require(QueueLength >= 0, nameof(QueueLength), QueueLength, "0 or more");
+        Require(BatchRows >= 1, nameof(BatchRows), BatchRows, "1 or more");
+        Require(ConcurrentBatches is >= 1 and <= 64, nameof(ConcurrentBatches), ConcurrentBatches, "1 to 64");
+        Require(RequestSeconds is > 0 and <= 86_400, nameof(RequestSeconds), RequestSeconds, "above 0 and at most 86400");
+        Require(ShutdownSeconds is >= 0 and <= 86_400, nameof(ShutdownSeconds), ShutdownSeconds, "0 to 86400");
+        return this;
+    }
+
+    private static void Require(bool holds, string name, object? value, string range)
+    {
+        if (!holds) throw new ServingConfigurationException(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"Serving:{name} is {value}; it must be {range}."));
+    }
+}

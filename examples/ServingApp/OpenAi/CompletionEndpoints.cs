@@ -1,0 +1,34 @@
+using System.Text.Json;
+using ServingApp.Hosting;
+using ServingApp.Models;
+using ServingApp.Queueing;
+
+namespace ServingApp.OpenAi;
+
+/// <summary>What the model writes: /v1/chat/completions and /v1/completions.</summary>
+internal static class CompletionEndpoints
+{
+    public static Task ChatAsync(HttpContext context, Serving serving) => AnswerAsync(context, serving, chat: true);
+
+    public static Task TextAsync(HttpContext context, Serving serving) => AnswerAsync(context, serving, chat: false);
+
+    private static async Task AnswerAsync(HttpContext context, Serving serving, bool chat)
+    {
+        using RequestTime time = serving.Begin(context);
+        ServedModel served = serving.Models.Require();
+        using JsonDocument body = await Json.ReadAsync(context.Request, serving.Options, time.Token);
+        GenerationRequest request = chat ? GenerationRequest.ReadChat(body.RootElement, served, serving.Options) : GenerationRequest.ReadText(body.RootElement, served, serving.Options);
+        GenerationWork work = request.ToWork(time.Token);
+        serving.Queue.Add(work);
+        var answer = new GenerationAnswer(context, request, work, served.Name, chat);
+        try
+        {
+            if (request.Stream) await answer.StreamAsync(exception => ErrorAnswers.Describe(exception, time, serving.Log), context.RequestAborted);
+            else await answer.WriteWholeAsync(context.RequestAborted);
+        }
+        finally
+        {
+            serving.Metrics.Ended(work.Arrival, work.FirstToken, work.Prompt.Length, work.OutputTokens);
+        }
+    }
+}

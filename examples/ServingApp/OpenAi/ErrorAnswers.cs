@@ -1,0 +1,52 @@
+using MLNet.Gpt;
+using ServingApp.Hosting;
+
+namespace ServingApp.OpenAi;
+
+/// <summary>Turns what goes wrong into OpenAI's form of an error.</summary>
+internal static class ErrorAnswers
+{
+    /// <summary>The error that a client is told; null where there is no client left.</summary>
+    public static OpenAiException? Describe(Exception exception, RequestTime? time, ILogger log) => exception switch
+    {
+        OpenAiException known => known,
+        OperationCanceledException when time is { ClientLeft: true } => null,
+        OperationCanceledException when time is not null => OpenAiException.TimedOut(time.Seconds),
+        PromptTooLongException tooLong => OpenAiException.Invalid(null, tooLong.Message, "context_length_exceeded"),
+        ConversationException conversation => OpenAiException.Invalid(conversation.TurnIndex is { } turn ? $"messages[{turn}]" : "messages", conversation.Message, "invalid_conversation"),
+        ConstraintException constraint => OpenAiException.Invalid("response_format", constraint.Message, "invalid_schema"),
+        UnsupportedOptionException option => OpenAiException.Invalid(option.Option, option.Message, "unsupported_parameter"),
+        UnknownCharacterException or ArgumentException or HiddenStatesUnavailableException => OpenAiException.Invalid(null, exception.Message),
+        BadHttpRequestException bad => new OpenAiException(bad.StatusCode, "invalid_request_error", bad.Message, retryAfterSeconds: bad.StatusCode == 408 ? 1 : null),
+        _ => Unexpected(exception, log),
+    };
+
+    /// <summary>The middleware: no error leaves the server in another form.</summary>
+    public static async Task HandleAsync(HttpContext context, Func<Task> next, Serving serving)
+    {
+        try
+        {
+            await next();
+        }
+        catch (Exception exception)
+        {
+            if (Describe(exception, RequestTime.Of(context), serving.Log) is not { } error || context.Response.HasStarted)
+            {
+                context.Abort();
+                return;
+            }
+
+            serving.Metrics.Refused(error.Status);
+            context.Response.StatusCode = error.Status;
+            if (error.RetryAfterSeconds is { } seconds) context.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
+            if (error.Status is 413 or 503) context.Response.Headers.Connection = "close";
+            await context.Response.WriteAsJsonAsync(error.Body, Json.Options);
+        }
+    }
+
+    private static OpenAiException Unexpected(Exception exception, ILogger log)
+    {
+        log.LogError(exception, "A request failed.");
+        return new OpenAiException(500, "server_error", "The server failed at this request; its log says why.", code: "internal_error");
+    }
+}

@@ -1,0 +1,73 @@
+using System.Text.Json;
+
+namespace ServingApp.OpenAi;
+
+/// <summary>Reads a JSON object member by member, and knows in the end which members nobody read: those are refused, never ignored. A member that is null is absent.</summary>
+internal sealed class RequestReader
+{
+    private readonly Dictionary<string, JsonElement> _members = new(StringComparer.Ordinal);
+    private readonly string _path;
+
+    /// <param name="json">The object.</param>
+    /// <param name="path">What its members' names begin with in errors.</param>
+    public RequestReader(JsonElement json, string path = "")
+    {
+        _path = path;
+        if (json.ValueKind != JsonValueKind.Object) throw OpenAiException.Invalid(path.Length == 0 ? null : path.TrimEnd('.'), $"{(path.Length == 0 ? "The request" : $"'{path.TrimEnd('.')}'")} is a JSON {Name(json)} where an object is expected.");
+        foreach (JsonProperty member in json.EnumerateObject())
+        {
+            if (member.Value.ValueKind != JsonValueKind.Null && !_members.TryAdd(member.Name, member.Value))
+                throw OpenAiException.Invalid(_path + member.Name, $"'{_path + member.Name}' is there more than once.");
+        }
+    }
+
+    public JsonElement? Element(string name) => _members.Remove(name, out JsonElement value) ? value : null;
+
+    public string? String(string name) => Element(name) is not { } value ? null
+        : value.ValueKind == JsonValueKind.String ? value.GetString() : throw Wrong(name, value, "a string");
+
+    public bool? Boolean(string name) => Element(name) is not { } value ? null
+        : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Wrong(name, value, "true or false");
+
+    public long? Integer(string name, long least, long most) => Element(name) is not { } value ? null
+        : value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) && number >= least && number <= most ? number
+        : throw Wrong(name, value, $"a whole number from {least} to {most}");
+
+    public float? Number(string name, double least, double most, bool leastIncluded = true) => Element(name) is not { } value ? null
+        : value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && (leastIncluded ? number >= least : number > least) && number <= most ? (float)number
+        : throw Wrong(name, value, FormattableString.Invariant($"a number {(leastIncluded ? "from" : "above")} {least} {(leastIncluded ? "to" : "and at most")} {most}"));
+
+    /// <summary>A string, or a list of strings.</summary>
+    public IReadOnlyList<string>? Strings(string name, int most)
+    {
+        if (Element(name) is not { } value) return null;
+        if (value.ValueKind == JsonValueKind.String) return [value.GetString()!];
+        if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(static item => item.ValueKind != JsonValueKind.String)) throw Wrong(name, value, "a string or a list of strings");
+        return value.GetArrayLength() <= most ? [.. value.EnumerateArray().Select(static item => item.GetString()!)]
+            : throw OpenAiException.Invalid(_path + name, $"'{_path + name}' has {value.GetArrayLength()} strings; at most {most} are allowed.");
+    }
+
+    /// <summary>A member that is taken only with a value that changes nothing.</summary>
+    public void Refuse(string name, string remedy, params ReadOnlySpan<string> neutral)
+    {
+        if (Element(name) is { } value && !neutral.Contains(value.GetRawText().Replace(" ", "", StringComparison.Ordinal))) throw OpenAiException.Unsupported(_path + name, remedy);
+    }
+
+    /// <summary>Refuses the first member that was not asked for.</summary>
+    public void Finish()
+    {
+        if (_members.Count > 0) throw OpenAiException.Unsupported(_path + _members.Keys.First(), "Leave it out.");
+    }
+
+    public OpenAiException Wrong(string name, JsonElement found, string expected)
+    {
+        string text = found.ValueKind is JsonValueKind.Number or JsonValueKind.String ? found.GetRawText() : $"a JSON {Name(found)}";
+        return OpenAiException.Invalid(_path + name, $"'{_path + name}' is {(text.Length > 100 ? text[..100] + "…" : text)}; it must be {expected}.");
+    }
+
+    private static string Name(JsonElement element) => element.ValueKind switch
+    {
+        JsonValueKind.True or JsonValueKind.False => "boolean",
+        _ => element.ValueKind.ToString().ToLowerInvariant(),
+    };
+}

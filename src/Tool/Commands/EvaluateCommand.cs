@@ -1,0 +1,75 @@
+using System.CommandLine;
+using System.Text.Json;
+using Microsoft.ML;
+
+namespace MLNet.Gpt.Tool.Commands;
+
+/// <summary><c>evaluate</c>: how well a model predicts a text, or finds right answers.</summary>
+internal static class EvaluateCommand
+{
+    private static readonly JsonSerializerOptions Strict = new(JsonSerializerDefaults.Web) { UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+
+    public static Command Create(ToolConsole console)
+    {
+        Argument<string> model = ModelArgument.Create();
+        var text = new Option<string?>("--text") { Description = "A text file, or a folder of *.txt files: perplexity and bits per byte." };
+        var documents = new Option<string>("--documents") { Description = "What a document is: file, paragraph or line.", DefaultValueFactory = static _ => "paragraph" };
+        documents.AcceptOnlyFromAmong("file", "paragraph", "line");
+        var choices = new Option<string?>("--choices") { Description = "Multiple choice: a file with {\"prompt\":…,\"choices\":[…],\"answer\":0} on each line." };
+        Option<GptDevice?> device = ModelArgument.Device();
+        var command = new Command("evaluate", "Measures a model on a text, on questions, or on both.") { model, text, documents, choices, device };
+        console.SetAction(command, (parsed, cancellationToken) =>
+        {
+            (string? textPath, string? choicesPath) = (parsed.GetValue(text), parsed.GetValue(choices));
+            if (textPath is null && choicesPath is null) throw new UsageException("There is nothing to measure on; give --text, --choices or both.");
+            Question[] questions = choicesPath is null ? [] : [.. Questions(choicesPath)];
+            string[] texts = textPath is null ? [] : [.. TextFiles.Documents(textPath, parsed.GetRequiredValue(documents), cancellationToken)];
+            using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device));
+            var ml = new MLContext();
+            if (textPath is not null)
+                console.Out.WriteLine(ml.Gpt().Evaluate.LanguageModel(ml.Data.LoadFromEnumerable(texts.Select(static document => new TextRow { Text = document })), "Text", gpt, cancellationToken: cancellationToken));
+            if (choicesPath is null) return;
+            MultipleChoiceMetrics metrics = ml.Gpt().Evaluate.MultipleChoice(
+                ml.Data.LoadFromEnumerable(questions.Select(static question => new QuestionRow { Prompt = question.Prompt, Choices = [.. question.Choices], Label = question.Answer })), gpt, cancellationToken: cancellationToken);
+            console.Out.WriteLine(metrics);
+            foreach (QuestionProblem problem in metrics.Problems) console.Error.WriteLine($"mlnet-gpt: question {problem.Row + 1}: {console.OneLine(problem.Problem)}");
+        });
+        return command;
+    }
+
+    private static IEnumerable<Question> Questions(string path)
+    {
+        if (!File.Exists(path)) throw new CheckpointNotFoundException(path, "there is no such file.", "Name a file with a question on each line.");
+        int number = 0;
+        foreach (string line in File.ReadLines(path))
+        {
+            number++;
+            if (line.Trim().Length == 0) continue;
+            Question? question = null;
+            string problem = "it is null";
+            try
+            {
+                question = JsonSerializer.Deserialize<Question>(line, Strict);
+            }
+            catch (JsonException exception)
+            {
+                problem = exception.Message.TrimEnd('.');
+            }
+
+            yield return question ?? throw new CorruptFileException(path, $"line {number} is no question: {problem}.", "Write each as {\"prompt\":\"…\",\"choices\":[\"…\",\"…\"],\"answer\":0}.");
+        }
+
+        if (number == 0) throw new CorruptFileException(path, "it is empty.", "Give a question on each line.");
+    }
+
+    private sealed record Question(string Prompt, IReadOnlyList<string> Choices, int Answer);
+
+    private sealed class QuestionRow
+    {
+        public string Prompt { get; set; } = "";
+
+        public string[] Choices { get; set; } = [];
+
+        public int Label { get; set; }
+    }
+}

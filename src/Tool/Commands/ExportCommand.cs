@@ -1,0 +1,45 @@
+using System.CommandLine;
+
+namespace MLNet.Gpt.Tool.Commands;
+
+/// <summary><c>export</c>: a checkpoint to an ONNX package, or to a GGUF file.</summary>
+internal static class ExportCommand
+{
+    private static readonly Dictionary<string, GgufFormat> Gguf = new() { ["float32"] = GgufFormat.Float32, ["float16"] = GgufFormat.Float16, ["int8"] = GgufFormat.Q8_0, ["int4"] = GgufFormat.Q4_0 };
+
+    private static readonly Dictionary<string, WeightFormat> Onnx = new()
+    {
+        ["float32"] = WeightFormat.Float32, ["float16"] = WeightFormat.Float16, ["bfloat16"] = WeightFormat.BFloat16, ["int8"] = WeightFormat.Int8, ["int4"] = WeightFormat.Int4,
+    };
+
+    public static Command Create(ToolConsole console)
+    {
+        var checkpoint = new Argument<string>("checkpoint") { Description = "A checkpoint's folder, in Hugging Face's layout for GPT-1 or GPT-2." };
+        var target = new Argument<string>("target") { Description = "The package's folder, where a package is replaced; or a file NAME.gguf, for llama.cpp." };
+        var weights = new Option<string>("--weights") { Description = $"{string.Join(", ", Onnx.Keys)}; int8 and int4 are q8_0 and q4_0 in a GGUF file.", DefaultValueFactory = static _ => "float32" };
+        weights.AcceptOnlyFromAmong([.. Onnx.Keys]);
+        var standard = new Option<bool>("--standard-operators") { Description = "ONNX's own operators alone, for other runtimes than ONNX Runtime." };
+        var beside = new Option<bool>("--weights-beside") { Description = "Put the weights into a file beside the graph, whatever their size." };
+        var command = new Command("export", "Writes a checkpoint as an ONNX package, or as a GGUF file.") { checkpoint, target, weights, standard, beside };
+        console.SetAction(command, (parsed, cancellationToken) =>
+        {
+            (string source, string to, string format) = (parsed.GetRequiredValue(checkpoint), parsed.GetRequiredValue(target), parsed.GetRequiredValue(weights));
+            cancellationToken.ThrowIfCancellationRequested();
+            if (to.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
+            {
+                if (parsed.GetValue(standard) || parsed.GetValue(beside)) throw new UsageException("--standard-operators and --weights-beside are of ONNX packages, and the target is a GGUF file; leave them out.");
+                if (!Gguf.TryGetValue(format, out GgufFormat gguf)) throw new UsageException($"A GGUF file has no weights in {format}; take {string.Join(", ", Gguf.Keys)}.");
+                GgufExporter.Export(source, to, gguf);
+            }
+            else
+            {
+                OnnxExportOptions options = new() { Weights = Onnx[format], Operators = parsed.GetValue(standard) ? GraphOperators.Standard : default };
+                OnnxExporter.Export(source, to, parsed.GetValue(beside) ? options with { ExternalDataThresholdBytes = 0 } : options);
+            }
+
+            IEnumerable<string> files = File.Exists(to) ? [to] : Directory.EnumerateFiles(to);
+            console.Out.WriteLine(FormattableString.Invariant($"{to}: {files.Sum(static file => new FileInfo(file).Length) / 1e6:F1} MB"));
+        });
+        return command;
+    }
+}

@@ -1,0 +1,38 @@
+using System.CommandLine;
+
+namespace MLNet.Gpt.Tool;
+
+/// <summary>The options of the commands that write text. What is left out is the model's own setting.</summary>
+internal sealed class GenerationSwitches
+{
+    private readonly Option<int?> _tokens = new("--max-tokens", "-t") { Description = "The most tokens to write." };
+    private readonly Option<float?> _temperature = new("--temperature") { Description = "0 takes the likeliest token; 1 draws from the model's distribution." };
+    private readonly Option<int?> _topK = new("--top-k") { Description = "Draw among so many of the likeliest tokens; 0 for all." };
+    private readonly Option<float?> _topP = new("--top-p") { Description = "Draw among the likeliest tokens that make up this share; 1 for all." };
+    private readonly Option<float?> _penalty = new("--repetition-penalty") { Description = "Above 1 discourages tokens that were there." };
+    private readonly Option<string[]> _stops = new("--stop") { Description = "A text that ends the answer; may be given more than once." };
+    private readonly Option<int?> _seed = new("--seed") { Description = "The seed of the draws; without it, each call draws anew." };
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in (Option[])[_tokens, _temperature, _topK, _topP, _penalty, _stops, _seed]) command.Options.Add(option);
+    }
+
+    /// <exception cref="ArgumentException">A value is outside its range.</exception>
+    public GenerateTextOptions Read(ParseResult parsed, GptModel model)
+    {
+        GenerateTextOptions own = model.Generation;
+        GenerateTextOptions options = own with
+        {
+            MaxNewTokens = parsed.GetValue(_tokens) ?? own.MaxNewTokens,
+            Temperature = parsed.GetValue(_temperature) ?? own.Temperature,
+            TopK = parsed.GetValue(_topK) ?? own.TopK,
+            TopP = parsed.GetValue(_topP) ?? own.TopP,
+            RepetitionPenalty = parsed.GetValue(_penalty) ?? own.RepetitionPenalty,
+            StopStrings = [.. own.StopStrings, .. parsed.GetValue(_stops) ?? []],
+            Seed = parsed.GetValue(_seed) ?? Random.Shared.Next(),
+        };
+        options.Validate();
+        return options;
+    }
+}

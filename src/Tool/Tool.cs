@@ -1,0 +1,40 @@
+using System.CommandLine;
+using MLNet.Gpt.Tool.Commands;
+
+namespace MLNet.Gpt.Tool;
+
+/// <summary>The program: its commands, and how they end.</summary>
+internal static class Tool
+{
+    /// <summary>Exit codes.</summary>
+    public const int Success = 0, Failure = 1, WrongUse = 2, Cancelled = 130;
+
+    /// <summary>Runs a command line. Ctrl-C, and SIGTERM, cancel it.</summary>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(string[] args, TextReader input, TextWriter output, TextWriter error, CancellationToken cancellationToken = default)
+    {
+        var console = new ToolConsole(input, output, error);
+        var root = new RootCommand("Trains GPT models, exports them to ONNX, and runs them.")
+        {
+            TrainCommand.Create(console), ExportCommand.Create(console), GenerateCommand.Create(console), ChatCommand.Create(console), EvaluateCommand.Create(console), TokenizeCommand.Create(console),
+        };
+        ParseResult parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            error.WriteLine($"mlnet-gpt: {console.OneLine(parsed.Errors[0].Message)} See '{string.Join(' ', Path(parsed).Prepend("mlnet-gpt"))} --help'.");
+            return WrongUse;
+        }
+
+        var how = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
+        return await parsed.InvokeAsync(how, cancellationToken);
+    }
+
+    /// <summary>The names of the commands that were chosen, outermost first.</summary>
+    private static IEnumerable<string> Path(ParseResult parsed)
+    {
+        for (var at = parsed.CommandResult; at is { Command: not RootCommand }; at = at.Parent as System.CommandLine.Parsing.CommandResult)
+        {
+            yield return at.Command.Name;
+        }
+    }
+}

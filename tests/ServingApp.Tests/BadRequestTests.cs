@@ -1,0 +1,94 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using static ServingApp.Tests.TestServing;
+
+namespace ServingApp.Tests;
+
+[TestClass]
+public sealed class BadRequestTests
+{
+    private static readonly HashSet<string> Members = ["message", "type", "param", "code"];
+
+    [TestMethod]
+    public async Task What_can_not_be_honoured_is_refused_by_name_and_never_ignored()
+    {
+        using TestServing server = Saying(static _ => "x");
+        HttpClient client = await server.ReadyAsync();
+        foreach ((string more, string param) in ((string, string)[])
+        [
+            ("\"tools\":[{\"type\":\"function\"}]", "tools"), ("\"tool_choice\":\"required\"", "tool_choice"), ("\"response_format\":{\"type\":\"xml\"}", "response_format.type"), ("\"response_format\":{\"type\":\"json_schema\"}", "response_format.json_schema"), ("\"logprobs\":true", "logprobs"),
+            ("\"top_logprobs\":2", "top_logprobs"), ("\"logit_bias\":{\"x\":1}", "logit_bias"), ("\"logit_bias\":{\"5\":101}", "logit_bias.5"), ("\"presence_penalty\":3", "presence_penalty"), ("\"frequency_penalty\":-3", "frequency_penalty"), ("\"store\":true", "store"),
+            ("\"metadata\":{\"a\":\"b\"}", "metadata"), ("\"min_p\":2", "min_p"), ("\"typical_p\":0.5", "typical_p"), ("\"stream_options\":{}", "stream_options"), ("\"stream\":true,\"stream_options\":{\"x\":1}", "stream_options.x"), ("\"modalities\":[\"audio\"]", "modalities"),
+            ("\"temperature\":3", "temperature"), ("\"temperature\":\"1\"", "temperature"), ("\"top_p\":0", "top_p"), ("\"top_p\":1.5", "top_p"), ("\"max_tokens\":0", "max_tokens"), ("\"max_tokens\":1.5", "max_tokens"), ("\"max_tokens\":100000", "max_tokens"),
+            ("\"max_tokens\":4,\"max_completion_tokens\":5", "max_tokens"), ("\"n\":0", "n"), ("\"n\":9", "n"), ("\"stop\":\"\"", "stop"), ("\"stop\":[1]", "stop"), ("\"stop\":[\"a\",\"b\",\"c\",\"d\",\"e\"]", "stop"), ("\"seed\":\"x\"", "seed"),
+            ("\"stream\":1", "stream"), ("\"repetition_penalty\":0", "repetition_penalty"), ("\"n\":1,\"n\":2", "n"),
+        ])
+        {
+            using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go", more));
+            Assert.AreEqual(HttpStatusCode.BadRequest, response.StatusCode, more);
+            JsonElement error = (await JsonAsync(response)).GetProperty("error");
+            Assert.IsTrue(Members.SetEquals(error.EnumerateObject().Select(static member => member.Name)), more);
+            Assert.AreEqual(param, error.GetProperty("param").GetString(), more);
+            StringAssert.Contains(error.GetProperty("message").GetString(), param, more);
+            Assert.AreEqual("invalid_request_error", error.GetProperty("type").GetString());
+        }
+    }
+
+    [TestMethod]
+    public async Task Values_that_change_nothing_are_taken()
+    {
+        using TestServing server = Saying(static _ => "x");
+        HttpClient client = await server.ReadyAsync();
+        using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go",
+            "\"tools\":[],\"tool_choice\":\"auto\",\"response_format\":{\"type\": \"text\"},\"logprobs\":false,\"top_logprobs\":null,\"logit_bias\":{},\"presence_penalty\":0,\"frequency_penalty\":0.0,\"store\":false,\"user\":\"me\",\"n\":1,\"top_p\":1,\"top_k\":0"));
+        Assert.AreEqual(HttpStatusCode.OK, response.StatusCode, await response.Content.ReadAsStringAsync());
+    }
+
+    [TestMethod]
+    public async Task Malformed_conversations_and_bodies_are_refused()
+    {
+        using TestServing server = Saying(static _ => "x");
+        HttpClient client = await server.ReadyAsync();
+        foreach ((string body, string? param, string? code) in ((string, string?, string?)[])
+        [
+            ("{", null, null), ("[]", null, null), ("{}", "messages", null), ("""{"messages":"hi"}""", "messages", null), ("""{"messages":[]}""", "messages", "invalid_conversation"),
+            ("""{"messages":[{"role":"user"}]}""", "messages[0].content", null), ("""{"messages":[{"content":"x"}]}""", "messages[0].role", null), ("""{"messages":[{"role":"tool","content":"x"}]}""", "messages[0].role", null),
+            ("""{"messages":[{"role":"user","content":"x","name":"y"}]}""", "messages[0].name", "unsupported_parameter"), ("""{"messages":[{"role":"assistant","content":"x"}]}""", "messages[0]", "invalid_conversation"),
+            ("""{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}""", "messages[1]", "invalid_conversation"),
+            ("""{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}""", "messages[0].content[0].type", "unsupported_content"), ("""{"messages":[{"role":"user","content":"ж"}]}""", null, null),
+        ])
+        {
+            using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Body(body));
+            Assert.AreEqual(HttpStatusCode.BadRequest, response.StatusCode, body);
+            JsonElement error = (await JsonAsync(response)).GetProperty("error");
+            Assert.AreEqual((param, code), (error.GetProperty("param").GetString(), error.GetProperty("code").GetString()), body);
+        }
+
+        using HttpResponseMessage other = await client.PostAsync("/v1/chat/completions", new StringContent("{}", Encoding.UTF8, "text/plain"));
+        Assert.AreEqual(HttpStatusCode.UnsupportedMediaType, other.StatusCode);
+        using HttpResponseMessage unknown = await client.PostAsync("/v1/responses", Body("{}"));
+        Assert.AreEqual((HttpStatusCode.NotFound, "unknown_url"), (unknown.StatusCode, (await JsonAsync(unknown)).GetProperty("error").GetProperty("code").GetString()));
+        using HttpResponseMessage model = await client.PostAsync("/v1/chat/completions", Body("""{"model":"gpt-4o","messages":[{"role":"user","content":"x"}]}"""));
+        Assert.AreEqual((HttpStatusCode.NotFound, "model_not_found"), (model.StatusCode, (await JsonAsync(model)).GetProperty("error").GetProperty("code").GetString()));
+    }
+
+    [TestMethod]
+    public async Task What_is_too_large_is_refused()
+    {
+        using TestServing server = Saying(static _ => "x", ("MaxRequestBytes", "1000"), ("MaxPromptTokens", "30"));
+        HttpClient client = await server.ReadyAsync();
+        using HttpResponseMessage large = await client.PostAsync("/v1/chat/completions", Chat(new string('a', 1000)));
+        Assert.AreEqual((HttpStatusCode.RequestEntityTooLarge, "request_too_large"), (large.StatusCode, (await JsonAsync(large)).GetProperty("error").GetProperty("code").GetString()));
+        using var unknownLength = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = Chat(new string('a', 1000)) };
+        unknownLength.Headers.TransferEncodingChunked = true;
+        using HttpResponseMessage chunked = await client.SendAsync(unknownLength);
+        Assert.AreEqual(HttpStatusCode.RequestEntityTooLarge, chunked.StatusCode);
+
+        // 1 + (1 + n + 1) + 1 tokens of a message of n letters: 26 fit 30, 27 do not.
+        Assert.AreEqual(HttpStatusCode.OK, (await client.PostAsync("/v1/chat/completions", Chat(new string('a', 26)))).StatusCode);
+        using HttpResponseMessage longer = await client.PostAsync("/v1/chat/completions", Chat(new string('a', 27)));
+        Assert.AreEqual((HttpStatusCode.BadRequest, "context_length_exceeded"), (longer.StatusCode, (await JsonAsync(longer)).GetProperty("error").GetProperty("code").GetString()));
+        Assert.AreEqual(HttpStatusCode.BadRequest, (await client.PostAsync("/v1/completions", Body($$"""{"prompt":"{{new string('a', 31)}}"}"""))).StatusCode);
+    }
+}

@@ -1,0 +1,114 @@
+using System.Net;
+using System.Net.Http.Headers;
+using Microsoft.Extensions.Configuration;
+using ServingApp.Hosting;
+using static ServingApp.Tests.TestServing;
+
+namespace ServingApp.Tests;
+
+[TestClass]
+public sealed class HostingTests
+{
+    [TestMethod]
+    public async Task With_keys_only_requests_that_carry_one_are_served()
+    {
+        using TestServing server = Saying(static _ => "x", ("ApiKeys:0", "first"), ("ApiKeys:1", "second"));
+        HttpClient client = await server.ReadyAsync();
+        foreach ((string? scheme, string? key, HttpStatusCode expected) in ((string?, string?, HttpStatusCode)[])
+            [(null, null, HttpStatusCode.Unauthorized), ("Bearer", "wrong", HttpStatusCode.Unauthorized), ("Bearer", "", HttpStatusCode.Unauthorized), ("Basic", "first", HttpStatusCode.Unauthorized), ("Bearer", "first", HttpStatusCode.OK), ("bearer", "second", HttpStatusCode.OK)])
+        {
+            client.DefaultRequestHeaders.Authorization = scheme is null ? null : new AuthenticationHeaderValue(scheme, key);
+            using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go"));
+            Assert.AreEqual(expected, response.StatusCode, $"{scheme} {key}");
+            Assert.AreEqual(expected, (await client.GetAsync("/v1/models")).StatusCode);
+            Assert.AreEqual(expected, (await client.GetAsync("/metrics")).StatusCode);
+            if (expected == HttpStatusCode.OK) continue;
+            Assert.AreEqual("invalid_api_key", (await JsonAsync(response)).GetProperty("error").GetProperty("code").GetString());
+            Assert.AreEqual("Bearer", response.Headers.WwwAuthenticate.Single().Scheme);
+        }
+
+        client.DefaultRequestHeaders.Authorization = null;
+        Assert.AreEqual(HttpStatusCode.OK, (await client.GetAsync("/health/ready")).StatusCode);
+        Assert.AreEqual(HttpStatusCode.OK, (await client.GetAsync("/")).StatusCode);
+    }
+
+    [TestMethod]
+    public void Without_keys_the_program_listens_on_loopback_alone_unless_somebody_says_otherwise()
+    {
+        string[] closed = ["http://localhost:5000", "http://127.0.0.1:80", "https://[::1]:443", "http://unix:/tmp/x.sock"], open = ["http://0.0.0.0:5000", "http://[::]:5000", "http://+:80", "http://*:80", "http://192.168.1.2:80", "http://example.org:80"];
+        var options = new ServingOptions { Demo = true };
+        new ApiKeyGate(options).CheckAddresses(closed);
+        foreach (string address in open)
+        {
+            var exception = Assert.ThrowsExactly<ServingConfigurationException>(() => new ApiKeyGate(options).CheckAddresses([.. closed, address]), address);
+            StringAssert.Contains(exception.Message, address);
+            new ApiKeyGate(options with { ApiKeys = ["k"] }).CheckAddresses([address]);
+            new ApiKeyGate(options with { RequireApiKey = false }).CheckAddresses([address]);
+        }
+    }
+
+    [TestMethod]
+    public async Task Without_keys_another_host_name_is_refused()
+    {
+        using TestServing server = Saying(static _ => "x");
+        HttpClient client = await server.ReadyAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { Host = "evil.example" } };
+        Assert.AreEqual(HttpStatusCode.BadRequest, (await client.SendAsync(request)).StatusCode);
+    }
+
+    [TestMethod]
+    public void Settings_are_checked()
+    {
+        foreach ((ServingOptions options, string name) in ((ServingOptions, string)[])
+        [
+            (new(), "Model"), (new() { Demo = true, Model = "x" }, "Model"), (new() { Demo = true, QueueLength = -1 }, "QueueLength"), (new() { Demo = true, BatchRows = 0 }, "BatchRows"), (new() { Demo = true, RequestSeconds = 0 }, "RequestSeconds"),
+            (new() { Demo = true, RequireApiKey = true }, "RequireApiKey"), (new() { Demo = true, ApiKeys = [""] }, "ApiKeys"), (new() { Demo = true, MaxRequestBytes = 0 }, "MaxRequestBytes"), (new() { Demo = true, DefaultNewTokens = 0 }, "DefaultNewTokens"),
+        ])
+        {
+            StringAssert.Contains(Assert.ThrowsExactly<ServingConfigurationException>(() => options.Validate()).Message, $"Serving:{name}");
+        }
+
+        new ServingOptions { Demo = true }.Validate();
+    }
+
+    [TestMethod]
+    public void Arguments_become_settings_and_unknown_ones_are_refused()
+    {
+        var configuration = new ConfigurationManager();
+        CommandLine.AddTo(configuration, ["--model", "a.zip", "--name=b", "--key", "c", "--urls", "http://localhost:1", "--Serving:QueueLength=3", "--Serving:BatchRows", "4"]);
+        Assert.AreEqual(("a.zip", "b", "c", "http://localhost:1", "3", "4"), (configuration["Serving:Model"], configuration["Serving:ModelName"], configuration["Serving:ApiKeys:0"], configuration["urls"], configuration["Serving:QueueLength"], configuration["Serving:BatchRows"]));
+        foreach (string[] wrong in (string[][])[["--modle", "x"], ["model.zip"], ["--model"]])
+            Assert.ThrowsExactly<ArgumentException>(() => CommandLine.AddTo(new ConfigurationManager(), wrong));
+    }
+
+    [TestMethod]
+    public async Task The_page_takes_nothing_from_elsewhere()
+    {
+        using TestServing server = Saying(static _ => "x");
+        HttpClient client = await server.ReadyAsync();
+        using HttpResponseMessage page = await client.GetAsync("/");
+        StringAssert.StartsWith(page.Headers.GetValues("Content-Security-Policy").Single(), "default-src 'self'");
+        foreach (string file in (string[])["/", "/chat.js", "/chat.css"])
+        {
+            string text = await client.GetStringAsync(file);
+            Assert.DoesNotContain("://", text, file);
+            Assert.IsGreaterThan(200, text.Length, file);
+        }
+    }
+
+    // Alone: what is measured is heard by every server of the process.
+    [TestMethod]
+    [DoNotParallelize]
+    public async Task Metrics_count_requests_tokens_and_refusals()
+    {
+        using TestServing server = Saying(static _ => "abcde");
+        HttpClient client = await server.ReadyAsync();
+        for (int i = 0; i < 3; i++) await client.PostAsync("/v1/chat/completions", Chat("go"));
+        await client.PostAsync("/v1/chat/completions", Chat("go", "\"tools\":[1]"));
+        string metrics = await client.GetStringAsync("/metrics");
+
+        // Each prompt has 1 + (1 + 2 + 1) + 1 = 6 tokens, each answer 5.
+        foreach (string pattern in (string[])[@"gen_ai_server_time_to_first_token_seconds_count\{.*\} 3\b", @"gen_ai_server_request_duration_seconds_count\{.*\} 3\b", @"serving_tokens_total\{.*type=""input"".*\} 18\b", @"serving_tokens_total\{.*type=""output"".*\} 15\b", @"serving_requests_refused_total\{.*status_code=""400"".*\} 1\b", @"serving_queue_length\{.*\} 0\b"])
+            StringAssert.Matches(metrics, new System.Text.RegularExpressions.Regex(pattern), metrics);
+    }
+}

@@ -1,0 +1,103 @@
+using System.Net;
+using System.Text.Json;
+using Microsoft.ML;
+using MLNet.Gpt;
+using MLNet.Gpt.Core.Tests;
+using ServingApp.Models;
+using static ServingApp.Tests.TestServing;
+
+namespace ServingApp.Tests;
+
+/// <summary>What the program opens, and what it makes of it.</summary>
+[TestClass]
+public sealed class ServedModelTests
+{
+    private static readonly OnnxExportOptions Tokens = new() { TokenizerHash = ScriptedModel.Letters.Hash, EndOfTextId = ScriptedModel.Letters.EndOfTextId };
+
+    [TestMethod]
+    public async Task A_model_zip_is_served_with_the_settings_of_its_pipeline()
+    {
+        using var folder = new TemporaryFolder();
+        DemoModel.Write(folder["package"]);
+        var ml = new MLContext();
+        using (GptModel model = GptModel.FromOnnx(folder["package"]))
+        {
+            IDataView rows = ml.Data.LoadFromEnumerable(new[] { new { Text = "I am" } });
+            var pipeline = ml.Transforms.CopyColumns("Prompt", "Text").Append(ml.Gpt().Transforms.GenerateText("Answer", "Prompt", model, new() { Temperature = 0, StopStrings = [" tiny"] }));
+            ml.Model.Save(pipeline.Fit(rows), rows.Schema, folder["words.zip"]);
+        }
+
+        using var server = new TestServing(null, ("Model", folder["words.zip"]));
+        HttpClient client = await server.ReadyAsync();
+        JsonElement json = await JsonAsync(await client.PostAsync("/v1/completions", Body("""{"model":"words","prompt":"I am a"}""")));
+
+        // Greedy, of "a" by way of one of its followers to " tiny", or to the end: in the text, " a" is followed by " tiny", " file", " small", " model".
+        Assert.AreEqual("stop", json.GetProperty("choices")[0].GetProperty("finish_reason").GetString(), json.GetRawText());
+        Assert.DoesNotContain("tiny", json.GetProperty("choices")[0].GetProperty("text").GetString()!);
+    }
+
+    [TestMethod]
+    public async Task A_classifier_s_folder_is_served()
+    {
+        using var folder = new TemporaryFolder();
+        OnnxExporter.WriteClassifier(new SmallWeights.Classifier(new ClassifierHead { Task = SupervisedTask.TextClassification, Labels = ["red", "green", "blue"] }), folder["colours"], Tokens);
+        ScriptedModel.Letters.Save(folder["colours"]);
+        using var server = new TestServing(null, ("Model", folder["colours"]));
+        HttpClient client = await server.ReadyAsync();
+        JsonElement json = await JsonAsync(await client.PostAsync("/v1/classify", Body("""{"model":"colours","input":["abc","xyz"]}""")));
+        using GptClassifier direct = GptClassifier.FromOnnx(folder["colours"]);
+        foreach ((JsonElement item, string text) in json.GetProperty("data").EnumerateArray().Zip(["abc", "xyz"]))
+        {
+            TextPrediction expected = direct.Classify(text);
+            Assert.AreEqual(direct.Head.Labels[expected.Index], item.GetProperty("label").GetString());
+            float[] scores = [.. item.GetProperty("scores").EnumerateArray().Select(static score => score.GetSingle())];
+            Assert.AreEqual(1, scores.Sum(), 1e-5);
+            for (int i = 0; i < 3; i++) Assert.AreEqual(expected.Scores[i], scores[i], 1e-5f);
+        }
+
+        using HttpResponseMessage chat = await client.PostAsync("/v1/chat/completions", Body("""{"messages":[{"role":"user","content":"x"}]}"""));
+        Assert.AreEqual((HttpStatusCode.BadRequest, "model_not_supported"), (chat.StatusCode, (await JsonAsync(chat)).GetProperty("error").GetProperty("code").GetString()));
+        Assert.AreEqual(HttpStatusCode.BadRequest, (await client.PostAsync("/v1/classify", Body("""{"input":[["a","b"]]}"""))).StatusCode); // the task reads one text
+    }
+
+    [TestMethod]
+    public async Task A_reward_model_s_folder_is_served()
+    {
+        using var folder = new TemporaryFolder();
+        OnnxExporter.WriteReward(new SmallWeights.Reward(new RewardHead()), folder["judge"], Tokens);
+        ScriptedModel.Letters.Save(folder["judge"]);
+        using var server = new TestServing(null, ("Model", folder["judge"]));
+        HttpClient client = await server.ReadyAsync();
+        JsonElement json = await JsonAsync(await client.PostAsync("/v1/reward", Body("""{"prompt":"ab","responses":["c","dd"]}""")));
+        using GptRewardModel direct = GptRewardModel.FromOnnx(folder["judge"]);
+        float[] expected = [direct.Score("ab", "c").Reward, direct.Score("ab", "dd").Reward];
+        float[] rewards = [.. json.GetProperty("data").EnumerateArray().Select(static item => item.GetProperty("reward").GetSingle())];
+        for (int i = 0; i < 2; i++) Assert.AreEqual(expected[i], rewards[i], 1e-5f);
+    }
+
+    [TestMethod]
+    public async Task Scores_are_the_models_own()
+    {
+        using var server = new TestServing(null, ("Demo", "true"));
+        HttpClient client = await server.ReadyAsync();
+        JsonElement json = await JsonAsync(await client.PostAsync("/v1/score", Body("""{"input":["I am a tiny model","",  "model tiny a am I"]}""")));
+        JsonElement[] items = [.. json.GetProperty("data").EnumerateArray()];
+        Assert.IsGreaterThan(items[2].GetProperty("log_likelihood").GetDouble() + 10, items[0].GetProperty("log_likelihood").GetDouble());
+        Assert.AreEqual((0d, JsonValueKind.Null, 0), (items[1].GetProperty("log_likelihood").GetDouble(), items[1].GetProperty("perplexity").ValueKind, items[1].GetProperty("tokens").GetInt32()));
+        double likelihood = items[0].GetProperty("log_likelihood").GetDouble();
+        Assert.AreEqual(Math.Exp(-likelihood / items[0].GetProperty("tokens").GetInt32()), items[0].GetProperty("perplexity").GetDouble(), 1e-9);
+    }
+
+    [TestMethod]
+    public void What_is_no_model_is_a_typed_error()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => ServedModel.Open(folder["nothing"], null));
+        Directory.CreateDirectory(folder["empty"]);
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => ServedModel.Open(folder["empty"], null));
+        var ml = new MLContext();
+        IDataView rows = ml.Data.LoadFromEnumerable(new[] { new { Text = "a" } });
+        ml.Model.Save(ml.Transforms.CopyColumns("B", "Text").Fit(rows), rows.Schema, folder["other.zip"]);
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => ServedModel.Open(folder["other.zip"], null)).Message, "GenerateText");
+    }
+}

@@ -1,0 +1,2 @@
+// Training uses the process's libtorch threads.
+[assembly: DoNotParallelize]

@@ -1,0 +1,196 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
+using MLNet.Gpt.Core.Tests;
+
+namespace MLNet.Gpt.Tool.Tests;
+
+[TestClass]
+public sealed partial class ToolTests
+{
+    private static TemporaryFolder folder = null!;
+    private static string trainingOutput = null!;
+
+    private static string Run => folder["run"];
+
+    private static string Model => Path.Combine(Run, "model");
+
+    // A word follows another as the alphabet has it: a model that has seen this knows what comes next.
+    private static string Corpus => string.Join("\n\n", Enumerable.Range(0, 200).Select(static i => string.Join(' ', Enumerable.Range(0, 10 + (i / Words.Length)).Select(j => Words[(i + j) % Words.Length]))));
+
+    private static readonly string[] Words = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"];
+
+    [ClassInitialize]
+    public static async Task Train(TestContext context)
+    {
+        folder = new TemporaryFolder();
+        folder.Write("corpus.txt", Corpus);
+        (int code, trainingOutput, string error) = await CallAsync("", "train", folder["corpus.txt"], "--output", Run, "--steps", "150", "--batch", "8", "--layers", "1", "--width", "32", "--heads", "2", "--context", "64",
+            "--vocabulary", "320", "--learning-rate", "1e-2", "--evaluate-every", "30", "--device", "cpu");
+        Assert.AreEqual((0, ""), (code, error));
+    }
+
+    [ClassCleanup]
+    public static void Clean() => folder.Dispose();
+
+    private static async Task<(int Code, string Output, string Error)> CallAsync(string input, params string[] args)
+    {
+        using StringWriter output = new(CultureInfo.InvariantCulture), error = new(CultureInfo.InvariantCulture);
+        int code = await Tool.RunAsync(args, new StringReader(input), output, error);
+        return (code, output.ToString(), error.ToString());
+    }
+
+    [TestMethod]
+    public void Training_reports_its_progress_and_leaves_a_checkpoint_that_knows_more_than_a_guess()
+    {
+        StringAssert.Contains(trainingOutput, "200 documents");
+        StringAssert.Contains(trainingOutput, "step 150/150");
+        Match loss = ValidationLoss().Match(trainingOutput);
+        Assert.IsTrue(loss.Success, trainingOutput);
+
+        // All that can't be known is where a text begins: one of 8 words. A uniform guess among 320 tokens would be ln 320 = 5.8.
+        Assert.IsLessThan(2.0, double.Parse(loss.Groups[1].Value, CultureInfo.InvariantCulture));
+        using GptCheckpoint checkpoint = GptCheckpoint.Open(Model);
+        Assert.AreEqual((1, 32, 2, 64), (checkpoint.Config.LayerCount, checkpoint.Config.EmbeddingSize, checkpoint.Config.HeadCount, checkpoint.Config.ContextLength));
+    }
+
+    [TestMethod]
+    public async Task A_checkpoint_and_the_package_that_is_exported_from_it_write_the_same()
+    {
+        string package = folder["package"];
+        (int code, string output, string error) = await CallAsync("", "export", Model, package);
+        Assert.AreEqual((0, ""), (code, error));
+        StringAssert.Matches(output, new Regex(@"package: \d+\.\d MB"));
+        (_, string fromCheckpoint, _) = await CallAsync("", "generate", Model, "gamma delta", "--max-tokens", "12", "--temperature", "0", "--device", "cpu");
+        (_, string fromPackage, _) = await CallAsync("gamma delta", "generate", package, "--max-tokens", "12", "--temperature", "0", "--device", "cpu");
+        Assert.AreEqual(fromCheckpoint, fromPackage);
+        StringAssert.StartsWith(fromPackage, " epsilon zeta eta");
+        (_, string stopped, _) = await CallAsync("", "generate", package, "gamma delta", "--stop", " eta", "--temperature", "0");
+        Assert.AreEqual(" epsilon zeta", stopped.TrimEnd('\r', '\n'));
+        (_, string several, _) = await CallAsync("", "generate", package, "gamma", "--count", "3", "--max-tokens", "2", "--seed", "4");
+        Assert.AreEqual(3, Regex.Count(several, "^--- [123]", RegexOptions.Multiline));
+    }
+
+    [TestMethod]
+    public async Task A_checkpoint_is_exported_in_fewer_bits_and_for_llama_cpp()
+    {
+        Assert.AreEqual(0, (await CallAsync("", "export", Model, folder["four"], "--weights", "int4", "--weights-beside")).Code);
+        Assert.IsTrue(File.Exists(Path.Combine(folder["four"], "model.onnx.data")));
+        Assert.IsGreaterThan(0, File.ReadAllBytes(Path.Combine(folder["four"], "model.onnx")).AsSpan().IndexOf("MatMulNBits"u8), "products with weights of four bits");
+        (int code, string output, string error) = await CallAsync("", "generate", folder["four"], "gamma", "--max-tokens", "3", "--temperature", "0");
+        Assert.AreEqual((0, ""), (code, error), output);
+        Assert.AreEqual(0, (await CallAsync("", "export", Model, folder["model.gguf"], "--weights", "int8")).Code);
+        CollectionAssert.AreEqual("GGUF"u8.ToArray(), File.ReadAllBytes(folder["model.gguf"])[..4]);
+        Assert.AreEqual(Tool.WrongUse, (await CallAsync("", "export", Model, folder["other.gguf"], "--weights", "bfloat16")).Code);
+        Assert.AreEqual(Tool.WrongUse, (await CallAsync("", "export", Model, folder["other.gguf"], "--weights-beside")).Code);
+    }
+
+    [TestMethod]
+    public async Task Evaluating_gives_the_librarys_own_measures()
+    {
+        folder.Write("heldout.txt", "alpha beta gamma delta\n\ntheta alpha beta");
+        folder.Write("questions.jsonl", """
+            {"prompt":"alpha beta","choices":["theta","gamma"],"answer":1}
+            {"prompt":"zeta eta","choices":["theta","beta"],"answer":0}
+
+            {"prompt":"zeta","choices":[],"answer":0}
+            """);
+        (int code, string output, string error) = await CallAsync("", "evaluate", Model, "--text", folder["heldout.txt"], "--choices", folder["questions.jsonl"]);
+        Assert.AreEqual(0, code, error);
+        StringAssert.StartsWith(error, "mlnet-gpt: question 3: "); // it has no answers
+        using GptModel model = ModelArgument.Open(Model, null);
+        double nats = -(model.Score("alpha beta gamma delta").LogLikelihood + model.Score("theta alpha beta").LogLikelihood);
+        int tokens = model.Tokenizer.Encode("alpha beta gamma delta").Length + model.Tokenizer.Encode("theta alpha beta").Length;
+        StringAssert.Matches(output, new Regex(string.Create(CultureInfo.InvariantCulture, $@"perplexity\s+{Math.Exp(nats / tokens):F3}"))); // of four decimals, three
+        StringAssert.Matches(output, new Regex(@"acc\s+1\.0000"), output);
+    }
+
+    [TestMethod]
+    public async Task Tokens_are_shown_with_their_ids_and_counted()
+    {
+        GptTokenizer tokenizer = GptTokenizer.Load(Model);
+        int[] ids = tokenizer.Encode("alpha beta<|endoftext|>", SpecialTokenHandling.AsText);
+        (_, string output, _) = await CallAsync("", "tokenize", Model, "alpha beta<|endoftext|>");
+        CollectionAssert.AreEqual(ids, output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => int.Parse(line.Split('\t')[0], CultureInfo.InvariantCulture)).ToArray());
+        StringAssert.Contains(output, "\"alpha\"");
+        Assert.AreEqual($"{ids.Length}", (await CallAsync("alpha beta<|endoftext|>", "tokenize", Model, "--count")).Output.Trim());
+        Assert.AreEqual($"{tokenizer.Encode("alpha beta<|endoftext|>").Length}", (await CallAsync("", "tokenize", Model, "alpha beta<|endoftext|>", "--count", "--special")).Output.Trim());
+    }
+
+    [TestMethod]
+    public async Task A_chat_answers_line_by_line_until_an_empty_one()
+    {
+        string talking = folder["talking"];
+        Assert.AreEqual(0, (await CallAsync("", "export", Model, talking)).Code);
+        (int code, _, string error) = await CallAsync("hello\n", "chat", talking);
+        Assert.AreEqual(Tool.Failure, code);
+        StringAssert.Contains(error, "chat template");
+        ChatTemplate.Default.Save(talking);
+        (code, string output, error) = await CallAsync("alpha\nbeta\n\nnever read", "chat", talking, "--max-tokens", "3", "--system", "words", "--temperature", "0");
+        Assert.AreEqual((0, ""), (code, error));
+        Assert.AreEqual(3, output.Split("> ").Length - 1, output);
+    }
+
+    [TestMethod]
+    public async Task What_is_wrong_is_one_line_and_an_exit_code()
+    {
+        folder.Write("bad.jsonl", "{\"prompt\":\"x\",\"choices\":[\"a\"]}");
+        foreach ((int expected, string says, string[] args) in ((int, string, string[])[])
+        [
+            (Tool.WrongUse, "--help", ["trian"]), (Tool.WrongUse, "--output", ["train", folder["corpus.txt"]]), (Tool.WrongUse, "device", ["generate", Model, "x", "--device", "gpu"]), (Tool.WrongUse, "--text", ["evaluate", Model]),
+            (Tool.WrongUse, "--count", ["generate", Model, "x", "--count", "0"]), (Tool.WrongUse, "--steps", ["train", folder["corpus.txt"], "-o", folder["new"], "--steps", "many"]),
+            (Tool.Failure, "no such file", ["train", folder["missing"], "-o", folder["new"]]), (Tool.Failure, "divisible", ["train", folder["corpus.txt"], "-o", folder["new"], "--width", "30", "--heads", "4"]),
+            (Tool.Failure, "no such folder", ["generate", folder["missing"], "x"]), (Tool.Failure, "Temperature", ["generate", Model, "x", "--temperature", "-1"]), (Tool.Failure, "line 1", ["evaluate", Model, "--choices", folder["bad.jsonl"]]),
+            (Tool.Failure, "run", ["train", folder["corpus.txt"], "-o", Run, "--steps", "2"]), (Tool.Failure, "missing", ["export", folder["missing"], folder["out"]]),
+        ])
+        {
+            (int code, _, string error) = await CallAsync("", args);
+            Assert.AreEqual(expected, code, $"{string.Join(' ', args)}\n{error}");
+            StringAssert.StartsWith(error, "mlnet-gpt: ");
+            StringAssert.Contains(error, says, string.Join(' ', args));
+            Assert.AreEqual(1, error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length, error);
+        }
+    }
+
+    [TestMethod]
+    public async Task Help_names_every_command()
+    {
+        (int code, string output, _) = await CallAsync("", "--help");
+        Assert.AreEqual(0, code);
+        foreach (string command in (string[])["train", "export", "generate", "chat", "evaluate", "tokenize"]) StringAssert.Contains(output, command);
+    }
+
+    // In a process of its own: Ctrl-C, then --resume to the end.
+    [TestMethod]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
+    public async Task Ctrl_C_ends_a_training_that_can_be_resumed()
+    {
+        string run = folder["interrupted"];
+        string[] train = ["train", folder["corpus.txt"], "-o", run, "--steps", "1500", "--batch", "2", "--layers", "1", "--width", "32", "--heads", "2", "--context", "32", "--vocabulary", "280", "--evaluate-every", "500", "--device", "cpu"];
+        using var process = new Process { StartInfo = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "MLNet.Gpt.Tool.dll"), .. train]) { RedirectStandardOutput = true, RedirectStandardError = true } };
+        process.Start();
+        Task<string> errors = process.StandardError.ReadToEndAsync();
+        string? line;
+        do line = await process.StandardOutput.ReadLineAsync();
+        while (line is not null && !line.StartsWith("step 100/", StringComparison.Ordinal));
+        Assert.AreEqual(0, Kill(process.Id, 2));
+        string rest = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.AreEqual((Tool.Cancelled, "mlnet-gpt: cancelled"), (process.ExitCode, (await errors).Trim()), $"{line}\n{rest}");
+        StringAssert.Contains(rest, "--resume");
+        Assert.IsFalse(Directory.Exists(Path.Combine(run, "model")));
+
+        (int code, string output, string error) = await CallAsync("", [.. train, "--resume"]);
+        Assert.AreEqual((0, ""), (code, error), output);
+        StringAssert.Contains(output, "step 1500/1500");
+        Assert.DoesNotContain("step 50/1500", output, "it did not begin again");
+        Assert.IsTrue(File.Exists(Path.Combine(run, "model", "model.safetensors")));
+    }
+
+    [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static extern int Kill(int process, int signal);
+
+    [GeneratedRegex(@"validation loss (\d+\.\d+)")]
+    private static partial Regex ValidationLoss();
+}

@@ -13,12 +13,13 @@ internal static class TextStream
     /// <param name="options">How to generate.</param>
     /// <param name="onEnd">Gets the whole sequence when it has ended, before the last piece of text is given.</param>
     /// <param name="cancellationToken">Ends the stream.</param>
+    /// <param name="constraint">Says which tokens may come; null for none but the options' own.</param>
     public static async IAsyncEnumerable<string> Enumerate(
-        GptModel model, Func<CancellationToken, int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, [EnumeratorCancellation] CancellationToken cancellationToken)
+        GptModel model, Func<CancellationToken, int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, [EnumeratorCancellation] CancellationToken cancellationToken, ITokenConstraint? constraint = null)
     {
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var pieces = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
-        Task work = Task.Run(() => Run(model, prompt, options, onEnd, pieces.Writer, left.Token), CancellationToken.None);
+        Task work = Task.Run(() => Run(model, prompt, options, onEnd, pieces.Writer, constraint, left.Token), CancellationToken.None);
         try
         {
             // Not the token: what the generator reports, a cancellation too, comes through the channel after the text before it.
@@ -32,14 +33,14 @@ internal static class TextStream
         }
     }
 
-    private static void Run(GptModel model, Func<CancellationToken, int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, ChannelWriter<string> pieces, CancellationToken cancellationToken)
+    private static void Run(GptModel model, Func<CancellationToken, int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, ChannelWriter<string> pieces, ITokenConstraint? constraint, CancellationToken cancellationToken)
     {
         try
         {
             var text = new SettledText(pieces);
             int[] ids = prompt(cancellationToken);
             GeneratedSequence sequence = model.GenerateTokens(
-                [ids], options, token => text.Append(model.TextOf(token.TokenId, options).Span, token.SettledByteCount), cancellationToken)[0];
+                [ids], options, token => text.Append(model.TextOf(token.TokenId, options).Span, token.SettledByteCount), cancellationToken, constraint)[0];
             onEnd?.Invoke(sequence);
             text.End(sequence.TextByteCount!.Value);
             pieces.Complete();

@@ -27,7 +27,7 @@ internal static class BeamSearch
             // 2. The best continuations of all beams, by log-probability: enough of them that as many go on as there are beams, whatever the others end with.
             var best = new PriorityQueue<(int Beam, int Token, double Sum), (double Sum, int Beam, int Token)>(Comparer<(double Sum, int Beam, int Token)>.Create(
                 static (a, b) => a.Sum != b.Sum ? a.Sum.CompareTo(b.Sum) : a.Beam != b.Beam ? b.Beam.CompareTo(a.Beam) : b.Token.CompareTo(a.Token)));
-            var told = new TokenLogProbabilities?[live.Count];
+            var told = new StepDistribution?[live.Count];
             for (int beam = 0; beam < live.Count; beam++)
             {
                 Span<float> row = logits.AsSpan(beam * vocabulary, step.Choices);

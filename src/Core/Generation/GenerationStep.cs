@@ -17,7 +17,7 @@ internal sealed record GenerationStep(
     private readonly float[] _scratch = new float[Choices];
 
     /// <summary>What the model itself thinks of the next token.</summary>
-    public TokenLogProbabilities Told(ReadOnlySpan<float> logits) => new(logits, LogitsProcessing.LogSumExp(logits, _scratch), Options.TopLogProbabilities!.Value);
+    public StepDistribution Told(ReadOnlySpan<float> logits) => new(logits, LogitsProcessing.LogSumExp(logits, _scratch), Options.TopLogProbabilities!.Value);
 
     /// <summary>Constraint, bias and what depends on the tokens before: all but what <see cref="TokenSampler"/> does.</summary>
     public void Prepare(GenerationRow row, Span<float> logits)

@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>The model's own distribution at one step, kept until it is known which token is taken.</summary>
-internal sealed class TokenLogProbabilities
+internal sealed class StepDistribution
 {
     private readonly float[] _logits;
     private readonly double _normalizer;
@@ -11,7 +11,7 @@ internal sealed class TokenLogProbabilities
     /// <param name="logits">V logits.</param>
     /// <param name="normalizer">log Σ exp of them.</param>
     /// <param name="alternatives">How many of the likeliest tokens are told.</param>
-    public TokenLogProbabilities(ReadOnlySpan<float> logits, double normalizer, int alternatives)
+    public StepDistribution(ReadOnlySpan<float> logits, double normalizer, int alternatives)
     {
         _logits = logits.ToArray();
         _normalizer = normalizer;

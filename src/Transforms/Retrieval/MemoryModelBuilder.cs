@@ -15,11 +15,6 @@ internal sealed class MemoryModelBuilder() : CollectionModelBuilder(new Collecti
     public static CollectionModel BuildDynamic(VectorStoreCollectionDefinition definition, IEmbeddingGenerator? embeddings) =>
         new MemoryModelBuilder().BuildDynamic(definition, embeddings);
 
-    protected override void ValidateKeyProperty(KeyPropertyModel keyProperty)
-    {
-        // Any type that can be compared will do.
-    }
-
     protected override bool IsDataPropertyTypeValid(Type type, [NotNullWhen(false)] out string? supportedTypes)
     {
         supportedTypes = null;

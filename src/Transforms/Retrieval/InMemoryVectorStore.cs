@@ -1,3 +1,4 @@
+#pragma warning disable MEVD9001 // the services for stores are marked as experimental
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
@@ -30,7 +31,7 @@ public sealed class InMemoryVectorStore : VectorStore
     public override VectorStoreCollection<TKey, TRecord> GetCollection<TKey, TRecord>(string name, VectorStoreCollectionDefinition? definition = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        object found = _collections.GetOrAdd(name, _ => new InMemoryVectorCollection<TKey, TRecord>(name, MemoryModelBuilder.Build(typeof(TKey), typeof(TRecord), definition, _embeddings), _hnsw));
+        object found = _collections.GetOrAdd(name, _ => new InMemoryVectorCollection<TKey, TRecord>(name, new MemoryModelBuilder().Build(typeof(TRecord), typeof(TKey), definition, _embeddings), _hnsw));
         return found as VectorStoreCollection<TKey, TRecord> ?? throw OtherRecords(name, found);
     }
 
@@ -40,7 +41,7 @@ public sealed class InMemoryVectorStore : VectorStore
     public override VectorStoreCollection<object, Dictionary<string, object?>> GetDynamicCollection(string name, VectorStoreCollectionDefinition definition)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        object found = _collections.GetOrAdd(name, _ => new InMemoryVectorCollection<object, Dictionary<string, object?>>(name, MemoryModelBuilder.BuildDynamic(definition, _embeddings), _hnsw));
+        object found = _collections.GetOrAdd(name, _ => new InMemoryVectorCollection<object, Dictionary<string, object?>>(name, new MemoryModelBuilder().BuildDynamic(definition, _embeddings), _hnsw));
         return found as VectorStoreCollection<object, Dictionary<string, object?>> ?? throw OtherRecords(name, found);
     }
 

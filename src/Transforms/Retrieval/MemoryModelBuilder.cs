@@ -1,7 +1,6 @@
 #pragma warning disable MEVD9001 // the services for stores are marked as experimental
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.AI;
-using Microsoft.Extensions.VectorData;
 using Microsoft.Extensions.VectorData.ProviderServices;
 
 namespace MLNet.Gpt;
@@ -9,12 +8,6 @@ namespace MLNet.Gpt;
 /// <summary>Reads which of a record's properties are key, data and vectors.</summary>
 internal sealed class MemoryModelBuilder() : CollectionModelBuilder(new CollectionModelBuildingOptions { SupportsMultipleVectors = true, RequiresAtLeastOneVector = false })
 {
-    public static CollectionModel Build(Type key, Type record, VectorStoreCollectionDefinition? definition, IEmbeddingGenerator? embeddings) =>
-        new MemoryModelBuilder().Build(record, key, definition, embeddings);
-
-    public static CollectionModel BuildDynamic(VectorStoreCollectionDefinition definition, IEmbeddingGenerator? embeddings) =>
-        new MemoryModelBuilder().BuildDynamic(definition, embeddings);
-
     protected override bool IsDataPropertyTypeValid(Type type, [NotNullWhen(false)] out string? supportedTypes)
     {
         supportedTypes = null;

@@ -4,6 +4,7 @@ using MLNet.Gpt.Benchmarks;
 if (args is [ResumeBenchmark.ChildName, var folder]) return ResumeBenchmark.RunChild(folder);
 if (args is [BusyMachine.ChildName, var parent]) return BusyMachine.RunChild(parent);
 if (args is [FuzzBenchmark.ChildName, var parser, var first, var count, var state]) return FuzzBenchmark.RunChild(parser, first, count, state);
+if (args is [SaveLoadBenchmark.ChildName, var kind, var path]) return SaveLoadBenchmark.RunChild(kind, path);
 var options = new BenchmarkArguments(args.Skip(1));
 switch (args.FirstOrDefault())
 {
@@ -18,6 +19,10 @@ switch (args.FirstOrDefault())
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);
     case "classify": return ClassifyBenchmark.Run(options);
+    case "decode": return DecodeBenchmark.Run(options);
+    case "quantize": return QuantizeBenchmark.Run(options);
+    case "save-load": return SaveLoadBenchmark.Run(options);
+    case "batch-rows": return BatchRowsBenchmark.Run(options);
     case "fuzz": return FuzzBenchmark.Run(options);
     case LibtorchProbe.Name: return LibtorchProbe.Run(options);
     default:

@@ -4,7 +4,7 @@ using MLNet.Gpt.Onnx;
 
 namespace MLNet.Gpt;
 
-/// <summary>Writes a GPT as an ONNX package: a folder that ONNX Runtime runs on a CPU or a CUDA GPU, float32, with a key/value cache.</summary>
+/// <summary>Writes a GPT as an ONNX package: a folder that ONNX Runtime runs on a CPU or a CUDA GPU, with a key/value cache, in float32 or fewer bits.</summary>
 /// <remarks>
 /// Thread-safe. Needs no Python, no TorchSharp and no ONNX Runtime. Holds one weight in memory at a time. docs/onnx-package.md describes the
 /// package.
@@ -29,7 +29,7 @@ public static class OnnxExporter
     /// <exception cref="FolderNotReplaceableException">The existing folder holds something that isn't part of a package.</exception>
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An option is outside its range.</exception>
+    /// <exception cref="ArgumentException">An option is outside its range, or two don't go together.</exception>
     public static void Export(string checkpointFolder, string packageFolder, OnnxExportOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
@@ -51,7 +51,12 @@ public static class OnnxExporter
         }
 
         // The package's config.json is written anew: begin and end tokens that the checkpoint's alone names go into generation_config.json.
-        if (checkpoint.Tokenizer is { } tokenizer) ModelCompanions.Load(checkpoint.Folder, tokenizer).Save(target.WorkPath);
+        if (checkpoint.Tokenizer is { } tokenizer)
+        {
+            ModelCompanions.Load(checkpoint.Folder, tokenizer).Save(target.WorkPath);
+            GenAiConfigJson.WriteTokenizerConfig(target.WorkPath, tokenizer, checkpoint.Config.ContextLength);
+        }
+
         target.Publish();
     }
 
@@ -59,27 +64,30 @@ public static class OnnxExporter
     /// Writes graph, weights and configuration into a folder; other files in it, such as a tokenizer's, stay. Each file appears, or replaces
     /// the one of its name, only when it is complete; the graph comes last.
     /// </summary>
-    /// <param name="weights">The model's weights; each is read once.</param>
+    /// <param name="weights">The model's weights; each is read once, a layer normalisation's twice where matrices are quantized.</param>
     /// <param name="packageFolder">The folder; created where it is missing.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">An option, or a value of the configuration, is outside its range.</exception>
+    /// <exception cref="ArgumentException">An option, or a value of the configuration, is outside its range.</exception>
     public static void Write(IGptWeights weights, string packageFolder, OnnxExportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(weights);
         ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
         options ??= new OnnxExportOptions();
         options.Validate();
-        WriteFiles(GptConfigJson.Write(weights.Config, options.EndOfTextId), GptGraph.Build(weights.Config), weights, packageFolder, options);
+        GraphBuilder graph = GptGraph.Build(weights.Config, options);
+        WriteFiles(GptConfigJson.Write(weights.Config, options.EndOfTextId), graph, weights, packageFolder, options);
+        if (options.EndOfTextId is { } end)
+            AtomicFile.Write(Path.Combine(packageFolder, OnnxPackageLayout.GenAiConfigFile), stream => stream.Write(Encoding.UTF8.GetBytes(GenAiConfigJson.Write(weights.Config, end, graph.SharesCache))));
     }
 
     /// <summary>
     /// Writes a GPT with a task head as a package: <c>input_ids</c> and <c>attention_mask</c> in, <c>logits</c> out, no key/value cache. Rows
     /// are padded on the right; the head reads at each row's last token.
     /// </summary>
-    /// <param name="weights">The model's weights; each is read once.</param>
+    /// <param name="weights">The model's weights; each is read once, a layer normalisation's twice where matrices are quantized.</param>
     /// <param name="packageFolder">The folder; created where it is missing. Other files in it, such as a tokenizer's, stay.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
@@ -93,14 +101,14 @@ public static class OnnxExporter
         options ??= new OnnxExportOptions();
         options.Validate();
         string config = ClassifierConfigJson.Write(weights.Config, weights.Head, options.EndOfTextId);
-        WriteFiles(config, GptGraph.BuildClassifier(weights.Config, weights.Head), new ClassifierGraphWeights(weights), packageFolder, options);
+        WriteFiles(config, GptGraph.BuildClassifier(weights.Config, weights.Head, options), new ClassifierGraphWeights(weights), packageFolder, options);
     }
 
     /// <summary>
     /// Writes a reward model as a package: <c>input_ids</c> and <c>attention_mask</c> in, one of <c>logits</c> a row out, no key/value cache. Rows are padded on the right;
     /// the head reads at each row's last token.
     /// </summary>
-    /// <param name="weights">The model's weights; each is read once.</param>
+    /// <param name="weights">The model's weights; each is read once, a layer normalisation's twice where matrices are quantized.</param>
     /// <param name="packageFolder">The folder; created where it is missing. Other files in it, such as a tokenizer's, stay.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
@@ -114,12 +122,12 @@ public static class OnnxExporter
         options ??= new OnnxExportOptions();
         options.Validate();
         string config = RewardConfigJson.Write(weights.Config, weights.Head, options.EndOfTextId);
-        WriteFiles(config, GptGraph.BuildReward(weights.Config, weights.Head), new RewardGraphWeights(weights), packageFolder, options);
+        WriteFiles(config, GptGraph.BuildReward(weights.Config, weights.Head, options), new RewardGraphWeights(weights), packageFolder, options);
     }
 
     private static void WriteFiles(string config, GraphBuilder graph, IGptWeights weights, string packageFolder, OnnxExportOptions options)
     {
-        var writer = new OnnxModelWriter(ModelHeader(config, options), graph, weights);
+        var writer = new OnnxModelWriter(ModelHeader(config, graph, options), graph, weights);
         string modelPath = Path.Combine(packageFolder, OnnxPackageLayout.ModelFile), dataPath = Path.Combine(packageFolder, OnnxPackageLayout.DataFile);
 
         AtomicFile.Write(Path.Combine(packageFolder, OnnxPackageLayout.ConfigFile), stream => stream.Write(Encoding.UTF8.GetBytes(config)));
@@ -140,7 +148,7 @@ public static class OnnxExporter
         }
     }
 
-    private static ModelProto ModelHeader(string config, OnnxExportOptions options)
+    private static ModelProto ModelHeader(string config, GraphBuilder graph, OnnxExportOptions options)
     {
         var model = new ModelProto
         {
@@ -148,10 +156,13 @@ public static class OnnxExporter
             ProducerName = "MLNet.Gpt",
             ProducerVersion = typeof(OnnxExporter).Assembly.GetName().Version!.ToString(3),
         };
-        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = GptGraph.OpsetVersion });
-        model.OpsetImport.Add(new OperatorSetIdProto { Domain = GraphBuilder.ContribDomain, Version = 1 });
+        bool isStandard = options.Operators == GraphOperators.Standard;
+        model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = isStandard ? GptGraph.StandardOpsetVersion : GptGraph.OpsetVersion });
+        if (!isStandard) model.OpsetImport.Add(new OperatorSetIdProto { Domain = GraphBuilder.ContribDomain, Version = 1 });
         Add(OnnxPackageLayout.FormatVersionKey, OnnxPackageLayout.FormatVersion.ToString(CultureInfo.InvariantCulture));
         Add(OnnxPackageLayout.ConfigKey, config);
+        Add(OnnxPackageLayout.WeightsKey, options.Weights.ToString());
+        if (graph.SharesCache) Add(OnnxPackageLayout.CacheKey, OnnxPackageLayout.SharedCache);
         if (options.TokenizerHash is { } hash) Add(OnnxPackageLayout.TokenizerHashKey, hash);
         return model;
 

@@ -130,7 +130,7 @@ public sealed class OnnxExporterTests
         OnnxExporter.Export(folder["checkpoint"], folder["package"]);
 
         CollectionAssert.AreEqual(
-            TemporaryFolder.NamesIn(folder["checkpoint"]).Where(static name => name != "model.safetensors").Append("model.onnx").Order(StringComparer.Ordinal).ToArray(),
+            TemporaryFolder.NamesIn(folder["checkpoint"]).Where(static name => name != "model.safetensors").Append("model.onnx").Append("genai_config.json").Order(StringComparer.Ordinal).ToArray(),
             TemporaryFolder.NamesIn(folder["package"]));
         Assert.AreEqual(tokenizer.Hash, GptTokenizer.Load(folder["package"]).Hash);
         using var settings = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };

@@ -114,7 +114,7 @@ public sealed class OnnxGraphTests
     {
         foreach (ReferenceCase reference in ReferenceCase.All)
         {
-            GraphBuilder graph = GptGraph.Build(reference.Config);
+            GraphBuilder graph = GptGraph.Build(reference.Config, new OnnxExportOptions());
             var known = new HashSet<string>(graph.Graph.Input.Select(static input => input.Name)) { "" };
             known.UnionWith(graph.Graph.Initializer.Select(static tensor => tensor.Name));
             known.UnionWith(graph.Weights.Select(static weight => weight.Name));

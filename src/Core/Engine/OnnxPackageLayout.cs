@@ -12,6 +12,9 @@ internal static class OnnxPackageLayout
     /// <summary>The weights, where they are too large for <see cref="ModelFile"/>.</summary>
     public const string DataFile = "model.onnx.data";
 
+    /// <summary>What onnxruntime-genai wants to know of a causal model; nothing here reads it.</summary>
+    public const string GenAiConfigFile = "genai_config.json";
+
     /// <summary>The configuration, in Hugging Face's form.</summary>
     public const string ConfigFile = "config.json";
 
@@ -33,6 +36,18 @@ internal static class OnnxPackageLayout
 
     /// <summary>The model's metadata: the hash of the tokenizer that the model was trained with, where it is known.</summary>
     public const string TokenizerHashKey = "mlnet.gpt.tokenizer_hash";
+
+    /// <summary>The model's metadata: the <see cref="WeightFormat"/> that its matrices are in. A model without it is one of float32.</summary>
+    public const string WeightsKey = "mlnet.gpt.weights";
+
+    /// <summary>
+    /// The model's metadata: <see cref="SharedCache"/> where a caller may pass one buffer as a layer's past and present, as long as the cache can grow, and the graph writes new positions into
+    /// it. It may also pass two, as with a model that lacks this.
+    /// </summary>
+    public const string CacheKey = "mlnet.gpt.cache";
+
+    /// <summary>The value of <see cref="CacheKey"/>.</summary>
+    public const string SharedCache = "shared";
 
     /// <summary>Input: token ids, int64 (B, T).</summary>
     public const string InputIds = "input_ids";
@@ -59,7 +74,7 @@ internal static class OnnxPackageLayout
 
     /// <summary>Whether a file of this name is part of a package.</summary>
     /// <param name="name">The file's name, without its folder.</param>
-    public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile || CompanionFiles.Contains(name);
+    public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile or GenAiConfigFile || CompanionFiles.Contains(name);
 
     /// <summary>Input: a layer's cached keys, float32 (B, H, P, D).</summary>
     /// <param name="layer">The layer, 0 to L-1.</param>

@@ -16,18 +16,21 @@ internal sealed partial class GptGraph
     /// <summary>Builds the graph of a model with a task head; the names of its weights are those of <see cref="ClassifierGraphWeights"/>.</summary>
     /// <param name="config">A valid configuration, whose vocabulary does not count the three new tokens.</param>
     /// <param name="head">The head.</param>
-    public static GraphBuilder BuildClassifier(GptConfig config, ClassifierHead head)
+    /// <param name="options">Valid options.</param>
+    public static GraphBuilder BuildClassifier(GptConfig config, ClassifierHead head, OnnxExportOptions options)
     {
         ArgumentNullException.ThrowIfNull(head);
-        return WithHead(ClassifierGraphWeights.Extend(config), head.OutputCount, head.SequencesPerOutput);
+        return WithHead(ClassifierGraphWeights.Extend(config), options, head.OutputCount, head.SequencesPerOutput);
     }
 
     /// <summary>Builds the graph of a reward model; the names of its weights are those of <see cref="RewardGraphWeights"/>.</summary>
     /// <param name="config">A valid configuration, whose vocabulary does not count the read-out token.</param>
     /// <param name="head">The head.</param>
-    public static GraphBuilder BuildReward(GptConfig config, RewardHead head) => WithHead(RewardGraphWeights.Extend(config, head), outputs: 1, sequencesPerOutput: 1);
+    /// <param name="options">Valid options.</param>
+    public static GraphBuilder BuildReward(GptConfig config, RewardHead head, OnnxExportOptions options) =>
+        WithHead(RewardGraphWeights.Extend(config, head), options, outputs: 1, sequencesPerOutput: 1);
 
-    private static GraphBuilder WithHead(GptConfig extended, int outputs, int sequencesPerOutput) => new GptGraph(extended,
+    private static GraphBuilder WithHead(GptConfig extended, OnnxExportOptions options, int outputs, int sequencesPerOutput) => new GptGraph(extended, options,
         new(ClassifierGraphWeights.ScoreWeight, [outputs, extended.EmbeddingSize], GptParameterRole.HeadWeight),
         new GptParameterInfo(ClassifierGraphWeights.ScoreBias, [outputs], GptParameterRole.HeadBias)) { cached = false }.BuildWithHead(outputs, sequencesPerOutput);
 
@@ -40,7 +43,7 @@ internal sealed partial class GptGraph
         // 2. Embedding. Padding is on the right, so that positions are 0, 1, … and no real token sees any of it.
         string length = graph.Node("length", "Squeeze", [SizeOfAxis1("size", ids)]);                                      // T
         string positions = graph.Node("positions", "Range", [graph.Int64("zero", 0), length, graph.Int64("one", 1)]);     // (T)
-        string tokens = graph.Node("wte", "Gather", [Weight(GptParameterLayout.TokenEmbedding), ids]);                    // (R, T, C)
+        string tokens = EmbedTokens(ids);                                                                                 // (R, T, C)
         string places = graph.Node("wpe", "Unsqueeze",
             [graph.Node("wpe.rows", "Gather", [Weight(GptParameterLayout.PositionEmbedding), positions]), graph.Int64s("axis_0", 0)]);       // (1, T, C)
 
@@ -58,8 +61,9 @@ internal sealed partial class GptGraph
         graph.Node(ExtractBias, "Unsqueeze", [Bias("extract.bias.rows", seen), graph.Int64s("axes_1_2", 1, 2)]);          // (R, 1, 1, T)
 
         // 4. Blocks.
-        string banded = config.BandWidthOfLayer(1) is { } width && config.LayerCount > 2 && width < config.ContextLength ? Band(positions, width) : "";
-        string BiasOf(int layer) => config.BandWidthOfLayer(layer) is null ? "" : banded;
+        string dense = options.Operators == GraphOperators.Standard && config.LayerCount > 1 ? Bias("attention.bias", Causal(positions)) : "";   // else the operator's own
+        string banded = config.BandWidthOfLayer(1) is { } width && config.LayerCount > 2 && width < config.ContextLength ? Band(positions, width) : dense;
+        string BiasOf(int layer) => config.BandWidthOfLayer(layer) is null ? dense : banded;
         string hidden = config.BlockForm == GptBlockForm.PreNorm ? PreNormBlocks(tokens, places, BiasOf) : PostNormBlocks(tokens, places, BiasOf);
 
         // 5. The hidden states, summed over the rows that belong together; the linear head.
@@ -70,7 +74,7 @@ internal sealed partial class GptGraph
             state = graph.Node("extract.sum", "ReduceSum", [grouped, graph.Int64s("axis_1", 1)], Attribute("keepdims", 0L));  // (R/S, C)
         }
 
-        graph.Node(OnnxPackageLayout.Logits, "Gemm", [state, Weight(ClassifierGraphWeights.ScoreWeight), Weight(ClassifierGraphWeights.ScoreBias)], Attribute("transB", 1L));
+        FloatOutput(graph.Node("score", "Gemm", [state, Weight(ClassifierGraphWeights.ScoreWeight), Weight(ClassifierGraphWeights.ScoreBias)], Attribute("transB", 1L)), OnnxPackageLayout.Logits);
         graph.Output(OnnxPackageLayout.Logits, DataType.Float, sequencesPerOutput > 1 ? "pair_count" : "batch_size", outputs);
         return graph;
     }
@@ -79,35 +83,27 @@ internal sealed partial class GptGraph
     private string AtExtract(string x) => !extracted.Add(x) ? x + ".extract" : graph.Node(x + ".extract", "Unsqueeze",
         [graph.Node(x + ".extract.rows", "GatherND", [x, Extract], Attribute("batch_dims", 1L)), graph.Int64s("axis_1", 1)]);
 
-    /// <summary>The last block's attention, whose one query of a row stands at its last token; (R, 1, C). The slices of the weights are folded when the graph is loaded.</summary>
+    /// <summary>The last block's attention, whose one query of a row stands at its last token; (R, 1, C).</summary>
     private string AttentionAtExtract(int layer, string x)
     {
         string h = $"h.{layer}.attn.";
         long c = config.EmbeddingSize;
-        string q = Part("q", AtExtract(x), 0, c), kv = Part("kv", x, c, 3 * c);                                           // (R, 1, C), (R, T, 2C)
+        string q = ProductOfColumns(h + "q", h + "c_attn", AtExtract(x), 0, c), kv = ProductOfColumns(h + "kv", h + "c_attn", x, c, 3 * c);   // (R, 1, C), (R, T, 2C)
         graph.Node(h + "split", "Split", "", [kv], [h + "k", h + "v"], Attribute("axis", -1L), Attribute("num_outputs", 2L));
-        string context = graph.Node(h + "context", "Attention", [q, h + "k", h + "v", ExtractBias],
-            Attribute("q_num_heads", config.HeadCount), Attribute("kv_num_heads", config.HeadCount));                     // (R, 1, C)
-        return graph.Node(h + "c_proj", "MatMul", [context, Weight(h + "c_proj.weight")]);
-
-        string Part(string name, string input, long begin, long end)
-        {
-            string from = graph.Int64s($"columns.{begin}", begin), to = graph.Int64s($"columns.{end}", end), axis = graph.Int64s("axis_last", -1);
-            string weight = graph.Node(h + name + ".weight", "Slice", [Weight(h + "c_attn.weight"), from, to, axis]);
-            string bias = graph.Node(h + name + ".bias", "Slice", [Weight(h + "c_attn.bias"), from, to, axis]);
-            return graph.Node(h + name, "Add", [graph.Node(h + name + ".product", "MatMul", [input, weight]), bias]);
-        }
+        string context = Attend(layer, h, (q, h + "k", h + "v"), ExtractBias);                                            // (R, 1, C)
+        return Product(h + "c_proj", context);
     }
 
-    private string AttendCausally(string h, string q, string bias) => graph.Node(h + "context", "Attention",
-        bias.Length > 0 ? [q, h + "k", h + "v", bias] : [q, h + "k", h + "v"],
-        Attribute("q_num_heads", config.HeadCount), Attribute("kv_num_heads", config.HeadCount), Attribute("is_causal", 1L));
+    /// <summary>(T, T): where a query may look, itself and before.</summary>
+    private string Causal(string positions) =>
+        graph.Node("attention.causal", "LessOrEqual", [positions, graph.Node("attention.causal_queries", "Unsqueeze", [positions, graph.Int64s("axis_1", 1)])]);
 
-    /// <summary>(T, T): 0 for the last <paramref name="width"/> positions up to the query, else the lowest float; the operator adds the causal mask.</summary>
+    /// <summary>(T, T): 0 for the last <paramref name="width"/> positions up to the query, else the lowest float. ONNX's Attention adds the causal mask; without it, it is in here.</summary>
     private string Band(string positions, int width)
     {
         string queries = graph.Node("attention.queries", "Unsqueeze", [positions, graph.Int64s("axis_1", 1)]);            // (T, 1)
         string oldest = graph.Node("attention.oldest", "Sub", [queries, graph.Int64("attention.band", width)]);           // (T, 1)
-        return Bias("attention.banded_bias", graph.Node("attention.near", "Greater", [positions, oldest]));               // (T, T)
+        string near = graph.Node("attention.near", "Greater", [positions, oldest]);                                       // (T, T)
+        return Bias("attention.banded_bias", options.Operators == GraphOperators.Standard ? graph.Node("attention.banded", "And", ["attention.causal", near]) : near);
     }
 }

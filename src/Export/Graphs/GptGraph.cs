@@ -7,33 +7,29 @@ namespace MLNet.Gpt;
 /// Writes down a GPT's forward pass as an ONNX graph with a key/value cache. B: batch; T: new positions; P: past positions; S = P + T;
 /// C: channels; H: heads; D: head size; F: feed-forward width; V: vocabulary.
 /// </summary>
-/// <remarks>
-/// Attention is ONNX's own operator, which has CPU and CUDA kernels for float32 and appends to the cache itself. SkipLayerNormalization
-/// (residual sum, bias and normalisation in one pass), FastGelu (bias and GELU-tanh) and FusedMatMul (the tied head without a transposed copy
-/// in the graph) are ONNX Runtime's; with them a block has ten nodes, and at one row a node's dispatch is a cost of its own.
-/// </remarks>
+/// <remarks>The flow of a GPT stands here; GptGraph.Operators.cs has the operators that it is made of, which depend on where and in which numbers it will be computed.</remarks>
 internal sealed partial class GptGraph
 {
-    /// <summary>The first opset with Attention.</summary>
-    public const long OpsetVersion = 23;
-
     /// <summary>The version of ONNX's file format; later ones add nothing that is used here.</summary>
     public const long IrVersion = 10;
 
     private readonly GptConfig config;
+    private readonly OnnxExportOptions options;
     private readonly Dictionary<string, GptParameterInfo> parameters;
     private readonly GraphBuilder graph = new("gpt");
+    private readonly Dictionary<string, QuantizedWeight> quantized = [];
     private bool cached = true;
 
-    private GptGraph(GptConfig config, params IEnumerable<GptParameterInfo> more)
+    private GptGraph(GptConfig config, OnnxExportOptions options, params IEnumerable<GptParameterInfo> more)
     {
-        this.config = config;
+        (this.config, this.options) = (config, options);
         parameters = GptParameterLayout.Of(config).Concat(more).ToDictionary(static parameter => parameter.Name);
     }
 
     /// <summary>Builds the graph.</summary>
     /// <param name="config">A valid configuration.</param>
-    public static GraphBuilder Build(GptConfig config) => new GptGraph(config).Build();
+    /// <param name="options">Valid options.</param>
+    public static GraphBuilder Build(GptConfig config, OnnxExportOptions options) => new GptGraph(config, options).Build();
 
     private GraphBuilder Build()
     {
@@ -43,8 +39,8 @@ internal sealed partial class GptGraph
         string positions = graph.Input(OnnxPackageLayout.PositionIds, DataType.Int64, "batch_size", "sequence_length");
         for (int layer = 0; layer < config.LayerCount; layer++)
         {
-            graph.Input(OnnxPackageLayout.PastKey(layer), DataType.Float, "batch_size", config.HeadCount, "past_sequence_length", config.HeadSize);
-            graph.Input(OnnxPackageLayout.PastValue(layer), DataType.Float, "batch_size", config.HeadCount, "past_sequence_length", config.HeadSize);
+            graph.Input(OnnxPackageLayout.PastKey(layer), NumberType, "batch_size", config.HeadCount, "past_sequence_length", config.HeadSize);
+            graph.Input(OnnxPackageLayout.PastValue(layer), NumberType, "batch_size", config.HeadCount, "past_sequence_length", config.HeadSize);
         }
 
         string keep = graph.Input(OnnxPackageLayout.LogitsToKeep, DataType.Int64);
@@ -61,26 +57,28 @@ internal sealed partial class GptGraph
             bandedBias = Bias("attention.banded_bias", graph.Node("attention.banded", "And", [allowed, near]));           // (B, 1, T, S)
         }
 
+        graph.SharesCache = SharesCache;
+        if (SharesCache) CountPositions(ids);
+
         // 3. Embedding.
-        string wte = Weight(GptParameterLayout.TokenEmbedding);
-        string tokens = graph.Node("wte", "Gather", [wte, ids]);                                                          // (B, T, C)
+        string tokens = EmbedTokens(ids);                                                                                 // (B, T, C)
         string places = graph.Node("wpe", "Gather", [Weight(GptParameterLayout.PositionEmbedding), positions]);           // (B, T, C)
 
         // 4. Blocks.
         string BiasOf(int layer) => config.BandWidthOfLayer(layer) is null ? denseBias : bandedBias ?? denseBias;
         string hidden = config.BlockForm == GptBlockForm.PreNorm ? PreNormBlocks(tokens, places, BiasOf) : PostNormBlocks(tokens, places, BiasOf);
 
-        hidden = graph.Rename(hidden, OnnxPackageLayout.LastHiddenState); // an output that costs nothing where it is not asked for
+        hidden = FloatOutput(hidden, OnnxPackageLayout.LastHiddenState); // an output that costs nothing where it is not asked for
 
         // 5. Logits of the last positions; a start of -0 keeps all of them, one before the first is taken as the first.
         string start = graph.Node("logits.start", "Unsqueeze", [graph.Node("logits.minus", "Neg", [keep]), graph.Int64s("axis_0", 0)]);
         string last = graph.Node("logits.hidden", "Slice", [hidden, start, graph.Int64s("end", long.MaxValue), graph.Int64s("axis_1", 1)]);   // (B, T', C)
-        graph.Contrib(OnnxPackageLayout.Logits, "FusedMatMul", [last, wte], Attribute("transB", 1L));                                     // (B, T', V)
+        FloatOutput(TiedHead(last), OnnxPackageLayout.Logits);                                                            // (B, T', V)
         graph.Output(OnnxPackageLayout.Logits, DataType.Float, "batch_size", "logits_sequence_length", config.VocabularySize);
         for (int layer = 0; layer < config.LayerCount; layer++)
         {
-            graph.Output(OnnxPackageLayout.PresentKey(layer), DataType.Float, "batch_size", config.HeadCount, "total_sequence_length", config.HeadSize);
-            graph.Output(OnnxPackageLayout.PresentValue(layer), DataType.Float, "batch_size", config.HeadCount, "total_sequence_length", config.HeadSize);
+            graph.Output(OnnxPackageLayout.PresentKey(layer), NumberType, "batch_size", config.HeadCount, "total_sequence_length", config.HeadSize);
+            graph.Output(OnnxPackageLayout.PresentValue(layer), NumberType, "batch_size", config.HeadCount, "total_sequence_length", config.HeadSize);
         }
 
         graph.Output(OnnxPackageLayout.LastHiddenState, DataType.Float, "batch_size", "sequence_length", config.EmbeddingSize);
@@ -128,34 +126,16 @@ internal sealed partial class GptGraph
     private string Attention(int layer, string x, string bias)
     {
         string h = $"h.{layer}.attn.";
-        string product = graph.Node(h + "c_attn", "MatMul", [x, Weight(h + "c_attn.weight")]);
-        string qkv = graph.Node(h + "qkv", "Add", [product, Weight(h + "c_attn.bias")]);                                  // (B, T, 3C)
-        string q = graph.Node(h + "split", "Split", "", [qkv], [h + "q", h + "k", h + "v"], Attribute("axis", -1L), Attribute("num_outputs", 3L));
-        string context = cached ? AttendWithCache(layer, h, q, bias) : AttendCausally(h, q, bias);                        // (B, T, C)
-        return graph.Node(h + "c_proj", "MatMul", [context, Weight(h + "c_proj.weight")]);                                // (B, T, C)
+        string qkv = Product(h + "c_attn", x, h + "c_attn.bias");                                                         // (B, T, 3C)
+        string context = cached && SharesCache ? AttendInPlace(layer, h, qkv, bias) : Attend(layer, h, SplitHeads(h, qkv), bias);   // (B, T, C)
+        return Product(h + "c_proj", context);                                                                            // (B, T, C)
     }
-
-    private string AttendWithCache(int layer, string h, string q, string bias) => graph.Node(h + "context", "Attention", "",
-        [q, h + "k", h + "v", bias, OnnxPackageLayout.PastKey(layer), OnnxPackageLayout.PastValue(layer)],
-        [h + "context", OnnxPackageLayout.PresentKey(layer), OnnxPackageLayout.PresentValue(layer)],                      // (B, T, C), (B, H, S, D) twice
-        Attribute("q_num_heads", config.HeadCount), Attribute("kv_num_heads", config.HeadCount));
 
     /// <summary>The feed-forward layer of a block, up to its second projection's product.</summary>
     private string FeedForward(string h, string x)
     {
-        string inner = graph.Node(h + "mlp.c_fc", "MatMul", [x, Weight(h + "mlp.c_fc.weight")]);                          // (B, T, F)
-        string active = graph.Contrib(h + "mlp.gelu", "FastGelu", [inner, Weight(h + "mlp.c_fc.bias")]);
-        return graph.Node(h + "mlp.c_proj", "MatMul", [active, Weight(h + "mlp.c_proj.weight")]);                         // (B, T, C)
-    }
-
-    /// <summary>input + bias + skip, and its layer normalisation.</summary>
-    private (string Normalized, string Sum) AddAndNormalize(string name, string input, string skip, string? bias = null, bool keepSum = true)
-    {
-        List<string> inputs = [input, skip, Weight(name + ".weight"), Weight(name + ".bias")];
-        if (bias is not null) inputs.Add(Weight(bias));
-        string sum = keepSum && name != "ln_f" ? name + ".sum" : "";
-        graph.Node(name, "SkipLayerNormalization", ContribDomain, inputs, sum.Length > 0 ? [name, "", "", sum] : [name], Attribute("epsilon", config.LayerNormEpsilon));
-        return (name, sum);
+        string active = Activate(h + "mlp.gelu", Product(h + "mlp.c_fc", x), h + "mlp.c_fc.bias");                        // (B, T, F)
+        return Product(h + "mlp.c_proj", active);                                                                         // (B, T, C)
     }
 
     /// <summary>Where a query may look: at itself and before, at what the mask does not hide. (B, 1, T, S), boolean.</summary>
@@ -175,12 +155,10 @@ internal sealed partial class GptGraph
 
     /// <summary>
     /// 0 where a query may look, else the lowest float: added to any score it gives the lowest float again, so that a row that may look nowhere
-    /// (padding) becomes an even average and not NaN, as -∞ would.
+    /// (padding) becomes an even average and not NaN, as -∞ would. In float16 it is -2¹⁵: no score brings it to -∞.
     /// </summary>
     private string Bias(string name, string allowed) =>
-        graph.Node(name, "Where", [allowed, graph.Float("attention.visible", 0f), graph.Float("attention.hidden", float.MinValue)]);
+        graph.Node(name, "Where", [allowed, Number("attention.visible", 0f), Number("attention.hidden", NumberType == DataType.Float16 ? -32_768f : float.MinValue)]);
 
     private string SizeOfAxis1(string name, string value) => graph.Node(name, "Shape", [value], Attribute("start", 1L), Attribute("end", 2L));
-
-    private string Weight(string name) => graph.Weight(parameters[name]);
 }

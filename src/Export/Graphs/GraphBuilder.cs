@@ -10,7 +10,8 @@ internal sealed class GraphBuilder
     /// <summary>The domain of ONNX Runtime's own operators.</summary>
     public const string ContribDomain = "com.microsoft";
 
-    private readonly List<GptParameterInfo> weights = [];
+    private readonly List<StoredTensor> weights = [];
+    private readonly List<GptParameterInfo> parameters = [];
     private readonly HashSet<string> constants = [];
 
     public GraphBuilder(string name) => Graph.Name = name;
@@ -19,7 +20,13 @@ internal sealed class GraphBuilder
     public GraphProto Graph { get; } = new();
 
     /// <summary>The weights, in the order in which they are written.</summary>
-    public IReadOnlyList<GptParameterInfo> Weights => weights;
+    public IReadOnlyList<StoredTensor> Weights => weights;
+
+    /// <summary>The model's parameters that they are made of.</summary>
+    public IReadOnlyList<GptParameterInfo> Parameters => parameters;
+
+    /// <summary>Whether a caller may pass one buffer as past and present.</summary>
+    public bool SharesCache { get; set; }
 
     /// <summary>Adds a node with one output, which is named after the node.</summary>
     /// <returns>The output's name.</returns>
@@ -53,12 +60,27 @@ internal sealed class GraphBuilder
         return newName;
     }
 
-    /// <summary>Declares a weight: a float32 initializer whose numbers are read when the file is written. Asking again changes nothing.</summary>
+    /// <summary>Declares a weight: an initializer whose numbers are read when the file is written. Asking again changes nothing.</summary>
     /// <returns>Its name.</returns>
-    public string Weight(GptParameterInfo parameter)
+    public string Weight(GptParameterInfo parameter, TensorProto.Types.DataType type)
     {
-        if (constants.Add(parameter.Name)) weights.Add(parameter);
+        if (constants.Add(parameter.Name))
+        {
+            parameters.Add(parameter);
+            weights.Add(FloatWeight.Of(parameter, type));
+        }
+
         return parameter.Name;
+    }
+
+    /// <summary>Declares the parts of a quantized weight. Asking again changes nothing.</summary>
+    public void Weight(GptParameterInfo parameter, QuantizedWeight quantized)
+    {
+        if (!constants.Add(parameter.Name)) return;
+        parameters.Add(parameter);
+        weights.Add(quantized.Codes);
+        weights.Add(quantized.Scales);
+        if (quantized.ZeroPoints is { } zeroPoints) weights.Add(zeroPoints);
     }
 
     /// <summary>A constant vector of int64; the same name may be asked for again.</summary>
@@ -77,12 +99,22 @@ internal sealed class GraphBuilder
         return Constant(name, TensorProto.Types.DataType.Int64, [], raw);
     }
 
-    /// <summary>A constant scalar of float32.</summary>
-    public string Float(string name, float value)
+    /// <summary>A constant vector of int32.</summary>
+    public string Int32(string name, int value)
     {
-        byte[] raw = new byte[sizeof(float)];
-        BinaryPrimitives.WriteSingleLittleEndian(raw, value);
-        return Constant(name, TensorProto.Types.DataType.Float, [], raw);
+        byte[] raw = new byte[sizeof(int)];
+        BinaryPrimitives.WriteInt32LittleEndian(raw, value);
+        return Constant(name, TensorProto.Types.DataType.Int32, [], raw);
+    }
+
+    /// <summary>A constant scalar of float32, float16 or bfloat16.</summary>
+    public string Number(string name, TensorProto.Types.DataType type, float value)
+    {
+        byte[] raw = new byte[type == TensorProto.Types.DataType.Float ? sizeof(float) : sizeof(ushort)];
+        if (type == TensorProto.Types.DataType.Float) BinaryPrimitives.WriteSingleLittleEndian(raw, value);
+        else if (type == TensorProto.Types.DataType.Float16) BinaryPrimitives.WriteHalfLittleEndian(raw, (Half)value);
+        else BinaryPrimitives.WriteUInt16LittleEndian(raw, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16));   // towards 0: the lowest float stays finite
+        return Constant(name, type, [], raw);
     }
 
     /// <summary>Declares an input of the graph; a dimension is a number or a symbol.</summary>
@@ -103,6 +135,13 @@ internal sealed class GraphBuilder
 
     public static AttributeProto Attribute(string name, string value) =>
         new() { Name = name, Type = AttributeProto.Types.AttributeType.String, S = ByteString.CopyFromUtf8(value) };
+
+    public static AttributeProto Attributes(string name, params ReadOnlySpan<long> values)
+    {
+        var attribute = new AttributeProto { Name = name, Type = AttributeProto.Types.AttributeType.Ints };
+        foreach (long value in values) attribute.Ints.Add(value);
+        return attribute;
+    }
 
     private string Constant(string name, TensorProto.Types.DataType type, long[] shape, byte[] raw)
     {

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Google.Protobuf;
 using MLNet.Gpt.Onnx;
 
@@ -19,12 +18,9 @@ internal sealed class OnnxModelWriter
     /// <summary>Tensors beside the graph begin at multiples of this, so that they can be mapped into memory (Windows' allocation granule).</summary>
     private const long ExternalAlignment = 65_536;
 
-    private const int ChunkElements = 1 << 24;   // 64 MiB: the bytes of a whole weight can be more than a span counts
-
     private readonly ModelProto model;
     private readonly GraphBuilder graph;
-    private readonly IGptWeights weights;
-    private readonly float[] buffer;
+    private readonly WeightReader reader;
 
     /// <param name="model">The model without its graph.</param>
     /// <param name="graph">The graph.</param>
@@ -32,15 +28,12 @@ internal sealed class OnnxModelWriter
     /// <exception cref="ArgumentException">A weight has more elements than an array of .NET can hold.</exception>
     public OnnxModelWriter(ModelProto model, GraphBuilder graph, IGptWeights weights)
     {
-        (this.model, this.graph, this.weights) = (model, graph, weights);
-        GptParameterInfo largest = graph.Weights.MaxBy(static weight => weight.ElementCount)!;
-        if (largest.ElementCount > Array.MaxLength)
-            throw new ArgumentException($"'{largest.Name}' has {largest.ElementCount} elements; at most {Array.MaxLength} can be written.", nameof(weights));
-        buffer = new float[largest.ElementCount];
+        (this.model, this.graph) = (model, graph);
+        reader = new WeightReader(weights, graph.Parameters);
     }
 
     /// <summary>The size of all weights.</summary>
-    public long WeightBytes => graph.Weights.Sum(ByteCount);
+    public long WeightBytes => graph.Weights.Sum(static weight => weight.ByteCount);
 
     /// <summary>Writes the model with its weights in it.</summary>
     public void WriteEmbedded(Stream destination)
@@ -59,13 +52,13 @@ internal sealed class OnnxModelWriter
         graph.Graph.WriteTo(destination);
         for (int i = 0; i < headers.Length; i++)
         {
-            GptParameterInfo weight = graph.Weights[i];
+            StoredTensor weight = graph.Weights[i];
             destination.WriteByte(GraphInitializer);
             WriteVarint(destination, TensorLength(headers[i], weight));
             headers[i].WriteTo(destination);
             destination.WriteByte(TensorRawData);
-            WriteVarint(destination, ByteCount(weight));
-            CopyNumbers(weight, destination);
+            WriteVarint(destination, weight.ByteCount);
+            weight.Write(reader, destination);
         }
     }
 
@@ -74,16 +67,16 @@ internal sealed class OnnxModelWriter
     /// <param name="dataName">Its name, relative to the model's folder.</param>
     public void WriteWeights(Stream data, string dataName)
     {
-        foreach (GptParameterInfo weight in graph.Weights)
+        foreach (StoredTensor weight in graph.Weights)
         {
             long offset = (data.Position + ExternalAlignment - 1) / ExternalAlignment * ExternalAlignment;
             data.Write(new byte[offset - data.Position]);
-            CopyNumbers(weight, data);
+            weight.Write(reader, data);
             TensorProto tensor = Header(weight);
             tensor.DataLocation = TensorProto.Types.DataLocation.External;
             tensor.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = dataName });
             tensor.ExternalData.Add(new StringStringEntryProto { Key = "offset", Value = offset.ToString(CultureInfo.InvariantCulture) });
-            tensor.ExternalData.Add(new StringStringEntryProto { Key = "length", Value = ByteCount(weight).ToString(CultureInfo.InvariantCulture) });
+            tensor.ExternalData.Add(new StringStringEntryProto { Key = "length", Value = weight.ByteCount.ToString(CultureInfo.InvariantCulture) });
             graph.Graph.Initializer.Add(tensor);
         }
     }
@@ -95,30 +88,20 @@ internal sealed class OnnxModelWriter
         model.WriteTo(destination);
     }
 
-    private static long ByteCount(GptParameterInfo weight) => weight.ElementCount * sizeof(float);
-
-    private static TensorProto Header(GptParameterInfo weight)
+    private static TensorProto Header(StoredTensor weight)
     {
-        var tensor = new TensorProto { Name = weight.Name, DataType = (int)TensorProto.Types.DataType.Float };
+        var tensor = new TensorProto { Name = weight.Name, DataType = (int)weight.Type };
         tensor.Dims.AddRange(weight.Shape);
         return tensor;
     }
 
-    private static long TensorLength(TensorProto header, GptParameterInfo weight) =>
-        header.CalculateSize() + 1 + CodedOutputStream.ComputeInt64Size(ByteCount(weight)) + ByteCount(weight);
+    private static long TensorLength(TensorProto header, StoredTensor weight) =>
+        header.CalculateSize() + 1 + CodedOutputStream.ComputeInt64Size(weight.ByteCount) + weight.ByteCount;
 
     private static void WriteVarint(Stream destination, long value)
     {
         ulong rest = (ulong)value;
         for (; rest >= 0x80; rest >>= 7) destination.WriteByte((byte)(rest | 0x80));
         destination.WriteByte((byte)rest);
-    }
-
-    private void CopyNumbers(GptParameterInfo weight, Stream destination)
-    {
-        Span<float> numbers = buffer.AsSpan(0, (int)weight.ElementCount);
-        weights.Read(weight.Name, numbers);
-        for (int at = 0; at < numbers.Length; at += ChunkElements)
-            destination.Write(MemoryMarshal.AsBytes(numbers[at..Math.Min(at + ChunkElements, numbers.Length)]));
     }
 }

@@ -83,10 +83,10 @@ public sealed class TorchCausalModel : IHiddenStateModel, IOnnxExportable
     }
 
     /// <inheritdoc/>
-    public void WriteOnnxPackage(string folder)
+    public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null)
     {
         using NativeLease lease = _lifetime.Acquire();
-        OnnxExporter.Write(Network, folder);
+        OnnxExporter.Write(Network, folder, options);
     }
 
     /// <summary>Frees the weights: at once, or when the last call has ended and the last decoder has been disposed. May be called more than once.</summary>

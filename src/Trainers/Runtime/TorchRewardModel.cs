@@ -53,10 +53,11 @@ public sealed class TorchRewardModel : IRewardModel, IOnnxExportable
     }
 
     /// <inheritdoc/>
-    public void WriteOnnxPackage(string folder)
+    public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null)
     {
         using NativeLease lease = _lifetime.Acquire();
-        OnnxExporter.WriteReward(Network, folder, new OnnxExportOptions { TokenizerHash = _tokenizerHash, EndOfTextId = _endOfTextId });
+        options ??= new OnnxExportOptions();
+        OnnxExporter.WriteReward(Network, folder, options with { TokenizerHash = options.TokenizerHash ?? _tokenizerHash, EndOfTextId = options.EndOfTextId ?? _endOfTextId });
     }
 
     /// <summary>Frees the weights: at once, or when the last call has ended. May be called more than once.</summary>

@@ -56,10 +56,10 @@ public sealed class TorchTextClassifier : ITextClassifierModel, IOnnxExportable
     }
 
     /// <inheritdoc/>
-    public void WriteOnnxPackage(string folder)
+    public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null)
     {
         using NativeLease lease = _lifetime.Acquire();
-        OnnxExporter.WriteClassifier(_network, folder);
+        OnnxExporter.WriteClassifier(_network, folder, options);
     }
 
     /// <summary>Frees the weights: at once, or when the last call has ended. May be called more than once.</summary>

@@ -40,7 +40,7 @@ public sealed class ClassifyTextTransformer : GptTextTransformer
             (model, owned) => new ClassifyTextTransformer(settings, model, owned));
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteTo);
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);
 
     private sealed record Settings(string ScoreColumnName, IReadOnlyList<string> InputColumnNames, LabelValues? Labels, ClassifyTextOptions Options);
 

@@ -20,6 +20,9 @@ internal abstract class TextOperation(IReadOnlyList<TextInput> inputs, int batch
 
     public IReadOnlyList<TextOutput> Outputs { get; } = outputs;
 
+    /// <summary>The rows to gather where texts of like length are computed together, so many at a time: enough of them that lengths differ little in a batch. One at a time means just that.</summary>
+    public static int Window(int batchSize) => batchSize <= 1 ? batchSize : (int)Math.Min(batchSize * 16L, Math.Max(batchSize, 1_024));
+
     /// <summary>Computes a result for each row.</summary>
     public abstract IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows);
 

@@ -37,7 +37,7 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         firstPast = inputs.Length - (2 * model.Config.LayerCount);
         try
         {
-            cache = new OnnxKeyValueCache(model, runOptions, rowCount, capacity);
+            cache = OnnxKeyValueCache.Create(model, runOptions, rowCount, capacity);
         }
         catch
         {
@@ -72,7 +72,10 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         bool lastOnly = scope == LogitsScope.LastPosition;
         bool leaveOut = lastOnly && n > 1 && !model.TakesLogitsToKeep;
         Span<float> computed = leaveOut ? AllLogits(n) : logits;
-        Run(n, lastOnly && !leaveOut ? 1 : n, lastOnly ? model.KeepLastLogits : model.KeepAllLogits, computed, cancellationToken);
+        int perRow = lastOnly && !leaveOut ? 1 : n;
+        OrtValue keep = lastOnly ? model.KeepLastLogits : model.KeepAllLogits;
+        if (n > 1 && Length > 0 && RowCount > 1 && !cache.AppendsToManyRows) RunEachRow(n, perRow, keep, computed, cancellationToken);
+        else Run(firstRow: 0, RowCount, n, perRow, keep, computed, cancellationToken);
         if (leaveOut) TakeLast(computed, n, logits);
 
         // 3. Keep it.
@@ -145,16 +148,33 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         }
     }
 
-    private unsafe void Run(int n, int logitsPerRow, OrtValue keep, Span<float> logits, CancellationToken cancellationToken)
+    /// <summary>Appends to one row after the other. A failure leaves all of them as they were: what has been written lies behind their past.</summary>
+    private void RunEachRow(int n, int logitsPerRow, OrtValue keep, Span<float> logits, CancellationToken cancellationToken)
     {
-        int rows = RowCount;
+        int perRow = logitsPerRow * model.Config.VocabularySize;
+        try
+        {
+            for (int row = 0; row < RowCount; row++)
+            {
+                cache.ShowRow(row);
+                Run(row, 1, n, logitsPerRow, keep, logits.Slice(row * perRow, perRow), cancellationToken);
+            }
+        }
+        finally
+        {
+            cache.ShowAll();
+        }
+    }
+
+    private unsafe void Run(int firstRow, int rows, int n, int logitsPerRow, OrtValue keep, Span<float> logits, CancellationToken cancellationToken)
+    {
         fixed (float* address = logits)
         {
             try
             {
-                inputs[0] = Matrix(inputIds, rows, n);
-                inputs[1] = Matrix(attentionMask, rows, Length + n);
-                inputs[2] = Matrix(positionIds, rows, n);
+                inputs[0] = Matrix(inputIds, firstRow, rows, n);
+                inputs[1] = Matrix(attentionMask, firstRow, rows, Length + n);
+                inputs[2] = Matrix(positionIds, firstRow, rows, n);
                 if (model.TakesLogitsToKeep) inputs[3] = keep;
                 cache.PlacePast(inputs.AsSpan(firstPast));
                 (shape3[0], shape3[1], shape3[2]) = (rows, logitsPerRow, model.Config.VocabularySize);
@@ -180,12 +200,12 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         }
     }
 
-    /// <summary>(B, columns), over a pinned array.</summary>
-    private unsafe OrtValue Matrix(long[] numbers, int rows, int columns)
+    /// <summary>(rows, columns), over a pinned array.</summary>
+    private unsafe OrtValue Matrix(long[] numbers, int firstRow, int rows, int columns)
     {
         (shape2[0], shape2[1]) = (rows, columns);
         fixed (long* address = numbers)
-            return OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Int64, shape2, (IntPtr)address, (long)rows * columns * sizeof(long));
+            return OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Int64, shape2, (IntPtr)(address + ((long)firstRow * columns)), (long)rows * columns * sizeof(long));
     }
 
     private Span<float> AllLogits(int n)

@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// the model meanwhile is safe: weights and threads stay until the last call has ended and the last decoder has been disposed. The package's files are not read again after loading, except by
 /// <see cref="WriteOnnxPackage"/>.
 /// </remarks>
-public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
+public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxPackaged
 {
     private readonly OnnxPackage package;
     private readonly Lazy<RowGather> rowGather;
@@ -20,11 +20,13 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
         lifetime = new NativeLifetime(this, Free);
         Session = session;
         Device = device;
-        rowGather = new(() => new RowGather(device, options));
+        Cache = CacheShape.Of(session, package.Config, device);
+        rowGather = new(() => new RowGather(device, options, Cache.Type));
         KeepAllLogits = Scalar(0);
         KeepLastLogits = Scalar(1);
         TakesLogitsToKeep = session.OverridableInitializerMetadata.ContainsKey(OnnxPackageLayout.LogitsToKeep) || session.InputMetadata.ContainsKey(OnnxPackageLayout.LogitsToKeep);
         TokenizerHash = session.ModelMetadata.CustomMetadataMap.GetValueOrDefault(OnnxPackageLayout.TokenizerHashKey);
+        Weights = Enum.TryParse(session.ModelMetadata.CustomMetadataMap.GetValueOrDefault(OnnxPackageLayout.WeightsKey), out WeightFormat weights) ? weights : WeightFormat.Float32;
         CacheMemory = device.CudaIndex is { } index
             ? new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA, OrtAllocatorType.ArenaAllocator, index, OrtMemType.Default)
             : null;
@@ -43,6 +45,8 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
         ];
     }
 
+    OnnxPackage IOnnxPackaged.Package => package;
+
     /// <inheritdoc/>
     public GptConfig Config => package.Config;
 
@@ -54,6 +58,9 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
 
     /// <summary>The hash of the tokenizer that the model was trained with; null where the package does not tell.</summary>
     public string? TokenizerHash { get; }
+
+    /// <summary>The numbers that the package keeps its matrices in; <see cref="WeightFormat.Float32"/> where it does not tell.</summary>
+    public WeightFormat Weights { get; }
 
     internal InferenceSession Session { get; }
 
@@ -72,6 +79,9 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
 
     /// <summary>The GPU's memory; null on the CPU.</summary>
     internal OrtMemoryInfo? CacheMemory { get; }
+
+    /// <summary>What the key/value cache is made of.</summary>
+    internal CacheShape Cache { get; }
 
     internal RowGather RowGather => rowGather.Value;
 
@@ -140,10 +150,10 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable
     /// <exception cref="CheckpointNotFoundException">The package's own folder is no longer there.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    public void WriteOnnxPackage(string folder)
+    public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        package.CopyTo(folder);
+        package.CopyTo(folder, options);
     }
 
     /// <summary>Releases the weights and the threads: at once, or when the last call has ended and the last decoder has been disposed. May be called more than once.</summary>

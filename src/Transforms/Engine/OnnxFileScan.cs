@@ -15,7 +15,8 @@ internal sealed class OnnxFileScan
     private readonly string path;
     private readonly Stream file;
     private readonly List<OnnxExternalTensor> external = [];
-    private bool hasGraph;
+    private bool hasGraph, sharesCache;
+    private string weights = "";
 
     private OnnxFileScan(string path, Stream file) => (this.path, this.file) = (path, file);
 
@@ -24,15 +25,15 @@ internal sealed class OnnxFileScan
 
     /// <summary>Scans a file.</summary>
     /// <param name="path">The file.</param>
-    /// <returns>The tensors that lie in other files.</returns>
+    /// <returns>The tensors that lie in other files, whether past and present may share a buffer, and the format of the weights, as the metadata say; empty where they don't.</returns>
     /// <exception cref="CorruptFileException">The file is no ONNX model, or a length in it does not fit.</exception>
-    public static IReadOnlyList<OnnxExternalTensor> Scan(string path)
+    public static (IReadOnlyList<OnnxExternalTensor> External, bool SharesCache, string Weights) Scan(string path)
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 1 << 16);
         var scan = new OnnxFileScan(path, file);
         scan.Walk(Message.Model, file.Length, 0);
         if (!scan.hasGraph) throw scan.Corrupt("it holds no graph, so it is no ONNX model.");
-        return scan.external;
+        return (scan.external, scan.sharesCache, scan.weights);
     }
 
     /// <summary>The message that a field of another holds.</summary>
@@ -102,11 +103,22 @@ internal sealed class OnnxFileScan
     /// <summary>ONNX Runtime's managed part looks a key up by what it has read of it, and fails where that is not the whole key.</summary>
     private void WalkMetadata(long end)
     {
+        string key = "";
         while (file.Position < end)
         {
             (int field, long valueEnd, bool delimited) = ReadField(end);
-            if (field == 1 && delimited && ReadText(valueEnd) is var key && key.AsSpan().ContainsAny('\0', '\uFFFD'))
-                throw Corrupt($"its metadata have the key '{key.Replace('\0', '␀')}', which holds a NUL or bytes that are no UTF-8.");
+            if (field == 1 && delimited)
+            {
+                key = ReadText(valueEnd);
+                sharesCache |= key == OnnxPackageLayout.CacheKey;
+                if (key.AsSpan().ContainsAny('\0', '\uFFFD'))
+                    throw Corrupt($"its metadata have the key '{key.Replace('\0', '␀')}', which holds a NUL or bytes that are no UTF-8.");
+            }
+            else if (field == 2 && delimited && key == OnnxPackageLayout.WeightsKey)
+            {
+                weights = ReadText(valueEnd);
+            }
+
             file.Position = valueEnd;
         }
     }

@@ -29,7 +29,7 @@ internal static class OnnxHiddenStates
                 inputs[2] = OrtValue.CreateTensorValueFromMemory(positions, shape);
                 if (model.TakesLogitsToKeep) inputs[3] = model.KeepLastLogits; // the graph computes logits too, but no more than it must
                 for (int i = own; i < inputs.Length; i++)
-                    inputs[i] = OrtValue.CreateTensorValueFromMemory(Array.Empty<float>(), [rows, config.HeadCount, 0, config.HeadSize]);
+                    inputs[i] = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, model.Cache.Type, [rows, model.Cache.Heads, 0, model.Cache.HeadSize]);
                 using OrtValue output = OrtValue.CreateTensorValueWithData(
                     OrtMemoryInfo.DefaultInstance, TensorElementType.Float, [rows, t, config.EmbeddingSize], (IntPtr)address, (long)hidden.Length * sizeof(float));
                 using OrtInterrupt interrupt = OrtInterrupt.Watch(runOptions, cancellationToken);

@@ -1,164 +1,43 @@
-using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace MLNet.Gpt;
 
-/// <summary>
-/// The keys and values of what a decoder has seen, for each layer. Two buffers take turns: the graph reads the past from one and writes past and
-/// new positions to the other. On a GPU they never leave it.
-/// </summary>
-internal sealed class OnnxKeyValueCache : IDisposable
+/// <summary>The keys and values of what a decoder has seen, for each layer: B rows, H heads, up to as many positions as it was made for, D numbers each.</summary>
+internal abstract class OnnxKeyValueCache : IDisposable
 {
-    private readonly OnnxCausalModel model;
-    private readonly RunOptions runOptions;
-    private readonly int capacity, heads, headSize, count;   // count: tensors, two for each layer
-    private readonly long[] shape;
-    private readonly OrtValue?[] past, present;
-    private TensorMemory[] current = [], next = [];
-    private int allocatedRows, length;
+    /// <summary>Makes the cache that the model's graph wants.</summary>
+    public static OnnxKeyValueCache Create(OnnxCausalModel model, RunOptions runOptions, int rowCount, int capacity) => model.Cache.IsShared
+        ? new SharedKeyValueCache(model, rowCount, capacity)
+        : new GrowingKeyValueCache(model, runOptions, rowCount, capacity);
 
-    public OnnxKeyValueCache(OnnxCausalModel model, RunOptions runOptions, int rowCount, int capacity)
-    {
-        (this.model, this.runOptions, this.capacity) = (model, runOptions, capacity);
-        (heads, headSize, count) = (model.Config.HeadCount, model.Config.HeadSize, 2 * model.Config.LayerCount);
-        shape = [rowCount, heads, 0, headSize];
-        past = new OrtValue?[count];
-        present = new OrtValue?[count];
-        try
-        {
-            (current, next) = Allocate(rowCount);
-            allocatedRows = rowCount;
-            Tensors(current, rowCount, 0, past);
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
-    }
+    /// <summary>Whether the graph can append several positions to several rows that have some already; else it can to one row.</summary>
+    public abstract bool AppendsToManyRows { get; }
 
-    /// <summary>Places the past, (B, H, P, D) each, among a call's inputs.</summary>
-    public void PlacePast(Span<OrtValue> inputs) => past.CopyTo(inputs!);
+    /// <summary>Places the past among a call's inputs.</summary>
+    public abstract void PlacePast(Span<OrtValue> inputs);
 
-    /// <summary>Makes room for the past and n more positions, (B, H, P + n, D) each, and places it among a call's outputs.</summary>
-    public void PlacePresent(int rowCount, int n, Span<OrtValue> outputs)
-    {
-        Tensors(next, rowCount, length + n, present);
-        present.CopyTo(outputs!);
-    }
+    /// <summary>Makes room for the past and n more positions and places it among a call's outputs.</summary>
+    public abstract void PlacePresent(int rowCount, int n, Span<OrtValue> outputs);
+
+    /// <summary>Past and present of one row alone, until <see cref="ShowAll"/>.</summary>
+    public abstract void ShowRow(int row);
+
+    /// <summary>All rows again.</summary>
+    public abstract void ShowAll();
 
     /// <summary>What was the present becomes the past.</summary>
-    public void Advance(int n)
-    {
-        Clear(past);
-        present.CopyTo(past, 0);
-        Array.Clear(present);
-        (current, next) = (next, current);
-        length += n;
-    }
+    public abstract void Advance(int n);
 
     /// <summary>Gives up a present that was not computed.</summary>
-    public void Abandon() => Clear(present);
+    public abstract void Abandon();
 
     /// <summary>Keeps the given rows, in the given order.</summary>
-    public void SelectRows(ReadOnlySpan<int> rows, int rowCount)
-    {
-        if (length > 0 && !IsPrefix(rows))
-        {
-            Gather(rows, rowCount);
-        }
-        else if (rows.Length > allocatedRows)
-        {
-            Replace(rows.Length, Allocate(rows.Length));
-        }
+    public abstract void SelectRows(ReadOnlySpan<int> rows, int rowCount);
 
-        Clear(past);
-        Tensors(current, rows.Length, length, past);
-    }
+    public abstract void Dispose();
 
-    public void Dispose()
-    {
-        Clear(past);
-        Clear(present);
-        Free(current);
-        Free(next);
-        (current, next) = ([], []);
-    }
-
-    private static bool IsPrefix(ReadOnlySpan<int> rows)
-    {
-        for (int i = 0; i < rows.Length; i++)
-        {
-            if (rows[i] != i) return false;
-        }
-
-        return true;
-    }
-
-    private void Gather(ReadOnlySpan<int> rows, int rowCount)
-    {
-        long[] indices = new long[rows.Length];
-        for (int i = 0; i < rows.Length; i++) indices[i] = rows[i];
-        (TensorMemory[] Current, TensorMemory[] Next)? larger = rows.Length > allocatedRows ? Allocate(rows.Length) : null;
-        try
-        {
-            using OrtValue chosen = OrtValue.CreateTensorValueFromMemory(indices, [indices.Length]);
-            Tensors(larger?.Current ?? next, rows.Length, length, present);
-            for (int i = 0; i < count; i++) model.RowGather.Run(runOptions, past[i]!, chosen, present[i]!);
-        }
-        catch (Exception exception)
-        {
-            Free(larger?.Current ?? []);
-            Free(larger?.Next ?? []);
-            if (exception is OnnxRuntimeException) throw new InferenceFailedException(model.Device, $"the choice of {rows.Length} of {rowCount} rows", exception);
-            throw;
-        }
-        finally
-        {
-            Clear(present);
-        }
-
-        if (larger is { } buffers) Replace(rows.Length, buffers);
-        else (current, next) = (next, current);
-    }
-
-    private void Replace(int rows, (TensorMemory[] Current, TensorMemory[] Next) buffers)
-    {
-        Clear(past);
-        Free(current);
-        Free(next);
-        (current, next) = buffers;
-        allocatedRows = rows;
-    }
-
-    private (TensorMemory[] Current, TensorMemory[] Next) Allocate(int rows)
-    {
-        long bytes = checked((long)rows * heads * capacity * headSize * sizeof(float));
-        var all = new TensorMemory[2 * count];
-        try
-        {
-            for (int i = 0; i < all.Length; i++) all[i] = TensorMemory.Allocate(model, bytes);
-        }
-        catch
-        {
-            Free(all);
-            throw;
-        }
-
-        return (all[..count], all[count..]);
-    }
-
-    private void Tensors(TensorMemory[] buffers, int rows, int positions, OrtValue?[] values)
-    {
-        (shape[0], shape[2]) = (rows, positions);
-        for (int i = 0; i < count; i++)
-        {
-            values[i] = OrtValue.CreateTensorValueWithData(buffers[i].Info, TensorElementType.Float, shape, buffers[i].Address, buffers[i].ByteCount);
-        }
-    }
-
-    private static void Clear(OrtValue?[] values)
+    /// <summary>Disposes values and forgets them.</summary>
+    protected static void Clear(OrtValue?[] values)
     {
         for (int i = 0; i < values.Length; i++)
         {
@@ -167,8 +46,27 @@ internal sealed class OnnxKeyValueCache : IDisposable
         }
     }
 
-    private static void Free(TensorMemory?[] buffers)
+    /// <summary>Frees buffers.</summary>
+    protected static void Free(TensorMemory?[] buffers)
     {
         foreach (TensorMemory? buffer in buffers) buffer?.Dispose();
+    }
+
+    /// <summary>Takes as many buffers as there are tensors, two for each layer, or none.</summary>
+    protected static TensorMemory[] Allocate(OnnxCausalModel model, int count, int rows, int capacity)
+    {
+        long bytes = checked((long)rows * model.Cache.Heads * capacity * model.Cache.PositionBytes);
+        var buffers = new TensorMemory[count];
+        try
+        {
+            for (int i = 0; i < count; i++) buffers[i] = TensorMemory.Allocate(model, bytes);
+        }
+        catch
+        {
+            Free(buffers);
+            throw;
+        }
+
+        return buffers;
     }
 }

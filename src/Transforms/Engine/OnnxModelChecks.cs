@@ -29,12 +29,13 @@ internal static class OnnxModelChecks
         Input(OnnxPackageLayout.AttentionMask, TensorElementType.Int64, Any, Any);
         Input(OnnxPackageLayout.PositionIds, TensorElementType.Int64, Any, Any);
         Check(outputs, "output", OnnxPackageLayout.Logits, TensorElementType.Float, Any, Any, config.VocabularySize);
+        (TensorElementType type, int heads) = CacheOf(inputs, config);
         for (int layer = 0; layer < config.LayerCount; layer++)
         {
-            Input(OnnxPackageLayout.PastKey(layer), TensorElementType.Float, Any, config.HeadCount, Any, config.HeadSize);
-            Input(OnnxPackageLayout.PastValue(layer), TensorElementType.Float, Any, config.HeadCount, Any, config.HeadSize);
-            Check(outputs, "output", OnnxPackageLayout.PresentKey(layer), TensorElementType.Float, Any, config.HeadCount, Any, config.HeadSize);
-            Check(outputs, "output", OnnxPackageLayout.PresentValue(layer), TensorElementType.Float, Any, config.HeadCount, Any, config.HeadSize);
+            Input(OnnxPackageLayout.PastKey(layer), type, Any, heads, Any, config.HeadSize);
+            Input(OnnxPackageLayout.PastValue(layer), type, Any, heads, Any, config.HeadSize);
+            Check(outputs, "output", OnnxPackageLayout.PresentKey(layer), type, Any, heads, Any, config.HeadSize);
+            Check(outputs, "output", OnnxPackageLayout.PresentValue(layer), type, Any, heads, Any, config.HeadSize);
         }
 
         if (outputs.ContainsKey(OnnxPackageLayout.LastHiddenState))
@@ -66,6 +67,15 @@ internal static class OnnxModelChecks
         }
 
         CorruptFileException Corrupt(string problem) => new(path, problem, Remedy);
+    }
+
+    /// <summary>The numbers and heads of the first layer's keys, which all others must have: half-width numbers and a divisor of the heads are possible; else what the configuration says.</summary>
+    private static (TensorElementType Type, int Heads) CacheOf(IReadOnlyDictionary<string, NodeMetadata> inputs, GptConfig config)
+    {
+        if (!inputs.TryGetValue(OnnxPackageLayout.PastKey(0), out NodeMetadata? keys) || !keys.IsTensor) return (TensorElementType.Float, config.HeadCount);
+        TensorElementType type = keys.ElementDataType is TensorElementType.Float16 or TensorElementType.BFloat16 ? keys.ElementDataType : TensorElementType.Float;
+        int heads = keys.Dimensions.Length == 4 && keys.Dimensions[1] > 0 && config.HeadCount % keys.Dimensions[1] == 0 ? keys.Dimensions[1] : config.HeadCount;
+        return (type, heads);
     }
 
     private static void RequireMetadata(Dictionary<string, string> metadata, string path, GptConfig config)

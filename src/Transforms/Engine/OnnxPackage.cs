@@ -30,25 +30,47 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
 
         GptConfig config = GptConfigJson.Read(Path.Combine(path, OnnxPackageLayout.ConfigFile));
         string model = Path.Combine(path, OnnxPackageLayout.ModelFile);
-        return new OnnxPackage(path, config, CheckDataFiles(model, path, OnnxFileScan.Scan(model)));
+        return new OnnxPackage(path, config, CheckDataFiles(model, path, OnnxFileScan.Scan(model).External));
     }
 
     /// <summary>Copies graph, weights and configuration; not the tokenizer.</summary>
     /// <param name="target">The folder.</param>
+    /// <param name="options">Null: a package is copied as it is.</param>
     /// <exception cref="CheckpointNotFoundException">A file of this package is no longer there.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    public void CopyTo(string target)
+    /// <exception cref="OnnxExportUnavailableException">Options are given.</exception>
+    public void CopyTo(string target, OnnxExportOptions? options)
     {
+        if (options is not null)
+        {
+            throw new OnnxExportUnavailableException(typeof(OnnxPackage),
+                $"The model is the ONNX package '{Folder}' already, and can't be written in another form; export it from its checkpoint (OnnxExporter) or from the trained model, or leave the options out to copy it as it is.");
+        }
+
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
         if (string.Equals(full, Folder, OperatingSystem.IsWindows() ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal)) return;
-        foreach (string name in (IEnumerable<string>)[OnnxPackageLayout.ConfigFile, .. DataFiles, OnnxPackageLayout.ModelFile])
+        foreach (string source in Files())
         {
-            string source = Path.Combine(Folder, name);
-            if (!File.Exists(source)) throw new CheckpointNotFoundException(Folder, $"its {name} is no longer there.", "Keep the package's folder until the model has been written elsewhere.");
             using FileStream file = File.OpenRead(source);
-            AtomicFile.Write(Path.Combine(full, name), file.CopyTo, file.Length);
+            AtomicFile.Write(Path.Combine(full, Path.GetRelativePath(Folder, source)), file.CopyTo, file.Length);
         }
+    }
+
+    /// <summary>The paths of graph, weights and configuration; the graph comes last.</summary>
+    /// <exception cref="CheckpointNotFoundException">A file of this package is no longer there.</exception>
+    public IReadOnlyList<string> Files()
+    {
+        var paths = new List<string>();
+        foreach (string name in (IEnumerable<string>)[OnnxPackageLayout.ConfigFile, OnnxPackageLayout.GenAiConfigFile, .. DataFiles, OnnxPackageLayout.ModelFile])
+        {
+            string path = Path.Combine(Folder, name);
+            if (File.Exists(path)) paths.Add(path);
+            else if (name != OnnxPackageLayout.GenAiConfigFile)
+                throw new CheckpointNotFoundException(Folder, $"its {name} is no longer there.", "Keep the package's folder until the model has been written elsewhere.");
+        }
+
+        return paths;
     }
 
     private static string[] CheckDataFiles(string model, string folder, IReadOnlyList<OnnxExternalTensor> tensors)

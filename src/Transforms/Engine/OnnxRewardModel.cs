@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A reward model that ONNX Runtime computes: a package of this library's exporter.</summary>
 /// <remarks>Several threads may call <see cref="Run"/> at once. The package's files are not read again after loading, except by <see cref="WriteOnnxPackage"/>.</remarks>
-public sealed class OnnxRewardModel : IRewardModel, IOnnxExportable
+public sealed class OnnxRewardModel : IRewardModel, IOnnxExportable, IOnnxPackaged
 {
     private const string Remedy = "Export the model again with GptRewardModel.ExportOnnx, or copy the whole package again.";
 
@@ -15,6 +15,8 @@ public sealed class OnnxRewardModel : IRewardModel, IOnnxExportable
         _lifetime = new NativeLifetime(this, session.Dispose);
         Head = head;
     }
+
+    OnnxPackage IOnnxPackaged.Package => _session.Package;
 
     /// <inheritdoc/>
     public GptConfig Config => _session.Package.Config;
@@ -60,10 +62,10 @@ public sealed class OnnxRewardModel : IRewardModel, IOnnxExportable
     /// <inheritdoc/>
     /// <exception cref="CheckpointNotFoundException">The package's own folder is no longer there.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
-    public void WriteOnnxPackage(string folder)
+    public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        _session.Package.CopyTo(folder);
+        _session.Package.CopyTo(folder, options);
     }
 
     /// <summary>Releases the weights and the threads: at once, or when the last call has ended. May be called more than once.</summary>

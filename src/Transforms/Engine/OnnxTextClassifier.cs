@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head that ONNX Runtime computes: a package of this library's exporter.</summary>
 /// <remarks>Several threads may call <see cref="Run"/> at once. The package's files are not read again after loading, except by <see cref="WriteOnnxPackage"/>.</remarks>
-public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable
+public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable, IOnnxPackaged
 {
     private const string Remedy = "Export the model again with GptClassifier.ExportOnnx, or copy the whole package again.";
 
@@ -15,6 +15,8 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable
         _lifetime = new NativeLifetime(this, session.Dispose);
         Head = head;
     }
+
+    OnnxPackage IOnnxPackaged.Package => _session.Package;
 
     /// <inheritdoc/>
     public GptConfig Config => _session.Package.Config;
@@ -60,10 +62,10 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable
     /// <inheritdoc/>
     /// <exception cref="CheckpointNotFoundException">The package's own folder is no longer there.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
-    public void WriteOnnxPackage(string folder)
+    public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        _session.Package.CopyTo(folder);
+        _session.Package.CopyTo(folder, options);
     }
 
     /// <summary>Releases the weights and the threads: at once, or when the last call has ended. May be called more than once.</summary>

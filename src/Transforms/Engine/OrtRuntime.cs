@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace MLNet.Gpt;
 
@@ -60,10 +61,20 @@ internal static class OrtRuntime
         using SessionOptions settings = Settings(device, options);
         try
         {
-            return new InferenceSession(modelPath, settings);
+            if (!device.IsCuda || !OnnxFileScan.Scan(modelPath).SharesCache) return new InferenceSession(modelPath, settings);
+
+            // CUDA's operator with a shared buffer computes neither float32 nor masks: the one with two buffers takes its place.
+            settings.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", Path.GetDirectoryName(modelPath)!);
+            return new InferenceSession(CacheRewrite.WithTwoBuffers(File.ReadAllBytes(modelPath)), settings);
         }
         catch (OnnxRuntimeException exception)
         {
+            if (!device.IsCuda && OnnxFileScan.Scan(modelPath).Weights == nameof(WeightFormat.BFloat16))
+            {
+                throw new DeviceUnavailableException(device, $"'{modelPath}' is in {nameof(WeightFormat.BFloat16)}, for which ONNX Runtime's CPU has no operators.",
+                    $"Export the model as {WeightFormat.Float32}, {WeightFormat.Int8} or {WeightFormat.Int4}, or use a CUDA GPU.", exception);
+            }
+
             throw new CorruptFileException(modelPath, $"ONNX Runtime refuses it ({Plain(exception)}).",
                 "Export the model again, or copy the whole package again; where an operator is unknown, use a newer ONNX Runtime.", exception);
         }
@@ -118,7 +129,7 @@ internal static class OrtRuntime
             return ("the ONNX Runtime in use was built without CUDA.", null);
         try
         {
-            OpenHelper(RowGather.Model, GptDevice.Cuda(index), options).Dispose();
+            OpenHelper(RowGather.Build(TensorElementType.Float), GptDevice.Cuda(index), options).Dispose();
             return null;
         }
         catch (OnnxRuntimeException exception)

@@ -1,5 +1,7 @@
 using System.Text;
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+using static MLNet.Gpt.ProtocolBuffer;
 
 namespace MLNet.Gpt;
 
@@ -13,10 +15,7 @@ internal sealed class RowGather : IDisposable
 
     private readonly InferenceSession session;
 
-    public RowGather(GptDevice device, OnnxEngineOptions options) => session = OrtRuntime.OpenHelper(Model, device, options);
-
-    /// <summary>chosen = Gather(data (B, H, P, D), rows (B'), axis 0), as an ONNX file.</summary>
-    public static byte[] Model { get; } = Build();
+    public RowGather(GptDevice device, OnnxEngineOptions options, TensorElementType type) => session = OrtRuntime.OpenHelper(Build(type), device, options);
 
     /// <summary>Copies rows.</summary>
     /// <param name="options">The run's options.</param>
@@ -28,15 +27,17 @@ internal sealed class RowGather : IDisposable
 
     public void Dispose() => session.Dispose();
 
-    private static byte[] Build()
+    /// <summary>chosen = Gather(data (B, H, P, D), rows (B'), axis 0), as an ONNX file.</summary>
+    public static byte[] Build(TensorElementType type)
     {
-        const int Float = 1, Int64 = 7;
+        const int Int64 = 7;
+        int number = (int)type; // the numbers of ONNX's own data types
         byte[] node = [.. Text(1, "data"), .. Text(1, "rows"), .. Text(2, "chosen"), .. Text(4, "Gather")];
         byte[] graph =
         [
             .. Bytes(1, node), .. Text(2, "rows"),
-            .. Bytes(11, Value("data", Float, "b", "h", "p", "d")), .. Bytes(11, Value("rows", Int64, "c")),
-            .. Bytes(12, Value("chosen", Float, "c", "h", "p", "d")),
+            .. Bytes(11, Value("data", number, "b", "h", "p", "d")), .. Bytes(11, Value("rows", Int64, "c")),
+            .. Bytes(12, Value("chosen", number, "c", "h", "p", "d")),
         ];
         byte[] opset = [.. Text(1, ""), .. Number(2, 17)];
         return [.. Number(1, 8), .. Bytes(7, graph), .. Bytes(8, opset)];   // ModelProto: ir_version, graph, opset_import
@@ -49,13 +50,4 @@ internal sealed class RowGather : IDisposable
         byte[] tensor = [.. Number(1, elementType), .. Bytes(2, [.. shape])];
         return [.. Text(1, name), .. Bytes(2, Bytes(1, tensor))];
     }
-
-    // A protocol buffer's fields: a tag, then a number below 128, or a length below 128 x 128 and as many bytes.
-    private static byte[] Number(int field, int value) => [(byte)(field << 3), (byte)value];
-
-    private static byte[] Text(int field, string text) => Bytes(field, Encoding.ASCII.GetBytes(text));
-
-    private static byte[] Bytes(int field, byte[] value) => value.Length < 128
-        ? [(byte)((field << 3) | 2), (byte)value.Length, .. value]
-        : [(byte)((field << 3) | 2), (byte)(value.Length & 0x7f | 0x80), (byte)(value.Length >> 7), .. value];
 }

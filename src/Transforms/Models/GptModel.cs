@@ -75,6 +75,12 @@ public sealed partial class GptModel : IDisposable
     /// <summary>The engine that computes: TorchSharp or ONNX Runtime. Owned by the model.</summary>
     public ICausalModel Engine { get; }
 
+    /// <summary>
+    /// How <see cref="ExportOnnx"/> writes the model where it is given no options, and <c>mlContext.Model.Save</c> with every pipeline that holds it. Null (the default): float32, or, for a model
+    /// that was opened from a package, as it is; such a model can't be written in another form.
+    /// </summary>
+    public OnnxExportOptions? ExportOptions { get; set; }
+
     /// <summary>Opens an ONNX package with its tokenizer on ONNX Runtime.</summary>
     /// <param name="folder">The package: <c>model.onnx</c>, the configuration and the tokenizer's files.</param>
     /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
@@ -105,16 +111,18 @@ public sealed partial class GptModel : IDisposable
 
     /// <summary>Writes the model as an ONNX package with its tokenizer. The folder appears, or replaces an older package, only when it is complete.</summary>
     /// <param name="folder">The package's folder; an existing one may hold nothing but a package.</param>
+    /// <param name="options">How, such as in fewer bits; null (the default) for <see cref="ExportOptions"/>.</param>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>.</exception>
+    /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>, or can't write the model that way.</exception>
+    /// <exception cref="ArgumentException">An option is outside its range, or two don't go together.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public void ExportOnnx(string folder)
+    public void ExportOnnx(string folder, OnnxExportOptions? options = null)
     {
         using NativeLease lease = _lifetime.Acquire();
         using var target = new AtomicFolder(folder, OnnxPackageLayout.Belongs, "an ONNX package");
-        WriteTo(target.WorkPath);
+        WriteTo(target.WorkPath, options ?? ExportOptions);
         target.Publish();
     }
 
@@ -271,14 +279,22 @@ public sealed partial class GptModel : IDisposable
         }
     }
 
-    /// <summary>Writes the package's files into an existing folder.</summary>
-    internal void WriteTo(string folder)
+    /// <summary>Writes the files that <c>mlContext.Model.Save</c> keeps into an existing folder.</summary>
+    /// <returns>The paths of those that lie elsewhere already.</returns>
+    internal IReadOnlyList<string> WriteToSave(string folder)
     {
         using NativeLease lease = _lifetime.Acquire();
-        IOnnxExportable engine = Engine as IOnnxExportable ?? throw new OnnxExportUnavailableException(Engine.GetType());
-        engine.WriteOnnxPackage(folder);
-        Tokenizer.Save(folder);
+        IReadOnlyList<string> elsewhere = ModelPackage.WriteToSave(Engine, Tokenizer, ExportOptions, folder);
         Companions.Save(folder);
+        GenAiConfigJson.WriteTokenizerConfig(folder, Tokenizer, Config.ContextLength);
+        return elsewhere;
+    }
+
+    private void WriteTo(string folder, OnnxExportOptions? options)
+    {
+        ModelPackage.Write(Engine, Tokenizer, options, folder);
+        Companions.Save(folder);
+        GenAiConfigJson.WriteTokenizerConfig(folder, Tokenizer, Config.ContextLength);
     }
 
     private int[][] EncodeAll(IReadOnlyList<string> texts, SpecialTokenHandling handling, CancellationToken cancellationToken)

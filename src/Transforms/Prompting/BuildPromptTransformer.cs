@@ -43,7 +43,11 @@ public sealed class BuildPromptTransformer : GptTextTransformer
         }
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, folder => _tokenizer?.Save(folder));
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, folder =>
+    {
+        _tokenizer?.Save(folder);
+        return [];
+    });
 
     private sealed record Settings(string OutputColumnName, BuildPromptOptions Options, IReadOnlyList<string> Examples, bool HasTokenizer);
 

@@ -37,7 +37,7 @@ public sealed class ScoreChoicesTransformer : GptTextTransformer
         return contents.OpenModel((model, owned) => new ScoreChoicesTransformer(settings, model, owned));
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteTo);
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);
 
     private sealed record Settings(string OutputColumnName, string InputColumnName, ScoreChoicesOptions Options);
 

@@ -52,6 +52,12 @@ public sealed class GptRewardModel : IDisposable
     /// <summary>The network's shape.</summary>
     public GptConfig Config => Engine.Config;
 
+    /// <summary>
+    /// How <see cref="ExportOnnx"/> writes the model where it is given no options, and <c>mlContext.Model.Save</c> with every pipeline that holds it. Null (the default): float32, or, for a model
+    /// that was opened from a package, as it is; such a model can't be written in another form.
+    /// </summary>
+    public OnnxExportOptions? ExportOptions { get; set; }
+
     /// <summary>Opens an ONNX package with its tokenizer on ONNX Runtime.</summary>
     /// <param name="folder">The package, as <see cref="ExportOnnx"/> writes it.</param>
     /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
@@ -85,16 +91,18 @@ public sealed class GptRewardModel : IDisposable
 
     /// <summary>Writes the model as an ONNX package with its tokenizer. The folder appears, or replaces an older package, only when it is complete.</summary>
     /// <param name="folder">The package's folder; an existing one may hold nothing but a package.</param>
+    /// <param name="options">How, such as in fewer bits; null (the default) for <see cref="ExportOptions"/>.</param>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="FolderNotReplaceableException">The folder holds something other than a package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>.</exception>
+    /// <exception cref="OnnxExportUnavailableException">The engine is not one of this library's and does not implement <see cref="IOnnxExportable"/>, or can't write the model that way.</exception>
+    /// <exception cref="ArgumentException">An option is outside its range, or two don't go together.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
-    public void ExportOnnx(string folder)
+    public void ExportOnnx(string folder, OnnxExportOptions? options = null)
     {
         using NativeLease lease = _lifetime.Acquire();
         using var target = new AtomicFolder(folder, OnnxPackageLayout.Belongs, "an ONNX package");
-        WriteTo(target.WorkPath);
+        WriteTo(target.WorkPath, options ?? ExportOptions);
         target.Publish();
     }
 
@@ -172,13 +180,19 @@ public sealed class GptRewardModel : IDisposable
     /// </summary>
     public void Dispose() => _lifetime.Dispose();
 
-    /// <summary>Writes the package's files into an existing folder.</summary>
-    internal void WriteTo(string folder)
+    /// <summary>Writes the files that <c>mlContext.Model.Save</c> keeps into an existing folder.</summary>
+    /// <returns>The paths of those that lie elsewhere already.</returns>
+    internal IReadOnlyList<string> WriteToSave(string folder)
     {
         using NativeLease lease = _lifetime.Acquire();
-        IOnnxExportable engine = Engine as IOnnxExportable ?? throw new OnnxExportUnavailableException(Engine.GetType());
-        engine.WriteOnnxPackage(folder);
-        Tokenizer.Save(folder);
+        IReadOnlyList<string> elsewhere = ModelPackage.WriteToSave(Engine, Tokenizer, ExportOptions, folder);
+        ChatTemplate?.Save(folder);
+        return elsewhere;
+    }
+
+    private void WriteTo(string folder, OnnxExportOptions? options)
+    {
+        ModelPackage.Write(Engine, Tokenizer, options, folder);
         ChatTemplate?.Save(folder);
     }
 

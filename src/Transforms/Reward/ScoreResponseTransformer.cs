@@ -43,7 +43,7 @@ public sealed class ScoreResponseTransformer : GptTextTransformer
             (model, owned) => new ScoreResponseTransformer(settings, model, owned));
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteTo);
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);
 
     private sealed record Settings(string ScoreColumnName, string PromptColumnName, string ResponseColumnName, ScoreResponseOptions Options);
 

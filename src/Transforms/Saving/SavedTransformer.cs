@@ -3,9 +3,9 @@ namespace MLNet.Gpt;
 /// <summary>What a transformer puts into a model file.</summary>
 /// <param name="Kind">Which transformer it is.</param>
 /// <param name="Settings">Its columns and options, as JSON.</param>
-/// <param name="WriteFiles">Writes the files of its model into a folder; names as in <see cref="OnnxPackageLayout"/>.</param>
-internal sealed record SavedTransformer(string Kind, string Settings, Action<string> WriteFiles)
+/// <param name="WriteFiles">Writes files of its model into a folder, and returns the paths of those that lie elsewhere already; names as in <see cref="OnnxPackageLayout"/>.</param>
+internal sealed record SavedTransformer(string Kind, string Settings, Func<string, IReadOnlyList<string>> WriteFiles)
 {
-    public static SavedTransformer Create<TSettings>(string kind, TSettings settings, Action<string> writeFiles) =>
+    public static SavedTransformer Create<TSettings>(string kind, TSettings settings, Func<string, IReadOnlyList<string>> writeFiles) =>
         new(kind, SettingsJson.Write(settings), writeFiles);
 }

@@ -34,12 +34,12 @@ public sealed class EmbedTextTransformer : GptTextTransformer
         return contents.OpenModel((model, owned) => new EmbedTextTransformer(settings, model, owned));
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteTo);
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);
 
     private sealed record Settings(string OutputColumnName, string InputColumnName, EmbedTextOptions Options);
 
     private sealed class EmbedOperation(Settings settings, GptModel model)
-        : TextOperation(settings.InputColumnName, settings.Options?.BatchSize ?? 0, Columns(settings, model.Config))
+        : TextOperation(settings.InputColumnName, Window(settings.Options?.BatchSize ?? 0), Columns(settings, model.Config))
     {
         public override IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows)
         {

@@ -43,7 +43,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
     internal static IReadOnlyList<TextOutput> OutputsOf(string outputColumnName, string inputColumnName, GenerateTextOptions options) =>
         GenerateOperation.Columns(new(outputColumnName, inputColumnName, options));
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteTo);
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);
 
     private sealed record Settings(string OutputColumnName, string InputColumnName, GenerateTextOptions Options);
 

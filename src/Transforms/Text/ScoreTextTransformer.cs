@@ -44,12 +44,12 @@ public sealed class ScoreTextTransformer : GptTextTransformer
         return contents.OpenModel((model, owned) => new ScoreTextTransformer(settings, model, owned));
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteTo);
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);
 
     private sealed record Settings(string OutputColumnName, string InputColumnName, ScoreTextOptions Options);
 
     private sealed class ScoreOperation(Settings settings, GptModel model)
-        : TextOperation(settings.InputColumnName, settings.Options?.BatchSize ?? 0, Columns(settings))
+        : TextOperation(settings.InputColumnName, Window(settings.Options?.BatchSize ?? 0), Columns(settings))
     {
         public override IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows)
         {

@@ -35,7 +35,11 @@ public sealed class TokenizeTextTransformer : GptTextTransformer
         return new TokenizeTextTransformer(settings, GptTokenizer.Load(folder.Path));
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Tokenizer.Save);
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, folder =>
+    {
+        Tokenizer.Save(folder);
+        return [];
+    });
 
     private sealed record Settings(string OutputColumnName, string InputColumnName, TokenizeTextOptions Options);
 

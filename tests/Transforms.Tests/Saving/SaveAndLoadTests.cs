@@ -234,7 +234,7 @@ public sealed class SaveAndLoadTests
 
         public ICausalDecoder BeginDecoding(int rowCount, int capacity) => inner.BeginDecoding(rowCount, capacity);
 
-        public void WriteOnnxPackage(string folder) => OnnxExporter.Write(new FormulaWeights(Config), folder);
+        public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null) => OnnxExporter.Write(new FormulaWeights(Config), folder, options);
 
         public void Dispose()
         {

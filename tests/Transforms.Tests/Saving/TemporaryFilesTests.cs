@@ -60,7 +60,7 @@ public sealed class TemporaryFilesTests
 
         public ICausalDecoder BeginDecoding(int rowCount, int capacity) => inner.BeginDecoding(rowCount, capacity);
 
-        public void WriteOnnxPackage(string folder)
+        public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null)
         {
             Folders.Add(folder);
             if (Fails)

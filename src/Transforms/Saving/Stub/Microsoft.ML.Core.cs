@@ -13,6 +13,10 @@ namespace Microsoft.ML
     {
         public readonly BinaryWriter Writer = null!;
 
+        public readonly RepositoryWriter Repository = null!;
+
+        public readonly string? Directory;
+
         public void CheckAtModel() => throw null!;
 
         public void SetVersionInfo(VersionInfo ver) => throw null!;
@@ -24,9 +28,21 @@ namespace Microsoft.ML
     {
         public readonly BinaryReader Reader = null!;
 
+        public readonly RepositoryReader? Repository;
+
+        public readonly string? Directory;
+
         public void CheckAtModel(VersionInfo ver) => throw null!;
 
         public bool TryLoadBinaryStream(string name, Action<BinaryReader> action) => throw null!;
+    }
+
+    public sealed class RepositoryWriter
+    {
+    }
+
+    public sealed class RepositoryReader
+    {
     }
 
     public readonly struct VersionInfo

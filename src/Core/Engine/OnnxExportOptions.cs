@@ -1,0 +1,56 @@
+namespace MLNet.Gpt;
+
+/// <summary>How a model is written as an ONNX package.</summary>
+public sealed record OnnxExportOptions
+{
+    /// <summary>The most bytes of weights that <see cref="ExternalDataThresholdBytes"/> allows in one file: protocol buffers end at 2 GiB.</summary>
+    public const long LargestEmbeddedBytes = 2_000_000_000;
+
+    /// <summary>The numbers that matrices are kept in. Default <see cref="WeightFormat.Float32"/>.</summary>
+    public WeightFormat Weights { get; init; }
+
+    /// <summary>How matrices are quantized; null (the default) for the defaults of <see cref="QuantizationOptions"/>. Only with <see cref="WeightFormat.Int8"/> and <see cref="WeightFormat.Int4"/>.</summary>
+    public QuantizationOptions? Quantization { get; init; }
+
+    /// <summary>Which operators the graph is made of. Default <see cref="GraphOperators.OnnxRuntime"/>; <see cref="GraphOperators.Standard"/> goes with <see cref="WeightFormat.Float32"/> and <see cref="WeightFormat.Float16"/>.</summary>
+    public GraphOperators Operators { get; init; }
+
+    /// <summary>
+    /// Weights of more bytes than this go to <c>model.onnx.data</c> beside the graph; 0 puts them there always. Range 0 to
+    /// <see cref="LargestEmbeddedBytes"/>. Default 1.5 GB: one file is easier to handle, and a model near 2 GiB could no longer be edited.
+    /// </summary>
+    public long ExternalDataThresholdBytes { get; init; } = 1_500_000_000;
+
+    /// <summary>
+    /// The hash of the tokenizer that the model was trained with, written to the model's metadata; null (the default) leaves it out, or takes
+    /// that of the checkpoint's tokenizer.
+    /// </summary>
+    public string? TokenizerHash { get; init; }
+
+    /// <summary>
+    /// The tokenizer's end-of-text token, written to <c>config.json</c>; null (the default) leaves it out, or takes that of the checkpoint's
+    /// tokenizer.
+    /// </summary>
+    public int? EndOfTextId { get; init; }
+
+    /// <summary>Whether matrices are kept in blocks of 8- or 4-bit numbers.</summary>
+    internal bool IsQuantized => Weights is WeightFormat.Int8 or WeightFormat.Int4;
+
+    /// <summary>Checks the values.</summary>
+    /// <exception cref="ArgumentException">A value is outside its range, or two don't go together.</exception>
+    internal void Validate()
+    {
+        if (!Enum.IsDefined(Weights)) throw new ArgumentOutOfRangeException(nameof(Weights), Weights, $"{nameof(Weights)} is {(int)Weights}, which is no format; use one of {string.Join(", ", Enum.GetNames<WeightFormat>())}.");
+        if (!Enum.IsDefined(Operators)) throw new ArgumentOutOfRangeException(nameof(Operators), Operators, $"{nameof(Operators)} is {(int)Operators}, which is no set of operators; use one of {string.Join(", ", Enum.GetNames<GraphOperators>())}.");
+        if (Quantization is not null && !IsQuantized)
+            throw new ArgumentException($"{nameof(Quantization)} is given, and {nameof(Weights)} is {Weights}; set it to {WeightFormat.Int8} or {WeightFormat.Int4}, or leave {nameof(Quantization)} null.", nameof(Quantization));
+        if (Operators == GraphOperators.Standard && Weights is not (WeightFormat.Float32 or WeightFormat.Float16))
+            throw new ArgumentException($"{nameof(Weights)} is {Weights}, which ONNX's basic operators don't compute; use {nameof(GraphOperators)}.{GraphOperators.OnnxRuntime}, or {WeightFormat.Float32}.", nameof(Operators));
+        Quantization?.Validate();
+        if (ExternalDataThresholdBytes is < 0 or > LargestEmbeddedBytes)
+        {
+            throw new ArgumentOutOfRangeException(nameof(ExternalDataThresholdBytes), ExternalDataThresholdBytes,
+                $"{nameof(ExternalDataThresholdBytes)} is {ExternalDataThresholdBytes}; it must be 0 (weights always beside the graph) to {LargestEmbeddedBytes} (protocol buffers end at 2 GiB).");
+        }
+    }
+}

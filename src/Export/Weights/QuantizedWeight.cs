@@ -1,0 +1,78 @@
+using System.Runtime.InteropServices;
+using DataType = MLNet.Gpt.Onnx.TensorProto.Types.DataType;
+
+namespace MLNet.Gpt;
+
+/// <summary>A matrix stored as blocks of codes, with scales and perhaps zero points behind them; quantized when the codes are written, and kept until the last part is.</summary>
+internal sealed class QuantizedWeight
+{
+    private readonly GptParameterInfo _parameter;
+    private readonly (GptParameterInfo Gain, GptParameterInfo Bias)? _normalization;
+    private readonly QuantizationOptions _options;
+    private QuantizedMatrix? _matrix;
+
+    /// <param name="parameter">A projection, [in, out], or the token embedding, (V, C).</param>
+    /// <param name="normalization">The layer normalisation whose output the matrix multiplies; null where it is another's.</param>
+    /// <param name="bits">4 or 8.</param>
+    /// <param name="options">Valid options.</param>
+    public QuantizedWeight(GptParameterInfo parameter, (GptParameterInfo Gain, GptParameterInfo Bias)? normalization, int bits, QuantizationOptions options)
+    {
+        (_parameter, _normalization, _options, Bits) = (parameter, normalization, options, bits);
+        bool transposed = parameter.Role != GptParameterRole.TokenEmbedding;
+        (Inputs, Outputs) = transposed ? (parameter.Shape[0], parameter.Shape[1]) : (parameter.Shape[1], parameter.Shape[0]);
+        long blocks = (Inputs + options.BlockSize - 1) / options.BlockSize;
+        Codes = new(parameter.Name + "_quantized", DataType.Uint8, [Outputs, blocks, options.BlockSize * bits / 8], (reader, stream) => WritePart(reader, stream, static matrix => matrix.Codes));
+        Scales = new(parameter.Name + "_scales", DataType.Float, [Outputs, blocks], (reader, stream) =>
+        {
+            WritePart(reader, stream, static matrix => MemoryMarshal.AsBytes(matrix.Scales.AsSpan()));
+            if (options.Symmetric) _matrix = null;
+        });
+        ZeroPoints = options.Symmetric ? null : new(parameter.Name + "_zero_points", DataType.Uint8, [Outputs, ((blocks * bits) + 7) / 8], (reader, stream) =>
+        {
+            WritePart(reader, stream, static matrix => matrix.ZeroPoints);
+            _matrix = null;
+        });
+    }
+
+    /// <summary>Takes a part's bytes.</summary>
+    private delegate ReadOnlySpan<byte> Part(QuantizedMatrix matrix);
+
+    /// <summary>K: how many numbers each output sums over.</summary>
+    public long Inputs { get; }
+
+    /// <summary>N.</summary>
+    public long Outputs { get; }
+
+    /// <summary>The bits of a code.</summary>
+    public int Bits { get; }
+
+    public StoredTensor Codes { get; }
+
+    public StoredTensor Scales { get; }
+
+    public StoredTensor? ZeroPoints { get; }
+
+    /// <summary>What each channel after a layer normalisation is worth: before gain and bias it has the mean 0 and the variance 1, so that E[(g·u + b)²] = g² + b².</summary>
+    public static float[] Importance(float[] gain, float[] bias) => [.. gain.Select((g, i) => (g * g) + (bias[i] * bias[i]))];
+
+    private void WritePart(WeightReader reader, Stream destination, Part part)
+    {
+        _matrix ??= Quantize(reader);
+        destination.Write(part(_matrix));
+    }
+
+    private QuantizedMatrix Quantize(WeightReader reader)
+    {
+        float[] importance = [];
+        if (_normalization is { } normalization && _options.Method == QuantizationMethod.ScaleSearch)
+        {
+            importance = Importance(reader.Copy(normalization.Gain), reader.Copy(normalization.Bias));
+        }
+
+        ReadOnlyMemory<float> numbers = reader.Read(_parameter);
+        int wrong = numbers.Span.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue);
+        if (wrong >= 0) throw new ArgumentException($"'{_parameter.Name}' holds {numbers.Span[wrong]} at {wrong}, which can't be quantized; export the model as {WeightFormat.Float32}, or look why it isn't finite.");
+        if (_parameter.Role != GptParameterRole.TokenEmbedding) numbers = BlockQuantizer.Transpose(numbers, (int)Inputs, (int)Outputs);
+        return BlockQuantizer.Quantize(numbers, (int)Outputs, importance, Bits, _options);
+    }
+}

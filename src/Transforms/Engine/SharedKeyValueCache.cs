@@ -1,0 +1,108 @@
+using Microsoft.ML.OnnxRuntime;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// A cache whose buffers, (B, H, capacity, D), are past and present at once: the graph writes new positions behind those that are there, and nothing is copied for a token.
+/// On the CPU alone, whose memory can be addressed.
+/// </summary>
+internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
+{
+    private readonly OnnxCausalModel model;
+    private readonly int capacity, count; // count: tensors, two for each layer
+    private readonly OrtValue?[] values, rowValues;
+    private TensorMemory[] buffers;
+    private int length, allocatedRows;
+    private bool showsRow;
+
+    public SharedKeyValueCache(OnnxCausalModel model, int rowCount, int capacity)
+    {
+        (this.model, this.capacity, allocatedRows, count) = (model, capacity, rowCount, 2 * model.Config.LayerCount);
+        values = new OrtValue?[count];
+        rowValues = new OrtValue?[count];
+        buffers = Allocate(model, count, rowCount, capacity);
+        try
+        {
+            Tensors(values, 0, rowCount);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    // GroupQueryAttention takes several new positions behind others in batches of one row.
+    public override bool AppendsToManyRows => false;
+
+    private long RowBytes => (long)model.Cache.Heads * capacity * model.Cache.PositionBytes;
+
+    public override void PlacePast(Span<OrtValue> inputs) => (showsRow ? rowValues : values).CopyTo(inputs!);
+
+    public override void PlacePresent(int rowCount, int n, Span<OrtValue> outputs) => (showsRow ? rowValues : values).CopyTo(outputs!);
+
+    public override void ShowRow(int row)
+    {
+        Clear(rowValues);
+        Tensors(rowValues, row, 1);
+        showsRow = true;
+    }
+
+    public override void ShowAll()
+    {
+        Clear(rowValues);
+        showsRow = false;
+    }
+
+    public override void Advance(int n) => length += n;
+
+    public override void Abandon()
+    {
+        // What was written lies behind the past, where nothing looks.
+    }
+
+    public override void SelectRows(ReadOnlySpan<int> rows, int rowCount)
+    {
+        bool moves = true; // each row to its own place or one before it, so that none is written over before it has moved
+        for (int i = 1; i < rows.Length; i++) moves &= rows[i] > rows[i - 1];
+        TensorMemory[] target = moves ? buffers : Allocate(model, count, rows.Length, capacity);
+        for (int i = 0; i < rows.Length; i++)
+        {
+            if (!moves || rows[i] != i) CopyRow(rows[i], target, i);
+        }
+
+        Clear(values);
+        if (!moves)
+        {
+            Free(buffers);
+            (buffers, allocatedRows) = (target, rows.Length);
+        }
+
+        Tensors(values, 0, rows.Length);
+    }
+
+    public override void Dispose()
+    {
+        Clear(values);
+        Clear(rowValues);
+        Free(buffers);
+        buffers = [];
+    }
+
+    private void CopyRow(int row, TensorMemory[] target, int place)
+    {
+        long used = (long)length * model.Cache.PositionBytes, head = RowBytes / model.Cache.Heads;
+        for (int i = 0; i < count; i++)
+        {
+            byte* from = (byte*)buffers[i].Address + (row * RowBytes), to = (byte*)target[i].Address + (place * RowBytes);
+            for (int h = 0; h < model.Cache.Heads; h++) Buffer.MemoryCopy(from + (h * head), to + (h * head), used, used);
+        }
+    }
+
+    private void Tensors(OrtValue?[] tensors, int firstRow, int rows)
+    {
+        long[] shape = [rows, model.Cache.Heads, capacity, model.Cache.HeadSize];
+        for (int i = 0; i < count; i++)
+            tensors[i] = OrtValue.CreateTensorValueWithData(buffers[i].Info, model.Cache.Type, shape, buffers[i].Address + (nint)(firstRow * RowBytes), rows * RowBytes);
+    }
+}

@@ -1,0 +1,38 @@
+namespace MLNet.Gpt;
+
+/// <summary>Writes the files of a model as a package, whichever engine computes it.</summary>
+internal static class ModelPackage
+{
+    /// <summary>Writes graph, weights, configuration and tokenizer into an existing folder.</summary>
+    /// <param name="engine">The engine.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="options">How; null for the engine's own way.</param>
+    /// <param name="folder">The folder.</param>
+    /// <exception cref="OnnxExportUnavailableException">The engine can't write its model, or not that way.</exception>
+    public static void Write(object engine, GptTokenizer tokenizer, OnnxExportOptions? options, string folder)
+    {
+        IOnnxExportable exportable = engine as IOnnxExportable ?? throw new OnnxExportUnavailableException(engine.GetType());
+        if (engine is not IOnnxPackaged)
+        {
+            options ??= new OnnxExportOptions();
+            options = options with { TokenizerHash = options.TokenizerHash ?? tokenizer.Hash, EndOfTextId = options.EndOfTextId ?? tokenizer.EndOfTextId };
+        }
+
+        exportable.WriteOnnxPackage(folder, options);
+        tokenizer.Save(folder);
+    }
+
+    /// <summary>As <see cref="Write"/>, but a package that is on disk already stays there.</summary>
+    /// <returns>The paths of the files that stayed.</returns>
+    public static IReadOnlyList<string> WriteToSave(object engine, GptTokenizer tokenizer, OnnxExportOptions? options, string folder)
+    {
+        if (options is not null || engine is not IOnnxPackaged { Package: var package })
+        {
+            Write(engine, tokenizer, options, folder);
+            return [];
+        }
+
+        tokenizer.Save(folder);
+        return package.Files();
+    }
+}

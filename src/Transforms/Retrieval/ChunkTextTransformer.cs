@@ -42,7 +42,7 @@ public sealed class ChunkTextTransformer : GptTextTransformer
         }
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Tokenizer.Save);
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Tokenizer);
 
     private sealed record Settings(string OutputColumnName, string InputColumnName, ChunkTextOptions Options);
 

@@ -38,7 +38,7 @@ public sealed class RetrieveTextTransformer : GptTextTransformer
         return contents.OpenModel((model, owned) => new RetrieveTextTransformer(settings, model, owned));
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteTo);
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);
 
     private static byte[] Embed(GptModel model, IReadOnlyList<string> passages, RetrieveTextOptions options)
     {

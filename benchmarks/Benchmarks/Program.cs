@@ -19,6 +19,8 @@ switch (args.FirstOrDefault())
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);
     case "classify": return ClassifyBenchmark.Run(options);
+    case "rlhf": return RlhfBenchmark.Run(options);
+    case "rollout": return RolloutBenchmark.Run(options);
     case "decode": return DecodeBenchmark.Run(options);
     case "quantize": return QuantizeBenchmark.Run(options);
     case "save-load": return SaveLoadBenchmark.Run(options);

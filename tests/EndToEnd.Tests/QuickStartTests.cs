@@ -26,6 +26,20 @@ public sealed class QuickStartTests
     }
 
     [TestMethod]
+    public void The_alignment_example_goes_from_the_base_to_the_report()
+    {
+        using var folder = new TemporaryFolder();
+        string assembly = Path.Combine(AppContext.BaseDirectory, "Alignment.dll");
+        (int code, string output) = Run(assembly, folder, "--quick", "--out", folder["run"]);
+        Assert.AreEqual(0, code, output);
+        foreach (string said in (string[])["grade 4:", "reward model     pair accuracy", "preferred to the fine-tuned model", "nats a response", "Done in"]) StringAssert.Contains(output, said);
+        string page = File.ReadAllText(folder["run/report.html"]);
+        foreach (string part in (string[])["<svg", "score of a rollout's responses", "judge's score", "</html>"]) StringAssert.Contains(page, part);
+        Assert.IsFalse(page.Contains("<script", StringComparison.Ordinal) || page.Contains("src=", StringComparison.Ordinal));
+        Assert.AreEqual(2, Run(assembly, folder, "--fast").Code);
+    }
+
+    [TestMethod]
     public void The_quick_start_reads_another_text_and_refuses_an_unknown_option()
     {
         using var folder = new TemporaryFolder();

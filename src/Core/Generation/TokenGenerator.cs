@@ -36,7 +36,31 @@ internal static class TokenGenerator
         int? tokenCount = null,
         Action<GeneratedToken>? onToken = null,
         ITokenConstraint? constraint = null,
-        CancellationToken cancellationToken = default)
+        CancellationToken cancellationToken = default) =>
+        Generate(model, prompts, options, endOfTextId, tokenBytes, tokenCount, onToken, constraint, firstDraws: null, cancellationToken);
+
+    /// <summary>The same, where a prompt may come more than once.</summary>
+    /// <param name="model">As above.</param>
+    /// <param name="prompts">As above.</param>
+    /// <param name="options">As above.</param>
+    /// <param name="endOfTextId">As above.</param>
+    /// <param name="tokenBytes">As above.</param>
+    /// <param name="tokenCount">As above.</param>
+    /// <param name="onToken">As above.</param>
+    /// <param name="constraint">As above.</param>
+    /// <param name="firstDraws">For each prompt what its samples' indices count on from where numbers are drawn, so that equal prompts get other numbers; null for 0.</param>
+    /// <param name="cancellationToken">As above.</param>
+    internal static IReadOnlyList<GeneratedSequence> Generate(
+        ICausalModel model,
+        IReadOnlyList<int[]> prompts,
+        GenerationOptions options,
+        int? endOfTextId,
+        TokenBytes? tokenBytes,
+        int? tokenCount,
+        Action<GeneratedToken>? onToken,
+        ITokenConstraint? constraint,
+        IReadOnlyList<int>? firstDraws,
+        CancellationToken cancellationToken)
     {
         // 1. Check everything before anything is computed.
         ArgumentNullException.ThrowIfNull(model);
@@ -57,7 +81,11 @@ internal static class TokenGenerator
         {
             int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
             for (int sample = 0; sample < options.SamplesPerPrompt; sample++)
-                rows.Add(new GenerationRow(i, sample, prompt, options, model.Config, choices, tokenBytes is null ? null : matcher.Fresh(), constraint?.Begin(prompt, stopTokens)));
+            {
+                var row = new GenerationRow(i, sample, prompt, options, model.Config, choices, tokenBytes is null ? null : matcher.Fresh(), constraint?.Begin(prompt, stopTokens));
+                if (firstDraws is not null) row.Random = new SampleRandom(options.Seed, firstDraws[i] + sample, prompt);
+                rows.Add(row);
+            }
         }
 
         // 3. Batch after batch.

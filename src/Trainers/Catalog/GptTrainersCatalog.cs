@@ -174,4 +174,12 @@ public sealed class GptTrainersCatalog
         ArgumentException.ThrowIfNullOrEmpty(rejectedColumnName);
         return new(_context, new(promptColumnName, chosenColumnName, rejectedColumnName, Label: null, Group: null), scoreColumnName, options);
     }
+
+    /// <summary>Optimises a policy towards a reward: PPO with a pretraining mix (Ouyang et al. 2022, section 3.5), GRPO or RLOO.</summary>
+    /// <param name="promptColumnName">The text column of prompts, or of conversations that end with the user (<see cref="GenerateTextOptions.PromptForm"/>).</param>
+    /// <param name="options">How, from which policy, and towards which reward.</param>
+    /// <param name="responseColumnName">The text column that the fitted transformer adds: the policy's response.</param>
+    /// <exception cref="ArgumentException">An option is outside its range, or two do not fit together.</exception>
+    public PolicyOptimizationTrainer PolicyOptimization(string promptColumnName, PolicyOptimizationOptions options, string responseColumnName = "Response") =>
+        new(_context, promptColumnName, responseColumnName, options);
 }

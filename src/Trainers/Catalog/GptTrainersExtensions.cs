@@ -28,6 +28,35 @@ public static class GptTrainersExtensions
         }
     }
 
+    extension(GptRewardModel)
+    {
+        /// <summary>Opens a checkpoint of a reward model on TorchSharp: what <c>SaveCheckpoint</c> wrote, or a run's (whose rewards are not moved yet).</summary>
+        /// <param name="folder">The folder.</param>
+        /// <param name="device">Where to compute; null takes a CUDA GPU where there is one, else the CPU.</param>
+        /// <returns>The model, which the caller disposes.</returns>
+        /// <exception cref="CheckpointNotFoundException">The folder or a file of it is missing; a run that trained an adapter leaves the adapter alone.</exception>
+        /// <exception cref="CorruptFileException">A file is not what its format says, or the checkpoint is that of no reward model.</exception>
+        /// <exception cref="TensorMismatchException">A tensor is missing or has another shape.</exception>
+        /// <exception cref="DeviceUnavailableException">The device isn't there.</exception>
+        public static GptRewardModel FromCheckpoint(string folder, GptDevice? device = null) =>
+            RewardCheckpoint.Open(folder, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu));
+    }
+
+    extension(GptRewardModel model)
+    {
+        /// <summary>Writes the reward model as a checkpoint folder, which opens on TorchSharp again: the network in Hugging Face's GPT-2 layout, the head in <c>training_state</c>.</summary>
+        /// <param name="folder">Where to; a checkpoint there is replaced when the new one is complete.</param>
+        /// <exception cref="NotSupportedException">The model does not run on TorchSharp.</exception>
+        /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
+        public void SaveCheckpoint(string folder)
+        {
+            if (model.Engine is not TorchRewardModel engine)
+                throw new NotSupportedException($"A checkpoint is written from a reward model on TorchSharp; this one runs on {model.Engine.GetType().Name}. Use ExportOnnx, or save the checkpoint where the model was trained.");
+            using NativeLease lease = engine.Acquire();
+            RewardCheckpoint.Write(folder, engine.Network, model.Tokenizer, model.ChatTemplate);
+        }
+    }
+
     extension(GptModel model)
     {
         /// <summary>

@@ -88,7 +88,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         // 2. Rows → examples.
         var reader = new SupervisedExamples(tokenizer, shape.ContextLength, companions, _options);
         List<SupervisedExample> training = Read(reader, trainSet, template);
-        List<SupervisedExample> validation = validationSet is null ? HoldOut(training, seed) : Read(reader, validationSet, template);
+        List<SupervisedExample> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0.1, seed) : Read(reader, validationSet, template);
 
         // 3. A copy of the model to train.
         try
@@ -138,22 +138,6 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     private List<SupervisedExample> Read(SupervisedExamples reader, IDataView view, ChatTemplate? template) => template is null
         ? reader.ReadPairs(view, _inputColumnName, _completionColumnName!)
         : reader.ReadConversations(view, _inputColumnName, template);
-
-    /// <summary>Moves a share of the examples, drawn by the seed, to a set of their own; one example at least stays.</summary>
-    private List<SupervisedExample> HoldOut(List<SupervisedExample> examples, long seed)
-    {
-        int count = Math.Min((int)Math.Round(examples.Count * (_options.Evaluation.ValidationFraction ?? 0.1)), examples.Count - 1);
-        var random = new Random(unchecked((int)seed));
-        var heldOut = new List<SupervisedExample>();
-        while (heldOut.Count < count)
-        {
-            int index = random.Next(examples.Count);
-            heldOut.Add(examples[index]);
-            examples.RemoveAt(index);
-        }
-
-        return heldOut;
-    }
 
     /// <summary>
     /// Prompts mean what they meant in training. Generation ends where a completion ended there: at the end-of-text token, or at the one that ends a

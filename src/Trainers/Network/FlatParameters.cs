@@ -73,6 +73,9 @@ internal sealed class FlatParameters : IDisposable
     /// <summary>Whether there are gradients.</summary>
     public bool IsTrainable => _gradients.Count > 0;
 
+    /// <summary>What stands before the parameters' names in a run's state, where two networks are trained whose names are the same. Empty by default.</summary>
+    public string StatePrefix { get; set; } = "";
+
     /// <summary>The parameters in the order of the forward pass.</summary>
     public IReadOnlyList<GptParameterInfo> Layout { get; }
 

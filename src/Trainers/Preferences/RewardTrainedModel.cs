@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>
 /// What a reward model's training changes: a network or an adapter beside it, and the head with the read-out token's embedding. A checkpoint is that of the network or
-/// adapter, with the rest in <c>training_state/head.safetensors</c>.
+/// adapter, with the rest in <c>training_state</c>.
 /// </summary>
 internal sealed class RewardTrainedModel : ITrainedModel, IDisposable
 {
@@ -48,7 +48,7 @@ internal sealed class RewardTrainedModel : ITrainedModel, IDisposable
 
     public void Write(string folder, Action<string> addFiles) => _body.Write(folder, _pretrained.Tokenizer, _template, _pretrained.Folder, work =>
     {
-        HeadFile.Write(work, Reward.Extra);
+        RewardCheckpoint.WriteHead(work, Reward);
         addFiles(work);
     });
 

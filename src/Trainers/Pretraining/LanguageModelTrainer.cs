@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.Runtime;
@@ -82,7 +81,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         PackedRows? validationRows = (validation?.Train ?? corpus.Validation) is { } file ? new(file, options.Model.ContextLength) : null;
 
         // 3. A fresh network; a run to resume has its micro-batch too: another one would give other losses.
-        string dataHash = HashOf(corpus.Train.Path);
+        string dataHash = Fingerprint.HashOfFile(corpus.Train.Path);
         IReadOnlyList<int>? microBatches = TrainingPlan.Recorded(options, space.Resumed?.OptionOf(Fingerprint.MicroBatchSize));
         if (space.Resumed is not null) FolderOf(TrainingPlan.Of(options, microBatches ?? [.. TrainingPlan.StagesOf(options).Select(static s => s.BatchSize)]));   // before anything is computed
         DropoutOptions dropout = options.Run.Dropout ?? DropoutOptions.None;
@@ -151,11 +150,5 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         long tokensPerStep = plan.Stages[^1].TokensPerStep;
         foreach (PlannedStage stage in plan.Stages.Take(plan.Stages.Count - 1)) log($"first {stage}");
         log(FormattableString.Invariant($"{model.ParameterCount:N0} parameters, {network.Precision} on {network.Device}; {tokensPerStep:N0} tokens a step, {plan.TokensOf(options.MaxSteps) / (double)training.TokenCount:F1} passes over {training.TokenCount:N0} training tokens; {model.FlopsPerToken * tokensPerStep:E2} FLOP a step; validation on {validation?.RowCount ?? 0:N0} rows"));
-    }
-
-    private static string HashOf(string path)
-    {
-        using FileStream stream = File.OpenRead(path);
-        return Convert.ToHexString(SHA256.HashData(stream));
     }
 }

@@ -6,7 +6,7 @@ public sealed record EvaluationOptions
 {
     /// <summary>
     /// The share of the documents or examples held out for validation, in [0, 1); of a classification's, of each class. 0 holds nothing out. Null (the default) means
-    /// 0.1, and 0 in a supervised task. Not read when a validation set is given to Fit.
+    /// 0.1, and 0 in a supervised task and in policy optimisation. Not read when a validation set is given to Fit.
     /// </summary>
     public double? ValidationFraction { get; init; }
 

@@ -86,6 +86,13 @@ internal sealed class Fingerprint
         if (run.ActivationCheckpointing) this["ActivationCheckpointing"] = run.ActivationCheckpointing;
     }
 
+    /// <summary>A hash of a file.</summary>
+    public static string HashOfFile(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        return Convert.ToHexString(SHA256.HashData(stream));
+    }
+
     /// <summary>A hash of all weights.</summary>
     public static string HashOf(IGptWeights weights)
     {

@@ -2,17 +2,17 @@ using System.Runtime.InteropServices;
 
 namespace MLNet.Gpt;
 
-/// <summary><c>training_state/head.safetensors</c> of a checkpoint: the parameters of a head, which the network's own format has no place for.</summary>
+/// <summary><c>training_state/head.safetensors</c> of a checkpoint, or a file like it: parameters that the network's own format has no place for.</summary>
 internal static class HeadFile
 {
     private const string FileName = "head.safetensors";
     private const string Remedy = "Begin a new run in another folder.";
 
     /// <summary>Writes the parameters into an unfinished checkpoint.</summary>
-    public static void Write(string folder, FlatParameters head)
+    public static void Write(string folder, FlatParameters head, string fileName = FileName)
     {
         string state = Directory.CreateDirectory(Path.Combine(folder, GptCheckpoint.TrainingStateFolder)).FullName;
-        SafeTensorsWriter.Write(Path.Combine(state, FileName), head.Layout.Select(static info => new SafeTensorInfo(info.Name, SafeTensorType.Float32, info.Shape)), (tensor, stream) =>
+        SafeTensorsWriter.Write(Path.Combine(state, fileName), head.Layout.Select(static info => new SafeTensorInfo(info.Name, SafeTensorType.Float32, info.Shape)), (tensor, stream) =>
         {
             var values = new float[tensor.ElementCount];
             head.Read(tensor.Name, values);
@@ -23,9 +23,9 @@ internal static class HeadFile
     /// <summary>Reads them.</summary>
     /// <exception cref="CorruptFileException">The checkpoint has no head.</exception>
     /// <exception cref="TensorMismatchException">It is another's.</exception>
-    public static void Read(string folder, FlatParameters head)
+    public static void Read(string folder, FlatParameters head, string fileName = FileName)
     {
-        string path = Path.Combine(folder, GptCheckpoint.TrainingStateFolder, FileName);
+        string path = Path.Combine(folder, GptCheckpoint.TrainingStateFolder, fileName);
         if (!File.Exists(path)) throw new CorruptFileException(path, "it is missing: the checkpoint is not that of a model with a head.", Remedy);
         using SafeTensorsFile file = SafeTensorsFile.Open(path);
         foreach (GptParameterInfo info in head.Layout)

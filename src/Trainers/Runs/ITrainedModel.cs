@@ -6,7 +6,7 @@ internal interface ITrainedModel
     /// <summary>The network, an adapter attached to it where one is trained.</summary>
     GptNetwork Network { get; }
 
-    /// <summary>What training changes; their parameters' names differ.</summary>
+    /// <summary>What training changes; their parameters' names, with <see cref="FlatParameters.StatePrefix"/>, differ.</summary>
     IReadOnlyList<FlatParameters> Sets { get; }
 
     /// <summary>Writes a checkpoint folder, which appears when it is complete.</summary>

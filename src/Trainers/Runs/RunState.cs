@@ -63,6 +63,10 @@ internal sealed record RunState
     /// <summary>The evaluations since it was lowest.</summary>
     public int EvaluationsSinceBest { get; init; }
 
+    /// <summary>Policy optimisation: what it carries from rollout to rollout.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PolicyState? Policy { get; init; }
+
     /// <summary>Updates left out because the loss or the gradient was not finite.</summary>
     public int SkippedUpdates { get; init; }
 

@@ -138,9 +138,10 @@ internal sealed class TrainingCheckpoint
             (FlatParameters set, AdamW optimizer) = sets.Sets[i];
             foreach (GptParameterInfo info in set.Layout)
             {
-                views.Add(FirstMoment + info.Name, (set, optimizer.FirstMoment, info));
-                views.Add(SecondMoment + info.Name, (set, optimizer.SecondMoment, info));
-                if (weights is not null) views.Add(Weights + info.Name, (set, weights[i], info));
+                string name = set.StatePrefix + info.Name;
+                views.Add(FirstMoment + name, (set, optimizer.FirstMoment, info));
+                views.Add(SecondMoment + name, (set, optimizer.SecondMoment, info));
+                if (weights is not null) views.Add(Weights + name, (set, weights[i], info));
             }
         }
 

@@ -19,7 +19,7 @@ internal static class EveryTrainer
     }
 
     /// <summary>The trainers, some with an adapter.</summary>
-    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["regression"], ["choice"], ["reward"], ["reward-adapter"]];
+    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["regression"], ["choice"], ["reward"], ["reward-adapter"], ["ppo"], ["ppo-adapter"], ["grpo"]];
 
     /// <summary>Options for a run on a CPU.</summary>
     public static RunOptions Run { get; } = new()
@@ -85,6 +85,21 @@ internal static class EveryTrainer
             RewardModelResult result = trained.Training;
             RewardNetwork reward = ((TorchRewardModel)trained.Model.Engine).Network;
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, [.. Weights(reward.Network), .. reward.Extra.Master.data<float>()]);
+        }
+
+        if (kind is "ppo" or "ppo-adapter" or "grpo")
+        {
+            // 10 rollouts of 16 responses, each in two updates, and those twice.
+            using GptPolicyTransformer trained = ml.Gpt().Trainers.PolicyOptimization("Text", new()
+            {
+                Pretrained = pretrained, Lora = lora, Algorithm = kind == "grpo" ? PolicyAlgorithm.Grpo : PolicyAlgorithm.Ppo, Episodes = 160, BatchSize = 8, MicroBatchSize = microBatch ?? 3,
+                Rollout = new() { Minibatches = 2, InnerEpochs = 2, MaxNewTokens = 4 },
+                Reward = new() { Sources = [PolicyReward.Of(static (_, response) => response.Count(static c => c == 'a'))], MissingEndPenalty = 0.2, Normalization = RewardNormalization.Standardize },
+                Kl = new() { Target = 0.01, Horizon = 100 }, PretrainingMix = kind == "ppo" ? new() { Texts = rows, Coefficient = 0.5, BatchSize = 2 } : null,
+                Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+            }).Fit(rows);
+            PolicyOptimizationResult result = trained.Training;
+            return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));
         }
 
         IDataView keyed = ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(rows).Transform(rows);

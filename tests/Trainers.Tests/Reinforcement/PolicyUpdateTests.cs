@@ -1,0 +1,135 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MLNet.Gpt.Trainers.Tests.Reinforcement;
+
+[TestClass]
+public sealed class PolicyUpdateTests
+{
+    private static readonly PolicyOptimizationOptions Full = PolicyFixture.Plain with { DualClip = 3, EntropyCoefficient = 0.05, ClipRangeHigh = 0.28 };
+
+    public static IEnumerable<object[]> Cases =>
+    [
+        ["PPO", Full with { Ppo = new() { ValueCoefficient = 0.5 } }],
+        ["PPO at a temperature", Full with { Rollout = Full.Rollout with { Temperature = 0.7f } }],
+        ["PPO with an adapter", Full with { Lora = new() { Rank = 2 } }],
+        ["GRPO", Full with { Algorithm = PolicyAlgorithm.Grpo, Rollout = Full.Rollout with { SamplesPerPrompt = 3 } }],
+        ["DAPO without truncated responses", Full with { Algorithm = PolicyAlgorithm.Grpo, Grpo = new() { Loss = GroupLoss.Dapo, MaskTruncated = true }, Rollout = Full.Rollout with { SamplesPerPrompt = 3 } }],
+        ["Dr. GRPO", Full with { Algorithm = PolicyAlgorithm.Grpo, Grpo = new() { Loss = GroupLoss.DrGrpo, ScaleByGroup = false }, Kl = new() { Coefficient = 0.3 }, Rollout = Full.Rollout with { SamplesPerPrompt = 3 } }],
+        ["RLOO", Full with { Algorithm = PolicyAlgorithm.Rloo, Rollout = Full.Rollout with { SamplesPerPrompt = 2 } }],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Cases))]
+    public void The_gradient_is_the_finite_difference_of_the_loss_that_is_reported(string name, object options)
+    {
+        using var fixture = Moved((PolicyOptimizationOptions)options, out Rollout rollout);
+        PolicyTrainedModel model = fixture.Model;
+        double loss = Loss(fixture, rollout.Rows);
+        Tensor[] gradients = [.. model.Sets.Select(static set => set.GradientSum.clone())];
+        double norm = Math.Sqrt(gradients.Sum(static g => g.square().sum().item<float>()));
+        Assert.IsTrue(gradients.All(static g => g.abs().max().item<float>() > 0), "each set has a gradient");
+
+        // Along the gradient, where the slope is its norm, and along a direction of random signs.
+        using var generator = new torch.Generator(3);
+        double Slope(Func<int, Tensor> direction)
+        {
+            const double Step = 2e-3;
+            double[] at = [.. new[] { Step, -Step }.Select(step =>
+            {
+                Move(step);
+                double value = Loss(fixture, rollout.Rows);
+                Move(-step);
+                return value;
+            })];
+            return (at[0] - at[1]) / (2 * Step);
+
+            void Move(double step)
+            {
+                using var noGradient = no_grad();
+                for (int i = 0; i < model.Sets.Count; i++) model.Sets[i].Master.add_(direction(i) * step);
+            }
+        }
+
+        Assert.AreEqual(norm, Slope(i => gradients[i] / norm), 0.01 * norm, name);
+        Tensor[] random = [.. gradients.Select(g => randn(g.shape, generator: generator) + (2 * g / norm * Math.Sqrt(g.numel())))];
+        double length = Math.Sqrt(random.Sum(static r => r.square().sum().item<float>())), expected = random.Select((r, i) => (r * gradients[i]).sum().item<float>()).Sum() / length;
+        Assert.AreEqual(expected, Slope(i => random[i] / length), (0.01 * Math.Abs(expected)) + 1e-4, name);
+        Assert.AreEqual(loss, Loss(fixture, rollout.Rows), 1e-5, "and back");
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Cases))]
+    public void Parts_of_an_update_add_up_to_the_whole(string name, object options)
+    {
+        using var fixture = Moved((PolicyOptimizationOptions)options, out Rollout rollout);
+        double whole = Loss(fixture, rollout.Rows);
+        float[][] expected = [.. fixture.Model.Sets.Select(static set => set.GradientSum.data<float>().ToArray())];
+        double sum = 0;
+        foreach (FlatParameters set in fixture.Model.Sets) set.ZeroGradient();
+        foreach (RolloutRow[] part in rollout.Rows.Chunk(5)) sum += Part(fixture, part, rollout.Rows);
+        Assert.AreEqual(whole, sum, 1e-5, name);
+        for (int i = 0; i < expected.Length; i++)
+        {
+            float[] found = fixture.Model.Sets[i].GradientSum.data<float>().ToArray();
+            for (int k = 0; k < found.Length; k++) Assert.AreEqual(expected[i][k], found[k], 1e-5f);
+        }
+    }
+
+    [TestMethod]
+    public void While_the_value_model_warms_up_the_policy_has_no_gradient()
+    {
+        using var fixture = Moved(Full, out Rollout rollout);
+        foreach (FlatParameters set in fixture.Model.Sets) set.ZeroGradient();
+        (Tensor loss, Tensor sums) = PolicyUpdate.Backward(fixture.Model, rollout.Rows, rollout.Rows, rollout.KlCoefficient, valueOnly: true, fixture.Options);
+        using (loss)
+        using (sums)
+        {
+            Assert.AreEqual(0, fixture.Model.Network.Parameters.GradientSum.abs().max().item<float>());
+            Assert.IsGreaterThan(0, fixture.Model.Value!.Extra.GradientSum.abs().max().item<float>());
+            Assert.AreEqual(0.1 * sums.data<float>()[6], loss.item<float>(), 1e-6, "the value loss, a tenth of it");
+        }
+    }
+
+    [TestMethod]
+    public void A_device_that_is_ahead_of_what_is_known_of_its_updates_learns_the_same()
+    {
+        // What a GPU does, on a CPU: losses and norms are read when a report or a rollout needs them.
+        string[] Run(bool immediate)
+        {
+            PolicyOptimizationOptions options = PolicyFixture.Plain with { Episodes = 36, Rollout = PolicyFixture.Plain.Rollout with { InnerEpochs = 2 }, Run = PolicyFixture.Plain.Run with { LogInterval = 3 } };
+            using var fixture = new PolicyFixture(options);
+            var loop = new PolicyOptimizationLoop(fixture.Model, fixture.Rollouts, fixture.Rewards, fixture.Prompts, [], null, fixture.Options, 4, 9, null, static _ => { }) { Immediate = immediate };
+            RunResult result = loop.Run(null);
+            Assert.AreEqual(12, result.State.Step);
+            return [.. result.History.Select(static report => FormattableString.Invariant($"{report.Step} {report.Loss:R} {report.GradientNorm:R} {string.Join(' ', report.Metrics!.Where(static m => m.Key != "eps"))}"))];
+        }
+
+        CollectionAssert.AreEqual(Run(immediate: true), Run(immediate: false));
+    }
+
+    /// <summary>A rollout, and a policy and value model that have moved on since, so that ratios differ and some are clipped.</summary>
+    private static PolicyFixture Moved(PolicyOptimizationOptions options, out Rollout rollout)
+    {
+        var fixture = new PolicyFixture(options);
+        (rollout, _) = fixture.Rollouts.Make(new());
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        using var generator = new torch.Generator(2);
+        foreach (FlatParameters set in fixture.Model.Sets) set.Master.add_(randn(set.Master.shape, generator: generator) * 0.03);
+        return fixture;
+    }
+
+    private static double Loss(PolicyFixture fixture, IReadOnlyList<RolloutRow> rows)
+    {
+        foreach (FlatParameters set in fixture.Model.Sets) set.ZeroGradient();
+        return Part(fixture, rows, rows);
+    }
+
+    private static double Part(PolicyFixture fixture, IReadOnlyList<RolloutRow> rows, IReadOnlyList<RolloutRow> update)
+    {
+        (Tensor loss, Tensor sums) = PolicyUpdate.Backward(fixture.Model, rows, update, fixture.Options.KlCoefficient, valueOnly: false, fixture.Options);
+        using (loss)
+        using (sums) return loss.item<float>();
+    }
+}

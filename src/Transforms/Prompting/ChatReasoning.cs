@@ -206,7 +206,7 @@ public static class ChatReasoning
         {
             var given = arguments.ToDictionary(static argument => argument.Key, static argument => (object?)JsonSerializer.SerializeToElement(argument.Value));
             object? result = await tool.InvokeAsync(new AIFunctionArguments(given), cancellationToken).ConfigureAwait(false);
-            return result as string ?? JsonSerializer.Serialize(result, AIJsonUtilities.DefaultOptions);
+            return result as string ?? (result is JsonElement { ValueKind: JsonValueKind.String } text ? text.GetString()! : JsonSerializer.Serialize(result, AIJsonUtilities.DefaultOptions));
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {

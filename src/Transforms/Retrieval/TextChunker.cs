@@ -40,7 +40,7 @@ public static class TextChunker
         List<TextChunk> chunks = [];
         for (int first = 0; first < pieces.Count;)
         {
-            int last = Longest(first, pieces.Count - first, index => (pieces[first].Start, pieces[first + index].End), options.MaxTokens);
+            int last = Longest(pieces.Count - first, index => (pieces[first].Start, pieces[first + index].End), options.MaxTokens);
             (int start, int end) = (pieces[first].Start, pieces[first + last].End);
             chunks.Add(new TextChunk(text[start..end], start, Count(text, start, end, tokenizer)));
             if (first + last == pieces.Count - 1) break;
@@ -52,15 +52,20 @@ public static class TextChunker
         return chunks;
 
         // The last index whose span fits; the first always does. Spans grow, and so, but for a token or two at the seams, do their tokens.
-        int Longest(int from, int count, Func<int, (int Start, int End)> span, int limit)
+        int Longest(int count, Func<int, (int Start, int End)> span, int limit)
         {
-            int fits = 0;
-            for (int step = 1; fits + step < count && Fits(fits + step); step *= 2) fits += step;
-            while (fits + 1 < count && Fits(fits + 1)) fits++;
+            int fits = 0, step = 1;
+            for (; Fits(fits + step); step *= 2) fits += step;
+            for (; step > 0; step /= 2)
+            {
+                if (Fits(fits + step)) fits += step;
+            }
+
             return fits;
 
             bool Fits(int index)
             {
+                if (index >= count) return false;
                 (int start, int end) = span(index);
                 return Count(text, start, end, tokenizer) <= limit;
             }

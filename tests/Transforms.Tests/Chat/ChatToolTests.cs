@@ -277,12 +277,39 @@ public sealed class ChatToolTests
         };
         ActivitySource.AddActivityListener(listener);
         using IChatClient client = inner.AsBuilder()
-            .UseDistributedCache(new Microsoft.Extensions.Caching.Distributed.MemoryDistributedCache(Microsoft.Extensions.Options.Options.Create(new Microsoft.Extensions.Caching.Memory.MemoryDistributedCacheOptions())))
+            .UseDistributedCache(new Cache())
             .UseOpenTelemetry(sourceName: "chat-tests").Build();
         Assert.AreEqual("yes", (await client.GetResponseAsync("go")).Text);
         Assert.AreEqual("yes", (await client.GetResponseAsync("go")).Text);
         Assert.AreEqual(1, calls);
         CollectionAssert.AreEqual(new[] { "gpt 3" }, operations);
+    }
+
+    private sealed class Cache : Microsoft.Extensions.Caching.Distributed.IDistributedCache
+    {
+        private readonly Dictionary<string, byte[]> _values = [];
+
+        public byte[]? Get(string key) => _values.GetValueOrDefault(key);
+
+        public Task<byte[]?> GetAsync(string key, CancellationToken token = default) => Task.FromResult(Get(key));
+
+        public void Set(string key, byte[] value, Microsoft.Extensions.Caching.Distributed.DistributedCacheEntryOptions options) => _values[key] = value;
+
+        public Task SetAsync(string key, byte[] value, Microsoft.Extensions.Caching.Distributed.DistributedCacheEntryOptions options, CancellationToken token = default)
+        {
+            Set(key, value, options);
+            return Task.CompletedTask;
+        }
+
+        public void Refresh(string key)
+        {
+        }
+
+        public Task RefreshAsync(string key, CancellationToken token = default) => Task.CompletedTask;
+
+        public void Remove(string key) => _values.Remove(key);
+
+        public Task RemoveAsync(string key, CancellationToken token = default) => Task.FromResult(_values.Remove(key));
     }
 
     private sealed record Size(bool Large, Color Color);

@@ -85,7 +85,7 @@ public sealed class ChatReasoningTests
         using var endless = new FakeChatClient(static (_, _) => """{"thought":"","action":"today","arguments":{}}""");
         result = await endless.ReActAsync("When?", tools, new() { MaxSteps = 2 });
         Assert.IsNull(result.Answer);
-        Assert.AreEqual("\"2026-05-01\"", result.Steps[1].Observation);
+        Assert.AreEqual("2026-05-01", result.Steps[1].Observation);
         using var torn = new FakeChatClient(static (_, _) => """{"thought":"I wa""");
         Assert.IsNull((await torn.ReActAsync("When?", tools)).Answer);
         await Assert.ThrowsExactlyAsync<ArgumentException>(() => endless.ReActAsync("When?", [AIFunctionFactory.Create(() => 1, "finish")]));

@@ -35,7 +35,7 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
     {
     }
 
-    private sealed class Decoder(HistoryModel model, int rowCount, int capacity) : ICausalDecoder
+    private sealed class Decoder(HistoryModel model, int rowCount, int capacity) : IForkableDecoder
     {
         private List<int>[] _rows = [.. Enumerable.Range(0, rowCount).Select(_ => new List<int>())];
 
@@ -79,7 +79,33 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
             _rows = [.. rows.ToArray().Select(row => new List<int>(_rows[row]))];
         }
 
+        public IForkableDecoder Fork(int newCapacity)
+        {
+            CausalDecoderChecks.ValidateFork(this, newCapacity);
+            model.OpenDecoders++;
+            return new Decoder(model, RowCount, newCapacity) { _rows = [.. _rows.Select(static row => new List<int>(row))], Length = Length };
+        }
+
+        public void Truncate(int length)
+        {
+            CausalDecoderChecks.ValidateTruncate(this, length);
+            foreach (List<int> row in _rows) row.RemoveRange(Math.Max(0, row.Count - (Length - length)), Math.Min(row.Count, Length - length));
+            Length = length;
+        }
+
+        public void Join(IForkableDecoder other)
+        {
+            CausalDecoderChecks.ValidateJoin(this, other, other is Decoder decoder && decoder.Owner == model);
+            _rows = [.. _rows, .. ((Decoder)other)._rows];
+            Length = Math.Max(Length, other.Length);
+            other.Dispose();
+        }
+
+        public void Compact() => Length = _rows.Max(static row => row.Count);
+
         public void Dispose() => model.OpenDecoders--;
+
+        private HistoryModel Owner => model;
     }
 
     private float[] Compute(List<int> history) => logits(history);

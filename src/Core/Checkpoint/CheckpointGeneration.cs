@@ -44,6 +44,7 @@ internal static class CheckpointGeneration
             NoRepeatNgramSize = json.Int32("no_repeat_ngram_size") ?? standard.NoRepeatNgramSize,
             BeamCount = samples ? 1 : beams, // beams that draw are not supported
             LengthPenalty = json.Single("length_penalty") ?? standard.LengthPenalty,
+            PromptLookupTokens = json.Int32("prompt_lookup_num_tokens") ?? standard.PromptLookupTokens,
             StopStrings = Strings(json, "stop_strings"),
             StopTokenIds = Ids(json, "eos_token_id"),
         };
@@ -95,6 +96,7 @@ internal static class CheckpointGeneration
         if (settings.MinP > 0) json.WriteNumber("min_p", settings.MinP);
         if (settings.TypicalP < 1) json.WriteNumber("typical_p", settings.TypicalP);
         if (settings.NoRepeatNgramSize > 0) json.WriteNumber("no_repeat_ngram_size", settings.NoRepeatNgramSize);
+        if (settings.PromptLookupTokens > 0) json.WriteNumber("prompt_lookup_num_tokens", settings.PromptLookupTokens);
         if (settings.BeamCount > 1)
         {
             json.WriteNumber("num_beams", settings.BeamCount);

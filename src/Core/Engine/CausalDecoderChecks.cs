@@ -42,4 +42,37 @@ internal static class CausalDecoderChecks
                 throw new ArgumentOutOfRangeException(nameof(rows), row, $"There is no row {row}; the batch has rows 0 to {rowCount - 1}.");
         }
     }
+
+    /// <summary>Checks the argument of <see cref="IForkableDecoder.Fork"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The capacity is below the length.</exception>
+    public static void ValidateFork(ICausalDecoder decoder, int capacity)
+    {
+        ArgumentNullException.ThrowIfNull(decoder);
+        if (capacity < Math.Max(1, decoder.Length))
+            throw new ArgumentOutOfRangeException(nameof(capacity), capacity, $"The capacity is {capacity}; it must be at least {Math.Max(1, decoder.Length)}, the positions that are there.");
+    }
+
+    /// <summary>Checks the argument of <see cref="IForkableDecoder.Truncate"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The length is not 1 to the decoder's.</exception>
+    public static void ValidateTruncate(ICausalDecoder decoder, int length)
+    {
+        ArgumentNullException.ThrowIfNull(decoder);
+        if (length < 1 || length > decoder.Length)
+            throw new ArgumentOutOfRangeException(nameof(length), length, $"The length is {length}; it must be 1 to {decoder.Length}, the positions that are there.");
+    }
+
+    /// <summary>Checks the argument of <see cref="IForkableDecoder.Join"/>.</summary>
+    /// <param name="decoder">The one that takes the rows.</param>
+    /// <param name="other">The one that gives them.</param>
+    /// <param name="sameModel">Whether both are of one model.</param>
+    /// <exception cref="ArgumentException">The other one is this one, or another model's, or longer than this one's capacity.</exception>
+    public static void ValidateJoin(ICausalDecoder decoder, ICausalDecoder other, bool sameModel)
+    {
+        ArgumentNullException.ThrowIfNull(decoder);
+        ArgumentNullException.ThrowIfNull(other);
+        if (ReferenceEquals(decoder, other)) throw new ArgumentException("A decoder can't join itself; fork it first.", nameof(other));
+        if (!sameModel) throw new ArgumentException("The decoders are of different models; both must come from the same one.", nameof(other));
+        if (other.Length > decoder.Capacity)
+            throw new ArgumentException($"{other.Length} positions exceed the capacity of {decoder.Capacity}; begin with a larger capacity.", nameof(other));
+    }
 }

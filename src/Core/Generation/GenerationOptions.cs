@@ -110,6 +110,12 @@ public record GenerationOptions
     /// </summary>
     public int? TopLogProbabilities { get; init; }
 
+    /// <summary>
+    /// How many tokens are guessed at once from what prompt and output hold already (prompt lookup decoding, Saxena 2023) and then checked by the model in one pass, 1 or more; 0 (the default) switches it off, transformers' examples use 10. What comes is
+    /// what would have come without, up to the last bits of the logits; text that repeats its prompt, such as an edit or a summary, comes faster. Sequences are then computed one at a time, whatever <see cref="BatchSize"/> says. Not with beam search.
+    /// </summary>
+    public int PromptLookupTokens { get; init; }
+
     /// <summary>The most sequences that are computed at once, 1 or more. Default 8. More is faster and takes more memory for the key/value cache.</summary>
     public int BatchSize { get; init; } = 8;
 
@@ -144,6 +150,8 @@ public record GenerationOptions
         Require(TopLogProbabilities is null or (>= 0 and <= 100), TopLogProbabilities, nameof(TopLogProbabilities), "0 to 100, or null to switch it off");
         Require(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), RepetitionPenalty, nameof(RepetitionPenalty), "above 0 and finite (1 switches it off)");
         Require(SamplesPerPrompt >= 1, SamplesPerPrompt, nameof(SamplesPerPrompt), "1 or more");
+        Require(PromptLookupTokens >= 0, PromptLookupTokens, nameof(PromptLookupTokens), "1 or more, or 0 to switch it off");
+        Require(BeamCount == 1 || PromptLookupTokens == 0, PromptLookupTokens, nameof(PromptLookupTokens), $"0 where BeamCount is {BeamCount}: beams are checked each by itself");
         Require(BatchSize >= 1, BatchSize, nameof(BatchSize), "1 or more");
         Require(Enum.IsDefined(PromptOverflow), PromptOverflow, nameof(PromptOverflow), "Error or KeepTail");
         ArgumentNullException.ThrowIfNull(StopStrings);

@@ -15,6 +15,11 @@ internal sealed record GenerationStep(
     CancellationToken CancellationToken)
 {
     private readonly float[] _scratch = new float[Choices];
+    private readonly StopStringMatcher _matcher = new(Options.StopStrings);
+
+    /// <summary>A sequence that begins behind a prompt.</summary>
+    public GenerationRow Row(int promptIndex, int sampleIndex, int[] prompt, ITokenConstraint? constraint) =>
+        new(promptIndex, sampleIndex, prompt, Options, Model.Config, Choices, TokenBytes is null ? null : _matcher.Fresh(), constraint?.Begin(prompt, StopTokens));
 
     /// <summary>What the model itself thinks of the next token.</summary>
     public StepDistribution Told(ReadOnlySpan<float> logits) => new(logits, LogitsProcessing.LogSumExp(logits, _scratch), Options.TopLogProbabilities!.Value);

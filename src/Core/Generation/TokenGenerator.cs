@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace MLNet.Gpt;
 
 /// <summary>Continues prompts with a causal language model, whichever engine computes it. Knows tokens, not text.</summary>
@@ -63,8 +65,39 @@ internal static class TokenGenerator
         CancellationToken cancellationToken)
     {
         // 1. Check everything before anything is computed.
-        ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(prompts);
+        GenerationStep step = Begin(model, options, endOfTextId, tokenBytes, tokenCount, onToken, cancellationToken);
+
+        // 2. One row for each sequence.
+        var rows = new List<GenerationRow>(prompts.Count * options.SamplesPerPrompt);
+        for (int i = 0; i < prompts.Count; i++)
+        {
+            int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
+            for (int sample = 0; sample < options.SamplesPerPrompt; sample++)
+            {
+                GenerationRow row = step.Row(i, sample, prompt, constraint);
+                if (firstDraws is not null) row.Random = new SampleRandom(options.Seed, firstDraws[i] + sample, prompt);
+                rows.Add(row);
+            }
+        }
+
+        // 3. Batch after batch. Rows of like length go together: less padding.
+        int vocabulary = model.Config.VocabularySize;
+        int batchSize = options.PromptLookupTokens > 0 ? 1 : Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
+        if (options.BeamCount > 1)
+            return [.. rows.Where(static row => row.SampleIndex == 0).SelectMany(row => BeamSearch.Run(step, row)).Select(static row => row.ToSequence())];
+        foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
+            RunBatch(step, batch);
+        return [.. rows.Select(row => row.ToSequence())];
+    }
+
+    /// <summary>What every step of a call needs.</summary>
+    /// <exception cref="ArgumentException">An option is out of range, or stop strings come without <paramref name="tokenBytes"/>.</exception>
+    /// <exception cref="TokenOutOfRangeException">A token that ends the output, or that has a bias, is outside the vocabulary.</exception>
+    internal static GenerationStep Begin(
+        ICausalModel model, GenerationOptions options, int? endOfTextId, TokenBytes? tokenBytes, int? tokenCount, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
         if (options.StopStrings.Count > 0 && tokenBytes is null)
@@ -72,35 +105,12 @@ internal static class TokenGenerator
         int vocabulary = model.Config.VocabularySize, choices = tokenCount ?? vocabulary;
         if (choices < 1 || choices > vocabulary)
             throw new ArgumentOutOfRangeException(nameof(tokenCount), tokenCount, $"tokenCount is {tokenCount}; it must be 1 to {vocabulary}, the model's vocabulary.");
-        int[] stopTokens = StopTokens(options, endOfTextId, choices);
-
-        // 2. One row for each sequence. Rows of like length go together: less padding.
-        var rows = new List<GenerationRow>(prompts.Count * options.SamplesPerPrompt);
-        var matcher = new StopStringMatcher(options.StopStrings);
-        for (int i = 0; i < prompts.Count; i++)
-        {
-            int[] prompt = PreparePrompt(prompts[i], i, options, model.Config, endOfTextId);
-            for (int sample = 0; sample < options.SamplesPerPrompt; sample++)
-            {
-                var row = new GenerationRow(i, sample, prompt, options, model.Config, choices, tokenBytes is null ? null : matcher.Fresh(), constraint?.Begin(prompt, stopTokens));
-                if (firstDraws is not null) row.Random = new SampleRandom(options.Seed, firstDraws[i] + sample, prompt);
-                rows.Add(row);
-            }
-        }
-
-        // 3. Batch after batch.
         foreach (int id in options.LogitBias.Keys)
         {
             if (id >= choices) throw new TokenOutOfRangeException(id, choices, nameof(GenerationOptions.LogitBias));
         }
 
-        var step = new GenerationStep(model, options, stopTokens, tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
-        int batchSize = Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
-        if (options.BeamCount > 1)
-            return [.. rows.Where(static row => row.SampleIndex == 0).SelectMany(row => BeamSearch.Run(step, row)).Select(static row => row.ToSequence())];
-        foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
-            RunBatch(step, batch);
-        return [.. rows.Select(row => row.ToSequence())];
+        return new(model, options, StopTokens(options, endOfTextId, choices), tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
     }
 
     private static void RunBatch(GenerationStep step, GenerationRow[] batch)
@@ -142,6 +152,12 @@ internal static class TokenGenerator
                 logits.AsSpan(promptOfRow[r] * vocabulary, vocabulary).CopyTo(logits.AsSpan(r * vocabulary)); // (B, V)
         }
 
+        if (step.Options.PromptLookupTokens > 0)
+        {
+            RunGuessing(step, batch[0], decoder, logits);
+            return;
+        }
+
         // 3. A token for each row; rows that ended leave; the rest goes on.
         GenerationRow[] active = [.. batch];
         int[] kept = new int[batch.Length], next = new int[batch.Length];
@@ -166,8 +182,47 @@ internal static class TokenGenerator
         }
     }
 
+    /// <summary>
+    /// Goes on with a row by guesses. Each of its tokens is drawn from the model's own distribution, given the tokens before, as ever; a guess only says for which tokens that distribution is computed in the same pass.
+    /// </summary>
+    private static void RunGuessing(GenerationStep step, GenerationRow row, ICausalDecoder decoder, float[] logits)
+    {
+        if (decoder is not IForkableDecoder forkable)
+        {
+            throw new UnsupportedOptionException(nameof(GenerationOptions.PromptLookupTokens), step.Options.PromptLookupTokens,
+                $"The decoders of {step.Model.GetType().Name} are no {nameof(IForkableDecoder)}, and wrong guesses could not be taken back; set it to 0.");
+        }
+
+        // n: the token that is sure and those that are guessed; V: the vocabulary.
+        int vocabulary = step.Model.Config.VocabularySize, most = Math.Min(step.Options.PromptLookupTokens, (Array.MaxLength / vocabulary) - 1);
+        List<int> tokens = [.. row.Prompt];
+        if (!Advance(step, row, logits.AsSpan(0, step.Choices))) return;
+        while (true)
+        {
+            // 1. The last token, and a guess at what follows it. The last token of all is never fed.
+            tokens.Add(row.Tokens[^1]);
+            int[] fed = [row.Tokens[^1], .. PromptLookup.Guess(CollectionsMarshal.AsSpan(tokens), Math.Min(most, row.Limit - row.Tokens.Count - 1))];
+            step.CancellationToken.ThrowIfCancellationRequested();
+            if (logits.Length < fed.Length * vocabulary) logits = new float[(1 + most) * vocabulary];
+            int before = forkable.Length, right = 0;
+            forkable.Append(fed, default, LogitsScope.AllPositions, logits.AsSpan(0, fed.Length * vocabulary), step.CancellationToken); // (n, V)
+
+            // 2. A token for each position, as long as the guess before it was right.
+            while (true)
+            {
+                if (!Advance(step, row, logits.AsSpan(right * vocabulary, step.Choices))) return;
+                if (right + 1 == fed.Length || row.Tokens[^1] != fed[right + 1]) break;
+                tokens.Add(row.Tokens[^1]);
+                right++;
+            }
+
+            // 3. What was guessed wrong has never been.
+            if (right + 1 < fed.Length) forkable.Truncate(before + 1 + right);
+        }
+    }
+
     /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
-    private static bool Advance(GenerationStep step, GenerationRow row, Span<float> logits)
+    internal static bool Advance(GenerationStep step, GenerationRow row, Span<float> logits)
     {
         StepDistribution? told = row.LogProbabilities is null ? null : step.Told(logits);
         step.Prepare(row, logits);
@@ -198,7 +253,7 @@ internal static class TokenGenerator
         return [.. tokens];
     }
 
-    private static int[] PreparePrompt(int[]? prompt, int index, GenerationOptions options, GptConfig config, int? endOfTextId)
+    internal static int[] PreparePrompt(int[]? prompt, int index, GenerationOptions options, GptConfig config, int? endOfTextId)
     {
         if (prompt is null) throw new ArgumentException($"Prompt {index} is null; pass an empty one to begin with the end-of-text token.", "prompts");
         if (prompt.Length == 0)

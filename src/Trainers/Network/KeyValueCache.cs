@@ -58,6 +58,50 @@ internal sealed class KeyValueCache : IDisposable
         }
     }
 
+    /// <summary>Takes what another cache of as many rows holds.</summary>
+    public void CopyFrom(KeyValueCache other)
+    {
+        for (int i = 0; i < _keys.Length; i++)
+        {
+            _keys[i].narrow(2, 0, other.Length).copy_(other._keys[i].narrow(2, 0, other.Length));
+            _values[i].narrow(2, 0, other.Length).copy_(other._values[i].narrow(2, 0, other.Length));
+        }
+
+        Length = other.Length;
+    }
+
+    /// <summary>Forgets the first positions.</summary>
+    public void DropFirst(long count)
+    {
+        long kept = Length - count;
+        foreach (Tensor tensor in _keys.Concat(_values)) tensor.narrow(2, 0, kept).copy_(tensor.narrow(2, count, kept).clone());
+        Length = kept;
+    }
+
+    /// <summary>Puts another cache's rows behind its own. The shorter one's rows move to the right; what is left of them is zero.</summary>
+    public void Join(KeyValueCache other)
+    {
+        long length = Math.Max(Length, other.Length);
+        _keys = Joined(_keys, other._keys);
+        _values = Joined(_values, other._values);
+        Length = length;
+
+        Tensor[] Joined(Tensor[] own, Tensor[] others)
+        {
+            var joined = new Tensor[own.Length];
+            for (int i = 0; i < own.Length; i++)
+            {
+                long rows = own[i].size(0), added = others[i].size(0);
+                joined[i] = zeros(rows + added, own[i].size(1), Capacity, own[i].size(3), own[i].dtype, own[i].device).DetachFromDisposeScope();   // (B + B', H, capacity, D)
+                joined[i].narrow(0, 0, rows).narrow(2, length - Length, Length).copy_(own[i].narrow(2, 0, Length));
+                joined[i].narrow(0, rows, added).narrow(2, length - other.Length, other.Length).copy_(others[i].narrow(2, 0, other.Length));
+                own[i].Dispose();
+            }
+
+            return joined;
+        }
+    }
+
     public void Dispose()
     {
         foreach (Tensor tensor in _keys.Concat(_values)) tensor.Dispose();

@@ -4,22 +4,25 @@ using static TorchSharp.torch;
 namespace MLNet.Gpt;
 
 /// <summary>Decodes a batch over a <see cref="GptNetwork"/> with a preallocated key/value cache.</summary>
-internal sealed class TorchCausalDecoder : ICausalDecoder
+internal sealed class TorchCausalDecoder : IForkableDecoder
 {
     private readonly GptNetwork _network;
     private readonly KeyValueCache _cache;
     private readonly NativeLifetime _lifetime;
+    private readonly TorchCausalModel _model;
     private readonly int _positionsAtOnce;
     private int[] _realLengths;    // per row: tokens so far, padding not counted
     private Tensor? _paddingMask;  // (B, Capacity), additive: -∞ at padded places; null while no row is padded
 
-    /// <param name="network">The network.</param>
+    /// <param name="model">The model.</param>
     /// <param name="lease">A use of the network; the decoder's from now on, unless this throws.</param>
     /// <param name="rowCount">B.</param>
     /// <param name="capacity">The most positions.</param>
     /// <param name="positionsAtOnce">The most positions that are computed in one piece, between two looks at whether the call has been cancelled.</param>
-    public TorchCausalDecoder(GptNetwork network, NativeLease lease, int rowCount, int capacity, int positionsAtOnce)
+    public TorchCausalDecoder(TorchCausalModel model, NativeLease lease, int rowCount, int capacity, int positionsAtOnce)
     {
+        GptNetwork network = model.Network;
+        _model = model;
         _network = network;
         _positionsAtOnce = positionsAtOnce;
         Capacity = capacity;
@@ -116,7 +119,85 @@ internal sealed class TorchCausalDecoder : ICausalDecoder
         _realLengths = lengths;
     }
 
+    public IForkableDecoder Fork(int capacity)
+    {
+        using NativeLease use = _lifetime.Acquire();
+        CausalDecoderChecks.ValidateFork(this, capacity);
+        using var noGradient = no_grad();
+        using var disposal = NewDisposeScope();
+        var copy = (TorchCausalDecoder)_model.BeginDecoding(RowCount, capacity);
+        copy._cache.CopyFrom(_cache);
+        copy._realLengths = (int[])_realLengths.Clone();
+        copy.Length = Length;
+        if (_paddingMask is not null)
+        {
+            copy._paddingMask = zeros(RowCount, capacity, _network.WorkingType, _network.TorchDevice).DetachFromDisposeScope();
+            copy._paddingMask.narrow(1, 0, Length).copy_(_paddingMask.narrow(1, 0, Length));
+        }
+
+        return copy;
+    }
+
+    public void Truncate(int length)
+    {
+        using NativeLease use = _lifetime.Acquire();
+        CausalDecoderChecks.ValidateTruncate(this, length);
+        int[] padding = PaddingOfRows();
+        for (int row = 0; row < RowCount; row++) _realLengths[row] = Math.Max(0, length - padding[row]);
+        _cache.Advance(length - Length);
+        Length = length;
+        NotePadding(padding);
+    }
+
+    public void Join(IForkableDecoder other)
+    {
+        using NativeLease use = _lifetime.Acquire();
+        CausalDecoderChecks.ValidateJoin(this, other, other is TorchCausalDecoder torch && ReferenceEquals(torch._model, _model));
+        var added = (TorchCausalDecoder)other;
+        using (added)
+        using (added._lifetime.Acquire())
+        using (no_grad())
+        using (NewDisposeScope())
+        {
+            int length = Math.Max(Length, added.Length);
+            int[] padding = [.. PaddingOfRows().Select(places => places + length - Length), .. added.PaddingOfRows().Select(places => places + length - added.Length)];
+            _cache.Join(added._cache);
+            _realLengths = [.. _realLengths, .. added._realLengths];
+            Length = length;
+            NotePadding(padding);
+        }
+    }
+
+    public void Compact()
+    {
+        using NativeLease use = _lifetime.Acquire();
+        int[] padding = PaddingOfRows();
+        int common = padding.Min();
+        if (common == 0) return;
+        using var noGradient = no_grad();
+        using var disposal = NewDisposeScope();
+        _cache.DropFirst(common);
+        Length -= common;
+        NotePadding([.. padding.Select(places => places - common)]);
+    }
+
     public void Dispose() => _lifetime.Dispose();
+
+    /// <summary>Each row's places on the left that are no tokens.</summary>
+    private int[] PaddingOfRows() => [.. _realLengths.Select(real => Length - real)];
+
+    /// <summary>Writes the mask anew: a row's first places are padding, and nothing else is.</summary>
+    private void NotePadding(int[] padding)
+    {
+        using var noGradient = no_grad();
+        using var disposal = NewDisposeScope();
+        _paddingMask?.Dispose();
+        _paddingMask = null;
+        if (padding.All(static places => places == 0)) return;
+        var added = new float[padding.Length * Capacity];
+        for (int row = 0; row < padding.Length; row++) added.AsSpan(row * Capacity, padding[row]).Fill(float.NegativeInfinity);
+        _paddingMask = tensor(added, device: _network.TorchDevice).view(padding.Length, Capacity).to(_network.WorkingType).DetachFromDisposeScope();
+    }
 
     /// <summary>Puts the logits of m of the n new positions, (B, m, V), to their places.</summary>
     private void CopyLogits(Tensor hidden, int start, int n, Span<float> logits)

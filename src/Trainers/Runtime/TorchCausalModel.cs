@@ -42,7 +42,7 @@ public sealed class TorchCausalModel : IHiddenStateModel, IOnnxExportable
         NativeLease lease = _lifetime.Acquire(); // the decoder's, until it is disposed
         try
         {
-            return new TorchCausalDecoder(Network, lease, rowCount, capacity, PositionsAtOnce(rowCount));
+            return new TorchCausalDecoder(this, lease, rowCount, capacity, PositionsAtOnce(rowCount));
         }
         catch
         {

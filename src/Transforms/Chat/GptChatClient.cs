@@ -86,8 +86,13 @@ internal sealed class GptChatClient : IChatClient
         ITokenConstraint? constraint = await Task.Run(() => form.Constraint(_model.Tokenizer), cancellationToken).ConfigureAwait(false);
         var text = new StringBuilder();
         int given = 0;
+        GenerationOptions settings = Settings(generation, constraint);
         await foreach (string piece in TextStream.Enumerate(
-            _model, stop => Render(turns, generation, stop), Settings(generation, constraint), end => sequence = end, cancellationToken, constraint).ConfigureAwait(false))
+            _model,
+            (onToken, stop) => Task.FromResult(_model.GenerateTokens([Render(turns, generation, stop)], settings, onToken, stop, constraint)[0]),
+            settings,
+            end => sequence = end,
+            cancellationToken).ConfigureAwait(false))
         {
             text.Append(piece);
             if (given == 0 && form.MayBecomeCall(text.ToString())) continue;

@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// A cache of two buffers that take turns: the graph reads the past from one and writes past and new positions to the other, so that any graph of Optimum's layout will do. On a GPU they
 /// never leave it.
 /// </summary>
-internal sealed class GrowingKeyValueCache : OnnxKeyValueCache
+internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
 {
     private readonly OnnxCausalModel model;
     private readonly RunOptions runOptions;
@@ -80,6 +80,47 @@ internal sealed class GrowingKeyValueCache : OnnxKeyValueCache
         Tensors(current, rows.Length, length, past);
     }
 
+    public override bool CanRearrange => model.CacheMemory is null;
+
+    public override void CopyFrom(OnnxKeyValueCache other, int rowCount)
+    {
+        var source = (GrowingKeyValueCache)other;
+        length = source.length;
+        CopyRows(source, current, 0, rowCount, 0, length, 0, length);
+        Clear(past);
+        Tensors(current, rowCount, length, past);
+    }
+
+    public override void Keep(int first, int count, int rowCount)
+    {
+        CopyRows(this, next, 0, rowCount, first, count, 0, count);
+        length = count;
+        Swap(rowCount);
+    }
+
+    public override void Join(OnnxKeyValueCache other, int rowCount, int otherRows)
+    {
+        var added = (GrowingKeyValueCache)other;
+        int longer = Math.Max(length, added.length), rows = rowCount + otherRows;
+
+        // Rows that leave later make room for those that come, so twice the room is taken where it is too small.
+        int room = rows <= allocatedRows ? allocatedRows : Math.Max(rows, 2 * allocatedRows);
+        (TensorMemory[] Current, TensorMemory[] Next)? larger = room > allocatedRows ? Allocate(room) : null;
+        TensorMemory[] target = larger?.Current ?? next;
+        CopyRows(this, target, 0, rowCount, 0, length, longer - length, longer);
+        CopyRows(added, target, rowCount, otherRows, 0, added.length, longer - added.length, longer);
+        length = longer;
+        if (larger is { } buffers)
+        {
+            Replace(room, buffers);
+            Tensors(current, rows, length, past);
+        }
+        else
+        {
+            Swap(rows);
+        }
+    }
+
     public override void Dispose()
     {
         Clear(past);
@@ -124,6 +165,29 @@ internal sealed class GrowingKeyValueCache : OnnxKeyValueCache
 
         if (larger is { } buffers) Replace(rows.Length, buffers);
         else (current, next) = (next, current);
+    }
+
+    private void Swap(int rows)
+    {
+        Clear(past);
+        (current, next) = (next, current);
+        Tensors(current, rows, length, past);
+    }
+
+    /// <summary>Copies a range of positions of a cache's rows into buffers whose rows have another length, behind some positions that are set to zero.</summary>
+    private void CopyRows(GrowingKeyValueCache source, TensorMemory[] target, int place, int rows, int first, int positions, int shift, int targetLength)
+    {
+        long position = model.Cache.PositionBytes, used = positions * position, before = shift * position;
+        long fromHead = source.length * position, toHead = targetLength * position;
+        for (int i = 0; i < count; i++)
+        {
+            byte* from = (byte*)source.current[i].Address + (first * position), to = (byte*)target[i].Address + (place * model.Cache.Heads * toHead);
+            for (long h = 0; h < (long)rows * model.Cache.Heads; h++, from += fromHead, to += toHead)
+            {
+                NativeMemory.Clear(to, (nuint)before);
+                Buffer.MemoryCopy(from, to + before, used, used);
+            }
+        }
     }
 
     private void Replace(int rows, (TensorMemory[] Current, TensorMemory[] Next) buffers)

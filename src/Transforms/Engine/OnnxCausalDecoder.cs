@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// Decodes a batch with ONNX Runtime. B: rows; n: appended positions; P: positions before; V: vocabulary. The inputs lie in pinned arrays and
 /// the logits go straight to the caller's memory.
 /// </summary>
-internal sealed class OnnxCausalDecoder : ICausalDecoder
+internal sealed class OnnxCausalDecoder : IForkableDecoder
 {
     private readonly OnnxCausalModel model;
     private readonly RunOptions runOptions = new();
@@ -100,7 +100,83 @@ internal sealed class OnnxCausalDecoder : ICausalDecoder
         (realLengths, newLengths, visible) = (lengths, new int[rows.Length], chosen);
     }
 
+    /// <inheritdoc/>
+    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    public IForkableDecoder Fork(int capacity)
+    {
+        using NativeLease use = lifetime.Acquire();
+        CausalDecoderChecks.ValidateFork(this, capacity);
+        RequireRearrangeable();
+        var copy = (OnnxCausalDecoder)model.BeginDecoding(RowCount, capacity);
+        copy.cache.CopyFrom(cache, RowCount);
+        copy.Place(PaddingOfRows(), Length);
+        return copy;
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    public void Truncate(int length)
+    {
+        using NativeLease use = lifetime.Acquire();
+        CausalDecoderChecks.ValidateTruncate(this, length);
+        RequireRearrangeable();
+        if (length == Length) return;
+        int[] padding = PaddingOfRows();
+        cache.Keep(0, length, RowCount);
+        Place([.. padding.Select(places => Math.Min(places, length))], length);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    public void Join(IForkableDecoder other)
+    {
+        using NativeLease use = lifetime.Acquire();
+        CausalDecoderChecks.ValidateJoin(this, other, other is OnnxCausalDecoder onnx && ReferenceEquals(onnx.model, model));
+        RequireRearrangeable();
+        var added = (OnnxCausalDecoder)other;
+        using (added)
+        using (added.lifetime.Acquire())
+        {
+            int length = Math.Max(Length, added.Length);
+            int[] padding = [.. PaddingOfRows().Select(places => places + length - Length), .. added.PaddingOfRows().Select(places => places + length - added.Length)];
+            cache.Join(added.cache, RowCount, added.RowCount);
+            Place(padding, length);
+        }
+    }
+
+    public void Compact()
+    {
+        using NativeLease use = lifetime.Acquire();
+        int[] padding = PaddingOfRows();
+        int common = padding.Min();
+        if (common == 0 || !cache.CanRearrange) return; // on a GPU they stay: nothing depends on it but the room
+        cache.Keep(common, Length - common, RowCount);
+        Place([.. padding.Select(places => places - common)], Length - common);
+    }
+
     public void Dispose() => lifetime.Dispose();
+
+    /// <summary>Each row's places on the left that are no tokens.</summary>
+    private int[] PaddingOfRows() => [.. realLengths.Select(real => Length - real)];
+
+    /// <summary>Notes where the rows' tokens lie after the cache has changed: behind the padding, up to the length.</summary>
+    private void Place(int[] padding, int length)
+    {
+        Length = length;
+        realLengths = [.. padding.Select(places => length - places)];
+        newLengths = new int[padding.Length];
+        visible = null;
+        if (padding.All(static places => places == 0)) return;
+        visible = new byte[padding.Length * Capacity];
+        visible.AsSpan().Fill(1);
+        for (int row = 0; row < padding.Length; row++) visible.AsSpan(row * Capacity, padding[row]).Clear();
+    }
+
+    private void RequireRearrangeable()
+    {
+        if (!cache.CanRearrange)
+            throw new UnsupportedOptionException(nameof(model.Device), model.Device, "The key/value cache of a GPU can't be copied or cut from here; decode on the CPU, or without it.");
+    }
 
     private void PrepareTokens(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, int n)
     {

@@ -34,6 +34,18 @@ internal abstract class OnnxKeyValueCache : IDisposable
     /// <summary>Keeps the given rows, in the given order.</summary>
     public abstract void SelectRows(ReadOnlySpan<int> rows, int rowCount);
 
+    /// <summary>Whether the buffers can be rearranged: those of a GPU can't be addressed from here.</summary>
+    public virtual bool CanRearrange => true;
+
+    /// <summary>Takes what another cache of as many rows holds; its own is forgotten.</summary>
+    public abstract void CopyFrom(OnnxKeyValueCache other, int rowCount);
+
+    /// <summary>Keeps a range of the positions.</summary>
+    public abstract void Keep(int first, int count, int rowCount);
+
+    /// <summary>Puts another cache's rows behind its own. The shorter one's rows move to the right; what is left of them is zero.</summary>
+    public abstract void Join(OnnxKeyValueCache other, int rowCount, int otherRows);
+
     public abstract void Dispose();
 
     /// <summary>Disposes values and forgets them.</summary>

@@ -81,6 +81,52 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
         Tensors(values, 0, rows.Length);
     }
 
+    public override void CopyFrom(OnnxKeyValueCache other, int rowCount)
+    {
+        var source = (SharedKeyValueCache)other;
+        CopyRows(source, buffers, 0, rowCount, shift: 0);
+        length = source.length;
+    }
+
+    public override void Keep(int first, int count, int rowCount)
+    {
+        if (first > 0)
+        {
+            long step = (long)first * model.Cache.PositionBytes, kept = (long)count * model.Cache.PositionBytes, head = RowBytes / model.Cache.Heads;
+            foreach (TensorMemory buffer in buffers)
+            {
+                for (long h = 0; h < (long)rowCount * model.Cache.Heads; h++)
+                {
+                    byte* start = (byte*)buffer.Address + (h * head);
+                    Buffer.MemoryCopy(start + step, start, kept, kept);
+                }
+            }
+        }
+
+        length = count;
+    }
+
+    public override void Join(OnnxKeyValueCache other, int rowCount, int otherRows)
+    {
+        var added = (SharedKeyValueCache)other;
+        int longer = Math.Max(length, added.length), rows = rowCount + otherRows;
+
+        // Rows that leave later make room for those that come, so twice the room is taken where it is too small.
+        TensorMemory[] target = rows <= allocatedRows && longer == length ? buffers : Allocate(model, count, Math.Max(rows, rows <= allocatedRows ? allocatedRows : 2 * allocatedRows), capacity);
+        if (target != buffers) CopyRows(this, target, 0, rowCount, longer - length);
+        CopyRows(added, target, rowCount, otherRows, longer - added.length);
+        Clear(values);
+        if (target != buffers)
+        {
+            allocatedRows = Math.Max(rows, rows <= allocatedRows ? allocatedRows : 2 * allocatedRows);
+            Free(buffers);
+            buffers = target;
+        }
+
+        length = longer;
+        Tensors(values, 0, rows);
+    }
+
     public override void Dispose()
     {
         Clear(values);
@@ -96,6 +142,22 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
         {
             byte* from = (byte*)buffers[i].Address + (row * RowBytes), to = (byte*)target[i].Address + (place * RowBytes);
             for (int h = 0; h < model.Cache.Heads; h++) Buffer.MemoryCopy(from + (h * head), to + (h * head), used, used);
+        }
+    }
+
+    /// <summary>Copies the rows of a cache to another place in buffers of this one's capacity, some positions further right; those before are set to zero.</summary>
+    private void CopyRows(SharedKeyValueCache source, TensorMemory[] target, int place, int rows, int shift)
+    {
+        long position = model.Cache.PositionBytes, used = source.length * position, before = shift * position;
+        long fromHead = source.capacity * position, toHead = capacity * position;
+        for (int i = 0; i < count; i++)
+        {
+            byte* from = (byte*)source.buffers[i].Address, to = (byte*)target[i].Address + (place * RowBytes);
+            for (long h = 0; h < (long)rows * model.Cache.Heads; h++, from += fromHead, to += toHead)
+            {
+                System.Runtime.InteropServices.NativeMemory.Clear(to, (nuint)before);
+                Buffer.MemoryCopy(from, to + before, used, used);
+            }
         }
     }
 

@@ -229,15 +229,23 @@ public sealed partial class GptModel : IDisposable
         IReadOnlyList<int[]> prompts, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken, ITokenConstraint? constraint = null)
     {
         using NativeLease lease = _lifetime.Acquire();
-        if (options is GenerateTextOptions { Constraint: { } text })
-        {
-            if (constraint is not null) throw new ArgumentException($"A constraint is given, and {nameof(GenerateTextOptions)}.{nameof(GenerateTextOptions.Constraint)} is set; leave out one of the two.", nameof(constraint));
-            constraint = text.Compile(Tokenizer);
-        }
+        constraint = ConstraintOf(options, constraint);
+        options = WithEnds(options);
+        return TokenGenerator.Generate(Engine, [.. prompts.Select(Begun)], options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, constraint, cancellationToken);
+    }
 
-        if (options.StopAtEndOfText && Generation.StopTokenIds.Count > 0) options = options with { StopTokenIds = [.. options.StopTokenIds.Union(Generation.StopTokenIds)] };
-        if (Companions.BeginTokenId is { } begin) prompts = [.. prompts.Select(prompt => prompt.Length == 0 ? [begin] : prompt)];
-        return TokenGenerator.Generate(Engine, prompts, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, constraint, cancellationToken);
+    /// <summary>A sequence for a running batch.</summary>
+    internal QueuedGeneration ToQueue(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    {
+        using NativeLease lease = _lifetime.Acquire();
+        if (options.BeamCount > 1)
+            throw new UnsupportedOptionException(nameof(options.BeamCount), options.BeamCount, "The beams of a prompt are a batch of their own; generate them with GptModel.Generate.");
+        if (options.PromptLookupTokens > 0)
+            throw new UnsupportedOptionException(nameof(options.PromptLookupTokens), options.PromptLookupTokens, "Guesses are checked for one sequence at a time, and here many share a pass; set it to 0, or generate with GptModel.Generate.");
+        ITokenConstraint? constraint = ConstraintOf(options, null);
+        options = WithEnds(options);
+        GenerationStep step = TokenGenerator.Begin(Engine, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, CancellationToken.None);
+        return new(step, step.Row(0, 0, TokenGenerator.PreparePrompt(Begun(prompt), 0, options, Config, Tokenizer.EndOfTextId), constraint), cancellationToken);
     }
 
     internal IReadOnlyList<SequenceScore> ScoreTokens(IReadOnlyList<int[]> texts, ScoringOptions options, CancellationToken cancellationToken)
@@ -297,6 +305,21 @@ public sealed partial class GptModel : IDisposable
         GenAiConfigJson.WriteTokenizerConfig(folder, Tokenizer, Config.ContextLength);
     }
 
+    private ITokenConstraint? ConstraintOf(GenerationOptions options, ITokenConstraint? constraint)
+    {
+        if (options is not GenerateTextOptions { Constraint: { } text }) return constraint;
+        if (constraint is not null) throw new ArgumentException($"A constraint is given, and {nameof(GenerateTextOptions)}.{nameof(GenerateTextOptions.Constraint)} is set; leave out one of the two.", nameof(constraint));
+        return text.Compile(Tokenizer);
+    }
+
+    /// <summary>The options with the model's own end tokens among those that stop.</summary>
+    private GenerationOptions WithEnds(GenerationOptions options) => options.StopAtEndOfText && Generation.StopTokenIds.Count > 0
+        ? options with { StopTokenIds = [.. options.StopTokenIds.Union(Generation.StopTokenIds)] }
+        : options;
+
+    /// <summary>The prompt, which begins with the model's begin token where it is empty.</summary>
+    private int[] Begun(int[] prompt) => prompt is { Length: 0 } && Companions.BeginTokenId is { } begin ? [begin] : prompt;
+
     private int[][] EncodeAll(IReadOnlyList<string> texts, SpecialTokenHandling handling, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(texts);
@@ -310,7 +333,7 @@ public sealed partial class GptModel : IDisposable
         return ids;
     }
 
-    private static void RequireOneSample(GenerateTextOptions? options)
+    internal static void RequireOneSample(GenerateTextOptions? options)
     {
         if (options is { SamplesPerPrompt: not 1 })
             throw new ArgumentException($"{nameof(GenerationOptions.SamplesPerPrompt)} is {options.SamplesPerPrompt}, and one text is returned; set it to 1, or pass a list of prompts.", nameof(options));

@@ -13,13 +13,22 @@ internal static class TextStream
     /// <param name="options">How to generate.</param>
     /// <param name="onEnd">Gets the whole sequence when it has ended, before the last piece of text is given.</param>
     /// <param name="cancellationToken">Ends the stream.</param>
-    /// <param name="constraint">Says which tokens may come; null for none but the options' own.</param>
+    public static IAsyncEnumerable<string> Enumerate(
+        GptModel model, Func<CancellationToken, int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, CancellationToken cancellationToken) =>
+        Enumerate(model, (onToken, token) => Task.FromResult(model.GenerateTokens([prompt(token)], options, onToken, token)[0]), options, onEnd, cancellationToken);
+
+    /// <summary>Gives the text of a sequence as it settles, whatever generates it.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="generate">Makes the sequence and tells of each token; called on a thread of the pool.</param>
+    /// <param name="options">How it generates.</param>
+    /// <param name="onEnd">Gets the whole sequence when it has ended, before the last piece of text is given.</param>
+    /// <param name="cancellationToken">Ends the stream.</param>
     public static async IAsyncEnumerable<string> Enumerate(
-        GptModel model, Func<CancellationToken, int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, [EnumeratorCancellation] CancellationToken cancellationToken, ITokenConstraint? constraint = null)
+        GptModel model, Func<Action<GeneratedToken>, CancellationToken, Task<GeneratedSequence>> generate, GenerationOptions options, Action<GeneratedSequence>? onEnd, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var pieces = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
-        Task work = Task.Run(() => Run(model, prompt, options, onEnd, pieces.Writer, constraint, left.Token), CancellationToken.None);
+        Task work = Task.Run(() => Run(model, generate, options, onEnd, pieces.Writer, left.Token), CancellationToken.None);
         try
         {
             // Not the token: what the generator reports, a cancellation too, comes through the channel after the text before it.
@@ -33,14 +42,13 @@ internal static class TextStream
         }
     }
 
-    private static void Run(GptModel model, Func<CancellationToken, int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, ChannelWriter<string> pieces, ITokenConstraint? constraint, CancellationToken cancellationToken)
+    private static async Task Run(
+        GptModel model, Func<Action<GeneratedToken>, CancellationToken, Task<GeneratedSequence>> generate, GenerationOptions options, Action<GeneratedSequence>? onEnd, ChannelWriter<string> pieces, CancellationToken cancellationToken)
     {
         try
         {
             var text = new SettledText(pieces);
-            int[] ids = prompt(cancellationToken);
-            GeneratedSequence sequence = model.GenerateTokens(
-                [ids], options, token => text.Append(model.TextOf(token.TokenId, options).Span, token.SettledByteCount), cancellationToken, constraint)[0];
+            GeneratedSequence sequence = await generate(token => text.Append(model.TextOf(token.TokenId, options).Span, token.SettledByteCount), cancellationToken).ConfigureAwait(false);
             onEnd?.Invoke(sequence);
             text.End(sequence.TextByteCount!.Value);
             pieces.Complete();

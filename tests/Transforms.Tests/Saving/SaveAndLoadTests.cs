@@ -48,7 +48,7 @@ public sealed class SaveAndLoadTests
             StopAtEndOfText = false, Seed = -9, BatchSize = 3, PromptOverflow = PromptOverflow.KeepTail, SpecialTokens = SpecialTokenHandling.AsText,
             FinishReasonColumnName = "Reason", TokenCountColumnName = "Count", PromptForm = PromptForm.Conversation, SkipSpecialTokens = true, Constraint = TextConstraint.Choice("a b", "c"),
             MinP = 0.1f, TypicalP = 0.9f, NoRepeatNgramSize = 3, PresencePenalty = 0.5f, FrequencyPenalty = -0.25f, LogitBias = new Dictionary<int, float> { [3] = 1.5f, [1] = -2 }, TopLogProbabilities = 2,
-            LogProbabilitiesColumnName = "Log",
+            LogProbabilitiesColumnName = "Log", PromptLookupTokens = 4,
         };
         var embedding = new EmbedTextOptions
         {
@@ -62,8 +62,8 @@ public sealed class SaveAndLoadTests
         };
         var scoring = new ScoreTextOptions { BatchSize = 2, Overflow = PromptOverflow.KeepTail, MaxLogitBytes = 12_345, SpecialTokens = SpecialTokenHandling.AsText, PerplexityColumnName = null, TokenCountColumnName = "N" };
         AssertComesBack(new GenerateTextTransformer("Out", "In", model, generation), generation, loaded => loaded.Options, nameof(GenerationOptions.SamplesPerPrompt), nameof(GenerationOptions.BeamCount), nameof(GenerationOptions.LengthPenalty));
-        GenerateTextOptions beams = generation with { Temperature = 0, BeamCount = 4, LengthPenalty = 0.5f };
-        AssertComesBack(new GenerateTextTransformer("Out", "In", model, beams), beams, loaded => loaded.Options, nameof(GenerationOptions.SamplesPerPrompt));
+        GenerateTextOptions beams = generation with { Temperature = 0, BeamCount = 4, LengthPenalty = 0.5f, PromptLookupTokens = 0 };
+        AssertComesBack(new GenerateTextTransformer("Out", "In", model, beams), beams, loaded => loaded.Options, nameof(GenerationOptions.SamplesPerPrompt), nameof(GenerationOptions.PromptLookupTokens));
         AssertComesBack(new ScoreTextTransformer("Out", "In", model, scoring), scoring, loaded => loaded.Options);
         AssertComesBack(new EmbedTextTransformer("Out", "In", model, embedding), embedding, loaded => loaded.Options);
         AssertComesBack(new ScoreChoicesTransformer("Out", "In", model, choosing), choosing, loaded => loaded.Options, nameof(ScoreChoicesOptions.ChoicesColumnName));

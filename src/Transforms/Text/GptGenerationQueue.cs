@@ -1,0 +1,163 @@
+namespace MLNet.Gpt;
+
+/// <summary>
+/// Lets many callers generate with one model at the same time: their sequences share a batch, which each joins as soon as there is a place, whatever the others are at, and leaves when it ends (continuous batching; Yu et al. 2022, "Orca").
+/// Each caller has its own options. On the CPU with either engine; a model on a GPU generates in batches of <see cref="GptModel.Generate(IReadOnlyList{string}, GenerateTextOptions?, CancellationToken)"/> instead.
+/// </summary>
+/// <remarks>
+/// Thread-safe. A sequence's draws do not depend on the others in the batch; its logits do in their last bits, so that a draw may come out differently where two tokens are equal to within that error. One thread computes, and begins with
+/// the first call. Disposing ends what is under way with an <see cref="OperationCanceledException"/> and leaves the model open.
+/// </remarks>
+public sealed class GptGenerationQueue : IDisposable
+{
+    private readonly GptModel _model;
+    private readonly GenerationQueueOptions _options;
+    private readonly Lock _gate = new();
+    private readonly Queue<QueuedGeneration> _waiting = new();
+    private readonly SemaphoreSlim _arrived = new(0);
+    private readonly CancellationTokenSource _stop = new();
+    private Thread? _thread;
+    private int _running;
+    private long _reusedTokens;
+    private bool _disposed;
+
+    /// <summary>Makes a queue.</summary>
+    /// <param name="model">The model; not disposed with the queue.</param>
+    /// <param name="options">How it is shared; null for the defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is outside its range.</exception>
+    public GptGenerationQueue(GptModel model, GenerationQueueOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        _options = options ?? new();
+        _options.Validate();
+        _model = model;
+    }
+
+    /// <summary>The model.</summary>
+    public GptModel Model => _model;
+
+    /// <summary>The calls that wait for a place.</summary>
+    public int WaitingCount
+    {
+        get
+        {
+            lock (_gate) return _waiting.Count;
+        }
+    }
+
+    /// <summary>The sequences under way.</summary>
+    public int RunningCount => Volatile.Read(ref _running);
+
+    /// <summary>The tokens of prompts that were found computed, see <see cref="GenerationQueueOptions.PrefixCacheTokens"/>.</summary>
+    public long ReusedTokens => Volatile.Read(ref _reusedTokens);
+
+    /// <summary>Continues a prompt.</summary>
+    /// <param name="prompt">The prompt; an empty one begins with <see cref="GptModel.BeginTokenId"/>.</param>
+    /// <param name="options">How to generate; null for <see cref="GptModel.Generation"/>. <see cref="GenerationOptions.SamplesPerPrompt"/> and <see cref="GenerationOptions.BeamCount"/> must be 1; <see cref="GenerationOptions.BatchSize"/> has no meaning here.</param>
+    /// <param name="cancellationToken">Gives the place up before the next token; the task is then cancelled.</param>
+    /// <returns>The new text, without the prompt.</returns>
+    /// <exception cref="ArgumentException">An option is out of range; thrown by the call itself, as all errors in the arguments are.</exception>
+    /// <exception cref="UnsupportedOptionException">Beam search is asked for, or the model's engine can't let sequences join a batch.</exception>
+    /// <exception cref="PromptTooLongException">The prompt is longer than the context and <see cref="GenerationOptions.PromptOverflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
+    /// <exception cref="GenerationQueueFullException">Too many calls wait already.</exception>
+    /// <exception cref="ObjectDisposedException">The queue or the model has been disposed.</exception>
+    public Task<GeneratedText> GenerateAsync(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        GenerateTextOptions checkedOptions = Check(prompt, options);
+        return Task.Run(async () => _model.ToText(await Enqueue(_model.Tokenizer.Encode(prompt, checkedOptions.SpecialTokens), checkedOptions, null, cancellationToken).ConfigureAwait(false), checkedOptions), cancellationToken);
+    }
+
+    /// <summary>Continues a prompt and gives the text as it comes.</summary>
+    /// <param name="prompt">The prompt; an empty one begins with <see cref="GptModel.BeginTokenId"/>.</param>
+    /// <param name="options">How to generate, as for <see cref="GenerateAsync"/>.</param>
+    /// <param name="cancellationToken">Gives the place up before the next token; the stream then ends with an <see cref="OperationCanceledException"/>.</param>
+    /// <returns>Pieces of text, as of <see cref="GptModel.GenerateStreaming"/>; together they are what <see cref="GenerateAsync"/> returns. Waiting begins with the enumeration, and leaving it gives the place up.</returns>
+    /// <exception cref="ArgumentException">An option is out of range; thrown by the call itself, as all errors in the arguments are.</exception>
+    /// <exception cref="GenerationQueueFullException">Too many calls wait already; thrown while enumerating.</exception>
+    public IAsyncEnumerable<string> GenerateStreaming(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        GenerateTextOptions checkedOptions = Check(prompt, options);
+        return TextStream.Enumerate(
+            _model, (onToken, token) => Enqueue(_model.Tokenizer.Encode(prompt, checkedOptions.SpecialTokens), checkedOptions, onToken, token), checkedOptions, onEnd: null, cancellationToken);
+    }
+
+    /// <summary>Ends what waits and what is under way with an <see cref="OperationCanceledException"/>, and waits for the thread to end. May be called more than once.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_disposed) return;
+            _disposed = true;
+        }
+
+        _stop.Cancel();
+        _thread?.Join();
+        _arrived.Dispose();
+        _stop.Dispose();
+    }
+
+    /// <summary>Waits for a place and continues some tokens.</summary>
+    /// <exception cref="GenerationQueueFullException">Too many calls wait already.</exception>
+    internal Task<GeneratedSequence> Enqueue(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    {
+        QueuedGeneration one = _model.ToQueue(prompt, options, onToken, cancellationToken);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (_waiting.Count >= _options.MaxWaiting + Math.Max(0, _options.MaxRows - RunningCount)) throw new GenerationQueueFullException(_waiting.Count, _options.MaxWaiting);
+            _waiting.Enqueue(one);
+            if (_thread is null)
+            {
+                _thread = new Thread(Run) { IsBackground = true, Name = nameof(GptGenerationQueue) };
+                _thread.Start();
+            }
+
+            _arrived.Release();
+        }
+
+        return one.Done;
+    }
+
+    private void Run()
+    {
+        using var batch = new RunningBatch(_model.Engine, _options.MaxRows, _options.PrefillTokens, _options.PrefixCacheTokens);
+        try
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                if (batch.Count == 0 && WaitingCount == 0) _arrived.Wait(_stop.Token);
+                while (_arrived.Wait(0)) { } // the rest of those that have come is looked at in one go
+                lock (_gate)
+                {
+                    if (batch.TakesMore) batch.Take(_waiting);
+                    Volatile.Write(ref _running, batch.Count);
+                }
+
+                batch.Step(_stop.Token);
+                Volatile.Write(ref _running, batch.Count);
+                Volatile.Write(ref _reusedTokens, batch.ReusedTokens);
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // Disposed while it waited.
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                while (_waiting.TryDequeue(out QueuedGeneration? one)) one.Cancel();
+            }
+        }
+    }
+
+    private GenerateTextOptions Check(string prompt, GenerateTextOptions? options)
+    {
+        ArgumentNullException.ThrowIfNull(prompt);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        options ??= _model.Generation;
+        _model.CheckStops(options);
+        GptModel.RequireOneSample(options);
+        return options;
+    }
+}

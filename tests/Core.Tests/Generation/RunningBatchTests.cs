@@ -1,0 +1,151 @@
+namespace MLNet.Gpt.Core.Tests.Generation;
+
+[TestClass]
+public sealed class RunningBatchTests
+{
+    private const int Vocabulary = 7, EndOfText = 6;
+
+    // Every history has logits of its own, so that a token too many, too few or of another row shows.
+    private static HistoryModel Model(int contextLength = 24) => new(Vocabulary, contextLength, static history =>
+    {
+        var random = new Random(history.Aggregate(17, static (hash, id) => (hash * 31) + id));
+        float[] logits = [.. Enumerable.Range(0, Vocabulary).Select(_ => (float)(random.NextDouble() * 4))];
+        logits[EndOfText] -= 2;
+        return logits;
+    });
+
+    private static GenerationOptions Options(int i) => new() { MaxNewTokens = 1 + (i * 5 % 13), Temperature = i % 3 == 0 ? 0 : 0.8f, Seed = i, RepetitionPenalty = i % 2 == 0 ? 1 : 1.2f };
+
+    private static int[] Prompt(int i) => [.. Enumerable.Range(0, 1 + (i * 7 % 20)).Select(t => (t * (i + 1)) % EndOfText)];
+
+    private static QueuedGeneration Queued(ICausalModel model, int[] prompt, GenerationOptions options, CancellationToken cancellationToken = default, Action<GeneratedToken>? onToken = null)
+    {
+        GenerationStep step = TokenGenerator.Begin(model, options, EndOfText, null, null, onToken, CancellationToken.None);
+        return new(step, step.Row(0, 0, prompt, null), cancellationToken);
+    }
+
+    [TestMethod]
+    [DataRow(4, 1_000, 0)]
+    [DataRow(4, 3, 0)]     // prompts in pieces of three tokens
+    [DataRow(1, 1_000, 0)]
+    [DataRow(16, 8, 100)]  // with the prompts of late kept
+    [DataRow(3, 1, 60)]
+    public void Sequences_that_join_and_leave_are_what_each_is_alone(int maxRows, int prefillTokens, int prefixCacheTokens)
+    {
+        using HistoryModel model = Model();
+        GeneratedSequence[] alone = [.. Enumerable.Range(0, 40).Select(i => TokenGenerator.Generate(model, [Prompt(i)], Options(i), EndOfText)[0])];
+        QueuedGeneration[] all = [.. Enumerable.Range(0, 40).Select(i => Queued(model, Prompt(i), Options(i)))];
+        var waiting = new Queue<QueuedGeneration>();
+        int come = 0, most = 0;
+        using (var batch = new RunningBatch(model, maxRows, prefillTokens, prefixCacheTokens))
+        {
+            for (int step = 0; step < 2_000 && all.Any(static one => !one.Done.IsCompleted); step++)
+            {
+                if (step % 2 == 0 && come < all.Length) waiting.Enqueue(all[come++]);
+                if (batch.TakesMore) batch.Take(waiting);
+                most = Math.Max(most, batch.Count);
+                batch.Step(CancellationToken.None);
+            }
+
+            if (prefixCacheTokens > 0) Assert.IsGreaterThan(0, batch.ReusedTokens);
+        }
+
+        for (int i = 0; i < all.Length; i++)
+        {
+            GeneratedSequence found = all[i].Done.Result;
+            CollectionAssert.AreEqual(alone[i].TokenIds.ToArray(), found.TokenIds.ToArray(), $"sequence {i}");
+            Assert.AreEqual(alone[i].FinishReason, found.FinishReason);
+        }
+
+        Assert.AreEqual(0, model.OpenDecoders);
+        Assert.AreEqual(maxRows, Math.Max(most, maxRows));
+        if (maxRows is 3 or 4) Assert.AreEqual(maxRows, most);
+    }
+
+    [TestMethod]
+    public void A_long_prompt_is_computed_in_pieces_between_which_the_others_go_on()
+    {
+        using HistoryModel model = Model(64);
+        var tokens = new List<string>();
+        QueuedGeneration first = Queued(model, [1], new() { MaxNewTokens = 20, StopAtEndOfText = false }, onToken: _ => tokens.Add("first"));
+        QueuedGeneration second = Queued(model, [.. Enumerable.Repeat(2, 40)], new() { MaxNewTokens = 2, StopAtEndOfText = false }, onToken: _ => tokens.Add("second"));
+        using var batch = new RunningBatch(model, 2, prefillTokens: 10, prefixCacheTokens: 0);
+        batch.Take(new([first]));
+        batch.Step(CancellationToken.None); // its prompt, and two tokens: one of it, one behind it
+        batch.Take(new([second]));
+        for (int i = 0; i < 4; i++) batch.Step(CancellationToken.None); // four pieces of ten tokens; after the last one "second" draws
+        CollectionAssert.AreEqual(new[] { "first", "first", "first", "first", "first", "second", "first", "second" }, tokens);
+    }
+
+    [TestMethod]
+    public void Who_gives_up_leaves_and_the_others_go_on()
+    {
+        using HistoryModel model = Model();
+        using var cancellation = new CancellationTokenSource();
+        var options = new GenerationOptions { MaxNewTokens = 12, StopAtEndOfText = false };
+        QueuedGeneration leaves = Queued(model, [1, 2], options, cancellation.Token), stays = Queued(model, [3], options), comes = Queued(model, [4, 4], options, cancellation.Token);
+        using var batch = new RunningBatch(model, 2, 100, 0);
+        var waiting = new Queue<QueuedGeneration>([leaves, stays, comes]);
+        batch.Take(waiting);
+        for (int i = 0; i < 3; i++) batch.Step(CancellationToken.None);
+        cancellation.Cancel();
+        batch.Step(CancellationToken.None);
+        Assert.IsTrue(leaves.Done.IsCanceled);
+        Assert.AreEqual(1, batch.Count);
+        batch.Take(waiting);
+        Assert.IsTrue(comes.Done.IsCanceled);
+        while (!stays.Done.IsCompleted) batch.Step(CancellationToken.None);
+        CollectionAssert.AreEqual(TokenGenerator.Generate(model, [[3]], options, EndOfText)[0].TokenIds.ToArray(), stays.Done.Result.TokenIds.ToArray());
+    }
+
+    [TestMethod]
+    public void A_sequence_whose_draw_fails_ends_alone_and_an_engine_that_fails_ends_those_that_it_computed()
+    {
+        // After 5, 5 the model computes NaN; with a 0 in the history it fails altogether.
+        bool broken = false;
+        using var model = new HistoryModel(Vocabulary, 24, history =>
+        {
+            if (broken) throw new InvalidOperationException("broken");
+            float[] logits = [0, 0, 0, 1, 0, 0, 0];
+            if (history is [.., 5, 5]) logits[2] = float.NaN;
+            return logits;
+        });
+        var options = new GenerationOptions { MaxNewTokens = 8, Temperature = 0, StopAtEndOfText = false };
+        QueuedGeneration bad = Queued(model, [5, 5], options), good = Queued(model, [1, 1], options), late = Queued(model, [1, 2], options);
+        using var batch = new RunningBatch(model, 4, 100, 0);
+        batch.Take(new([bad, good]));
+        batch.Step(CancellationToken.None);
+        Assert.IsInstanceOfType<NonFiniteLogitsException>(bad.Done.Exception!.InnerException);
+        Assert.IsFalse(good.Done.IsCompleted);
+        broken = true;
+        batch.Take(new([late]));
+        batch.Step(CancellationToken.None);
+        Assert.AreEqual("broken", good.Done.Exception!.InnerException!.Message);
+        Assert.AreEqual("broken", late.Done.Exception!.InnerException!.Message);
+        Assert.AreEqual((0, 0), (batch.Count, model.OpenDecoders));
+        broken = false;
+        QueuedGeneration after = Queued(model, [1], options);
+        batch.Take(new([after]));
+        while (!after.Done.IsCompleted) batch.Step(CancellationToken.None);
+        CollectionAssert.AreEqual(new[] { 3, 3, 3, 3, 3, 3, 3, 3 }, after.Done.Result.TokenIds.ToArray());
+    }
+
+    [TestMethod]
+    public void A_known_beginning_is_not_computed_again_and_the_oldest_is_forgotten()
+    {
+        using HistoryModel model = Model(64);
+        int[] system = [.. Enumerable.Range(0, 20).Select(static i => i % 5)];
+        var options = new GenerationOptions { MaxNewTokens = 1, StopAtEndOfText = false };
+        using var batch = new RunningBatch(model, 1, 1_000, prefixCacheTokens: 50);
+
+        // 22 tokens; then 20 of 23 are known; then 23 of 24, whose last one is computed again if all are; then another beginning, for which the 24 have to go; then they are unknown.
+        foreach ((int[] prompt, long reused) in new (int[], long)[] { ([.. system, 5, 5], 0), ([.. system, 4, 4, 4], 20), ([.. system, 4, 4, 4], 42), ([.. Enumerable.Repeat(3, 40)], 42), ([.. system, 5], 42) })
+        {
+            QueuedGeneration one = Queued(model, prompt, options);
+            batch.Take(new([one]));
+            batch.Step(CancellationToken.None);
+            CollectionAssert.AreEqual(TokenGenerator.Generate(model, [prompt], options, EndOfText)[0].TokenIds.ToArray(), one.Done.Result.TokenIds.ToArray());
+            Assert.AreEqual(reused, batch.ReusedTokens);
+        }
+    }
+}

@@ -177,10 +177,10 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
 
     private static ReadOnlyMemory<float>? ToVector(object? value) => value switch
     {
-        ReadOnlyMemory<float> memory => memory,
+        ReadOnlyMemory<float> memory => (ReadOnlyMemory<float>?)memory,
         float[] array => array,
         Embedding<float> embedding => embedding.Vector,
-        _ => null,
+        _ => (ReadOnlyMemory<float>?)null, // not null alone, which would become an empty vector
     };
 
     private Contents Required() => _contents ?? throw new VectorStoreException($"The collection '{Name}' does not exist; call {nameof(EnsureCollectionExistsAsync)} first.");

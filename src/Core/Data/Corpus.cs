@@ -112,7 +112,7 @@ public sealed class Corpus : IDisposable
     /// <summary>Opens a folder that <see cref="Build"/> wrote.</summary>
     /// <param name="folder">The folder.</param>
     /// <returns>The corpus, which the caller disposes.</returns>
-    /// <exception cref="FileNotFoundException">The folder or one of its files is missing.</exception>
+    /// <exception cref="CheckpointNotFoundException">The folder or one of its files is missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says.</exception>
     public static Corpus Open(string folder)
     {
@@ -230,7 +230,7 @@ public sealed class Corpus : IDisposable
 
     private static void RequireFile(string path)
     {
-        if (!File.Exists(path)) throw new FileNotFoundException($"'{path}' is missing; name a folder that {nameof(Corpus)}.{nameof(Build)} wrote.", path);
+        if (!File.Exists(path)) throw new CheckpointNotFoundException(path, "There is no such file.", $"Name a folder that {nameof(Corpus)}.{nameof(Build)} wrote.");
     }
 
     private static CorpusReport ReadReport(string path)

@@ -24,11 +24,12 @@ public sealed class TokenFile : IDisposable
     /// <summary>Opens a token file and checks its header, its length and its document offsets.</summary>
     /// <param name="path">The file.</param>
     /// <returns>The file, which the caller disposes.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="CheckpointNotFoundException">There is no such file.</exception>
     /// <exception cref="CorruptFileException">The file is not a token file, has another version, is cut short, or contradicts itself.</exception>
     public static TokenFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        if (!File.Exists(path)) throw new CheckpointNotFoundException(path, "There is no such file.", $"Write it with {nameof(TokenFileWriter)}, or build a {nameof(Corpus)}.");
         MappedFile file = MappedFile.Open(path);
         try
         {

@@ -257,7 +257,7 @@ public sealed class CorpusTests
     public void A_damaged_corpus_folder_is_refused()
     {
         using var folder = new TemporaryFolder();
-        Assert.ThrowsExactly<FileNotFoundException>(() => Corpus.Open(folder["none"]));
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => Corpus.Open(folder["none"]));
         using (Corpus.Build(Documents(10), Tokenizer, folder["a"])) { }
         string report = File.ReadAllText(folder["a/corpus.json"]);
         foreach (string damaged in (string[])["", "null", "{}", report.Replace("DocumentsRead", "DocumentsSeen", StringComparison.Ordinal), report.Replace("\"TrainTokens\": ", "\"TrainTokens\": 1", StringComparison.Ordinal)])
@@ -275,7 +275,7 @@ public sealed class CorpusTests
         Assert.ThrowsExactly<CorruptFileException>(() => Corpus.Open(folder["a"]));
         File.WriteAllText(folder["a/corpus.json"], report);
         File.Delete(folder["a/validation.tokens"]);
-        StringAssert.EndsWith(Assert.ThrowsExactly<FileNotFoundException>(() => Corpus.Open(folder["a"])).FileName, "validation.tokens");
+        StringAssert.EndsWith(Assert.ThrowsExactly<CheckpointNotFoundException>(() => Corpus.Open(folder["a"])).Path, "validation.tokens");
     }
 
     [TestMethod]

@@ -250,7 +250,7 @@ public sealed class TokenFileTests
     public void A_missing_file_is_the_file_systems_own_exception()
     {
         using var folder = new TemporaryFolder();
-        Assert.ThrowsExactly<FileNotFoundException>(() => TokenFile.Open(folder["none"]));
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => TokenFile.Open(folder["none"]));
     }
 
     private static byte[] With(byte[] bytes, int position, byte value)

@@ -11,6 +11,13 @@ internal static class FuzzTargets
 {
     private const string Text = "to be or not to be, that is the question: whether 'tis nobler in the mind to suffer";
 
+    private const string Schema = """
+        {"type": "object", "properties": {"name": {"type": "string", "pattern": "^[a-z]{1,3}$"}, "age": {"type": "integer", "minimum": 0, "maximum": 120}, "tags": {"type": "array", "items": {"enum": ["a", "b", 1, null]}, "maxItems": 2},
+         "child": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}, "required": ["name"], "additionalProperties": false, "$defs": {"unused": {"const": 1.5}}}
+        """;
+
+    private const string Gbnf = "root ::= item (\", \" item)* [\\n]?\nitem ::= word | number{1,2}\nword ::= [a-z]+ # letters\nnumber ::= \"-\"? [0-9]+ (\".\" [0-9]+)?\n";
+
     private static readonly GptTokenizer Tokenizer = GptTokenizer.TrainBytePairEncoding([Text], new BytePairTrainingOptions { VocabularySize = 270, MinimumFrequency = 1 });
 
     private static readonly GptConfig Config = new() { VocabularySize = Tokenizer.VocabularySize, ContextLength = 6, EmbeddingSize = 4, LayerCount = 1, HeadCount = 2 };
@@ -44,6 +51,11 @@ internal static class FuzzTargets
         Json("conversation", "conversation.json", WriteConversation, ReadConversation),
         new("prompt template", "prompt.txt", static folder => File.WriteAllText(Path.Combine(folder, "prompt.txt"), "Question: {Question}\nOf {{this}}: {A} {B}"), Mutations.Bytes, static folder => PromptTemplate.Parse(ReadText(folder, "prompt.txt"))),
 
+        // Constraints.
+        Json("JSON Schema", "schema.json", static folder => File.WriteAllText(Path.Combine(folder, "schema.json"), Schema), static folder => Constrain(TextConstraint.JsonSchema(ReadText(folder, "schema.json")))),
+        new("regular expression", "pattern.txt", static folder => File.WriteAllText(Path.Combine(folder, "pattern.txt"), @"(?:a|b{2,3}[^c-e]\d+|\u00e9?.)*\.(x|yz)$"), Mutations.Bytes, static folder => Constrain(TextConstraint.Regex(ReadText(folder, "pattern.txt")))),
+        new("grammar", "grammar.gbnf", static folder => File.WriteAllText(Path.Combine(folder, "grammar.gbnf"), Gbnf), Mutations.Bytes, static folder => Constrain(TextConstraint.Grammar(ReadText(folder, "grammar.gbnf")))),
+
         // Data.
         Json("corpus.json", "corpus.json", WriteCorpus, static folder => Corpus.Open(folder).Dispose()),
         new("token file", "train.tokens", WriteCorpus, Mutations.Bytes, ReadTokens),
@@ -64,6 +76,22 @@ internal static class FuzzTargets
     ];
 
     private static FuzzTarget Json(string name, string file, Action<string> prepare, Action<string> read) => new(name, file, prepare, Mutations.Json, read) { IsJson = true };
+
+    /// <summary>Compiles a constraint and follows it for some tokens.</summary>
+    private static void Constrain(TextConstraint constraint)
+    {
+        ITokenMask mask = constraint.Compile(Tokenizer).Begin([], [Tokenizer.EndOfTextId]);
+        var tokens = new List<int>();
+        float[] logits = new float[Tokenizer.VocabularySize];
+        for (int i = 0; i < 4; i++)
+        {
+            Array.Clear(logits);
+            mask.Apply(tokens.ToArray(), logits);
+            int next = Array.FindIndex(logits, static logit => !float.IsNegativeInfinity(logit));
+            if (next < 0 || next == Tokenizer.EndOfTextId) break;
+            tokens.Add(next);
+        }
+    }
 
     private static void WriteCheckpoint(string folder)
     {

@@ -70,7 +70,22 @@ internal sealed class Fuzzer : IDisposable
         return thrown;
     }
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose()
+    {
+        // ML.NET deletes its own temporary folders in here from a finalizer, at the same time maybe.
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                Directory.Delete(_folder, recursive: true);
+                return;
+            }
+            catch (DirectoryNotFoundException) when (attempt < 10)
+            {
+                if (!Directory.Exists(_folder)) return;
+            }
+        }
+    }
 
     private bool IsUntyped(Exception thrown)
     {

@@ -3,6 +3,9 @@ namespace MLNet.Gpt;
 /// <summary>What a rule of a grammar stands for.</summary>
 internal abstract record Expression
 {
+    /// <summary>The most repetitions that a count may ask for: each is a place of the automaton.</summary>
+    public const int MostRepetitions = 100_000;
+
     /// <summary>The empty text.</summary>
     public static Expression Empty { get; } = new Text("");
 

@@ -6,8 +6,6 @@ namespace MLNet.Gpt;
 /// <summary>Reads a grammar in llama.cpp's GBNF. An alternative may also begin on a line of its own with its '|'.</summary>
 internal sealed class GbnfReader
 {
-    private const int MostRepetitions = 100_000;
-
     private readonly string _text;
     private readonly Grammar _grammar = new();
     private readonly Dictionary<string, int> _rules = [];
@@ -163,7 +161,7 @@ internal sealed class GbnfReader
         int? max = bounds.Length == 1 ? min : null;
         if (bounds.Length == 2 && bounds[1].Length > 0) max = int.TryParse(bounds[1], NumberStyles.None, CultureInfo.InvariantCulture, out int most) ? most : throw Wrong("'{' begins no count such as {2}, {2,} or {2,5}.");
         if (max < min) throw Wrong("A count has a maximum below its minimum; exchange them.");
-        if (Math.Max(min, max ?? 0) > MostRepetitions) throw new ConstraintException(ConstraintProblem.TooLarge, Here, $"It asks for {Math.Max(min, max ?? 0)} repetitions; the most are {MostRepetitions}.");
+        if (Math.Max(min, max ?? 0) > Expression.MostRepetitions) throw new ConstraintException(ConstraintProblem.TooLarge, Here, $"It asks for {Math.Max(min, max ?? 0)} repetitions; the most are {Expression.MostRepetitions}.");
         _at = close + 1;
         return (min, max);
     }

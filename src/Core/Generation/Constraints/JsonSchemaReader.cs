@@ -40,7 +40,7 @@ internal sealed partial class JsonSchemaReader
         JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(schema, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            document = StrictJson.Parse(schema);
         }
         catch (JsonException exception)
         {
@@ -263,7 +263,12 @@ internal sealed partial class JsonSchemaReader
     private static int? Count(Place place, string keyword)
     {
         if (place.Keyword(keyword) is not { } value) return null;
-        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number >= 0 && Math.Floor(number) == number) return number > int.MaxValue ? int.MaxValue : (int)number;
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number >= 0 && Math.Floor(number) == number)
+        {
+            if (number <= Expression.MostRepetitions) return (int)number;
+            throw new ConstraintException(ConstraintProblem.TooLarge, place.Pointer, $"'{keyword}' is {value.GetRawText()}; the most is {Expression.MostRepetitions}. Lower it, or leave it out where it is a maximum.", keyword);
+        }
+
         throw Malformed(place, keyword, "an integer of 0 or more");
     }
 

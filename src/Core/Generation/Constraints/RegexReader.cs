@@ -8,8 +8,6 @@ namespace MLNet.Gpt;
 /// </summary>
 internal sealed class RegexReader
 {
-    private const int MostRepetitions = 100_000;
-
     private static readonly CodePointSet Digit = CodePointSet.Range('0', '9');
     private static readonly CodePointSet Word = CodePointSet.Union([Digit, CodePointSet.Range('a', 'z'), CodePointSet.Range('A', 'Z'), CodePointSet.Of('_')]);
     private static readonly CodePointSet Space = CodePointSet.OfCharacters(" \t\n\r\f\v");
@@ -90,7 +88,7 @@ internal sealed class RegexReader
         if (bounds.Length == 2 && bounds[1].Length > 0)
             max = int.TryParse(bounds[1], NumberStyles.None, CultureInfo.InvariantCulture, out int most) ? most : throw Wrong($"'{{{_pattern[_at..close]}}}' is no quantifier; write {{2}}, {{2,}} or {{2,5}}.");
         if (max < min) throw Wrong($"The quantifier {{{_pattern[_at..close]}}} has a maximum below its minimum; exchange them.");
-        if (Math.Max(min, max ?? 0) > MostRepetitions) throw new ConstraintException(ConstraintProblem.TooLarge, Here, $"It asks for {Math.Max(min, max ?? 0)} repetitions; the most are {MostRepetitions}.");
+        if (Math.Max(min, max ?? 0) > Expression.MostRepetitions) throw new ConstraintException(ConstraintProblem.TooLarge, Here, $"It asks for {Math.Max(min, max ?? 0)} repetitions; the most are {Expression.MostRepetitions}.");
         _at = close + 1;
         return (min, max);
     }
@@ -119,7 +117,7 @@ internal sealed class RegexReader
         if (Take('?'))
         {
             if (Take(':')) { /* no capture */ }
-            else if (Peek == '<' && _at + 1 < _pattern.Length && _pattern[_at + 1] is not ('=' or '!'))
+            else if (_at + 1 < _pattern.Length && Peek == '<' && _pattern[_at + 1] is not ('=' or '!'))
             {
                 int close = _pattern.IndexOf('>', _at);
                 if (close < 0) throw Wrong("The name of a group has no '>'.");

@@ -126,7 +126,7 @@ public sealed record TextConstraint
     {
         try
         {
-            string[] texts = JsonSerializer.Deserialize<string[]>(source) ?? [];
+            string[] texts = StrictJson.Deserialize<string[]>(source, JsonSerializerOptions.Default);
             if (texts.Length > 0 && texts.All(static text => text is not null)) return MLNet.Gpt.Grammar.Of(Expression.AnyOf([.. texts.Select(Expression.Of)]));
             throw new ConstraintException(ConstraintProblem.Syntax, "the texts", "There is no text to choose, or one is null; give one or more texts.");
         }

@@ -126,7 +126,7 @@ public sealed class JsonConstraintTests
     [DataRow("""{"type":"string","minLength":-1}""", ConstraintProblem.Syntax, "minLength", "#")]
     [DataRow("""{"type":"string",}""", ConstraintProblem.Syntax, null, "the schema")]
     [DataRow("[]", ConstraintProblem.Syntax, null, "#")]
-    [DataRow("""{"type":"array","maxItems":2000000,"items":{"type":"integer"}}""", ConstraintProblem.TooLarge, null, "#")]
+    [DataRow("""{"type":"array","maxItems":2000000,"items":{"type":"integer"}}""", ConstraintProblem.TooLarge, "maxItems", "#")]
     public void A_schema_that_can_not_be_used_is_refused_by_name_and_place(string schema, ConstraintProblem problem, string? keyword, string location)
     {
         var error = Assert.ThrowsExactly<ConstraintException>(() => TextConstraint.JsonSchema(schema).Compile(Tokenization.PublishedRanks.Gpt2));

@@ -187,6 +187,8 @@ namespace MLNet.Gpt
                     GenerateTextTransformer.Kind => GenerateTextTransformer.Load(contents),
                     ScoreTextTransformer.Kind => ScoreTextTransformer.Load(contents),
                     EmbedTextTransformer.Kind => EmbedTextTransformer.Load(contents),
+                    ChunkTextTransformer.Kind => ChunkTextTransformer.Load(contents),
+                    RetrieveTextTransformer.Kind => RetrieveTextTransformer.Load(contents),
                     BuildPromptTransformer.Kind => BuildPromptTransformer.Load(contents),
                     ScoreChoicesTransformer.Kind => ScoreChoicesTransformer.Load(contents),
                     ClassifyTextTransformer.Kind => ClassifyTextTransformer.Load(contents),

@@ -62,13 +62,14 @@ internal sealed class AlignmentRun
     public GptRewardModelTransformer TrainReward(GptModel start, IReadOnlyList<ApiMember> members, string name, int seed)
     {
         var random = new Random(seed);
-        IDataView graded = _ml.Data.LoadFromEnumerable(members.SelectMany((member, i) => SignatureTask.Graded(member, members[(i + 17) % members.Count], random)
+        IDataView graded = _ml.Data.LoadFromEnumerable(members.SelectMany((member, i) => SignatureTask.Graded(member, random)
             .Select(pair => new { Group = (long)i, Prompt = member.Signature, Response = pair.Summary, Label = pair.Grade })));
         return _ml.Gpt().Trainers.RewardModel("Label", "Group", "Prompt", "Response", new RewardModelOptions
         {
             Pretrained = start,
+            Epochs = 2,
             BatchSize = 16,
-            Optimizer = new() { LearningRate = 3e-4, WarmupSteps = 10, WeightDecay = 0 },
+            Optimizer = new() { LearningRate = 5e-4, WarmupSteps = 10, WeightDecay = 0 },
             Evaluation = new() { ValidationFraction = 0.15 },
             Run = Run($"{name}-{seed}", seed, 20),
         }).Fit(graded);
@@ -80,11 +81,11 @@ internal sealed class AlignmentRun
         Pretrained = start,
         Episodes = _scale.Episodes,
         BatchSize = 64,
-        Rollout = new() { Minibatches = 2, InnerEpochs = 1, MaxNewTokens = MaxNewTokens, PromptOverflow = PromptOverflow.KeepTail },
+        Rollout = new() { Minibatches = 2, InnerEpochs = 2, MaxNewTokens = MaxNewTokens, PromptOverflow = PromptOverflow.KeepTail },
         Reward = new() { Sources = [reward], MissingEndPenalty = 1 },
         Kl = new() { Coefficient = 0.05, Limit = KlLimit },
-        PretrainingMix = mix ? new() { Texts = Texts(_task.Documents), BatchSize = 8, Coefficient = 1 } : null,
-        Optimizer = new() { LearningRate = 1e-4, WarmupSteps = 4, WeightDecay = 0 },
+        PretrainingMix = mix ? new() { Texts = Texts(_task.Documents), BatchSize = 8, Coefficient = 0.2 } : null,
+        Optimizer = new() { LearningRate = 3e-4, WarmupSteps = 4, WeightDecay = 0 },
         Generation = new() { MaxNewTokens = MaxNewTokens, PromptOverflow = PromptOverflow.KeepTail },
         Run = Run($"{(mix ? "ppo-ptx" : "ppo")}-{seed}", seed, 10),
     }).Fit(_ml.Data.LoadFromEnumerable(_task.Prompts.Select(static member => new { Prompt = member.Signature })));

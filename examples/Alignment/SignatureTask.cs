@@ -75,26 +75,32 @@ internal sealed partial class SignatureTask
         }
     }
 
-    /// <summary>A true summary (grade 4) and four corruptions: a word twice (3), two words exchanged (2), the words of its second half in disorder (1), another member's summary (0). Lengths say little of the grade.</summary>
+    /// <summary>
+    /// A true summary (grade 4) and four corruptions of it, each worse: a word twice (3), a third of the words in disorder (2), all of them (1), all of them and half of them others of its words (0). Their lengths are the same but for a word.
+    /// </summary>
     /// <param name="member">The member.</param>
-    /// <param name="other">Another one.</param>
     /// <param name="random">Draws.</param>
-    public static IReadOnlyList<(string Summary, float Grade)> Graded(ApiMember member, ApiMember other, Random random)
+    public static IReadOnlyList<(string Summary, float Grade)> Graded(ApiMember member, Random random)
     {
         string[] words = member.Summary.TrimStart().TrimEnd('.').Split(' ');
-        int place = random.Next(1, words.Length);
-        string[] doubled = [.. words[..place], words[place - 1], .. words[place..]];
-
-        // Three words apart where there are so many, else neighbours.
-        string[] exchanged = [.. words];
-        int first = random.Next(0, Math.Max(1, words.Length - 3)), second = Math.Min(words.Length - 1, first + 3);
-        (exchanged[first], exchanged[second]) = (exchanged[second], exchanged[first]);
-        string[] half = words[(words.Length / 2)..];
-        random.Shuffle(half);
+        int place = random.Next(1, words.Length), third = Math.Max(3, words.Length / 3), first = random.Next(0, Math.Max(1, words.Length - third + 1)), end = Math.Min(words.Length, first + third);
+        string[] disorder = Shuffled(words);
         return
         [
-            (member.Summary, 4), (Sentence(doubled), 3), (Sentence(exchanged), 2), (Sentence([.. words[..(words.Length / 2)], .. half.Reverse()]), 1), (other.Summary, 0),
+            (member.Summary, 4),
+            (Sentence([.. words[..place], words[place - 1], .. words[place..]]), 3),
+            (Sentence([.. words[..first], .. Shuffled(words[first..end]), .. words[end..]]), 2),
+            (Sentence(disorder), 1),
+            (Sentence([.. Shuffled(words).Select((word, i) => i % 2 == 0 ? word : words[random.Next(words.Length)])]), 0),
         ];
+
+        // Never in the order that it had, where there are two words that differ.
+        string[] Shuffled(string[] some)
+        {
+            string[] moved = [.. some];
+            for (int i = 0; i < 20 && moved.SequenceEqual(some); i++) random.Shuffle(moved);
+            return moved;
+        }
 
         static string Sentence(string[] words) => $" {string.Join(' ', words)}.";
     }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text.Json;
 using Microsoft.ML.OnnxRuntime;
 using MLNet.Gpt.Onnx;
 using MLNet.Gpt.Tests.Reference;
@@ -46,6 +47,36 @@ public sealed class GraphFormTests
         Assert.AreEqual(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float16, session.InputMetadata["past_key_values.0.key"].ElementDataType);
         Assert.AreEqual(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float, session.OutputMetadata["logits"].ElementDataType);
         Assert.AreEqual(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float, session.OutputMetadata["last_hidden_state"].ElementDataType);
+    }
+
+    [TestMethod]
+    [DataRow(GraphOperators.OnnxRuntime, true)]
+    [DataRow(GraphOperators.Standard, false)]
+    public void A_package_tells_onnxruntime_genai_its_shape_names_and_cache(GraphOperators operators, bool shared)
+    {
+        using var folder = new TemporaryFolder();
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(["a few words"], new BytePairTrainingOptions { VocabularySize = 260 });
+        var config = new GptConfig { VocabularySize = 264, ContextLength = 40, EmbeddingSize = 48, LayerCount = 3, HeadCount = 3 };
+        GptCheckpoint.Write(folder["checkpoint"], new FormulaWeights(config), tokenizer);
+        OnnxExporter.Export(folder["checkpoint"], folder["package"], new OnnxExportOptions { Operators = operators });
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(folder["package", "genai_config.json"]));
+        JsonElement model = json.RootElement.GetProperty("model"), decoder = model.GetProperty("decoder");
+        Assert.AreEqual("decoder", model.GetProperty("type").GetString());
+        Assert.AreEqual((264, 40, tokenizer.EndOfTextId), (model.GetProperty("vocab_size").GetInt32(), model.GetProperty("context_length").GetInt32(), model.GetProperty("eos_token_id").GetInt32()));
+        Assert.AreEqual((16, 48, 3, 3, 3), (decoder.GetProperty("head_size").GetInt32(), decoder.GetProperty("hidden_size").GetInt32(), decoder.GetProperty("num_attention_heads").GetInt32(),
+            decoder.GetProperty("num_key_value_heads").GetInt32(), decoder.GetProperty("num_hidden_layers").GetInt32()));
+        Assert.AreEqual(shared, json.RootElement.GetProperty("search").GetProperty("past_present_share_buffer").GetBoolean());
+
+        // The names are the graph's.
+        using var session = new InferenceSession(folder["package", decoder.GetProperty("filename").GetString()!]);
+        JsonElement inputs = decoder.GetProperty("inputs"), outputs = decoder.GetProperty("outputs");
+        foreach (string name in (ReadOnlySpan<string>)["input_ids", "attention_mask", "position_ids", "past_key_names", "past_value_names"])
+            Assert.IsTrue(session.InputMetadata.ContainsKey(inputs.GetProperty(name).GetString()!.Replace("%d", "2", StringComparison.Ordinal)), name);
+        foreach (string name in (ReadOnlySpan<string>)["logits", "present_key_names", "present_value_names"])
+            Assert.IsTrue(session.OutputMetadata.ContainsKey(outputs.GetProperty(name).GetString()!.Replace("%d", "2", StringComparison.Ordinal)), name);
+        using JsonDocument tokens = JsonDocument.Parse(File.ReadAllBytes(folder["package", "tokenizer_config.json"]));
+        Assert.AreEqual(("GPT2Tokenizer", "<|endoftext|>"), (tokens.RootElement.GetProperty("tokenizer_class").GetString(), tokens.RootElement.GetProperty("eos_token").GetString()));
+        Assert.AreEqual(tokenizer.Hash, GptTokenizer.Load(folder["package"]).Hash);
     }
 
     [TestMethod]

@@ -12,12 +12,13 @@ internal static class BatchRowsBenchmark
     {
         bool quick = arguments.Has("--quick");
         int rows = arguments.Int("--rows", quick ? 60 : 1_000), layers = arguments.Int("--layers", 6), width = arguments.Int("--width", 384);
-        string format = arguments.Text("--weights", "Float32");
+        string format = arguments.Text("--weights", "Float32"), only = arguments.Text("--only", "");
+        int tokens = arguments.Int("--classify-tokens", new ClassifyTextOptions().MaxBatchTokens);
         arguments.RefuseOthers();
         string folder = Directory.CreateTempSubdirectory("mlnet-gpt-rows-").FullName;
         try
         {
-            return Run(rows, layers, width, Enum.Parse<WeightFormat>(format), folder);
+            return Run(rows, layers, width, Enum.Parse<WeightFormat>(format), only, tokens, folder);
         }
         finally
         {
@@ -25,7 +26,7 @@ internal static class BatchRowsBenchmark
         }
     }
 
-    private static int Run(int rows, int layers, int width, WeightFormat format, string folder)
+    private static int Run(int rows, int layers, int width, WeightFormat format, string only, int classifyTokens, string folder)
     {
         // 1. Summaries of .NET's members, as they come; a model of random weights, since speed does not depend on what was learned.
         string[] texts = [.. SdkDocumentation.ReadSummaries(SdkDocumentation.FindFolder()).Where(static text => text.Length is > 10 and < 600).Take(rows * 7).Where(static (_, i) => i % 7 == 0)];
@@ -49,12 +50,13 @@ internal static class BatchRowsBenchmark
         Compare("GenerateText", "generate", batch => ml.Gpt().Transforms.GenerateText("Out", "Text", model, new() { BatchSize = batch ? 32 : 1, MaxNewTokens = 24, Temperature = 0, StopAtEndOfText = false }).Fit(data));
         Compare("ScoreText", "score", batch => ml.Gpt().Transforms.ScoreText("Out", "Text", model, new() { BatchSize = batch ? 16 : 1 }).Fit(data));
         Compare("EmbedText", "embed", batch => ml.Gpt().Transforms.EmbedText("Out", "Text", model, new() { BatchSize = batch ? 16 : 1 }).Fit(data));
-        Compare("ClassifyText", "classify", batch => ml.Gpt().Transforms.ClassifyText("Score", "Text", classifier, batch ? new() : new() { BatchSize = 1 }).Fit(data));
+        Compare("ClassifyText", "classify", batch => ml.Gpt().Transforms.ClassifyText("Score", "Text", classifier, batch ? new() { MaxBatchTokens = classifyTokens } : new() { BatchSize = 1 }).Fit(data));
         Console.WriteLine(Invariant($"batch-rows {string.Join(' ', ratios)} ratio_min={least:F2} unit=ratio"));
         return 0;
 
         void Compare(string name, string key, Func<bool, ITransformer> make)
         {
+            if (only.Length > 0 && only != key) return;
             double alone = Speed(make(false)), together = Speed(make(true));
             least = Math.Min(least, together / alone);
             ratios.Add(Invariant($"{key}={together:F1} {key}_ratio={together / alone:F2}"));

@@ -12,14 +12,15 @@ internal sealed class GenAiEngine(string folder) : IDecodingEngine
     {
         using Generator generator = Begin(rows, depth + steps + 4);
         generator.AppendTokens([.. Enumerable.Repeat(IDecodingEngine.Prompt(depth), rows).SelectMany(static prompt => prompt)]);
-        var clock = new Stopwatch();
+        var clock = new StepClock(steps);
         for (int step = 0; step < steps + 2; step++)
         {
-            if (step == 2) clock.Start();
+            clock.Begin();
             generator.GenerateNextToken();
+            clock.End();
         }
 
-        return clock.Elapsed.TotalSeconds;
+        return clock.Seconds;
     }
 
     public double Prefill(int length)

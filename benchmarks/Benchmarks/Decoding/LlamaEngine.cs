@@ -32,17 +32,18 @@ internal sealed class LlamaEngine : IDecodingEngine
 
         int[] next = [.. Enumerable.Range(0, rows).Select(static row => 1_000 + row)];
         var batch = new LLamaBatch();
-        var clock = new Stopwatch();
+        var clock = new StepClock(steps);
         for (int step = 0; step < steps + 2; step++)
         {
-            if (step == 2) clock.Start();
+            clock.Begin();
             batch.Clear();
             for (int row = 0; row < rows; row++) batch.Add(next[row], depth + step, (LLamaSeqId)row, true);
             Require(context.Decode(batch));
             for (int row = 0; row < rows; row++) next[row] = IDecodingEngine.Best(context.NativeHandle.GetLogitsIth(row));
+            clock.End();
         }
 
-        double seconds = clock.Elapsed.TotalSeconds;
+        double seconds = clock.Seconds;
         for (int row = 0; row < rows; row++) context.NativeHandle.MemorySequenceRemove((LLamaSeqId)row, depth, -1);
         return seconds;
     }

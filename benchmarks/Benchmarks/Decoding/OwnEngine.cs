@@ -16,15 +16,16 @@ internal sealed class OwnEngine(string folder) : IDecodingEngine
         decoder.Append(IDecodingEngine.Prompt(depth), default, LogitsScope.LastPosition, logits.AsSpan(0, vocabulary));
         next.AsSpan().Fill(IDecodingEngine.Best(logits.AsSpan(0, vocabulary)));
         if (rows > 1) decoder.SelectRows(new int[rows]);
-        var clock = new Stopwatch();
+        var clock = new StepClock(steps);
         for (int step = 0; step < steps + 2; step++)
         {
-            if (step == 2) clock.Start();
+            clock.Begin();
             decoder.Append(next, default, LogitsScope.LastPosition, logits);
             for (int row = 0; row < rows; row++) next[row] = IDecodingEngine.Best(logits.AsSpan(row * vocabulary, vocabulary));
+            clock.End();
         }
 
-        return clock.Elapsed.TotalSeconds;
+        return clock.Seconds;
     }
 
     public double Prefill(int length)

@@ -57,14 +57,14 @@ internal static class SaveLoadBenchmark
         var weights = new RandomWeights(config);
         string inside = Path.Combine(folder, "inside"), beside = Path.Combine(folder, "beside"), zip = Path.Combine(folder, "model.zip");
         var options = new OnnxExportOptions { TokenizerHash = tokenizer.Hash, EndOfTextId = tokenizer.EndOfTextId };
-        OnnxExporter.Write(weights, inside, options);
+        OnnxExporter.Write(weights, inside, options with { ExternalDataThresholdBytes = OnnxExportOptions.LargestEmbeddedBytes });
         OnnxExporter.Write(weights, beside, options with { ExternalDataThresholdBytes = 0 });
         tokenizer.Save(inside);
         tokenizer.Save(beside);
         var ml = new MLContext();
         IDataView data = ml.Data.LoadFromEnumerable([new Row()]);
         double save = double.PositiveInfinity;
-        using (GptModel model = GptModel.FromOnnx(inside, GptDevice.Cpu))
+        using (GptModel model = GptModel.FromOnnx(beside, GptDevice.Cpu))
         {
             ITransformer pipeline = ml.Gpt().Transforms.ScoreText("Score", "Text", model).Fit(data);
             for (int round = 0; round < rounds; round++)

@@ -47,7 +47,7 @@ public static class GgufExporter
         AddTokenizer(writer, config, tokenizer);
         IReadOnlyList<GptParameterInfo> parameters = GptParameterLayout.Of(config);
         Dictionary<string, GptParameterInfo> byName = parameters.ToDictionary(static parameter => parameter.Name);
-        foreach (GptParameterInfo parameter in parameters) writer.Tensor(GgufTensor.Of(parameter, byName, format));
+        foreach (GptParameterInfo parameter in parameters) writer.Tensor(GgufTensor.Of(parameter, config, byName, format));
         AtomicFile.Write(path, stream => writer.Write(stream, new WeightReader(weights, parameters)), writer.TensorBytes);
     }
 

@@ -15,7 +15,7 @@ internal sealed record GgufTensor(string Name, IReadOnlyList<long> Shape, uint T
     private const uint Float32 = 0, Float16 = 1, Q4 = 2, Q8 = 8;
 
     /// <summary>A parameter's tensor. Matrices are (out, in) there, so that Conv1D's [in, out] are transposed.</summary>
-    public static GgufTensor Of(GptParameterInfo parameter, IReadOnlyDictionary<string, GptParameterInfo> all, GgufFormat format)
+    public static GgufTensor Of(GptParameterInfo parameter, GptConfig config, IReadOnlyDictionary<string, GptParameterInfo> all, GgufFormat format)
     {
         bool isMatrix = parameter.Role is GptParameterRole.Projection or GptParameterRole.ResidualProjection;
         bool isTable = parameter.Role == GptParameterRole.TokenEmbedding;
@@ -30,7 +30,8 @@ internal sealed record GgufTensor(string Name, IReadOnlyList<long> Shape, uint T
         IReadOnlyList<long> shape = isMatrix ? parameter.Shape : [.. parameter.Shape.Reverse()]; // [in, out] is (in first) there too
         return new(NameOf(parameter.Name), shape, type, bytes, (reader, stream) =>
         {
-            float[] importance = type is Q4 or Q8 ? Importance(parameter, all, reader) : [];
+            float[] importance = type is Q4 or Q8 && WeightImportance.NormalizationBefore(parameter, config) is { } before
+                ? WeightImportance.Of(reader.Copy(all[before + ".weight"]), reader.Copy(all[before + ".bias"])) : [];
             ReadOnlyMemory<float> numbers = reader.Read(parameter);
             if (isMatrix) numbers = BlockQuantizer.Transpose(numbers, (int)parameter.Shape[0], (int)parameter.Shape[1]);
             if (type is Q4 or Q8)
@@ -82,17 +83,5 @@ internal sealed record GgufTensor(string Name, IReadOnlyList<long> Shape, uint T
         }
 
         static int Nibble(ReadOnlySpan<byte> codes, int i) => (codes[i / 2] >> (4 * (i % 2))) & 15;
-    }
-
-    private static float[] Importance(GptParameterInfo parameter, IReadOnlyDictionary<string, GptParameterInfo> all, WeightReader reader)
-    {
-        string? before = parameter.Name switch
-        {
-            GptParameterLayout.TokenEmbedding => "ln_f",
-            var name when name.EndsWith("attn.c_attn.weight", StringComparison.Ordinal) => name[..^"attn.c_attn.weight".Length] + "ln_1",
-            var name when name.EndsWith("mlp.c_fc.weight", StringComparison.Ordinal) => name[..^"mlp.c_fc.weight".Length] + "ln_2",
-            _ => null,
-        };
-        return before is null ? [] : QuantizedWeight.Importance(reader.Copy(all[before + ".weight"]), reader.Copy(all[before + ".bias"]));
     }
 }

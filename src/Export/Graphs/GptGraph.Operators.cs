@@ -195,28 +195,14 @@ internal sealed partial class GptGraph
         if (!quantized.TryGetValue(name, out QuantizedWeight? weight))
         {
             int bits = options.Weights == WeightFormat.Int8 ? 8 : 4;
-            weight = new QuantizedWeight(parameter, NormalizationBefore(parameter), isTable ? Quantization.EmbeddingBits ?? bits : bits, Quantization);
+            string? before = isTable && !cached ? null : WeightImportance.NormalizationBefore(parameter, config); // without an output head the table multiplies nothing
+            (GptParameterInfo, GptParameterInfo)? normalization = before is null ? null : (parameters[before + ".weight"], parameters[before + ".bias"]);
+            weight = new QuantizedWeight(parameter, normalization, isTable ? Quantization.EmbeddingBits ?? bits : bits, Quantization);
             quantized.Add(name, weight);
             graph.Weight(parameter, weight);
         }
 
         return weight;
-    }
-
-    /// <summary>The layer normalisation whose output a matrix multiplies.</summary>
-    private (GptParameterInfo Gain, GptParameterInfo Bias)? NormalizationBefore(GptParameterInfo parameter)
-    {
-        bool preNorm = config.BlockForm == GptBlockForm.PreNorm;
-        string[] parts = parameter.Name.Split('.');
-        string? name = parameter.Role switch
-        {
-            GptParameterRole.TokenEmbedding when !cached => null, // no output head
-            GptParameterRole.TokenEmbedding => preNorm ? "ln_f" : $"h.{config.LayerCount - 1}.ln_2",
-            GptParameterRole.Projection when parts[2] == "attn" => preNorm ? $"h.{parts[1]}.ln_1" : parts[1] == "0" ? null : $"h.{int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture) - 1}.ln_2",
-            GptParameterRole.Projection => preNorm ? $"h.{parts[1]}.ln_2" : $"h.{parts[1]}.ln_1",
-            _ => null,
-        };
-        return name is null ? null : (parameters[name + ".weight"], parameters[name + ".bias"]);
     }
 
     private string Weight(string name) => graph.Weight(parameters[name], NumberType);

@@ -52,9 +52,6 @@ internal sealed class QuantizedWeight
 
     public StoredTensor? ZeroPoints { get; }
 
-    /// <summary>What each channel after a layer normalisation is worth: before gain and bias it has the mean 0 and the variance 1, so that E[(g·u + b)²] = g² + b².</summary>
-    public static float[] Importance(float[] gain, float[] bias) => [.. gain.Select((g, i) => (g * g) + (bias[i] * bias[i]))];
-
     private void WritePart(WeightReader reader, Stream destination, Part part)
     {
         _matrix ??= Quantize(reader);
@@ -66,7 +63,7 @@ internal sealed class QuantizedWeight
         float[] importance = [];
         if (_normalization is { } normalization && _options.Method == QuantizationMethod.ScaleSearch)
         {
-            importance = Importance(reader.Copy(normalization.Gain), reader.Copy(normalization.Bias));
+            importance = WeightImportance.Of(reader.Copy(normalization.Gain), reader.Copy(normalization.Bias));
         }
 
         ReadOnlyMemory<float> numbers = reader.Read(_parameter);

@@ -117,6 +117,33 @@ public sealed class GptTransformsCatalog
         return new(Catalog.Context, new EmbedTextTransformer(outputColumnName, inputColumnName, model, options));
     }
 
+    /// <summary>Cuts the texts of a column into chunks of at most so many tokens.</summary>
+    /// <param name="outputColumnName">The column to add: a vector of texts of each text's own length.</param>
+    /// <param name="inputColumnName">The text column; null means the output column's name.</param>
+    /// <param name="tokenizer">Counts the tokens.</param>
+    /// <param name="options">Length, overlap and where to cut; null for the defaults.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or the output column has no name.</exception>
+    public GptTextEstimator<ChunkTextTransformer> ChunkText(string outputColumnName, string? inputColumnName, GptTokenizer tokenizer, ChunkTextOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        return new(Catalog.Context, new ChunkTextTransformer(outputColumnName, inputColumnName, tokenizer, options ?? new ChunkTextOptions()));
+    }
+
+    /// <summary>Finds for each question of a column the nearest of some passages, as many as fit a number of tokens: the context of a prompt.</summary>
+    /// <param name="outputColumnName">The text column to add: the passages.</param>
+    /// <param name="inputColumnName">The text column of questions; null means the output column's name.</param>
+    /// <param name="model">The model that makes vectors and whose tokens are counted.</param>
+    /// <param name="passages">The passages, whose vectors are made at once.</param>
+    /// <param name="options">How many passages, how many tokens, which search; null for the defaults.</param>
+    /// <exception cref="ArgumentException">An option is out of range, there is no passage, or the output column has no name.</exception>
+    /// <exception cref="HiddenStatesUnavailableException">The model gives no hidden states.</exception>
+    public GptTextEstimator<RetrieveTextTransformer> RetrieveText(string outputColumnName, string? inputColumnName, GptModel model, IReadOnlyList<string> passages, RetrieveTextOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(passages);
+        return new(Catalog.Context, new RetrieveTextTransformer(outputColumnName, inputColumnName, model, passages, options ?? new RetrieveTextOptions()));
+    }
+
     /// <summary>Builds prompts from text columns: zero-, one- or few-shot.</summary>
     /// <param name="outputColumnName">The text column to add: the prompts.</param>
     /// <param name="options">The templates, the number of examples and how they are selected, the most tokens.</param>

@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Extensions.AI;
 
 namespace MLNet.Gpt;
@@ -7,15 +8,30 @@ internal static class ChatRequest
 {
     private const string LeaveOut = "Leave it out.";
 
-    /// <summary>The conversation. Instructions and the system messages at the beginning become one system turn, with a blank line between them.</summary>
+    /// <summary>
+    /// The conversation. Instructions, what is said of the tools, and the system messages at the beginning become one system turn, with a blank line between them. Results of tools are
+    /// turns of the user.
+    /// </summary>
     /// <exception cref="ConversationException">A message's role is unknown.</exception>
-    /// <exception cref="UnsupportedOptionException">A message has content other than text.</exception>
-    public static IReadOnlyList<ConversationTurn> ToTurns(IEnumerable<ChatMessage> messages, ChatOptions? options)
+    /// <exception cref="UnsupportedOptionException">A message has content other than text, calls and results.</exception>
+    public static IReadOnlyList<ConversationTurn> ToTurns(IEnumerable<ChatMessage> messages, ChatOptions? options, ChatForm form, ChatToolFormat format)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        ConversationTurn[] turns = [.. messages.Select(ToTurn)];
-        ConversationTurn[] head = [.. turns.TakeWhile(turn => turn.Role == ConversationRole.System)];
-        string[] system = [.. (options?.Instructions is { Length: > 0 } instructions ? [instructions] : Array.Empty<string>()), .. head.Select(turn => turn.Content)];
+        var names = new Dictionary<string, string>();
+        List<ConversationTurn> turns = [];
+        foreach ((int index, ChatMessage message) in messages.Index())
+        {
+            ConversationTurn turn = ToTurn(message, index, names, format);
+
+            // Results stand in the user's turn, also where the user goes on behind them; a free answer and calls in one of the assistant's.
+            bool isResult = message is { Role: { } role } && (role == ChatRole.Tool || message.Contents.Any(static content => content is FunctionResultContent));
+            if (isResult && turns.Count > 0 && turns[^1].Role == ConversationRole.User) turns[^1] = ConversationTurn.User($"{turns[^1].Content}\n{turn.Content}");
+            else if (turn.Role == ConversationRole.User && turns.Count > 0 && turns[^1].Role == ConversationRole.User && turns[^1].Content.EndsWith(format.ResultEnd, StringComparison.Ordinal)) turns[^1] = ConversationTurn.User($"{turns[^1].Content}\n{turn.Content}");
+            else turns.Add(turn);
+        }
+
+        ConversationTurn[] head = [.. turns.TakeWhile(static turn => turn.Role == ConversationRole.System)];
+        string[] system = [.. new[] { options?.Instructions, form.Introduction() }.Where(static text => !string.IsNullOrEmpty(text)).OfType<string>(), .. head.Select(static turn => turn.Content)];
         return system.Length == 0 ? turns : [ConversationTurn.System(string.Join("\n\n", system)), .. turns[head.Length..]];
     }
 
@@ -28,13 +44,7 @@ internal static class ChatRequest
         if (options is null) return generation;
 
         // 1. What can't be honoured.
-        if (options.FrequencyPenalty is not (null or 0)) throw Refuse(nameof(options.FrequencyPenalty), options.FrequencyPenalty, "Use the client's own RepetitionPenalty, or leave it out.");
-        if (options.PresencePenalty is not (null or 0)) throw Refuse(nameof(options.PresencePenalty), options.PresencePenalty, "Use the client's own RepetitionPenalty, or leave it out.");
-        if (options.ResponseFormat is not (null or ChatResponseFormatText)) throw Refuse(nameof(options.ResponseFormat), options.ResponseFormat.GetType().Name, "Answers are free text; ask for the format in the conversation and check the answer.");
-        if (options.Tools is { Count: > 0 } tools) throw Refuse(nameof(options.Tools), $"a list of {tools.Count}", "The model calls no tools; leave them out.");
-        if (options.ToolMode is not (null or NoneChatToolMode or AutoChatToolMode)) throw Refuse(nameof(options.ToolMode), options.ToolMode, "The model calls no tools; leave it out.");
-        if (options.AllowMultipleToolCalls is true) throw Refuse(nameof(options.AllowMultipleToolCalls), true, "The model calls no tools; leave it out.");
-        if (options.ConversationId is not null) throw Refuse(nameof(options.ConversationId), options.ConversationId, "The client keeps no conversations; pass all messages with each call.");
+        if (options.ConversationId is not null && client.MaxConversations == 0) throw Refuse(nameof(options.ConversationId), options.ConversationId, $"The client keeps no conversations; pass all messages with each call, or set {nameof(GptChatClientOptions.MaxConversations)}.");
         if (options.RawRepresentationFactory is not null) throw Refuse(nameof(options.RawRepresentationFactory), "set", LeaveOut);
         if (options.Reasoning is not null) throw Refuse(nameof(options.Reasoning), "set", LeaveOut);
 #pragma warning disable MEAI001 // they are experimental; a caller who sets them is told all the same
@@ -51,6 +61,8 @@ internal static class ChatRequest
             Temperature = options.Temperature ?? generation.Temperature,
             TopP = options.TopP ?? generation.TopP,
             TopK = options.TopK ?? generation.TopK,
+            FrequencyPenalty = options.FrequencyPenalty ?? generation.FrequencyPenalty,
+            PresencePenalty = options.PresencePenalty ?? generation.PresencePenalty,
             MaxNewTokens = options.MaxOutputTokens ?? generation.MaxNewTokens,
             StopStrings = options.StopSequences is { Count: > 0 } stops ? [.. generation.StopStrings, .. stops] : generation.StopStrings,
             Seed = options.Seed is { } seed ? (int)seed : generation.Seed,
@@ -61,18 +73,33 @@ internal static class ChatRequest
 
     public static UnsupportedOptionException Refuse(string option, object? value, string remedy) => new(option, value, remedy);
 
-    private static ConversationTurn ToTurn(ChatMessage message, int index)
+    private static ConversationTurn ToTurn(ChatMessage message, int index, Dictionary<string, string> names, ChatToolFormat format)
     {
         ArgumentNullException.ThrowIfNull(message);
+        var text = new StringBuilder();
+        bool lastWasText = true;
         foreach (AIContent content in message.Contents)
         {
-            if (content is not TextContent)
-                throw Refuse($"messages[{index}].{nameof(message.Contents)}", content.GetType().Name, "The model reads text alone.");
+            string? piece = content switch
+            {
+                TextContent plain => plain.Text,
+                FunctionCallContent call when message.Role == ChatRole.Assistant => ChatForm.Write(call, format),
+                FunctionResultContent result when message.Role == ChatRole.Tool || message.Role == ChatRole.User => ChatForm.Write(result, names.GetValueOrDefault(result.CallId), format),
+                UsageContent => "",
+                _ => throw Refuse($"messages[{index}].{nameof(message.Contents)}", content.GetType().Name, "The model reads text, an assistant's calls of tools and their results alone."),
+            };
+            if (content is FunctionCallContent { CallId: { } id, Name: var name }) names[id] = name;
+            bool isText = content is TextContent or UsageContent;
+            if (text.Length > 0 && !(isText && lastWasText)) text.Append('\n');
+            text.Append(piece);
+            lastWasText = isText;
         }
 
-        return message.Role == ChatRole.System ? ConversationTurn.System(message.Text)
-            : message.Role == ChatRole.User ? ConversationTurn.User(message.Text)
-            : message.Role == ChatRole.Assistant ? ConversationTurn.Assistant(message.Text)
-            : throw new ConversationException(ConversationProblem.UnknownRole, index, $"Message {index} has the role '{message.Role.Value}'; the roles are 'system', 'user' and 'assistant'.");
+        if (message.Role == ChatRole.Tool && !message.Contents.Any(static content => content is FunctionResultContent))
+            throw new ConversationException(ConversationProblem.UnknownRole, index, $"Message {index} has the role 'tool' and no result of a call; give it a {nameof(FunctionResultContent)}.");
+        return message.Role == ChatRole.System ? ConversationTurn.System(text.ToString())
+            : message.Role == ChatRole.User || message.Role == ChatRole.Tool ? ConversationTurn.User(text.ToString())
+            : message.Role == ChatRole.Assistant ? ConversationTurn.Assistant(text.ToString())
+            : throw new ConversationException(ConversationProblem.UnknownRole, index, $"Message {index} has the role '{message.Role.Value}'; the roles are 'system', 'user', 'assistant' and 'tool'.");
     }
 }

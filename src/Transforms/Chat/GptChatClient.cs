@@ -1,14 +1,16 @@
 using System.Runtime.CompilerServices;
+using System.Text;
 using Microsoft.Extensions.AI;
 
 namespace MLNet.Gpt;
 
-/// <summary>A chat client over a <see cref="GptModel"/>. Thread-safe; keeps no conversation.</summary>
+/// <summary>A chat client over a <see cref="GptModel"/>. Thread-safe; keeps no conversation unless its options say so.</summary>
 internal sealed class GptChatClient : IChatClient
 {
     private readonly GptModel _model;
     private readonly GptChatClientOptions _options;
     private readonly ChatClientMetadata _metadata;
+    private readonly ChatConversations _conversations;
 
     public GptChatClient(GptModel model, GptChatClientOptions options)
     {
@@ -17,22 +19,33 @@ internal sealed class GptChatClient : IChatClient
         model.CheckStops(options.Generation);
         (_model, _options) = (model, options);
         _metadata = new ChatClientMetadata("MLNet.Gpt", providerUri: null, options.ModelId);
+        _conversations = new ChatConversations(options.MaxConversations);
     }
 
     public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         // Also the messages are read, and turned into tokens, on a thread of the pool: the caller has its Task at once, and back at once when it cancels.
         GenerationOptions generation = ChatRequest.ToGeneration(options, _options);
+        ChatForm form = ChatForm.Of(options, _options.Tools);
         ArgumentNullException.ThrowIfNull(messages);
-        GeneratedSequence sequence = await Task.Run(() => _model.GenerateTokens(
-            [Render(ChatRequest.ToTurns(messages, options), generation, cancellationToken)], _model.ChatOptions(generation), onToken: null, cancellationToken)[0], cancellationToken)
-            .WaitAsync(cancellationToken).ConfigureAwait(false);
-        return new ChatResponse(new ChatMessage(ChatRole.Assistant, _model.ToText(sequence, generation).Text) { MessageId = NewId() })
+        using ChatConversations.Kept? kept = options?.ConversationId is { } id ? await _conversations.EnterAsync(id, cancellationToken).ConfigureAwait(false) : null;
+        ChatMessage[] asked = [.. messages], all = [.. kept?.Messages ?? [], .. asked];
+        GeneratedSequence sequence = await Task.Run(() =>
+        {
+            ITokenConstraint? constraint = form.Constraint(_model.Tokenizer);
+            return _model.GenerateTokens(
+                [Render(ChatRequest.ToTurns(all, options, form, _options.Tools), generation, cancellationToken)], Settings(generation, constraint), onToken: null, cancellationToken, constraint)[0];
+        }, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
+        IList<AIContent> contents = form.Read(_model.ToText(sequence, generation).Text, sequence.FinishReason == FinishReason.StopToken);
+        var answer = new ChatMessage(ChatRole.Assistant, contents) { MessageId = NewId() };
+        kept?.Messages.AddRange([.. asked, answer]);
+        return new ChatResponse(answer)
         {
             ResponseId = NewId(),
+            ConversationId = options?.ConversationId,
             ModelId = _options.ModelId,
             CreatedAt = DateTimeOffset.UtcNow,
-            FinishReason = ReasonOf(sequence),
+            FinishReason = ReasonOf(sequence, contents),
             Usage = UsageOf(sequence),
         };
     }
@@ -41,9 +54,10 @@ internal sealed class GptChatClient : IChatClient
     {
         // Options and turns are checked by the call itself, not by the first step of the enumeration; what takes time, the tokens, waits for that.
         GenerationOptions generation = ChatRequest.ToGeneration(options, _options);
-        IReadOnlyList<ConversationTurn> turns = ChatRequest.ToTurns(messages, options);
-        _model.RequireChatTemplate().CheckPrompt(turns);
-        return Stream(turns, generation, cancellationToken);
+        ChatForm form = ChatForm.Of(options, _options.Tools);
+        ChatMessage[] asked = [.. messages ?? throw new ArgumentNullException(nameof(messages))];
+        if (options?.ConversationId is null) _model.RequireChatTemplate().CheckPrompt(ChatRequest.ToTurns(asked, options, form, _options.Tools));
+        return Stream(asked, options, form, generation, cancellationToken);
     }
 
     public object? GetService(Type serviceType, object? serviceKey = null)
@@ -60,30 +74,59 @@ internal sealed class GptChatClient : IChatClient
     {
     }
 
-    private async IAsyncEnumerable<ChatResponseUpdate> Stream(IReadOnlyList<ConversationTurn> turns, GenerationOptions generation, [EnumeratorCancellation] CancellationToken cancellationToken)
+    private async IAsyncEnumerable<ChatResponseUpdate> Stream(
+        ChatMessage[] asked, ChatOptions? options, ChatForm form, GenerationOptions generation, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        using ChatConversations.Kept? kept = options?.ConversationId is { } id ? await _conversations.EnterAsync(id, cancellationToken).ConfigureAwait(false) : null;
+        IReadOnlyList<ConversationTurn> turns = ChatRequest.ToTurns([.. kept?.Messages ?? [], .. asked], options, form, _options.Tools);
         string responseId = NewId(), messageId = NewId();
         GeneratedSequence? sequence = null;
+
+        // Text is given as it comes; what may be a call waits until it is whole.
+        ITokenConstraint? constraint = await Task.Run(() => form.Constraint(_model.Tokenizer), cancellationToken).ConfigureAwait(false);
+        var text = new StringBuilder();
+        int given = 0;
+        GenerationOptions settings = Settings(generation, constraint);
         await foreach (string piece in TextStream.Enumerate(
-            _model, stop => Render(turns, generation, stop), _model.ChatOptions(generation), end => sequence = end, cancellationToken).ConfigureAwait(false))
-            yield return Update([new TextContent(piece)], null);
-        yield return Update([new UsageContent(UsageOf(sequence!))], ReasonOf(sequence!));
+            _model,
+            (onToken, stop) => Task.FromResult(_model.GenerateTokens([Render(turns, generation, stop)], settings, onToken, stop, constraint)[0]),
+            settings,
+            end => sequence = end,
+            cancellationToken).ConfigureAwait(false))
+        {
+            text.Append(piece);
+            if (given == 0 && form.MayBecomeCall(text.ToString())) continue;
+            yield return Update([new TextContent(text.ToString(given, text.Length - given))], null);
+            given = text.Length;
+        }
+
+        IList<AIContent> contents = form.Read(text.ToString(), sequence!.FinishReason == FinishReason.StopToken);
+        kept?.Messages.AddRange([.. asked, new ChatMessage(ChatRole.Assistant, contents) { MessageId = messageId }]);
+        IList<AIContent> last = given == 0 ? [.. contents] : [];
+        last.Add(new UsageContent(UsageOf(sequence)));
+        yield return Update(last, ReasonOf(sequence, contents));
 
         ChatResponseUpdate Update(IList<AIContent> contents, ChatFinishReason? reason) => new(ChatRole.Assistant, contents)
         {
             ResponseId = responseId,
             MessageId = messageId,
+            ConversationId = options?.ConversationId,
             ModelId = _options.ModelId,
             CreatedAt = DateTimeOffset.UtcNow,
             FinishReason = reason,
         };
     }
 
+    // The call's own form goes before the client's constraint.
+    private GenerationOptions Settings(GenerationOptions generation, ITokenConstraint? constraint) =>
+        _model.ChatOptions(constraint is not null && generation is GenerateTextOptions text ? text with { Constraint = null } : generation);
+
     private int[] Render(IReadOnlyList<ConversationTurn> turns, GenerationOptions generation, CancellationToken cancellationToken) =>
         [.. _model.RenderPrompt(turns, generation, cancellationToken).TokenIds];
 
-    private static ChatFinishReason ReasonOf(GeneratedSequence sequence) =>
-        sequence.FinishReason is FinishReason.StopToken or FinishReason.StopString ? ChatFinishReason.Stop : ChatFinishReason.Length;
+    private static ChatFinishReason ReasonOf(GeneratedSequence sequence, IList<AIContent> contents) =>
+        contents.Any(static content => content is FunctionCallContent) ? ChatFinishReason.ToolCalls
+            : sequence.FinishReason is FinishReason.StopToken or FinishReason.StopString ? ChatFinishReason.Stop : ChatFinishReason.Length;
 
     private static UsageDetails UsageOf(GeneratedSequence sequence) => new()
     {

@@ -13,12 +13,23 @@ public sealed record GptChatClientOptions
     /// </summary>
     public GenerationOptions Generation { get; init; } = new() { PromptOverflow = PromptOverflow.KeepTail };
 
+    /// <summary>How tools are told to the model and how it calls them. Default: the markers of Hermes and Qwen.</summary>
+    public ChatToolFormat Tools { get; init; } = new();
+
+    /// <summary>
+    /// How many conversations the client keeps in memory for calls with a conversation id; the one that was used longest ago leaves first. 0 (the default) keeps none, and a conversation id is refused.
+    /// </summary>
+    public int MaxConversations { get; init; }
+
     /// <summary>Checks the values.</summary>
     /// <exception cref="ArgumentException">A value is out of range.</exception>
     public void Validate()
     {
         ArgumentException.ThrowIfNullOrEmpty(ModelId);
         ArgumentNullException.ThrowIfNull(Generation);
+        ArgumentNullException.ThrowIfNull(Tools);
+        ArgumentOutOfRangeException.ThrowIfNegative(MaxConversations);
+        Tools.Validate();
         Generation.Validate();
         if (Generation.SamplesPerPrompt != 1)
             throw new ArgumentException($"{nameof(GenerationOptions.SamplesPerPrompt)} is {Generation.SamplesPerPrompt}, and a chat client gives one answer; set it to 1.", nameof(Generation));

@@ -43,11 +43,7 @@ public sealed class BuildPromptTransformer : GptTextTransformer
         }
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, folder =>
-    {
-        _tokenizer?.Save(folder);
-        return [];
-    });
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, _tokenizer);
 
     private sealed record Settings(string OutputColumnName, BuildPromptOptions Options, IReadOnlyList<string> Examples, bool HasTokenizer);
 

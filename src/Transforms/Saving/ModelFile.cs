@@ -50,7 +50,7 @@ namespace MLNet.Gpt
 
         /// <summary>
         /// Writes a transformer. The files go through a buffer, so that the weights are never in memory for it; those that are not on disk already go through a temporary folder. They are
-        /// stored as they are, since weights do not deflate: 461 MB took twelve seconds to become 427.
+        /// stored as they are: weights hardly deflate, and trying took twelve seconds for a GPT-2 124M.
         /// </summary>
         public static void Save(ModelSaveContext context, SavedTransformer transformer, IHostEnvironment? environment)
         {
@@ -187,6 +187,8 @@ namespace MLNet.Gpt
                     GenerateTextTransformer.Kind => GenerateTextTransformer.Load(contents),
                     ScoreTextTransformer.Kind => ScoreTextTransformer.Load(contents),
                     EmbedTextTransformer.Kind => EmbedTextTransformer.Load(contents),
+                    ChunkTextTransformer.Kind => ChunkTextTransformer.Load(contents),
+                    RetrieveTextTransformer.Kind => RetrieveTextTransformer.Load(contents),
                     BuildPromptTransformer.Kind => BuildPromptTransformer.Load(contents),
                     ScoreChoicesTransformer.Kind => ScoreChoicesTransformer.Load(contents),
                     ClassifyTextTransformer.Kind => ClassifyTextTransformer.Load(contents),

@@ -11,4 +11,11 @@ internal sealed record SavedTransformer(string Kind, string Settings, Func<strin
 
     public static SavedTransformer Create<TSettings>(string kind, TSettings settings, Func<string, IReadOnlyList<string>> writeFiles) =>
         new(kind, SettingsJson.Write(settings), writeFiles);
+
+    /// <summary>A transformer whose files are a tokenizer's, or none.</summary>
+    public static SavedTransformer Create<TSettings>(string kind, TSettings settings, GptTokenizer? tokenizer) => Create(kind, settings, folder =>
+    {
+        tokenizer?.Save(folder);
+        return [];
+    });
 }

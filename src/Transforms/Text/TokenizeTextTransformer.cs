@@ -35,11 +35,7 @@ public sealed class TokenizeTextTransformer : GptTextTransformer
         return new TokenizeTextTransformer(settings, GptTokenizer.Load(folder.Path));
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, folder =>
-    {
-        Tokenizer.Save(folder);
-        return [];
-    });
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Tokenizer);
 
     private sealed record Settings(string OutputColumnName, string InputColumnName, TokenizeTextOptions Options);
 

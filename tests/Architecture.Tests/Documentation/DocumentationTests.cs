@@ -81,7 +81,7 @@ public partial class DocumentationTests
 
     // Ours, and what a program that references our packages gets with them.
     private static IEnumerable<string> ReferencedBySnippets() =>
-        new[] { "MLNet.Gpt.Core.dll", "MLNet.Gpt.Export.dll", "MLNet.Gpt.Trainers.dll", "MLNet.Gpt.Transforms.dll", "Microsoft.ML*.dll", "Microsoft.Extensions.AI*.dll", "TorchSharp.dll" }
+        new[] { "MLNet.Gpt.Core.dll", "MLNet.Gpt.Export.dll", "MLNet.Gpt.Trainers.dll", "MLNet.Gpt.Transforms.dll", "Microsoft.ML*.dll", "Microsoft.Extensions.AI*.dll", "Microsoft.Extensions.VectorData*.dll", "Microsoft.Extensions.Logging.Abstractions.dll", "TorchSharp.dll" }
             .SelectMany(pattern => Directory.GetFiles(AppContext.BaseDirectory, pattern));
 
     private static async Task<(int ExitCode, string Output)> RunAsync(string folder, params string[] arguments)

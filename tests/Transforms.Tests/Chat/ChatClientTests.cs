@@ -85,8 +85,8 @@ public sealed class ChatClientTests
         using IChatClient client = model.AsChatClient();
         (string Name, ChatOptions Options)[] cases =
         [
-            ("FrequencyPenalty", new() { FrequencyPenalty = 0.5f }), ("PresencePenalty", new() { PresencePenalty = 0.5f }), ("ResponseFormat", new() { ResponseFormat = ChatResponseFormat.Json }),
-            ("Tools", new() { Tools = [AIFunctionFactory.Create(() => 1)] }), ("ToolMode", new() { ToolMode = ChatToolMode.RequireAny }), ("AllowMultipleToolCalls", new() { AllowMultipleToolCalls = true }),
+            ("Tools[0]", new() { Tools = [new HostedWebSearchTool()] }), ("ToolMode", new() { ToolMode = ChatToolMode.RequireAny }), ("ToolMode", new() { Tools = [AIFunctionFactory.Create(() => 1, "one")], ToolMode = ChatToolMode.RequireSpecific("two") }),
+            ("Tools", new() { Tools = [AIFunctionFactory.Create(() => 1, "one"), AIFunctionFactory.Create(() => 1, "one")] }),
             ("ConversationId", new() { ConversationId = "1" }), ("ModelId", new() { ModelId = "other" }), ("Seed", new() { Seed = long.MaxValue }),
             ("AdditionalProperties[min_p]", new() { AdditionalProperties = new() { ["min_p"] = 0.1 } }), ("RawRepresentationFactory", new() { RawRepresentationFactory = _ => null }),
         ];

@@ -39,6 +39,14 @@ public sealed class WeightFormatTests
         IDataView data = ml.Data.LoadFromEnumerable([new Row { Text = "the quick" }, new Row { Text = "brown fox" }]);
         ITransformer fitted = ml.Gpt().Transforms.ScoreText("Score", "Text", model).Fit(data);
         ml.Model.Save(fitted, data.Schema, folder["model.zip"]);
+        using (var zip = System.IO.Compression.ZipFile.OpenRead(folder["model.zip"]))
+        {
+            // Weights do not deflate: they are stored.
+            System.IO.Compression.ZipArchiveEntry entry = zip.Entries.Single(static entry => entry.Name == "model.onnx");
+            Assert.AreEqual(entry.Length, entry.CompressedLength);
+            Assert.AreEqual(new FileInfo(Path.Combine(folder["int8"], "model.onnx")).Length, entry.Length);
+        }
+
         ITransformer loaded = ml.Model.Load(folder["model.zip"], out _);
         CollectionAssert.AreEqual(Scores(fitted), Scores(loaded));
         Assert.AreEqual(WeightFormat.Int8, ((OnnxCausalModel)((ScoreTextTransformer)loaded).Model.Engine).Weights);

@@ -65,7 +65,10 @@ internal sealed class JsonRules
     public static Expression Literal(JsonElement value) => Expression.Of(JsonSerializer.Serialize(value, Relaxed));
 
     /// <summary>A string as it is written.</summary>
-    public static Expression Literal(string text) => Expression.Of(JsonSerializer.Serialize(text, Relaxed));
+    public static Expression Literal(string text) => Expression.Of(Quote(text));
+
+    /// <summary>A string as JSON.</summary>
+    public static string Quote(string text) => JsonSerializer.Serialize(text, Relaxed);
 
     /// <summary>Any number of items between brackets.</summary>
     public Expression List(string open, Expression item, string close) => Expression.Then(

@@ -21,15 +21,16 @@ internal sealed partial class JsonSchemaReader
     private static readonly string[] AllTypes = ["object", "array", "string", "number", "boolean", "null"];
 
     private readonly JsonElement _root;
-    private readonly Grammar _grammar = new();
+    private readonly Grammar _grammar;
     private readonly JsonRules _json;
     private readonly JsonNumbers _numbers;
     private readonly Dictionary<string, int> _rules = [];
     private readonly Dictionary<string, Expression> _shared = [];
 
-    private JsonSchemaReader(JsonElement root, JsonWhitespace whitespace)
+    private JsonSchemaReader(JsonElement root, Grammar grammar, JsonWhitespace whitespace)
     {
         _root = root;
+        _grammar = grammar;
         _json = new JsonRules(_grammar, whitespace);
         _numbers = new JsonNumbers(_grammar);
     }
@@ -48,11 +49,15 @@ internal sealed partial class JsonSchemaReader
 
         using (document)
         {
-            var reader = new JsonSchemaReader(document.RootElement, whitespace);
-            reader._grammar.Root = reader.RuleOf([new Place(document.RootElement, "#")]).Rule;
-            return reader._grammar;
+            var grammar = new Grammar();
+            grammar.Root = AddTo(grammar, document.RootElement, whitespace).Rule;
+            return grammar;
         }
     }
+
+    /// <summary>Adds the rules of a schema to a grammar and gives the one that a document is.</summary>
+    public static Expression.Call AddTo(Grammar grammar, JsonElement schema, JsonWhitespace whitespace) =>
+        new JsonSchemaReader(schema, grammar, whitespace).RuleOf([new Place(schema, "#")]);
 
     /// <summary>The rule of schemas that apply together.</summary>
     private Expression.Call RuleOf(IReadOnlyList<Place> places)

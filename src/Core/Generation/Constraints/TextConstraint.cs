@@ -16,7 +16,7 @@ public sealed record TextConstraint
 {
     private const int MostCompiled = 64; // of one tokenizer: an app has a few, a service whose callers send schemas many
 
-    private static readonly ConditionalWeakTable<GptTokenizer, ConcurrentDictionary<TextConstraint, ITokenConstraint>> Compiled = [];
+    private static readonly ConditionalWeakTable<GptTokenizer, ConcurrentDictionary<object, ITokenConstraint>> Compiled = [];
 
     /// <summary>How it is written.</summary>
     public required TextConstraintKind Kind { get; init; }
@@ -101,10 +101,16 @@ public sealed record TextConstraint
     public ITokenConstraint Compile(GptTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        ConcurrentDictionary<TextConstraint, ITokenConstraint> compiled = Compiled.GetOrCreateValue(tokenizer);
-        if (compiled.TryGetValue(this, out ITokenConstraint? found)) return found;
+        return Compile(tokenizer, this, ToGrammar);
+    }
+
+    /// <summary>The constraint of a grammar, made once for each tokenizer and key.</summary>
+    internal static ITokenConstraint Compile(GptTokenizer tokenizer, object key, Func<Grammar> grammar)
+    {
+        ConcurrentDictionary<object, ITokenConstraint> compiled = Compiled.GetOrCreateValue(tokenizer);
+        if (compiled.TryGetValue(key, out ITokenConstraint? found)) return found;
         if (compiled.Count >= MostCompiled) compiled.Clear();
-        return compiled.GetOrAdd(this, new GrammarConstraint(new GrammarAutomaton(ToGrammar(), TokenTrie.Of(tokenizer))));
+        return compiled.GetOrAdd(key, new GrammarConstraint(new GrammarAutomaton(grammar(), TokenTrie.Of(tokenizer))));
     }
 
     private Grammar ToGrammar() => Kind switch

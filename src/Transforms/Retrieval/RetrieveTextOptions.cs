@@ -1,0 +1,43 @@
+namespace MLNet.Gpt;
+
+/// <summary>How passages are found for a question and put into a context.</summary>
+/// <remarks>Immutable; may be shared between threads.</remarks>
+public sealed record RetrieveTextOptions
+{
+    /// <summary>The most passages for a question, 1 or more. Default 4.</summary>
+    public int Top { get; init; } = 4;
+
+    /// <summary>
+    /// The most tokens of the context, separators included, 1 or more. Default 512. Passages are taken from the nearest on while they fit; one that does not is left out and the next is tried, so that
+    /// a context may be empty.
+    /// </summary>
+    public int MaxTokens { get; init; } = 512;
+
+    /// <summary>Passages whose cosine similarity to the question is below this are left out: -1 to 1. Default -1, which leaves none out.</summary>
+    public float MinSimilarity { get; init; } = -1;
+
+    /// <summary>What stands between passages. Default a blank line.</summary>
+    public string Separator { get; init; } = "\n\n";
+
+    /// <summary>How passages and questions become vectors. Default <see cref="EmbedTextOptions"/>'s own values, but texts that are too long lose their end.</summary>
+    public EmbedTextOptions Embedding { get; init; } = new() { Truncation = TextTruncation.Head };
+
+    /// <summary>How a graph for approximate search is built and searched; null (the default) compares the question with every passage.</summary>
+    public HnswOptions? Hnsw { get; init; }
+
+    /// <summary>The column of the chosen passages' cosine similarities, the nearest first: a vector of Single of each row's own length. Null (the default) leaves it out.</summary>
+    public string? SimilarityColumnName { get; init; }
+
+    /// <summary>Checks the values.</summary>
+    /// <exception cref="ArgumentException">A value is outside its range.</exception>
+    public void Validate()
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(Top, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(MaxTokens, 1);
+        if (!(MinSimilarity >= -1 && MinSimilarity <= 1)) throw new ArgumentOutOfRangeException(nameof(MinSimilarity), MinSimilarity, $"{nameof(MinSimilarity)} is {MinSimilarity}; a cosine is -1 to 1.");
+        ArgumentNullException.ThrowIfNull(Separator);
+        ArgumentNullException.ThrowIfNull(Embedding);
+        Embedding.Validate();
+        Hnsw?.Validate();
+    }
+}

@@ -1,0 +1,320 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+using MLNet.Gpt.Core.Tests;
+using MLNet.Gpt.Core.Tests.Generation.Constraints;
+using MLNet.Gpt.Core.Tests.Tokenization;
+
+namespace MLNet.Gpt.Transforms.Tests.Chat;
+
+[TestClass]
+public sealed class ChatToolTests
+{
+    private static readonly GptTokenizer Characters = GptTokenizer.FromCharacters([string.Concat(Enumerable.Range(' ', 95).Select(static c => (char)c)) + "\n…"]);
+
+    private enum Color
+    {
+        Red,
+        Green,
+    }
+
+    // Says what a function says to a prompt, as far as it is allowed to.
+    private static IChatClient Scripted(Func<string, string> answer, GptChatClientOptions? options = null)
+    {
+        string said = "";
+        int promptLength = 0;
+        var engine = new HistoryModel(Characters.VocabularySize, 4_096, history =>
+        {
+            if (promptLength == 0 || history.Count < promptLength || Characters.Decode(history.Skip(promptLength)) is var written && !said.StartsWith(written, StringComparison.Ordinal))
+            {
+                promptLength = history.Count;
+                said = answer(Characters.Decode(history));
+            }
+
+            float[] logits = new float[Characters.VocabularySize];
+            int at = history.Count - promptLength;
+            logits[at < said.Length ? Characters.Encode(said[at].ToString())[0] : Characters.EndOfTextId] = 30;
+            return logits;
+        });
+        return new GptModel(engine, Characters, ChatTemplate.Default).AsChatClient(options ?? new() { Generation = new() { Temperature = 0, MaxNewTokens = 400 } });
+    }
+
+    private static IChatClient Untrained(GptChatClientOptions? options = null) =>
+        new GptModel(new UntrainedModel(PublishedRanks.Gpt2.VocabularySize, 4_096), PublishedRanks.Gpt2, ChatTemplate.Default).AsChatClient(options ?? new() { Generation = new() { MaxNewTokens = 2_000 } });
+
+    [TestMethod]
+    public async Task A_tool_is_told_called_with_its_arguments_and_its_result_answered()
+    {
+        List<string> prompts = [];
+        using IChatClient client = Scripted(prompt =>
+        {
+            prompts.Add(prompt);
+            return prompt.Contains("<tool_response>", StringComparison.Ordinal) ? "It is 5." : """<tool_call>{"name":"add","arguments":{"a":2,"b":3}}</tool_call>""";
+        }).AsBuilder().UseFunctionInvocation().Build();
+        AIFunction add = AIFunctionFactory.Create((int a, int b) => a + b, "add", "Adds two numbers.");
+        ChatResponse response = await client.GetResponseAsync("What is 2 + 3?", new() { Tools = [add] });
+        Assert.AreEqual("It is 5.", response.Text);
+        Assert.HasCount(2, prompts);
+        StringAssert.Contains(prompts[0], $"System:\nYou may call these tools:\n{{\"name\":\"add\",\"description\":\"Adds two numbers.\",\"parameters\":{add.JsonSchema.GetRawText()}}}\n");
+        StringAssert.EndsWith(prompts[1], "Assistant:\n<tool_call>{\"name\":\"add\",\"arguments\":{\"a\":2,\"b\":3}}</tool_call><|endoftext|>User:\n<tool_response>{\"name\":\"add\",\"content\":5}</tool_response><|endoftext|>Assistant:\n");
+        Assert.AreEqual(3, response.Messages.Count);
+        Assert.AreEqual(ChatFinishReason.Stop, response.FinishReason);
+    }
+
+    [TestMethod]
+    public async Task Nested_array_and_optional_parameters_and_enumerations_arrive()
+    {
+        string? got = null;
+        string Order(Item item, string[] tags, Color color, int? limit = null, string note = "none")
+        {
+            got = $"{item.Name} {item.Size.Width} {string.Join('+', tags)} {color} {limit?.ToString() ?? "-"} {note}";
+            return "ok";
+        }
+
+        foreach ((string arguments, string expected) in new[]
+        {
+            ("""{"item":{"Name":"box","Size":{"Width":2.5}},"tags":["a","b"],"color":"Green","limit":3,"note":"fast"}""", "box 2.5 a+b Green 3 fast"),
+            ("""{"item":{"Name":"","Size":{"Width":-1}},"tags":[],"color":"Red"}""", " -1  Red - none"),
+        })
+        {
+            using IChatClient client = Scripted(prompt => prompt.Contains("<tool_response>", StringComparison.Ordinal) ? "done" : $"<tool_call>{{\"name\":\"Order\",\"arguments\":{arguments}}}</tool_call>")
+                .AsBuilder().UseFunctionInvocation().Build();
+            var json = new JsonSerializerOptions { Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter() }, TypeInfoResolver = new System.Text.Json.Serialization.Metadata.DefaultJsonTypeInfoResolver() };
+            ChatResponse response = await client.GetResponseAsync("go", new() { Tools = [AIFunctionFactory.Create(Order, new AIFunctionFactoryOptions { Name = "Order", SerializerOptions = json })] });
+            Assert.AreEqual("done", response.Text);
+            Assert.AreEqual(expected, got);
+        }
+    }
+
+    [TestMethod]
+    public async Task Modes_decide_whether_and_which_tool_is_called()
+    {
+        List<string> prompts = [];
+        using IChatClient client = Scripted(prompt =>
+        {
+            prompts.Add(prompt);
+            return "hello";
+        });
+        AITool[] tools = [AIFunctionFactory.Create(() => 1, "one"), AIFunctionFactory.Create(() => 2, "two")];
+        Assert.AreEqual("hello", (await client.GetResponseAsync("go", new() { Tools = tools })).Text);
+        StringAssert.Contains(prompts[^1], "\"two\"");
+        Assert.AreEqual("hello", (await client.GetResponseAsync("go", new() { Tools = tools, ToolMode = ChatToolMode.None })).Text);
+        Assert.IsFalse(prompts[^1].Contains("\"two\"", StringComparison.Ordinal), "Tools that can't be called are not told.");
+
+        // The model would rather say hello.
+        ChatResponse required = await client.GetResponseAsync("go", new() { Tools = tools, ToolMode = ChatToolMode.RequireAny });
+        Assert.AreEqual(ChatFinishReason.ToolCalls, required.FinishReason);
+        Assert.HasCount(1, required.Messages[0].Contents.OfType<FunctionCallContent>());
+        required = await client.GetResponseAsync("go", new() { Tools = tools, ToolMode = ChatToolMode.RequireSpecific("two") });
+        Assert.AreEqual("two", required.Messages[0].Contents.OfType<FunctionCallContent>().Single().Name);
+        StringAssert.Contains(prompts[^1], "\"one\"");
+    }
+
+    [TestMethod]
+    public async Task Several_calls_come_where_they_are_allowed()
+    {
+        const string Two = """
+            <tool_call>{"name":"one","arguments":{}}</tool_call>
+            <tool_call>{"name":"two","arguments":{}}</tool_call>
+            """;
+        List<string> prompts = [];
+        using IChatClient client = Scripted(prompt =>
+        {
+            prompts.Add(prompt);
+            return prompt.Contains("<tool_response>", StringComparison.Ordinal) ? "3" : Two;
+        }).AsBuilder().UseFunctionInvocation().Build();
+        AITool[] tools = [AIFunctionFactory.Create(() => 1, "one"), AIFunctionFactory.Create(() => 2, "two")];
+        Assert.AreEqual("3", (await client.GetResponseAsync("go", new() { Tools = tools, AllowMultipleToolCalls = true })).Text);
+        StringAssert.EndsWith(prompts[^1], Two + "<|endoftext|>User:\n<tool_response>{\"name\":\"one\",\"content\":1}</tool_response>\n<tool_response>{\"name\":\"two\",\"content\":2}</tool_response><|endoftext|>Assistant:\n");
+        Assert.AreEqual("3", (await client.GetResponseAsync("go", new() { Tools = tools })).Text);
+        StringAssert.EndsWith(prompts[^1], "</tool_call><|endoftext|>User:\n<tool_response>{\"name\":\"one\",\"content\":1}</tool_response><|endoftext|>Assistant:\n", "One call at a time.");
+    }
+
+    [TestMethod]
+    public async Task An_untrained_model_calls_tools_in_their_form()
+    {
+        using IChatClient client = Untrained();
+        AITool[] tools =
+        [
+            AIFunctionFactory.Create((bool on, Color color, double level) => true, "switch"), AIFunctionFactory.Create((Color[] colors, bool? maybe = null) => true, "paint"),
+        ];
+        HashSet<string> called = [];
+        for (int seed = 0; seed < 12; seed++)
+        {
+            ChatResponse response = await client.GetResponseAsync("go", new() { Tools = tools, ToolMode = ChatToolMode.RequireAny, Seed = seed });
+            FunctionCallContent call = response.Messages[0].Contents.OfType<FunctionCallContent>().Single();
+            Assert.IsTrue((bool)((JsonElement)(await ((AIFunction)tools.Single(tool => tool.Name == call.Name)).InvokeAsync(new(call.Arguments)))!).GetBoolean());
+            called.Add(call.Name);
+        }
+
+        Assert.HasCount(2, called);
+
+        // Free to choose, it writes a text or a call, and a text is never half a call.
+        for (int seed = 0; seed < 6; seed++)
+        {
+            ChatResponse response = await client.GetResponseAsync("go", new() { Tools = tools, Seed = seed, MaxOutputTokens = 30 });
+            Assert.IsTrue(response.FinishReason == ChatFinishReason.ToolCalls || !response.Text.StartsWith("<tool_call>", StringComparison.Ordinal) || response.FinishReason == ChatFinishReason.Length, response.Text);
+        }
+    }
+
+    [TestMethod]
+    public async Task Answers_are_JSON_where_that_is_asked_for()
+    {
+        using IChatClient client = Untrained();
+        for (int seed = 0; seed < 4; seed++)
+        {
+            ChatResponse<Size> size = await client.GetResponseAsync<Size>("How large?", new ChatOptions { Seed = seed }, useJsonSchemaResponseFormat: true);
+            Assert.IsTrue(size.TryGetResult(out Size? result) && result is not null, size.Text);
+            ChatResponse either = await client.GetResponseAsync("How large?", new ChatOptions { Seed = seed, ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonElement.Parse("""{"type":"object","properties":{"a":{"enum":[1,2]}},"required":["a"]}""")) });
+            Assert.IsTrue(either.Text is """{"a":1}""" or """{"a":2}""", either.Text);
+        }
+
+        using IChatClient scripted = Scripted(static _ => """{"free":[1,"x"]}""");
+        Assert.AreEqual("""{"free":[1,"x"]}""", (await scripted.GetResponseAsync("go", new() { ResponseFormat = ChatResponseFormat.Json })).Text);
+        using IChatClient stubborn = Scripted(static _ => "no");
+        StringAssert.StartsWith((await stubborn.GetResponseAsync("go", new() { ResponseFormat = ChatResponseFormat.Json, MaxOutputTokens = 10 })).Text, "{");
+    }
+
+    [TestMethod]
+    public async Task Streaming_gives_text_as_it_comes_calls_when_they_are_whole_and_usage_once()
+    {
+        AITool[] tools = [AIFunctionFactory.Create((string x) => x, "echo")];
+        foreach ((string answer, int texts, int calls) in new[] { ("<tool> is a word", 10, 0), ("""<tool_call>{"name":"echo","arguments":{"x":"<tool_call>"}}</tool_call>""", 0, 1) })
+        {
+            using IChatClient client = Scripted(_ => answer);
+            List<ChatResponseUpdate> updates = [];
+            await foreach (ChatResponseUpdate update in client.GetStreamingResponseAsync("go", new() { Tools = tools })) updates.Add(update);
+            Assert.HasCount(calls, updates.SelectMany(static update => update.Contents).OfType<FunctionCallContent>());
+            Assert.HasCount(1, updates.SelectMany(static update => update.Contents).OfType<UsageContent>());
+            Assert.IsGreaterThanOrEqualTo(texts, updates.SelectMany(static update => update.Contents).OfType<TextContent>().Count());
+            ChatResponse response = updates.ToChatResponse();
+            Assert.AreEqual(calls > 0 ? "" : answer, response.Text);
+            Assert.AreEqual(calls > 0 ? ChatFinishReason.ToolCalls : ChatFinishReason.Stop, response.FinishReason);
+            if (calls > 0) Assert.AreEqual("<tool_call>", response.Messages[0].Contents.OfType<FunctionCallContent>().Single().Arguments!["x"]!.ToString());
+        }
+
+        using IChatClient invoking = Scripted(static prompt => prompt.Contains("<tool_response>", StringComparison.Ordinal) ? "bye" : """<tool_call>{"name":"echo","arguments":{"x":"hi"}}</tool_call>""").AsBuilder().UseFunctionInvocation().Build();
+        string text = "";
+        await foreach (ChatResponseUpdate update in invoking.GetStreamingResponseAsync("go", new() { Tools = tools })) text += update.Text;
+        Assert.AreEqual("bye", text);
+    }
+
+    [TestMethod]
+    public async Task A_tool_that_throws_is_told_to_the_model()
+    {
+        List<string> prompts = [];
+        using IChatClient client = Scripted(prompt =>
+        {
+            prompts.Add(prompt);
+            return prompt.Contains("<tool_response>", StringComparison.Ordinal) ? "sorry" : """<tool_call>{"name":"fail","arguments":{}}</tool_call>""";
+        }).AsBuilder().UseFunctionInvocation().Build();
+        AIFunction fail = AIFunctionFactory.Create(string () => throw new InvalidOperationException("broken"), "fail");
+        Assert.AreEqual("sorry", (await client.GetResponseAsync("go", new() { Tools = [fail] })).Text);
+        StringAssert.Contains(prompts[^1], "<tool_response>{\"name\":\"fail\",\"content\":\"Error: Function failed.\"}</tool_response>");
+    }
+
+    [TestMethod]
+    public async Task A_schema_that_can_not_be_used_names_its_tool()
+    {
+        using IChatClient client = Scripted(static _ => "x");
+        AIFunctionDeclaration odd = AIFunctionFactory.CreateDeclaration("odd", "…", JsonElement.Parse("""{"type":"object","properties":{"a":{"not":{"type":"null"}}}}"""));
+        var error = await Assert.ThrowsExactlyAsync<ConstraintException>(() => client.GetResponseAsync("go", new() { Tools = [odd] }));
+        Assert.AreEqual((ConstraintProblem.Unsupported, "not"), (error.Problem, error.Keyword));
+        StringAssert.Contains(error.Message, "the tool 'odd'");
+    }
+
+    [TestMethod]
+    public async Task A_conversation_goes_on_by_its_id_where_the_client_keeps_some()
+    {
+        List<string> prompts = [];
+        using IChatClient client = Scripted(
+            prompt =>
+            {
+                prompts.Add(prompt);
+                return $"answer {prompts.Count}";
+            },
+            new() { MaxConversations = 2, Generation = new() { Temperature = 0 } });
+        ChatResponse first = await client.GetResponseAsync("one", new() { ConversationId = "a" });
+        Assert.AreEqual("a", first.ConversationId);
+        ChatResponse second = await client.GetStreamingResponseAsync("two", new() { ConversationId = "a" }).ToChatResponseAsync();
+        Assert.AreEqual("a", second.ConversationId);
+        await client.GetResponseAsync("three", new() { ConversationId = "a" });
+        StringAssert.EndsWith(prompts[^1], "User:\none<|endoftext|>Assistant:\nanswer 1<|endoftext|>User:\ntwo<|endoftext|>Assistant:\nanswer 2<|endoftext|>User:\nthree<|endoftext|>Assistant:\n");
+
+        // Other conversations know nothing of it, and a third lets the one that was used longest ago go.
+        await client.GetResponseAsync("x", new() { ConversationId = "b" });
+        Assert.IsFalse(prompts[^1].Contains("one", StringComparison.Ordinal));
+        await client.GetResponseAsync("x", new() { ConversationId = "c" });
+        await client.GetResponseAsync("four", new() { ConversationId = "a" });
+        Assert.IsFalse(prompts[^1].Contains("one", StringComparison.Ordinal));
+        Assert.IsNull((await client.GetResponseAsync("x")).ConversationId);
+    }
+
+    [TestMethod]
+    public async Task Empty_messages_penalties_and_many_calls_at_once()
+    {
+        using IChatClient client = Scripted(static prompt => prompt.Contains("1 + 2", StringComparison.Ordinal) ? "3" : "?");
+        Assert.AreEqual("3", (await client.GetResponseAsync([new(ChatRole.System, []), new(ChatRole.User, []), new(ChatRole.Assistant, []), new(ChatRole.User, "1 + 2")])).Text);
+        using IChatClient untrained = Untrained(new() { Generation = new() { MaxNewTokens = 20 } });
+        string[] texts = await Task.WhenAll(Enumerable.Range(0, 12).Select(async i => (await untrained.GetResponseAsync("go", new() { Seed = i % 3, FrequencyPenalty = 1, PresencePenalty = 0.5f })).Text));
+        Assert.HasCount(3, texts.Distinct().ToArray());
+    }
+
+    [TestMethod]
+    public async Task The_pipeline_of_Microsoft_Extensions_AI_caches_and_measures()
+    {
+        int calls = 0;
+        using IChatClient inner = Scripted(_ =>
+        {
+            calls++;
+            return "yes";
+        });
+        List<string?> operations = [];
+        using var listener = new ActivityListener
+        {
+            ShouldListenTo = static source => source.Name == "chat-tests", Sample = static (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData,
+            ActivityStopped = activity => operations.Add($"{activity.GetTagItem("gen_ai.request.model")} {activity.GetTagItem("gen_ai.usage.output_tokens")}"),
+        };
+        ActivitySource.AddActivityListener(listener);
+        using IChatClient client = inner.AsBuilder()
+            .UseDistributedCache(new Cache())
+            .UseOpenTelemetry(sourceName: "chat-tests").Build();
+        Assert.AreEqual("yes", (await client.GetResponseAsync("go")).Text);
+        Assert.AreEqual("yes", (await client.GetResponseAsync("go")).Text);
+        Assert.AreEqual(1, calls);
+        CollectionAssert.AreEqual(new[] { "gpt 3" }, operations);
+    }
+
+    private sealed class Cache : Microsoft.Extensions.Caching.Distributed.IDistributedCache
+    {
+        private readonly Dictionary<string, byte[]> _values = [];
+
+        public byte[]? Get(string key) => _values.GetValueOrDefault(key);
+
+        public Task<byte[]?> GetAsync(string key, CancellationToken token = default) => Task.FromResult(Get(key));
+
+        public void Set(string key, byte[] value, Microsoft.Extensions.Caching.Distributed.DistributedCacheEntryOptions options) => _values[key] = value;
+
+        public Task SetAsync(string key, byte[] value, Microsoft.Extensions.Caching.Distributed.DistributedCacheEntryOptions options, CancellationToken token = default)
+        {
+            Set(key, value, options);
+            return Task.CompletedTask;
+        }
+
+        public void Refresh(string key)
+        {
+        }
+
+        public Task RefreshAsync(string key, CancellationToken token = default) => Task.CompletedTask;
+
+        public void Remove(string key) => _values.Remove(key);
+
+        public Task RemoveAsync(string key, CancellationToken token = default) => Task.FromResult(_values.Remove(key));
+    }
+
+    private sealed record Size(bool Large, Color Color);
+
+    private sealed record Item(string Name, Extent Size);
+
+    private sealed record Extent(double Width);
+}

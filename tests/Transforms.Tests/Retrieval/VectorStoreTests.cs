@@ -1,0 +1,178 @@
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.VectorData;
+
+namespace MLNet.Gpt.Transforms.Tests.Retrieval;
+
+[TestClass]
+public sealed class VectorStoreTests
+{
+    [TestMethod]
+    public void Exact_search_is_the_order_of_all_scores()
+    {
+        var random = new Random(3);
+        float[][] vectors = [.. Enumerable.Range(0, 200).Select(_ => Draw(random, 8))];
+        foreach ((string name, Func<float[], float[], double> score, bool nearIsSmall) in new (string, Func<float[], float[], double>, bool)[]
+        {
+            (DistanceFunction.CosineSimilarity, static (a, b) => Dot(a, b) / Math.Sqrt(Dot(a, a) * Dot(b, b)), false),
+            (DistanceFunction.CosineDistance, static (a, b) => 1 - (Dot(a, b) / Math.Sqrt(Dot(a, a) * Dot(b, b))), true),
+            (DistanceFunction.DotProductSimilarity, Dot, false), (DistanceFunction.NegativeDotProductSimilarity, static (a, b) => -Dot(a, b), true),
+            (DistanceFunction.EuclideanDistance, static (a, b) => Math.Sqrt(a.Zip(b, static (x, y) => Math.Pow(x - y, 2)).Sum()), true),
+            (DistanceFunction.EuclideanSquaredDistance, static (a, b) => a.Zip(b, static (x, y) => Math.Pow(x - y, 2)).Sum(), true),
+        })
+        {
+            VectorSimilarity similarity = VectorSimilarity.Of(name);
+            var set = new VectorSet(similarity, graph: null);
+            foreach (float[] vector in vectors) set.Add(vector);
+            float[] query = Draw(random, 8);
+            (int Id, double Score)[] expected = [.. vectors.Select((vector, id) => (id, score(query, vector))).OrderBy(item => nearIsSmall ? item.Item2 : -item.Item2).Take(7)];
+            List<(float Nearness, int Id)> found = set.Search(query, 7);
+            CollectionAssert.AreEqual(expected.Select(static item => item.Id).ToArray(), found.Select(static item => item.Id).ToArray(), name);
+            for (int i = 0; i < 7; i++) Assert.AreEqual(expected[i].Score, similarity.ToScore(found[i].Nearness), 1e-4, name);
+        }
+    }
+
+    [TestMethod]
+    public void The_graph_finds_nearly_all_that_exact_search_finds()
+    {
+        var random = new Random(5);
+        VectorSimilarity cosine = VectorSimilarity.Of(null);
+        VectorSet exact = new(cosine, null), graph = new(cosine, new HnswOptions());
+        for (int i = 0; i < 2_000; i++)
+        {
+            float[] vector = Draw(random, 16);
+            exact.Add(vector);
+            graph.Add(vector);
+        }
+
+        int hits = 0;
+        for (int q = 0; q < 50; q++)
+        {
+            float[] query = Draw(random, 16);
+            hits += exact.Search(query, 10).Select(static item => item.Id).Intersect(graph.Search(query, 10).Select(static item => item.Id)).Count();
+        }
+
+        // The paper's figures at such sizes are above 0.95; a graph without links across would find a tenth.
+        Assert.IsGreaterThan(475, hits);
+
+        // Results that are not allowed, or removed, do not come, however many they are.
+        float[] near = Draw(random, 16);
+        List<(float Nearness, int Id)> few = graph.Search(near, 5, static id => id % 400 == 7);
+        CollectionAssert.AreEqual(exact.Search(near, 5, static id => id % 400 == 7), few);
+        int best = graph.Search(near, 1)[0].Id;
+        graph.Remove(best);
+        Assert.AreNotEqual(best, graph.Search(near, 1)[0].Id);
+    }
+
+    [TestMethod]
+    [DataRow(IndexKind.Flat)]
+    [DataRow(IndexKind.Hnsw)]
+    public async Task Records_are_kept_found_replaced_and_deleted(string kind)
+    {
+        using var store = new InMemoryVectorStore(new Counting());
+        var definition = new VectorStoreCollectionDefinition
+        {
+            Properties = [new VectorStoreKeyProperty(nameof(Note.Id), typeof(int)), new VectorStoreDataProperty(nameof(Note.Topic), typeof(string)), new VectorStoreVectorProperty(nameof(Note.Text), typeof(string), 3) { IndexKind = kind }],
+        };
+        VectorStoreCollection<int, Note> notes = store.GetCollection<int, Note>("notes", definition);
+        Assert.IsFalse(await notes.CollectionExistsAsync());
+        await Assert.ThrowsExactlyAsync<VectorStoreException>(() => notes.UpsertAsync(new Note { Id = 1, Text = "a" }));
+        await notes.EnsureCollectionExistsAsync();
+        await notes.UpsertAsync([new() { Id = 1, Text = "aaab", Topic = "x" }, new() { Id = 2, Text = "bbbc", Topic = "y" }, new() { Id = 3, Text = "ccca", Topic = "x" }]);
+
+        // Vectors count the letters a, b and c.
+        List<VectorSearchResult<Note>> found = await notes.SearchAsync("aab", 2).ToListAsync();
+        CollectionAssert.AreEqual(new[] { 1, 2 }, found.Select(static result => result.Record.Id).ToArray());
+        Assert.AreEqual(7 / Math.Sqrt(10 * 5), found[0].Score!.Value, 1e-6); // (3, 1, 0) · (2, 1, 0); the second has 3 / √50, the third 2 / √50
+        Assert.AreEqual(2, (await notes.SearchAsync(new ReadOnlyMemory<float>([0, 1, 0]), 1).ToListAsync())[0].Record.Id);
+        Assert.AreEqual(3, (await notes.SearchAsync("aab", 1, new() { Filter = static note => note.Topic == "x", Skip = 1 }).ToListAsync())[0].Record.Id);
+        Assert.HasCount(1, await notes.SearchAsync("aab", 3, new() { ScoreThreshold = 0.9 }).ToListAsync());
+        CollectionAssert.AreEqual(new[] { 3, 1 }, (await notes.GetAsync(static note => note.Topic == "x", 5, new() { OrderBy = static order => order.Descending(static note => note.Id) }).ToListAsync()).Select(static note => note.Id).ToArray());
+
+        await notes.UpsertAsync(new Note { Id = 1, Text = "c", Topic = "z" });
+        Assert.AreEqual("z", (await notes.GetAsync(1))!.Topic);
+        Assert.AreEqual(2, (await notes.SearchAsync("aab", 1).ToListAsync())[0].Record.Id);
+        await notes.DeleteAsync(3);
+        Assert.IsNull(await notes.GetAsync(3));
+        Assert.HasCount(2, await notes.SearchAsync("aab", 5).ToListAsync());
+        CollectionAssert.AreEqual(new[] { "notes" }, await store.ListCollectionNamesAsync().ToListAsync());
+        Assert.AreSame(notes, store.GetCollection<int, Note>("notes", definition));
+        Assert.ThrowsExactly<InvalidOperationException>(() => store.GetCollection<long, Note>("notes"));
+        await store.EnsureCollectionDeletedAsync("notes");
+        Assert.IsFalse(await store.CollectionExistsAsync("notes"));
+    }
+
+    [TestMethod]
+    public async Task Attributes_and_dictionaries_declare_records_too()
+    {
+        using var store = new InMemoryVectorStore();
+        VectorStoreCollection<Guid, Place> places = store.GetCollection<Guid, Place>("places");
+        await places.EnsureCollectionExistsAsync();
+        await places.UpsertAsync([new() { Name = "here", At = new float[] { 0, 0 } }, new() { Name = "there", At = new float[] { 3, 4 } }]);
+        VectorSearchResult<Place> nearest = (await places.SearchAsync(new float[] { 3, 3 }, 1).ToListAsync())[0];
+        Assert.AreEqual(("there", 1.0), (nearest.Record.Name, nearest.Score!.Value));
+        Assert.HasCount(1, await places.SearchAsync(new float[] { 3, 3 }, 2, new() { ScoreThreshold = 2 }).ToListAsync());
+        await Assert.ThrowsExactlyAsync<VectorStoreException>(() => places.UpsertAsync(new Place { At = new float[] { 1 } }));
+        await Assert.ThrowsExactlyAsync<VectorStoreException>(async () => await places.SearchAsync(new float[] { 1, 2, 3 }, 1).ToListAsync());
+        await Assert.ThrowsExactlyAsync<VectorStoreException>(async () => await places.SearchAsync("text", 1).ToListAsync());
+
+        VectorStoreCollection<object, Dictionary<string, object?>> loose = store.GetDynamicCollection("loose", new() { Properties = [new VectorStoreKeyProperty("Id", typeof(string)), new VectorStoreVectorProperty("V", typeof(ReadOnlyMemory<float>), 2)] });
+        await loose.EnsureCollectionExistsAsync();
+        await loose.UpsertAsync(new Dictionary<string, object?> { ["Id"] = "k", ["V"] = new ReadOnlyMemory<float>([1, 1]) });
+        Assert.AreEqual("k", (await loose.SearchAsync(new ReadOnlyMemory<float>([1, 0]), 1).ToListAsync())[0].Record["Id"]);
+        VectorStoreCollectionDefinition Odd(string? function, string? index) => new() { Properties = [new VectorStoreKeyProperty("Id", typeof(string)), new VectorStoreVectorProperty("V", typeof(ReadOnlyMemory<float>), 2) { DistanceFunction = function, IndexKind = index }] };
+        Assert.ThrowsExactly<UnsupportedOptionException>(() => store.GetDynamicCollection("odd", Odd(DistanceFunction.HammingDistance, null)));
+        Assert.ThrowsExactly<UnsupportedOptionException>(() => store.GetDynamicCollection("odd", Odd(null, IndexKind.DiskAnn)));
+    }
+
+    [TestMethod]
+    public async Task Many_threads_may_read_and_write()
+    {
+        using var store = new InMemoryVectorStore(new Counting(), new HnswOptions { MaxNeighbors = 4, ConstructionCandidates = 8 });
+        VectorStoreCollection<int, Note> notes = store.GetCollection<int, Note>("notes", new() { Properties = [new VectorStoreKeyProperty(nameof(Note.Id), typeof(int)), new VectorStoreVectorProperty(nameof(Note.Text), typeof(string), 3) { IndexKind = IndexKind.Hnsw }] });
+        await notes.EnsureCollectionExistsAsync();
+        await Parallel.ForAsync(0, 200, async (i, token) =>
+        {
+            await notes.UpsertAsync(new Note { Id = i, Text = new string("abc"[i % 3], 1 + (i % 7)) }, token);
+            Assert.IsNotEmpty(await notes.SearchAsync("ab", 3, cancellationToken: token).ToListAsync(token));
+        });
+        for (int i = 0; i < 200; i++) Assert.IsNotNull(await notes.GetAsync(i));
+    }
+
+    private static float[] Draw(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];
+
+    private static double Dot(float[] a, float[] b) => a.Zip(b, static (x, y) => (double)x * y).Sum();
+
+    private sealed class Note
+    {
+        public int Id { get; set; }
+
+        public string Topic { get; set; } = "";
+
+        public string Text { get; set; } = "";
+    }
+
+    private sealed class Place
+    {
+        [VectorStoreKey]
+        public Guid Id { get; set; } = Guid.NewGuid();
+
+        [VectorStoreData]
+        public string Name { get; set; } = "";
+
+        [VectorStoreVector(2, DistanceFunction = DistanceFunction.EuclideanDistance)]
+        public ReadOnlyMemory<float> At { get; set; }
+    }
+
+    /// <summary>A vector of how many a, b and c a text has.</summary>
+    internal sealed class Counting : IEmbeddingGenerator<string, Embedding<float>>
+    {
+        public Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(IEnumerable<string> values, EmbeddingGenerationOptions? options = null, CancellationToken cancellationToken = default) =>
+            Task.FromResult(new GeneratedEmbeddings<Embedding<float>>(values.Select(static text => new Embedding<float>("abc".Select(letter => (float)text.Count(c => c == letter)).ToArray()))));
+
+        public object? GetService(Type serviceType, object? serviceKey = null) => null;
+
+        public void Dispose()
+        {
+        }
+    }
+}

@@ -114,7 +114,7 @@ public sealed record GptConfig
         {
             int below = EmbeddingSize / HeadCount * HeadCount;
             int nearest = below == 0 || EmbeddingSize - below > below + HeadCount - EmbeddingSize ? below + HeadCount : below;
-            int heads = HeadCount;
+            int heads = Math.Min(HeadCount, EmbeddingSize);
             while (EmbeddingSize % heads != 0) heads--;
             throw new ArgumentOutOfRangeException(nameof(EmbeddingSize), EmbeddingSize, string.Create(CultureInfo.InvariantCulture,
                 $"Embedding size {EmbeddingSize} isn't divisible by {HeadCount} heads; choose {nearest}, or {heads} heads of {EmbeddingSize / heads}."));

@@ -17,6 +17,7 @@ internal sealed class OnnxFileScan
     private readonly List<OnnxExternalTensor> external = [];
     private bool hasGraph, sharesCache;
     private string weights = "";
+    private long number;   // the last one that was read past
 
     private OnnxFileScan(string path, Stream file) => (this.path, this.file) = (path, file);
 
@@ -67,9 +68,49 @@ internal sealed class OnnxFileScan
             Message inner = delimited ? Inner(message, field) : Message.Skip;
             if (inner == Message.Tensor) WalkTensor(valueEnd);
             else if (inner == Message.Metadata) WalkMetadata(valueEnd);
+            else if (inner == Message.Node) WalkNode(valueEnd, depth + 1);
             else if (inner != Message.Skip) Walk(inner, valueEnd, depth + 1);
             file.Position = valueEnd;
         }
+    }
+
+    /// <summary>ONNX Runtime divides by counts of heads, and fills as many outputs as an attribute counts, without looking at either: a wrong one ends the process.</summary>
+    private void WalkNode(long end, int depth)
+    {
+        int outputs = 0;
+        var attributes = new List<(string Name, long Value)>();
+        while (file.Position < end)
+        {
+            (int field, long valueEnd, bool delimited) = ReadField(end);
+            if (field == 2 && delimited) outputs++;
+            else if (field == 5 && delimited) attributes.Add(WalkAttribute(valueEnd, depth + 1));
+            file.Position = valueEnd;
+        }
+
+        foreach ((string name, long value) in attributes)
+        {
+            if (name is "num_heads" or "q_num_heads" or "kv_num_heads" && value < 1) throw Corrupt($"a node's attribute '{name}' is {value}; it must be 1 or more.");
+            if (name == "num_outputs" && value != outputs) throw Corrupt($"a node's attribute '{name}' is {value}, and it has {outputs} outputs.");
+        }
+    }
+
+    /// <returns>The attribute's name, and its number; 0 where it has none.</returns>
+    private (string Name, long Value) WalkAttribute(long end, int depth)
+    {
+        string name = "";
+        long value = 0;
+        while (file.Position < end)
+        {
+            (int field, long valueEnd, bool delimited) = ReadField(end);
+            Message inner = delimited ? Inner(Message.Attribute, field) : Message.Skip;
+            if (field == 1 && delimited) name = ReadText(valueEnd);
+            else if (field == 3 && !delimited) value = number;
+            else if (inner == Message.Tensor) WalkTensor(valueEnd);
+            else if (inner != Message.Skip) Walk(inner, valueEnd, depth + 1);
+            file.Position = valueEnd;
+        }
+
+        return (name, value);
     }
 
     private void WalkTensor(long end)
@@ -161,7 +202,7 @@ internal sealed class OnnxFileScan
         switch (tag & 7)
         {
             case 0:
-                _ = ReadVarint(end);
+                number = unchecked((long)ReadVarint(end));
                 return ((int)field, file.Position, false);
             case 1:
                 length = 8;

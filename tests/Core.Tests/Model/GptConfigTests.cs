@@ -72,6 +72,10 @@ public sealed class GptConfigTests
         StringAssert.Contains(exception.Message, "Embedding size 770 isn't divisible by 12 heads; choose 768, or 11 heads of 70.");
         exception = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new GptConfig { EmbeddingSize = 3, HeadCount = 4 }.Validate());
         StringAssert.Contains(exception.Message, "choose 4, or 3 heads of 1.");
+
+        // A damaged configuration asks for two thousand million heads; the remedy is found without trying all of them.
+        exception = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new GptConfig { EmbeddingSize = 3, HeadCount = int.MaxValue }.Validate());
+        StringAssert.Contains(exception.Message, "or 3 heads of 1.");
     }
 
     public static IEnumerable<object[]> Invalid =>

@@ -115,6 +115,20 @@ public sealed class OnnxLoadingTests
     }
 
     [TestMethod]
+    [DataRow("kv_num_heads", "is 0; it must be 1 or more")]  // ONNX Runtime would divide by it
+    [DataRow("num_outputs", "is 0, and it has")]             // and would write past its list of outputs
+    public void A_count_that_would_end_the_process_is_refused(string attribute, string problem)
+    {
+        // The name, then field 3, the attribute's number. Field 11 in its place is none that ONNX Runtime reads, and the number is left at 0.
+        using TestPackage package = TestPackage.Of(Tiny);
+        byte[] name = Encoding.UTF8.GetBytes(attribute);
+        package.Replace(OnnxPackageLayout.ModelFile, [.. name, 3 << 3], [.. name, 11 << 3]);
+        var error = Assert.ThrowsExactly<CorruptFileException>(package.Load);
+        Assert.AreEqual(package.ModelPath, error.Path);
+        Assert.Contains($"'{attribute}' {problem}", error.Message);
+    }
+
+    [TestMethod]
     [DataRow(0)]
     [DataRow(0xFF)]
     public void A_key_of_the_metadata_with_a_NUL_or_a_byte_that_is_no_text_is_refused(int value)

@@ -24,7 +24,7 @@ public sealed partial class PackageConsumerTests
                 "-p:GeneratePackageOnBuild=true", $"-p:PackageOutputPath={folder["packages"]}");
             CollectionAssert.AreEquivalent(Packages.SelectMany(name => new[] { $"{name}.{version}.nupkg", $"{name}.{version}.snupkg" }).ToArray(), Directory.GetFiles(folder["packages"]).Select(Path.GetFileName).ToArray());
             foreach (string package in Packages) CheckContents(package);
-            CollectionAssert.AreEquivalent(new[] { "MLNet.Gpt.Core", "Microsoft.Extensions.AI.Abstractions", "Microsoft.ML", "Microsoft.ML.OnnxRuntime.Managed" },
+            CollectionAssert.AreEquivalent(new[] { "MLNet.Gpt.Core", "Microsoft.Extensions.AI.Abstractions", "Microsoft.Extensions.VectorData.Abstractions", "Microsoft.ML", "Microsoft.ML.OnnxRuntime.Managed" },
                 Dependencies("MLNet.Gpt.Transforms"), "a deploying app gets neither TorchSharp nor a choice of native library");
 
             // 2. A project of its own, with the sources that this machine has and one more.

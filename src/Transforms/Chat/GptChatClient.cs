@@ -29,9 +29,11 @@ internal sealed class GptChatClient : IChatClient
         ChatForm form = ChatForm.Of(options, _options.Tools);
         ArgumentNullException.ThrowIfNull(messages);
         using ChatConversations.Kept? kept = options?.ConversationId is { } id ? await _conversations.EnterAsync(id, cancellationToken).ConfigureAwait(false) : null;
-        ChatMessage[] asked = [.. messages], all = [.. kept?.Messages ?? [], .. asked];
+        ChatMessage[] before = [.. kept?.Messages ?? []], asked = [];
         GeneratedSequence sequence = await Task.Run(() =>
         {
+            asked = [.. messages];
+            ChatMessage[] all = [.. before, .. asked];
             ITokenConstraint? constraint = form.Constraint(_model.Tokenizer);
             return _model.GenerateTokens(
                 [Render(ChatRequest.ToTurns(all, options, form, _options.Tools), generation, cancellationToken)], Settings(generation, constraint), onToken: null, cancellationToken, constraint)[0];

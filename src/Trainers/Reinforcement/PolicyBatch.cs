@@ -95,10 +95,16 @@ internal sealed class PolicyBatch
         foreach ((long start, long count) in HeadChunks.Of(TokenCount, network.Config.VocabularySize))
         {
             Tensor some = states.narrow(0, start, count);                                                  // (n, C)
-            parts.Add(differentiable ? CheckpointFunction.Of(some, states, Part) : Part(some));
+            parts.Add(differentiable ? CheckpointFunction.Of(some, states, Part) : Measured(some));
         }
 
         return Spread(cat(parts, 0)).MoveToOuterDisposeScope();
+
+        Tensor Measured(Tensor some)
+        {
+            using var noGradient = no_grad();   // else all logits stay for a backward pass that nobody makes
+            return Part(some);
+        }
 
         Tensor Part(Tensor some)
         {

@@ -12,6 +12,7 @@ public sealed class PolicyUpdateTests
     [
         ["PPO", Full with { Ppo = new() { ValueCoefficient = 0.5 } }],
         ["PPO at a temperature", Full with { Rollout = Full.Rollout with { Temperature = 0.7f } }],
+        ["PPO with much entropy", Full with { EntropyCoefficient = 5 }],   // so that its part of the gradient outweighs the tolerance
         ["PPO with an adapter", Full with { Lora = new() { Rank = 2 } }],
         ["GRPO", Full with { Algorithm = PolicyAlgorithm.Grpo, Rollout = Full.Rollout with { SamplesPerPrompt = 3 } }],
         ["DAPO without truncated responses", Full with { Algorithm = PolicyAlgorithm.Grpo, Grpo = new() { Loss = GroupLoss.Dapo, MaskTruncated = true }, Rollout = Full.Rollout with { SamplesPerPrompt = 3 } }],

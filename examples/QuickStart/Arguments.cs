@@ -10,7 +10,7 @@ internal sealed record Arguments(string? TextPath, int Steps, string RunFolder)
 
           --text PATH   train on this UTF-8 file (blank lines separate documents)
                         instead of the .NET SDK's own documentation
-          --steps N     training steps (default 1,600, about three minutes on two CPU cores)
+          --steps N     training steps (default 1,600: three to twelve minutes on two CPU cores)
           --out PATH    the run folder (default runs/quickstart); an earlier run there is replaced
         """;
 

@@ -17,6 +17,7 @@ internal sealed class TestServing : WebApplicationFactory<ServingOptions>
 {
     private readonly Func<ServingOptions, IReadOnlyList<ServedModel>>? _open;
     private readonly (string Name, string Value)[] _settings;
+    private bool _listens;
 
     /// <param name="open">Opens the models; null for those that the settings name.</param>
     /// <param name="settings">Of the section Serving.</param>
@@ -42,6 +43,23 @@ internal sealed class TestServing : WebApplicationFactory<ServingOptions>
         HttpClient client = CreateClient();
         while (!Models.IsReady) await Task.Delay(5);
         return client;
+    }
+
+    /// <summary>Where it listens, over a real socket, when the model is open.</summary>
+    public async Task<Uri> ListenAsync()
+    {
+        lock (_settings)
+        {
+            if (!_listens)
+            {
+                UseKestrel(0);
+                StartServer();
+                _listens = true;
+            }
+        }
+
+        while (!Models.IsReady) await Task.Delay(5);
+        return new Uri(Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features.Get<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()!.Addresses.First());
     }
 
     public static StringContent Body(string json) => new(json, Encoding.UTF8, "application/json");

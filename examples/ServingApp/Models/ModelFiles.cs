@@ -48,7 +48,7 @@ internal static class ModelFiles
     private static bool IsCheckpoint(string path) =>
         Directory.Exists(path) && !File.Exists(Path.Combine(path, "model.onnx")) && Directory.EnumerateFiles(path, "*.safetensors").Any();
 
-    // As a package in a temporary folder, which goes with the model: its weights may be mapped from there.
+    // As a package in a temporary folder, from which weights may be mapped: Unix keeps what is mapped when the folder is deleted, so that a program that is killed leaves nothing behind, and Windows keeps the folder.
     private static ServedModel Written(string name, ServingOptions options, Action<string> write)
     {
         DirectoryInfo folder = Directory.CreateTempSubdirectory("mlnet-gpt-serving-");
@@ -57,11 +57,12 @@ internal static class ModelFiles
             string package = Path.Combine(folder.FullName, "package");
             write(package);
             GptModel model = GptModel.FromOnnx(package, GptDevice.Cpu);
-            return new ServedModel(name, options.Sharing, model, owner: new WrittenModel(model, folder));
+            if (!OperatingSystem.IsWindows()) folder.Delete(recursive: true);
+            return new ServedModel(name, options.Sharing, model, owner: OperatingSystem.IsWindows() ? new WrittenModel(model, folder) : model);
         }
         catch
         {
-            folder.Delete(recursive: true);
+            if (Directory.Exists(folder.FullName)) folder.Delete(recursive: true);
             throw;
         }
     }

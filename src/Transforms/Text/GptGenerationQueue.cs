@@ -19,7 +19,6 @@ public sealed class GptGenerationQueue : IDisposable
     private Thread? _thread;
     private CancellationTokenSource _pass; // ends the pass under way
     private QueuedGeneration[] _inPass = []; // who has a place in it
-    private int _running;
     private long _reusedTokens;
     private bool _disposed;
 
@@ -49,7 +48,7 @@ public sealed class GptGenerationQueue : IDisposable
     }
 
     /// <summary>The sequences under way.</summary>
-    public int RunningCount => Volatile.Read(ref _running);
+    public int RunningCount => Volatile.Read(ref _inPass).Count(static one => !one.Done.IsCompleted);
 
     /// <summary>The tokens of prompts that were found computed, see <see cref="GenerationQueueOptions.PrefixCacheTokens"/>.</summary>
     public long ReusedTokens => Volatile.Read(ref _reusedTokens);
@@ -194,18 +193,17 @@ public sealed class GptGenerationQueue : IDisposable
                 lock (_gate)
                 {
                     if (batch.TakesMore) batch.Take(_waiting);
-                    Volatile.Write(ref _running, batch.Count);
                     if (_pass.IsCancellationRequested && !_disposed)
                     {
                         _pass.Dispose();
                         _pass = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
                     }
 
-                    (pass, _inPass) = (_pass.Token, batch.Sequences);
+                    pass = _pass.Token;
+                    Volatile.Write(ref _inPass, batch.Sequences);
                 }
 
                 batch.Step(pass);
-                Volatile.Write(ref _running, batch.Count);
                 Volatile.Write(ref _reusedTokens, batch.ReusedTokens);
             }
         }

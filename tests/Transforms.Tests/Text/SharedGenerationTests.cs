@@ -108,6 +108,15 @@ public sealed class SharedGenerationTests
         await Assert.ThrowsAsync<OperationCanceledException>(() => queue.GenerateSequencesAsync([1], two, cancellationToken: first.Token));
     }
 
+    // With one place and nobody waiting, the place is free as soon as the call before has ended.
+    [TestMethod]
+    public async Task A_place_is_free_when_its_call_has_ended()
+    {
+        using var model = new GptModel(Engine(), Letters);
+        using var queue = new GptGenerationQueue(model, new() { MaxRows = 1, MaxWaiting = 0 });
+        for (int i = 0; i < 300; i++) Assert.HasCount(1, (await queue.GenerateSequencesAsync([i % 16], new() { MaxNewTokens = 1, StopAtEndOfText = false }))[0].TokenIds);
+    }
+
     /// <summary>An engine whose passes wait until they are let through.</summary>
     private sealed class WaitingModel(HistoryModel model) : ICausalModel
     {

@@ -2,6 +2,7 @@ using System.Net;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.Configuration;
 using MLNet.Gpt;
 using MLNet.Gpt.Core.Tests;
 using ServingApp.Hosting;

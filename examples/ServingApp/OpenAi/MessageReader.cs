@@ -74,7 +74,20 @@ internal static class MessageReader
     {
         string id = message.String("tool_call_id") ?? throw OpenAiException.Invalid(path + "tool_call_id", $"'{path}tool_call_id' is missing; give the id of the call whose result this is.");
         if (!calls.Contains(id)) throw OpenAiException.Invalid(path + "tool_call_id", $"'{path}tool_call_id' is '{id}', which none of the assistant's calls before it has.");
-        return new(ChatRole.Tool, [new FunctionResultContent(id, ReadContent(message, path))]);
+        return new(ChatRole.Tool, [new FunctionResultContent(id, JsonOrText(ReadContent(message, path)))]);
+    }
+
+    // Clients send a result as a text, and one that is no text as its JSON: it stands in the conversation as it is.
+    private static object JsonOrText(string text)
+    {
+        try
+        {
+            return JsonElement.Parse(text);
+        }
+        catch (JsonException)
+        {
+            return text;
+        }
     }
 
     private static string ReadContent(RequestReader message, string path) =>

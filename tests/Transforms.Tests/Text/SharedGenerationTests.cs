@@ -92,7 +92,7 @@ public sealed class SharedGenerationTests
         // 1. There is no room for a third, nor for two samples, of which neither waits; when one has given up, there is.
         Assert.AreEqual(2, Assert.ThrowsExactly<GenerationQueueFullException>(() => { _ = queue.GenerateSequencesAsync([4], two); }).Waiting);
         await second.CancelAsync();
-        await Assert.ThrowsAsync<OperationCanceledException>(() => waits);
+        await Assert.ThrowsAsync<OperationCanceledException>(() => waits.WaitAsync(TimeSpan.FromMinutes(1)));
         Assert.AreEqual(1, queue.WaitingCount);
         Assert.ThrowsExactly<GenerationQueueFullException>(() => { _ = queue.GenerateSequencesAsync([4], two with { SamplesPerPrompt = 2 }); });
         Assert.AreEqual(1, queue.WaitingCount);
@@ -100,7 +100,7 @@ public sealed class SharedGenerationTests
         // 2. The pass of the first one never ends by itself.
         Assert.IsFalse(runs.IsCompleted);
         await first.CancelAsync();
-        await Assert.ThrowsAsync<OperationCanceledException>(() => runs);
+        await Assert.ThrowsAsync<OperationCanceledException>(() => runs.WaitAsync(TimeSpan.FromMinutes(1)));
         engine.Open.Set();
         CollectionAssert.AreEqual(model.GenerateSequences([[3]], two)[0].TokenIds.ToArray(), (await stays)[0].TokenIds.ToArray());
 

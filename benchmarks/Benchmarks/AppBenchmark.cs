@@ -7,54 +7,56 @@ using MLNet.Gpt.Core.Tests;
 namespace MLNet.Gpt.Benchmarks;
 
 /// <summary>
-/// examples/ServingApp as a process of its own, over its OpenAI endpoint with streamed answers: 1, 8 and 32 clients that ask again when they are answered, the same with nothing
-/// computed together, and arrivals at random times. The clients share the machine with the server.
+/// examples/ServingApp as a process of its own, over its OpenAI endpoint with streamed answers: 1, 8 and 32 clients that ask again when they are answered, arrivals at random times, and 32 clients of a server that computes one answer
+/// at a time. Answers differ in length, as those of people do. The clients share the machine with the server.
 /// </summary>
 internal static class AppBenchmark
 {
     public static int Run(BenchmarkArguments arguments)
     {
         bool quick = arguments.Has("--quick");
-        int layers = arguments.Int("--layers", 6), width = arguments.Int("--width", 384), tokens = arguments.Int("--tokens", 32), requests = arguments.Int("--requests", quick ? 64 : 320), seed = arguments.Int("--seed", 1);
+        int layers = arguments.Int("--layers", 6), width = arguments.Int("--width", 384), tokens = arguments.Int("--tokens", 32), requests = arguments.Int("--requests", quick ? 200 : 10_000), seed = arguments.Int("--seed", 1);
         arguments.RefuseOthers();
         var config = new GptConfig { VocabularySize = 8_192, ContextLength = 256, EmbeddingSize = width, LayerCount = layers, HeadCount = Math.Max(1, width / 64) };
         using var folder = new TemporaryFolder();
         string model = folder["bench"];
         WriteModel(config, model, seed);
-        Console.WriteLine(Invariant($"app: {config.ParameterCount:N0} parameters at random, float32; {tokens} new tokens a request, {requests} requests a line; {Environment.ProcessorCount} processors, shared by server and clients"));
-        Console.WriteLine("                       requests/s  tokens/s   first token ms p50    p99   between tokens ms p50    p99   whole ms p50     p99  lost");
+        Console.WriteLine(Invariant($"app: {config.ParameterCount:N0} parameters at random, float32; {requests} requests, each for {tokens / 2} to {tokens * 3 / 2} new tokens; {Environment.ProcessorCount} processors, shared by server and clients"));
+        Console.WriteLine("                                               first token, ms        between tokens, ms      whole answer, ms          server");
+        Console.WriteLine("                       number  per s  tokens/s    p50   p95    p99      p50    p95    p99      p50    p95    p99  lost    MB");
 
-        // 1. Clients that ask again when they are answered; batches as the program makes them.
-        var lines = new Dictionary<string, Load>();
-        long memoryBefore, memoryAfter;
+        // 1. Clients that ask again when they are answered; answers join and leave the running batch.
+        var loads = new List<Load>();
+        Load eight, many, single;
+        Load[] open;
         using (var server = Server.Start(model, batchRows: 16))
         {
             Closed(server, clients: 4, count: 32, tokens, seed); // warm
-            memoryBefore = server.Memory;
-            foreach (int clients in (int[])[1, 8, 32]) Report(Invariant($"{clients} clients"), Closed(server, clients, clients == 1 ? requests / 4 : requests, tokens, seed + clients));
+            Report("1 client", server, Closed(server, 1, requests / 20, tokens, seed + 1));
+            eight = Report("8 clients", server, Closed(server, 8, requests * 3 / 20, tokens, seed + 8));
+            many = Report("32 clients", server, Closed(server, 32, requests / 4, tokens, seed + 32));
 
-            // 2. Arrivals at random times, at 70 % of what 32 clients got.
-            double rate = 0.7 * lines["32 clients"].PerSecond;
-            Report(Invariant($"open, {rate:F1}/s"), Open(server, rate, requests, tokens, seed + 100));
-            memoryAfter = server.Memory;
+            // 2. Arrivals at random times, at 50 and at 80 % of what 32 clients got.
+            open = [.. new[] { 0.5, 0.8 }.Select((share, index) => Report(Invariant($"arrivals, {share * many.PerSecond:F1}/s"), server, Open(server, share * many.PerSecond, requests / 5, tokens, seed + 100 + index)))];
         }
 
-        // 3. The same with one sequence at a time.
+        // 3. The same with one answer at a time.
         using (var server = Server.Start(model, batchRows: 1))
         {
-            Closed(server, clients: 4, count: 16, tokens, seed);
-            Report("32 clients, one by one", Closed(server, 32, requests / 2, tokens, seed + 32));
+            Closed(server, clients: 4, count: 16, tokens, seed); // warm
+            single = Report("32 clients, one by one", server, Closed(server, 32, requests * 3 / 20, tokens, seed + 32));
         }
 
-        Load one = lines["1 clients"], many = lines["32 clients"], open = lines.First(static line => line.Key.StartsWith("open", StringComparison.Ordinal)).Value, single = lines["32 clients, one by one"];
-        Console.WriteLine(Invariant($"memory of the server: {memoryBefore / 1e6:F0} MB before, {memoryAfter / 1e6:F0} MB after"));
-        Console.WriteLine(Invariant($"app rps_1={one.PerSecond:F2} rps_8={lines["8 clients"].PerSecond:F2} rps_32={many.PerSecond:F2} one_by_one_rps_32={single.PerSecond:F2} ratio={many.PerSecond / single.PerSecond:F2} p99_ms={open.Whole(0.99):F0} ttft_p99_ms={open.First(0.99):F0} lost={lines.Values.Sum(static line => line.Lost)} memory_mb={memoryAfter / 1e6:F0} unit=requests/s"));
-        return lines.Values.All(static line => line.Lost == 0) ? 0 : 1;
+        int lost = loads.Sum(static load => load.Lost);
+        Console.WriteLine(Invariant($"app rps_1={loads[0].PerSecond:F2} rps_8={eight.PerSecond:F2} rps_32={many.PerSecond:F2} one_by_one_rps_32={single.PerSecond:F2} ratio={many.PerSecond / single.PerSecond:F2} open_ttft_p99_ms={open[1].First(0.99):F0} open_between_p99_ms={open[1].Between(0.99):F0} lost={lost} memory_first_mb={loads[0].Megabytes:F0} memory_last_mb={open[1].Megabytes:F0} unit=requests/s"));
+        return lost == 0 ? 0 : 1;
 
-        void Report(string name, Load load)
+        Load Report(string name, Server server, Load load)
         {
-            lines[name] = load;
-            Console.WriteLine(Invariant($"{name,-22} {load.PerSecond,10:F2} {load.PerSecond * load.TokensPerRequest,9:F0} {load.First(0.5),20:F0} {load.First(0.99),6:F0} {load.Between(0.5),23:F1} {load.Between(0.99),6:F1} {load.Whole(0.5),14:F0} {load.Whole(0.99),7:F0} {load.Lost,5}"));
+            loads.Add(load);
+            load.Megabytes = server.Memory / 1e6;
+            Console.WriteLine(Invariant($"{name,-22} {load.Count,6} {load.PerSecond,6:F1} {load.TokensPerSecond,9:F0} {load.First(0.5),6:F0} {load.First(0.95),5:F0} {load.First(0.99),6:F0} {load.Between(0.5),8:F1} {load.Between(0.95),6:F1} {load.Between(0.99),6:F1} {load.Whole(0.5),8:F0} {load.Whole(0.95),6:F0} {load.Whole(0.99),6:F0} {load.Lost,5} {load.Megabytes,5:F0}"));
+            return load;
         }
     }
 
@@ -93,15 +95,18 @@ internal static class AppBenchmark
         return load;
     }
 
-    // A whole answer has a piece for each token, a reason, and [DONE]; all else is lost.
+    // A whole answer has a piece for each token, as many as were asked for unless the model ended it, and [DONE]; all else is lost.
     private static async Task<Answer?> AskAsync(Server server, int seed, int number, int tokens)
     {
         try
         {
+            var random = new Random((seed * 100_003) + number);
+            int wanted = random.Next(tokens / 2, (tokens * 3 / 2) + 1);
+            string words = string.Concat(Enumerable.Repeat("and some words more ", random.Next(6)));
             long begun = Stopwatch.GetTimestamp();
             using var request = new HttpRequestMessage(HttpMethod.Post, "v1/chat/completions")
             {
-                Content = JsonContent.Create(new { model = "bench", messages = new[] { new { role = "user", content = $"question {number} of {seed}, and some words more" } }, max_tokens = tokens, temperature = 0, stream = true }),
+                Content = JsonContent.Create(new { model = "bench", messages = new[] { new { role = "user", content = $"question {number} of {seed}, {words}" } }, max_tokens = wanted, temperature = 0, stream = true }),
             };
             using HttpResponseMessage response = await server.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
             if (!response.IsSuccessStatusCode) return null;
@@ -110,7 +115,7 @@ internal static class AppBenchmark
             string? reason = null;
             while (await reader.ReadLineAsync() is { } line)
             {
-                if (line == "data: [DONE]") return reason is null ? null : new Answer(times, Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
+                if (line == "data: [DONE]") return reason is not ("stop" or "length") || (reason == "length" && times.Count != wanted) ? null : new Answer(times, Stopwatch.GetElapsedTime(begun).TotalMilliseconds);
                 if (!line.StartsWith("data: ", StringComparison.Ordinal)) continue;
                 using JsonDocument json = JsonDocument.Parse(line.AsMemory(6));
                 if (!json.RootElement.TryGetProperty("choices", out JsonElement choices)) return null;
@@ -145,11 +150,16 @@ internal static class AppBenchmark
 
         public double Seconds { get; set; }
 
+        /// <summary>The server's memory at its end.</summary>
+        public double Megabytes { get; set; }
+
         public int Lost { get; private set; }
+
+        public int Count => _answers.Count;
 
         public double PerSecond => _answers.Count / Seconds;
 
-        public double TokensPerRequest => _answers.Average(static answer => answer.TokenTimes.Count);
+        public double TokensPerSecond => _answers.Sum(static answer => answer.TokenTimes.Count) / Seconds;
 
         public void Add(Answer? answer)
         {
@@ -160,7 +170,7 @@ internal static class AppBenchmark
             }
         }
 
-        public double First(double share) => Quantile(_answers.Select(static answer => answer.TokenTimes[0]), share);
+        public double First(double share) => Quantile(_answers.Where(static answer => answer.TokenTimes.Count > 0).Select(static answer => answer.TokenTimes[0]), share);
 
         public double Between(double share) => Quantile(_answers.SelectMany(static answer => answer.TokenTimes.Zip(answer.TokenTimes.Skip(1), static (before, after) => after - before)), share);
 
@@ -169,7 +179,7 @@ internal static class AppBenchmark
         private static double Quantile(IEnumerable<double> values, double share)
         {
             double[] sorted = [.. values.Order()];
-            return sorted[(int)Math.Ceiling(share * sorted.Length) - 1];
+            return sorted.Length == 0 ? double.NaN : sorted[(int)Math.Ceiling(share * sorted.Length) - 1];
         }
     }
 

@@ -32,12 +32,40 @@ public static class OnnxExporter
     /// <exception cref="ArgumentException">An option is outside its range, or two don't go together.</exception>
     public static void Export(string checkpointFolder, string packageFolder, OnnxExportOptions? options = null)
     {
+        using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
+        Export(checkpoint, checkpoint, packageFolder, options);
+    }
+
+    /// <summary>Writes a checkpoint folder with a LoRA adapter merged into its weights as a package; else as <see cref="Export(string, string, OnnxExportOptions?)"/>.</summary>
+    /// <param name="checkpointFolder">The base: a folder in Hugging Face's layout for GPT-1 or GPT-2.</param>
+    /// <param name="adapterFolder">The adapter's folder, in PEFT's layout.</param>
+    /// <param name="packageFolder">The package's folder. If it exists, it may hold nothing but a package.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="CheckpointNotFoundException">A folder or one of its files is missing.</exception>
+    /// <exception cref="CorruptFileException">A file of the checkpoint or the adapter breaks the rules of its format.</exception>
+    /// <exception cref="UnsupportedModelException">The checkpoint asks for a computation that this library does not perform.</exception>
+    /// <exception cref="UnsupportedAdapterException">The adapter does.</exception>
+    /// <exception cref="TensorMismatchException">A tensor is missing, misshaped, of another type, or unknown; or the adapter belongs to another base.</exception>
+    /// <exception cref="TokenizerMismatchException">The checkpoint's tokenizer has more tokens than its model.</exception>
+    /// <exception cref="FolderNotWritableException">The package's folder can't be created or written.</exception>
+    /// <exception cref="FolderNotReplaceableException">The existing folder holds something that isn't part of a package.</exception>
+    /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="ArgumentException">An option is outside its range, or two don't go together.</exception>
+    public static void ExportMerged(string checkpointFolder, string adapterFolder, string packageFolder, OnnxExportOptions? options = null)
+    {
+        using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
+        using LoraCheckpoint adapter = LoraCheckpoint.Open(adapterFolder, checkpoint.Config);
+        Export(checkpoint, new MergedWeights(checkpoint, adapter), packageFolder, options);
+    }
+
+    private static void Export(GptCheckpoint checkpoint, IGptWeights weights, string packageFolder, OnnxExportOptions? options)
+    {
         ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
         options ??= new OnnxExportOptions();
         options.Validate();
-        using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
         using var target = new AtomicFolder(packageFolder, OnnxPackageLayout.Belongs, Contents);
-        Write(checkpoint, target.WorkPath, options with
+        Write(weights, target.WorkPath, options with
         {
             TokenizerHash = options.TokenizerHash ?? checkpoint.Tokenizer?.Hash,
             EndOfTextId = options.EndOfTextId ?? checkpoint.Tokenizer?.EndOfTextId,

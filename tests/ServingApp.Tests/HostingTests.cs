@@ -104,7 +104,7 @@ public sealed class HostingTests
         using TestServing server = Saying(static _ => "abcde");
         HttpClient client = await server.ReadyAsync();
         for (int i = 0; i < 3; i++) await client.PostAsync("/v1/chat/completions", Chat("go"));
-        await client.PostAsync("/v1/chat/completions", Chat("go", "\"tools\":[1]"));
+        await client.PostAsync("/v1/chat/completions", Chat("go", "\"tools\":1"));
         string metrics = await client.GetStringAsync("/metrics");
 
         // Each prompt has 1 + (1 + 2 + 1) + 1 = 6 tokens, each answer 5.

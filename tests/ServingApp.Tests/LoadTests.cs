@@ -50,9 +50,9 @@ public sealed class LoadTests
             }
         }));
         Assert.AreEqual(128, answered);
-        Assert.AreEqual((0, 0), (engine.OpenDecoders, server.Queue.Length));
-        Assert.IsGreaterThan(4, engine.Rows.Max(), "requests that wait are computed together");
-        Assert.IsLessThanOrEqualTo(16, engine.Rows.Max());
+        Assert.AreEqual((0, 0), (engine.OpenDecoders, server.Waiting));
+        Assert.IsGreaterThan(4, engine.RowsSoFar.Max(), "requests that wait are computed together");
+        Assert.IsLessThanOrEqualTo(16, engine.RowsSoFar.Max());
     }
 
     [TestMethod]
@@ -62,12 +62,12 @@ public sealed class LoadTests
         using TestServing server = Of(new ScriptedModel(static _ => "abc") { Steps = steps }, ("QueueLength", "2"), ("BatchRows", "1"));
         HttpClient client = await server.ReadyAsync();
         var running = new List<Task<HttpResponseMessage>> { client.PostAsync("/v1/chat/completions", Chat("a")) };
-        await UntilAsync(() => server.Queue.Length == 0 && ((ScriptedModel)server.Models.Require().Gpt!.Engine).OpenDecoders == 1);
+        await UntilAsync(() => server.Waiting == 0 && ((ScriptedModel)server.Models.All[0].Gpt!.Engine).OpenDecoders == 1);
         for (int i = 1; i <= 2; i++)
         {
             running.Add(client.PostAsync("/v1/chat/completions", Chat("a")));
             int waiting = i;
-            await UntilAsync(() => server.Queue.Length == waiting);
+            await UntilAsync(() => server.Waiting == waiting);
         }
 
         using HttpResponseMessage refused = await client.PostAsync("/v1/chat/completions", Chat("a"));
@@ -110,37 +110,39 @@ public sealed class LoadTests
         await leave.CancelAsync();
         await Assert.ThrowsAsync<OperationCanceledException>(() => asked);
         await UntilAsync(() => engine.OpenDecoders == 0); // no step was released: it did not wait for one
-        Assert.IsEmpty(engine.Rows);
+        Assert.IsEmpty(engine.RowsSoFar);
     }
 
     [TestMethod]
-    public async Task A_client_that_leaves_a_batch_takes_its_row_along_and_the_others_go_on()
+    public async Task Requests_of_other_settings_join_a_running_batch_and_leave_it()
     {
         var steps = new SemaphoreSlim(0);
         var engine = new ScriptedModel(static _ => "abcdefgh") { Steps = steps };
         using TestServing server = Of(engine);
         HttpClient client = await server.ReadyAsync();
 
-        // 1. One is computed alone; three wait, and then go together.
-        Task<HttpResponseMessage> first = client.PostAsync("/v1/chat/completions", Chat("first", "\"max_tokens\":1"));
-        await UntilAsync(() => engine.OpenDecoders == 1);
-        using var leave = new CancellationTokenSource();
-        Task<HttpResponseMessage>[] three = [.. Enumerable.Range(0, 3).Select(i => client.PostAsync("/v1/chat/completions", Chat($"go {i}"), i == 0 ? leave.Token : default))];
-        await UntilAsync(() => server.Queue.Length == 3);
-        steps.Release(1);
-        await UntilAsync(() => server.Queue.Length == 0);
-        Assert.AreEqual("a", await TextAsync(await first));
-
-        // 2. After two steps one of them leaves.
+        // 1. One has two letters when two others come: greedy, with a seed, with another limit.
+        Task<HttpResponseMessage> first = client.PostAsync("/v1/chat/completions", Chat("first", "\"temperature\":0"));
         steps.Release(2);
-        await UntilAsync(() => engine.Rows.Count == 3);
+        await UntilAsync(() => engine.RowsSoFar.Length == 2);
+        using var leave = new CancellationTokenSource();
+        Task<HttpResponseMessage> second = client.PostAsync("/v1/chat/completions", Chat("second", "\"seed\":3,\"max_tokens\":2")), third = client.PostAsync("/v1/chat/completions", Chat("third", "\"stop\":\"z\""), leave.Token);
+        await UntilAsync(() => server.Waiting == 2);
+
+        // 2. The pass under way has the first alone, then come both prompts together, then a pass with all three, whose second one then has its two letters.
+        steps.Release(3);
+        await UntilAsync(() => engine.RowsSoFar.Length == 5);
+        Assert.AreEqual("ab", await TextAsync(await second));
+        CollectionAssert.AreEqual(new[] { 1, 1, 1, 2, 3 }, engine.RowsSoFar);
+
+        // 3. The third leaves, and the first goes on.
+        steps.Release(1);
+        await UntilAsync(() => engine.RowsSoFar.Length == 6);
         await leave.CancelAsync();
-        await Assert.ThrowsAsync<OperationCanceledException>(() => three[0]);
-        await UntilAsync(() => server.Queue.Length == 0);
         steps.Release(100);
-        foreach (Task<HttpResponseMessage> task in three[1..]) Assert.AreEqual("abcdefgh", await TextAsync(await task));
-        Assert.AreEqual(3, engine.Rows[2]);
-        Assert.AreEqual(2, engine.Rows[^1]);
+        await Assert.ThrowsAsync<OperationCanceledException>(() => third);
+        Assert.AreEqual("abcdefgh", await TextAsync(await first));
+        Assert.AreEqual((2, 1, 0), (engine.RowsSoFar[5], engine.RowsSoFar[^1], engine.OpenDecoders));
     }
 
     [TestMethod]
@@ -148,15 +150,15 @@ public sealed class LoadTests
     {
         var steps = new SemaphoreSlim(0);
         var engine = new ScriptedModel(static _ => "abc") { Steps = steps };
-        using TestServing server = Of(engine);
+        using TestServing server = Of(engine, ("BatchRows", "1"));
         HttpClient client = await server.ReadyAsync();
         Task<HttpResponseMessage> first = client.PostAsync("/v1/chat/completions", Chat("first"));
         await UntilAsync(() => engine.OpenDecoders == 1);
         using var leave = new CancellationTokenSource();
         Task<HttpResponseMessage> second = client.PostAsync("/v1/chat/completions", Chat("second"), leave.Token);
-        await UntilAsync(() => server.Queue.Length == 1);
+        await UntilAsync(() => server.Waiting == 1);
         await leave.CancelAsync();
-        await UntilAsync(() => server.Queue.Length == 0);
+        await UntilAsync(() => server.Waiting == 0);
         steps.Release(100);
         Assert.AreEqual("abc", await TextAsync(await first));
         await Assert.ThrowsAsync<OperationCanceledException>(() => second);
@@ -166,7 +168,7 @@ public sealed class LoadTests
     public async Task Until_the_model_is_open_the_program_lives_and_is_not_ready()
     {
         using var open = new ManualResetEventSlim();
-        using var server = new TestServing(() => { open.Wait(); return new ServedModel("tiny", new ScriptedModel(static _ => "x").ToModel()); });
+        using var server = new TestServing(options => { open.Wait(); return [new ServedModel("tiny", options.Sharing, new ScriptedModel(static _ => "x").ToModel())]; });
         HttpClient client = server.CreateClient();
         Assert.AreEqual(HttpStatusCode.OK, (await client.GetAsync("/health/live")).StatusCode);
         Assert.AreEqual(HttpStatusCode.ServiceUnavailable, (await client.GetAsync("/health/ready")).StatusCode);
@@ -197,7 +199,7 @@ public sealed class LoadTests
         server.Services.GetRequiredService<IHostApplicationLifetime>().StopApplication();
         Task stopped = server.Services.GetRequiredService<IHost>().StopAsync();
         Assert.IsFalse(server.Models.IsReady);
-        Assert.ThrowsExactly<ServingApp.OpenAi.OpenAiException>(() => server.Queue.Add(new Queueing.CallWork<int>(static _ => 1, default)));
+        Assert.ThrowsExactly<ServingApp.OpenAi.OpenAiException>(() => server.Serving.Begin(new Microsoft.AspNetCore.Http.DefaultHttpContext()));
         Assert.IsFalse(stopped.IsCompleted);
         steps.Release(100);
         string[] events = Events(await stream.Content.ReadAsStringAsync());
@@ -211,7 +213,7 @@ public sealed class LoadTests
     {
         using TestServing server = Saying(static _ => "x");
         HttpClient client = await server.ReadyAsync();
-        server.Queue.Close();
+        server.Serving.Close();
         using HttpResponseMessage refused = await client.PostAsync("/v1/chat/completions", Chat("go"));
         Assert.AreEqual((HttpStatusCode.ServiceUnavailable, "shutting_down"), (refused.StatusCode, ErrorCode(await JsonAsync(refused))));
         Assert.IsNotNull(refused.Headers.RetryAfter);

@@ -92,12 +92,12 @@ public sealed class ServedModelTests
     public void What_is_no_model_is_a_typed_error()
     {
         using var folder = new TemporaryFolder();
-        Assert.ThrowsExactly<CheckpointNotFoundException>(() => ServedModel.Open(folder["nothing"], null));
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => ModelFiles.Open(new() { Model = folder["nothing"] }));
         Directory.CreateDirectory(folder["empty"]);
-        Assert.ThrowsExactly<CheckpointNotFoundException>(() => ServedModel.Open(folder["empty"], null));
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => ModelFiles.Open(new() { Model = folder["empty"] }));
         var ml = new MLContext();
         IDataView rows = ml.Data.LoadFromEnumerable(new[] { new { Text = "a" } });
         ml.Model.Save(ml.Transforms.CopyColumns("B", "Text").Fit(rows), rows.Schema, folder["other.zip"]);
-        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => ServedModel.Open(folder["other.zip"], null)).Message, "GenerateText");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => ModelFiles.Open(new() { Model = folder["other.zip"] })).Message, "GenerateText");
     }
 }

@@ -15,21 +15,27 @@ namespace ServingApp.Tests;
 /// <summary>The program within this process, with a model of the test's.</summary>
 internal sealed class TestServing : WebApplicationFactory<ServingOptions>
 {
-    private readonly Func<ServedModel>? _open;
+    private readonly Func<ServingOptions, IReadOnlyList<ServedModel>>? _open;
     private readonly (string Name, string Value)[] _settings;
+    private bool _listens;
 
-    /// <param name="open">Opens the model; null for the one that the settings name.</param>
+    /// <param name="open">Opens the models; null for those that the settings name.</param>
     /// <param name="settings">Of the section Serving.</param>
-    public TestServing(Func<ServedModel>? open, params (string Name, string Value)[] settings) => (_open, _settings) = (open, settings);
+    public TestServing(Func<ServingOptions, IReadOnlyList<ServedModel>>? open, params (string Name, string Value)[] settings) => (_open, _settings) = (open, settings);
 
-    public WorkQueue Queue => Services.GetRequiredService<WorkQueue>();
+    public Serving Serving => Services.GetRequiredService<Serving>();
+
+    public CallQueue Calls => Services.GetRequiredService<CallQueue>();
+
+    /// <summary>The answers of the first model that wait for a place.</summary>
+    public int Waiting => Models.All[0].RequireQueue().WaitingCount;
 
     public ModelHost Models => Services.GetRequiredService<ModelHost>();
 
     /// <summary>A server of a model that answers as a function says.</summary>
     public static TestServing Saying(Func<string, string> answer, params (string Name, string Value)[] settings) => Of(new ScriptedModel(answer), settings);
 
-    public static TestServing Of(ScriptedModel engine, params (string Name, string Value)[] settings) => new(() => new ServedModel("tiny", engine.ToModel()), settings);
+    public static TestServing Of(ScriptedModel engine, params (string Name, string Value)[] settings) => new(options => [new ServedModel("tiny", options.Sharing, engine.ToModel())], settings);
 
     /// <summary>A client, when the model is open.</summary>
     public async Task<HttpClient> ReadyAsync()
@@ -37,6 +43,23 @@ internal sealed class TestServing : WebApplicationFactory<ServingOptions>
         HttpClient client = CreateClient();
         while (!Models.IsReady) await Task.Delay(5);
         return client;
+    }
+
+    /// <summary>Where it listens, over a real socket, when the model is open.</summary>
+    public async Task<Uri> ListenAsync()
+    {
+        lock (_settings)
+        {
+            if (!_listens)
+            {
+                UseKestrel(0);
+                StartServer();
+                _listens = true;
+            }
+        }
+
+        while (!Models.IsReady) await Task.Delay(5);
+        return new Uri(Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features.Get<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()!.Addresses.First());
     }
 
     public static StringContent Body(string json) => new(json, Encoding.UTF8, "application/json");
@@ -64,6 +87,6 @@ internal sealed class TestServing : WebApplicationFactory<ServingOptions>
         foreach ((string name, string value) in _settings) builder.UseSetting($"Serving:{name}", value);
         if (_open is null) return;
         builder.UseSetting("Serving:Model", "of the test");
-        builder.ConfigureTestServices(services => services.AddSingleton<Func<ServingOptions, ServedModel>>(_ => _open()));
+        builder.ConfigureTestServices(services => services.AddSingleton(_open));
     }
 }

@@ -7,7 +7,8 @@ internal static class CommandLine
         dotnet run -c Release --project examples/ServingApp -- [options]
 
           --demo               serve a tiny model that the program makes itself
-          --model PATH         a model.zip of ML.NET, or the folder of an ONNX package
+          --model PATH         a model.zip of ML.NET, the folder of an ONNX package, or a checkpoint folder
+          --adapter NAME=PATH  a LoRA adapter, for requests to model@NAME; may be given more than once
           --name NAME          the model's name in requests; default: the file's or folder's name
           --urls URLS          where to listen; default http://localhost:5000
           --key KEY            the API key that requests must carry
@@ -34,6 +35,14 @@ internal static class CommandLine
             if (name == "--demo" && value is null)
             {
                 settings["Serving:Demo"] = "true";
+                continue;
+            }
+
+            if (name == "--adapter")
+            {
+                string given = value ?? (++i < args.Length ? args[i] : "");
+                if (given.Split('=', 2) is not [{ Length: > 0 } adapter, { Length: > 0 } folder]) throw new ArgumentException($"'--adapter' comes with '{given}'; give it NAME=PATH.\n\n{Usage}");
+                settings[$"Serving:Adapters:{adapter}"] = folder;
                 continue;
             }
 

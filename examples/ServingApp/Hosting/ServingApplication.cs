@@ -23,10 +23,10 @@ internal static class ServingApplication
 
         // 1. What there is. The options are read when they are first needed: a test's configuration is there by then.
         builder.Services.AddSingleton(static services => (services.GetRequiredService<IConfiguration>().GetSection("Serving").Get<ServingOptions>(static binder => binder.ErrorOnUnknownConfiguration = true) ?? new()).Validate());
-        builder.Services.AddSingleton<Func<ServingOptions, ServedModel>>(static options => options.Demo ? DemoModel.Open(options.ModelName) : ServedModel.Open(options.Model!, options.ModelName));
-        builder.Services.AddSingleton<ApiKeyGate>().AddSingleton<ServingMetrics>().AddSingleton<ModelHost>().AddSingleton<WorkQueue>().AddSingleton<Serving>();
+        builder.Services.AddSingleton<Func<ServingOptions, IReadOnlyList<ServedModel>>>(static options => ModelFiles.Open(options));
+        builder.Services.AddSingleton<ApiKeyGate>().AddSingleton<ServingMetrics>().AddSingleton<ModelHost>().AddSingleton<CallQueue>().AddSingleton<Serving>();
         builder.Services.AddHostedService(static services => services.GetRequiredService<ModelHost>());
-        builder.Services.AddHostedService(static services => services.GetRequiredService<WorkQueue>()); // ends after the web server, which waits for its requests
+        builder.Services.AddHostedService(static services => services.GetRequiredService<CallQueue>()); // ends after the web server, which waits for its requests
         builder.Services.AddOptions<HostOptions>().Configure<ServingOptions>(static (host, options) => host.ShutdownTimeout = TimeSpan.FromSeconds(options.ShutdownSeconds));
 
         // Without keys, a page whose name has been pointed at this machine must not use the model.
@@ -60,9 +60,8 @@ internal static class ServingApplication
         app.MapPost("/v1/score", context => TextEndpoints.ScoreAsync(context, serving));
         app.MapPost("/v1/classify", context => TextEndpoints.ClassifyAsync(context, serving));
         app.MapPost("/v1/reward", context => TextEndpoints.RewardAsync(context, serving));
-        app.MapGet("/v1/models", () => Results.Json(new { @object = "list", data = new[] { Describe(serving.Models.Require()) } }, Json.Options));
-        app.MapGet("/v1/models/{name}", (string name) => serving.Models.Require() is var served && served.Name == name ? Results.Json(Describe(served), Json.Options)
-            : throw new OpenAiException(404, "invalid_request_error", $"There is no model '{name}'; this server has '{served.Name}'.", "model", "model_not_found"));
+        app.MapGet("/v1/models", () => Results.Json(new { @object = "list", data = serving.Models.RequireAll().Select(Describe) }, Json.Options));
+        app.MapGet("/v1/models/{name}", (string name) => Results.Json(Describe(serving.Models.Require(name)), Json.Options));
         app.MapFallback("/v1/{**path}", static context => throw new OpenAiException(404, "invalid_request_error", $"There is no {context.Request.Method} {context.Request.Path} here.", code: "unknown_url"));
 
         // 3. Where it listens is known when it does; a server that everybody could use stops at once. What is running when it is stopped ends, what comes then is refused.
@@ -79,7 +78,7 @@ internal static class ServingApplication
                 app.Lifetime.StopApplication();
             }
         });
-        app.Lifetime.ApplicationStopping.Register(serving.Queue.Close);
+        app.Lifetime.ApplicationStopping.Register(serving.Close);
         return app;
     }
 

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using ServingApp.Models;
+using ServingApp.Queueing;
 
 namespace ServingApp.Hosting;
 
@@ -11,9 +13,8 @@ internal sealed class ServingMetrics
     private readonly Histogram<double> _duration, _firstToken, _tokenTime;
     private readonly Histogram<int> _rows;
     private readonly Counter<long> _tokens, _refused;
-    private readonly UpDownCounter<int> _waiting;
 
-    public ServingMetrics(IMeterFactory factory)
+    public ServingMetrics(IMeterFactory factory, ModelHost models, CallQueue calls)
     {
         Meter meter = factory.Create(MeterName);
         double[] seconds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100];
@@ -21,17 +22,18 @@ internal sealed class ServingMetrics
         _firstToken = meter.CreateHistogram("gen_ai.server.time_to_first_token", "s", "From a request's arrival to its first token.", advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = seconds });
         _tokenTime = meter.CreateHistogram("gen_ai.server.time_per_output_token", "s", "The time of a token after the first.",
             advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1] });
-        _rows = meter.CreateHistogram("serving.batch.rows", "{sequence}", "Sequences that were computed together.", advice: new InstrumentAdvice<int> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64] });
+        _rows = meter.CreateHistogram("serving.batch.rows", "{sequence}", "Sequences that were under way when one of them got a token.", advice: new InstrumentAdvice<int> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64] });
         _tokens = meter.CreateCounter<long>("serving.tokens", "{token}", "Tokens read (type input) and written (type output).");
         _refused = meter.CreateCounter<long>("serving.requests.refused", "{request}", "Requests that were answered with an error, by status code.");
-        _waiting = meter.CreateUpDownCounter<int>("serving.queue.length", "{request}", "Requests that wait to be computed.");
+        meter.CreateObservableUpDownCounter("serving.queue.length", () => calls.Length + models.All.Sum(static model => model.Queue?.WaitingCount ?? 0), "{request}", "Answers and calls that wait to be computed.");
+        meter.CreateObservableCounter("serving.prompt.reused", () => models.All.Sum(static model => model.Queue?.ReusedTokens ?? 0), "{token}", "Tokens of prompts that were not computed again.");
     }
-
-    public void Waiting(int change) => _waiting.Add(change);
 
     public void Refused(int status) => _refused.Add(1, new KeyValuePair<string, object?>("http.response.status_code", status));
 
-    public void Batch(int rows) => _rows.Record(rows);
+    /// <summary>A token has been chosen.</summary>
+    /// <param name="rows">The sequences that were computed with its own, itself among them.</param>
+    public void Token(int rows) => _rows.Record(rows);
 
     /// <summary>A generation has ended.</summary>
     /// <param name="arrival">When its request arrived.</param>

@@ -1,9 +1,11 @@
+using MLNet.Gpt;
+
 namespace ServingApp.Hosting;
 
 /// <summary>The section <c>Serving</c> of the configuration.</summary>
 internal sealed record ServingOptions
 {
-    /// <summary>A model.zip of ML.NET, or the folder of an ONNX package.</summary>
+    /// <summary>A model.zip of ML.NET, the folder of an ONNX package, or a checkpoint folder in Hugging Face's layout, which is written as a package first.</summary>
     public string? Model { get; init; }
 
     /// <summary>The model's name in requests; null (the default) for the file's or folder's name.</summary>
@@ -11,6 +13,15 @@ internal sealed record ServingOptions
 
     /// <summary>Whether to serve a tiny model that the program makes itself, in place of <see cref="Model"/>. Default false.</summary>
     public bool Demo { get; init; }
+
+    /// <summary>
+    /// LoRA adapters by name: a request for <c>model@name</c> is answered with that one. Each is the folder of a package with the adapter merged, or, where <see cref="Model"/> is a checkpoint folder, the adapter's in PEFT's layout. Each is a
+    /// model of its own in memory. Empty (the default) for none.
+    /// </summary>
+    public IReadOnlyDictionary<string, string> Adapters { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The numbers in which the weights of a checkpoint folder, and of its adapters, are kept. Default float32; Int8 takes a quarter of the memory.</summary>
+    public WeightFormat Weights { get; init; } = WeightFormat.Float32;
 
     /// <summary>The keys of which a request must carry one, as <c>Authorization: Bearer KEY</c>. Empty (the default) means none, which is possible on loopback alone.</summary>
     public string[] ApiKeys { get; init; } = [];
@@ -33,14 +44,20 @@ internal sealed record ServingOptions
     /// <summary>The most answers to one request (n), and the most texts of one request for embeddings, scores or classes is 32 times that. 1 or more, default 8.</summary>
     public int MaxChoices { get; init; } = 8;
 
-    /// <summary>The most requests that wait, besides those that are computed, 0 or more. Default 64. Beyond that: 429.</summary>
+    /// <summary>The most answers of a model that wait for a place, and the most calls for vectors, scores and classes that wait, besides those that are computed, 0 or more. Default 64. Beyond that: 429.</summary>
     public int QueueLength { get; init; } = 64;
 
-    /// <summary>The most sequences that are computed together, 1 or more. Default 16. More gives more tokens a second and takes more memory for the key/value cache.</summary>
+    /// <summary>The most answers of a model that are computed together, 1 or more. Default 16. More gives more tokens a second and takes more memory for the key/value cache.</summary>
     public int BatchRows { get; init; } = 16;
 
-    /// <summary>How many batches are computed at a time, 1 or more. Default 1: a second one does not wait for the first to end, and takes its share of the processor.</summary>
-    public int ConcurrentBatches { get; init; } = 1;
+    /// <summary>The most tokens of prompts that are computed between two tokens of the answers under way, 1 or more. Default 256.</summary>
+    public int PrefillTokens { get; init; } = 256;
+
+    /// <summary>The tokens of past prompts of a model whose keys and values are kept, so that a conversation goes on from where it stood, 0 or more. 0 (the default) keeps none. A token takes 2 · layers · width numbers.</summary>
+    public int PrefixCacheTokens { get; init; }
+
+    /// <summary>How many calls for vectors, scores and classes are computed at a time, beside the answers, 1 to 64. Default 1; they take their share of the processor.</summary>
+    public int ConcurrentCalls { get; init; } = 1;
 
     /// <summary>The most seconds from a request's arrival to its last token, above 0. Default 120. Beyond that: 408, or an error event in a stream.</summary>
     public double RequestSeconds { get; init; } = 120;
@@ -51,11 +68,16 @@ internal sealed record ServingOptions
     /// <summary>The texts that one request for embeddings, scores or classes may have.</summary>
     public int MaxTexts => 32 * MaxChoices;
 
+    /// <summary>How requests share a model that writes.</summary>
+    public GenerationQueueOptions Sharing => new() { MaxRows = BatchRows, MaxWaiting = QueueLength, PrefillTokens = PrefillTokens, PrefixCacheTokens = PrefixCacheTokens };
+
     /// <summary>Checks the values.</summary>
     /// <exception cref="ServingConfigurationException">A value is outside its range, or there is no model.</exception>
     public ServingOptions Validate()
     {
         Require(Demo != Model is not null, nameof(Model), Model is null ? "missing" : $"'{Model}' beside {nameof(Demo)}", "the path of a model, or leave it out and give --demo");
+        Require(Adapters.Keys.All(static name => name.Length > 0 && !name.Contains('@', StringComparison.Ordinal)) && Adapters.Values.All(static folder => !string.IsNullOrEmpty(folder)), nameof(Adapters), $"[{string.Join(", ", Adapters)}]", "names without '@', each with a folder");
+        Require(Enum.IsDefined(Weights), nameof(Weights), Weights, string.Join(", ", Enum.GetNames<WeightFormat>()));
         Require(ApiKeys.All(static key => key.Length > 0), nameof(ApiKeys), "a list with an empty key", "keys of one character or more");
         Require(RequireApiKey is not true || ApiKeys.Length > 0, nameof(RequireApiKey), "true without a key", "true with at least one of ApiKeys");
         Require(MaxRequestBytes >= 1, nameof(MaxRequestBytes), MaxRequestBytes, "1 or more");
@@ -65,7 +87,9 @@ internal sealed record ServingOptions
         Require(MaxChoices is >= 1 and <= 1024, nameof(MaxChoices), MaxChoices, "1 to 1024");
         Require(QueueLength >= 0, nameof(QueueLength), QueueLength, "0 or more");
         Require(BatchRows >= 1, nameof(BatchRows), BatchRows, "1 or more");
-        Require(ConcurrentBatches is >= 1 and <= 64, nameof(ConcurrentBatches), ConcurrentBatches, "1 to 64");
+        Require(PrefillTokens >= 1, nameof(PrefillTokens), PrefillTokens, "1 or more");
+        Require(PrefixCacheTokens >= 0, nameof(PrefixCacheTokens), PrefixCacheTokens, "0 or more");
+        Require(ConcurrentCalls is >= 1 and <= 64, nameof(ConcurrentCalls), ConcurrentCalls, "1 to 64");
         Require(RequestSeconds is > 0 and <= 86_400, nameof(RequestSeconds), RequestSeconds, "above 0 and at most 86400");
         Require(ShutdownSeconds is >= 0 and <= 86_400, nameof(ShutdownSeconds), ShutdownSeconds, "0 to 86400");
         return this;

@@ -62,22 +62,6 @@ internal sealed class DemoModel : IGptWeights
         ChatTemplate.Default.Save(folder);
     }
 
-    /// <summary>Writes the model into a temporary folder, opens it, and deletes the folder.</summary>
-    public static ServedModel Open(string? name)
-    {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("mlnet-gpt-demo-");
-        try
-        {
-            Write(folder.FullName);
-            GptModel model = GptModel.FromOnnx(folder.FullName);
-            return new ServedModel(name ?? "demo", model, owner: model);
-        }
-        finally
-        {
-            folder.Delete(recursive: true);
-        }
-    }
-
     public void Read(string name, Span<float> destination)
     {
         destination.Clear();

@@ -3,18 +3,30 @@ using ServingApp.OpenAi;
 
 namespace ServingApp.Models;
 
-/// <summary>Opens the model while the program already answers, and keeps it until the program ends.</summary>
-internal sealed class ModelHost(ServingOptions options, IHostApplicationLifetime lifetime, ILogger<ModelHost> log, Func<ServingOptions, ServedModel> open) : IHostedService, IDisposable
+/// <summary>Opens the models while the program already answers, and keeps them until the program ends.</summary>
+internal sealed class ModelHost(ServingOptions options, IHostApplicationLifetime lifetime, ILogger<ModelHost> log, Func<ServingOptions, IReadOnlyList<ServedModel>> open) : IHostedService, IDisposable
 {
-    private volatile ServedModel? _model;
+    private volatile IReadOnlyList<ServedModel> _models = [];
     private Task _opening = Task.CompletedTask;
 
     /// <summary>Whether requests can be computed.</summary>
-    public bool IsReady => _model is not null && !lifetime.ApplicationStopping.IsCancellationRequested;
+    public bool IsReady => _models.Count > 0 && !lifetime.ApplicationStopping.IsCancellationRequested;
 
-    /// <summary>The model.</summary>
-    /// <exception cref="OpenAiException">It is not open yet.</exception>
-    public ServedModel Require() => _model ?? throw OpenAiException.Loading();
+    /// <summary>The model, and behind it the model with each adapter; empty until they are open.</summary>
+    public IReadOnlyList<ServedModel> All => _models;
+
+    /// <summary>The same.</summary>
+    /// <exception cref="OpenAiException">They are not open yet.</exception>
+    public IReadOnlyList<ServedModel> RequireAll() => _models is { Count: > 0 } models ? models : throw OpenAiException.Loading();
+
+    /// <summary>The model that a request names; the one without an adapter where it names none.</summary>
+    /// <exception cref="OpenAiException">There is none of that name, or they are not open yet.</exception>
+    public ServedModel Require(string? name)
+    {
+        IReadOnlyList<ServedModel> models = RequireAll();
+        return name is null ? models[0] : models.FirstOrDefault(model => model.Name == name)
+            ?? throw new OpenAiException(404, "invalid_request_error", $"There is no model '{name}'; this server has {string.Join(", ", models.Select(static model => $"'{model.Name}'"))}.", "model", "model_not_found");
+    }
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -22,16 +34,24 @@ internal sealed class ModelHost(ServingOptions options, IHostApplicationLifetime
         return Task.CompletedTask;
     }
 
-    public Task StopAsync(CancellationToken cancellationToken) => _opening.WaitAsync(cancellationToken);
+    /// <summary>Ends what is still generated: the web server has waited for it as long as it may.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await _opening.WaitAsync(cancellationToken);
+        foreach (ServedModel model in _models) model.Queue?.Dispose();
+    }
 
-    public void Dispose() => _model?.Dispose();
+    public void Dispose()
+    {
+        foreach (ServedModel model in _models) model.Dispose();
+    }
 
     private void Open()
     {
         try
         {
-            _model = open(options);
-            log.LogInformation("The model '{Model}' is ready.", _model.Name);
+            _models = open(options);
+            log.LogInformation("Ready: {Models}.", string.Join(", ", _models.Select(static model => model.Name)));
         }
         catch (Exception exception)
         {

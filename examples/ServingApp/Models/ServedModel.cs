@@ -7,14 +7,29 @@ using ServingApp.OpenAi;
 namespace ServingApp.Models;
 
 /// <summary>What a file gives to serve: a GPT that writes, scores and embeds, a classifier, a reward model, or several of them.</summary>
+/// <remarks>
+/// A LoRA adapter is served as a model of its own name, with weights and a queue of its own. A request reaches what computes it by <see cref="Queue"/> and <see cref="Generation"/> alone, so that models which can share a batch may share a queue.
+/// </remarks>
 internal sealed class ServedModel : IDisposable
 {
     private readonly IDisposable? _owner; // what the models go with
 
-    public ServedModel(string name, GptModel? gpt = null, GenerateTextOptions? generation = null, GptClassifier? classifier = null, GptRewardModel? reward = null, IDisposable? owner = null)
+    /// <param name="name">The name in requests.</param>
+    /// <param name="sharing">How requests share <paramref name="gpt"/>.</param>
+    /// <param name="gpt">What writes, scores and embeds.</param>
+    /// <param name="generation">How text is generated where a request does not say; null for the model's own settings.</param>
+    /// <param name="classifier">What classifies.</param>
+    /// <param name="reward">What rewards.</param>
+    /// <param name="owner">What the models go with, disposed with this; null where they are somebody else's.</param>
+    /// <exception cref="UnsupportedOptionException">The model generates in a way that requests can't share.</exception>
+    public ServedModel(string name, GenerationQueueOptions sharing, GptModel? gpt = null, GenerateTextOptions? generation = null, GptClassifier? classifier = null, GptRewardModel? reward = null, IDisposable? owner = null)
     {
-        (Name, Gpt, Classifier, Reward, _owner) = (name, gpt, classifier, reward, owner);
-        Generation = generation ?? gpt?.Generation ?? new GenerateTextOptions();
+        // Guessed tokens change the speed of one request and not its answer; beams are a batch of their own.
+        generation = (generation ?? gpt?.Generation ?? new GenerateTextOptions()) with { PromptLookupTokens = 0 };
+        if (generation.BeamCount > 1) throw new UnsupportedOptionException(nameof(generation.BeamCount), generation.BeamCount, "Requests share a batch, which beam search can't; save the pipeline with 1.");
+        if (gpt?.Engine.Device.CudaIndex is { } gpu) throw new UnsupportedOptionException("device", $"CUDA {gpu}", "Requests share a batch, which is possible on the CPU alone; run the program with the package Microsoft.ML.OnnxRuntime, or hide the GPU (CUDA_VISIBLE_DEVICES=).");
+        (Name, Gpt, Generation, Classifier, Reward, _owner) = (name, gpt, generation, classifier, reward, owner);
+        if (gpt is not null) Queue = new GptGenerationQueue(gpt, sharing);
     }
 
     /// <summary>The name in requests.</summary>
@@ -26,6 +41,9 @@ internal sealed class ServedModel : IDisposable
 
     public GptRewardModel? Reward { get; }
 
+    /// <summary>Where generations wait and run together; null where nothing writes.</summary>
+    public GptGenerationQueue? Queue { get; }
+
     /// <summary>How text is generated where a request does not say.</summary>
     public GenerateTextOptions Generation { get; }
 
@@ -33,26 +51,39 @@ internal sealed class ServedModel : IDisposable
     public DateTimeOffset Opened { get; } = DateTimeOffset.UtcNow;
 
     /// <summary>Opens a model.zip or the folder of a package.</summary>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="name">The name in requests.</param>
+    /// <param name="sharing">How requests share what writes.</param>
     /// <exception cref="GptException">The files are missing, damaged, or of a model that this library does not know.</exception>
     /// <exception cref="InvalidOperationException">The zip holds no transformer of MLNet.Gpt.</exception>
-    public static ServedModel Open(string path, string? name)
+    public static ServedModel Open(string path, string name, GenerationQueueOptions sharing)
     {
-        name ??= Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
-        if (!Directory.Exists(path)) return OpenZip(path, name);
+        if (!Directory.Exists(path)) return OpenZip(path, name, sharing);
         return KindOf(path) switch
         {
-            Kind.Gpt => Owning(GptModel.FromOnnx(path), gpt => new ServedModel(name, gpt, owner: gpt)),
-            Kind.Reward => Owning(GptRewardModel.FromOnnx(path), reward => new ServedModel(name, reward: reward, owner: reward)),
-            _ => Owning(GptClassifier.FromOnnx(path), classifier => new ServedModel(name, classifier: classifier, owner: classifier)),
+            Kind.Gpt => Owning(GptModel.FromOnnx(path, GptDevice.Cpu), gpt => new ServedModel(name, sharing, gpt, owner: gpt)),
+            Kind.Reward => Owning(GptRewardModel.FromOnnx(path), reward => new ServedModel(name, sharing, reward: reward, owner: reward)),
+            _ => Owning(GptClassifier.FromOnnx(path), classifier => new ServedModel(name, sharing, classifier: classifier, owner: classifier)),
         };
     }
 
     /// <exception cref="OpenAiException">The model writes no text.</exception>
     public GptModel RequireGpt() => Gpt ?? throw OpenAiException.Invalid("model", $"The model '{Name}' writes no text; it is a {(Classifier is null ? "reward model" : "classifier")}.", "model_not_supported");
 
-    public void Dispose() => _owner?.Dispose();
+    /// <exception cref="OpenAiException">The model writes no text.</exception>
+    public GptGenerationQueue RequireQueue()
+    {
+        RequireGpt();
+        return Queue!;
+    }
 
-    private static ServedModel OpenZip(string path, string name)
+    public void Dispose()
+    {
+        Queue?.Dispose();
+        _owner?.Dispose();
+    }
+
+    private static ServedModel OpenZip(string path, string name, GenerationQueueOptions sharing)
     {
         if (!File.Exists(path)) throw new CheckpointNotFoundException(path, "there is no such file or folder.", "Name a model.zip of ML.NET, or the folder of an ONNX package.");
         ITransformer loaded;
@@ -75,7 +106,7 @@ internal sealed class ServedModel : IDisposable
             GptRewardModel? reward = steps.OfType<ScoreResponseTransformer>().FirstOrDefault()?.Model;
             if (gpt is null && classifier is null && reward is null)
                 throw new InvalidOperationException($"'{path}' has no transformer of MLNet.Gpt (GenerateText, ScoreText, EmbedText, ScoreChoices, ClassifyText or ScoreResponse); save a pipeline that has one.");
-            return new ServedModel(name, gpt, writes?.Options, classifier, reward, owner);
+            return new ServedModel(name, sharing, gpt, writes?.Options, classifier, reward, owner);
         });
     }
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using ServingApp.Hosting;
-using ServingApp.Models;
 using ServingApp.Queueing;
 
 namespace ServingApp.OpenAi;
@@ -15,12 +14,11 @@ internal static class CompletionEndpoints
     private static async Task AnswerAsync(HttpContext context, Serving serving, bool chat)
     {
         using RequestTime time = serving.Begin(context);
-        ServedModel served = serving.Models.Require();
+        serving.Models.RequireAll();
         using JsonDocument body = await Json.ReadAsync(context.Request, serving.Options, time.Token);
-        GenerationRequest request = chat ? GenerationRequest.ReadChat(body.RootElement, served, serving.Options) : GenerationRequest.ReadText(body.RootElement, served, serving.Options);
-        GenerationWork work = request.ToWork(time.Token);
-        serving.Queue.Add(work);
-        var answer = new GenerationAnswer(context, request, work, served.Name, chat);
+        GenerationRequest request = chat ? GenerationRequest.ReadChat(body.RootElement, serving.Models, serving.Options, time.Token) : GenerationRequest.ReadText(body.RootElement, serving.Models, serving.Options);
+        Generation generation = Generation.Start(request, serving.Metrics, time.Token);
+        var answer = new GenerationAnswer(context, request, generation);
         try
         {
             if (request.Stream) await answer.StreamAsync(exception => ErrorAnswers.Describe(exception, time, serving.Log), context.RequestAborted);
@@ -28,7 +26,7 @@ internal static class CompletionEndpoints
         }
         finally
         {
-            serving.Metrics.Ended(work.Arrival, work.FirstToken, work.Prompt.Length, work.OutputTokens);
+            serving.Metrics.Ended(generation.Arrival, generation.FirstToken, request.Prompt.Length, generation.OutputTokens);
         }
     }
 }

@@ -12,6 +12,7 @@ internal static class ErrorAnswers
         OpenAiException known => known,
         OperationCanceledException when time is { ClientLeft: true } => null,
         OperationCanceledException when time is not null => OpenAiException.TimedOut(time.Seconds),
+        GenerationQueueFullException full => OpenAiException.QueueFull(full.MaxWaiting),
         PromptTooLongException tooLong => OpenAiException.Invalid(null, tooLong.Message, "context_length_exceeded"),
         ConversationException conversation => OpenAiException.Invalid(conversation.TurnIndex is { } turn ? $"messages[{turn}]" : "messages", conversation.Message, "invalid_conversation"),
         ConstraintException constraint => OpenAiException.Invalid("response_format", constraint.Message, "invalid_schema"),

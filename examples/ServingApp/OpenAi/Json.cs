@@ -26,13 +26,39 @@ internal static class Json
             body.Write(buffer, 0, count);
         }
 
+        JsonDocument? document = null;
         try
         {
-            return JsonDocument.Parse(body.GetBuffer().AsMemory(0, (int)body.Length));
+            document = JsonDocument.Parse(body.GetBuffer().AsMemory(0, (int)body.Length));
+            ReadTexts(document.RootElement);
+            return document;
         }
-        catch (JsonException exception)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
+            document?.Dispose();
             throw OpenAiException.Invalid(null, $"The body is no valid JSON: {exception.Message}");
+        }
+    }
+
+    // That a text is none (half of a surrogate pair, bytes that are no UTF-8) shows only when it is read.
+    private static void ReadTexts(JsonElement element)
+    {
+        switch (element.ValueKind)
+        {
+            case JsonValueKind.String:
+                _ = element.GetString();
+                break;
+            case JsonValueKind.Array:
+                foreach (JsonElement item in element.EnumerateArray()) ReadTexts(item);
+                break;
+            case JsonValueKind.Object:
+                foreach (JsonProperty member in element.EnumerateObject())
+                {
+                    _ = member.Name;
+                    ReadTexts(member.Value);
+                }
+
+                break;
         }
     }
 

@@ -53,6 +53,13 @@ internal sealed class RequestReader
         if (Element(name) is { } value && !neutral.Contains(value.GetRawText().Replace(" ", "", StringComparison.Ordinal))) throw OpenAiException.Unsupported(_path + name, remedy);
     }
 
+    /// <summary>Takes the member <c>type</c>, which is "function" wherever tools are spoken of.</summary>
+    public void RequireFunction()
+    {
+        string? type = String("type");
+        if (type != "function") throw OpenAiException.Invalid(_path + "type", $"'{_path}type' is {(type is null ? "missing" : $"'{type}'")}; tools are of the type 'function'.");
+    }
+
     /// <summary>Refuses the first member that was not asked for.</summary>
     public void Finish()
     {

@@ -89,14 +89,14 @@ internal static class TextEndpoints
     private static async Task CallAsync(HttpContext context, Serving serving, Func<RequestReader, ServedModel, Func<CancellationToken, object>> read)
     {
         using RequestTime time = serving.Begin(context);
-        ServedModel served = serving.Models.Require();
+        serving.Models.RequireAll();
         using JsonDocument body = await Json.ReadAsync(context.Request, serving.Options, time.Token);
         var request = new RequestReader(body.RootElement);
-        GenerationRequest.RequireModel(request, served);
+        ServedModel served = serving.Models.Require(request.String("model"));
         Func<CancellationToken, object> call = read(request, served);
         request.Finish();
         var work = new CallWork<byte[]>(stop => JsonSerializer.SerializeToUtf8Bytes(call(stop), Json.Options), time.Token);
-        serving.Queue.Add(work);
+        serving.Calls.Add(work);
         byte[] answer = await work.Result;
         context.Response.ContentType = "application/json; charset=utf-8";
         await context.Response.Body.WriteAsync(answer, time.Token);

@@ -1,9 +1,15 @@
 namespace ServingApp.Queueing;
 
-/// <summary>A call of the model that is computed alone: vectors, scores or classes of the texts of one request.</summary>
-internal abstract class CallWork(CancellationToken cancellationToken) : QueuedWork(cancellationToken)
+/// <summary>A call of a model that waits to be computed for one request: vectors, scores or classes of its texts.</summary>
+/// <param name="cancellationToken">The request's: its client has gone, or its time is over.</param>
+internal abstract class CallWork(CancellationToken cancellationToken)
 {
+    public CancellationToken CancellationToken { get; } = cancellationToken;
+
     public abstract void Run(CancellationToken cancellationToken);
+
+    /// <summary>Tells whoever waits that there will be no result. May be called more than once, and from any thread.</summary>
+    public abstract void Fail(Exception exception);
 }
 
 /// <inheritdoc/>

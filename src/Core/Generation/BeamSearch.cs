@@ -108,6 +108,6 @@ internal static class BeamSearch
     private static void Report(GenerationStep step, GenerationRow row)
     {
         for (int i = 0; i < row.Tokens.Count && step.OnToken is not null; i++)
-            step.OnToken(new GeneratedToken(row.PromptIndex, row.SampleIndex, i, row.Tokens[i], i == row.Tokens.Count - 1 ? row.Matcher?.ByteCount ?? 0 : 0));
+            step.OnToken(new GeneratedToken(row.PromptIndex, row.SampleIndex, i, row.Tokens[i], i == row.Tokens.Count - 1 ? row.Matcher?.ByteCount ?? 0 : 0) { LogProbability = row.LogProbabilities?[i] });
     }
 }

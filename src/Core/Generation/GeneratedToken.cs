@@ -9,4 +9,8 @@ namespace MLNet.Gpt;
 /// How many bytes of the new text, from its start, are sure to be part of the result: the rest may turn out to be the
 /// beginning of a stop string. 0 where no <see cref="TokenBytes"/> were given.
 /// </param>
-public readonly record struct GeneratedToken(int PromptIndex, int SampleIndex, int Position, int TokenId, int SettledByteCount);
+public readonly record struct GeneratedToken(int PromptIndex, int SampleIndex, int Position, int TokenId, int SettledByteCount)
+{
+    /// <summary>What the model thought of it; null unless <see cref="GenerationOptions.TopLogProbabilities"/> asks for it.</summary>
+    public TokenLogProbability? LogProbability { get; init; }
+}

@@ -12,6 +12,9 @@ internal sealed class QueuedGeneration(GenerationStep step, GenerationRow row, C
     /// <summary>The sequence, when it has ended.</summary>
     public Task<GeneratedSequence> Done => _done.Task;
 
+    /// <summary>By which its caller gives up.</summary>
+    public CancellationToken CancellationToken => cancellationToken;
+
     /// <summary>Whether its caller has given up.</summary>
     public bool IsCancelled => cancellationToken.IsCancellationRequested;
 

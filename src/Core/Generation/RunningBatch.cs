@@ -25,6 +25,9 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
     /// <summary>The sequences that have a place.</summary>
     public int Count => _active.Count + _joining.Length;
 
+    /// <summary>Those sequences, at this moment.</summary>
+    public QueuedGeneration[] Sequences => [.. _active, .. _joining];
+
     /// <summary>Whether new sequences can begin: there is a place, and no prompt is being computed.</summary>
     public bool TakesMore => _joining.Length == 0 && Count < MaxRows;
 
@@ -35,15 +38,16 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
 
     /// <summary>Takes new sequences: one, or several whose prompts are computed in one piece together.</summary>
     /// <param name="waiting">Those that wait, in order; those that are taken leave it.</param>
-    public void Take(Queue<QueuedGeneration> waiting)
+    public void Take(LinkedList<QueuedGeneration> waiting)
     {
         var taken = new List<QueuedGeneration>();
         int longest = 0;
-        while (Count + taken.Count < MaxRows && waiting.TryPeek(out QueuedGeneration? next))
+        while (Count + taken.Count < MaxRows && waiting.First?.Value is { } next)
         {
             if (next.IsCancelled)
             {
-                waiting.Dequeue().Cancel();
+                waiting.RemoveFirst();
+                next.Cancel();
                 continue;
             }
 
@@ -51,7 +55,8 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
             int width = Math.Max(longest, next.Row.Prompt.Length);
             if (taken.Count > 0 && (prefixCacheTokens > 0 || (long)width * (taken.Count + 1) > prefillTokens)) break;
             longest = width;
-            taken.Add(waiting.Dequeue());
+            waiting.RemoveFirst();
+            taken.Add(next);
         }
 
         (_joining, _begun) = ([.. taken], 0);

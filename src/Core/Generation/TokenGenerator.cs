@@ -234,9 +234,10 @@ internal static class TokenGenerator
             return false;
         }
 
-        if (told is not null) row.LogProbabilities!.Add(told.Of(token));
+        TokenLogProbability? thought = told?.Of(token);
+        if (thought is not null) row.LogProbabilities!.Add(thought);
         step.Accept(row, token);
-        step.OnToken?.Invoke(new GeneratedToken(row.PromptIndex, row.SampleIndex, row.Tokens.Count - 1, token, row.Matcher?.SettledByteCount ?? 0));
+        step.OnToken?.Invoke(new GeneratedToken(row.PromptIndex, row.SampleIndex, row.Tokens.Count - 1, token, row.Matcher?.SettledByteCount ?? 0) { LogProbability = thought });
         return row.FinishReason is null;
     }
 

@@ -24,21 +24,19 @@ internal sealed class GptChatClient : IChatClient
 
     public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
-        // Also the messages are read, and turned into tokens, on a thread of the pool: the caller has its Task at once, and back at once when it cancels.
+        // The messages are read, and turned into tokens, on a thread of the pool: the caller has its Task at once, and back at once when it cancels.
         GenerationOptions generation = ChatRequest.ToGeneration(options, _options);
         ChatForm form = ChatForm.Of(options, _options.Tools);
         ArgumentNullException.ThrowIfNull(messages);
         using ChatConversations.Kept? kept = options?.ConversationId is { } id ? await _conversations.EnterAsync(id, cancellationToken).ConfigureAwait(false) : null;
         ChatMessage[] before = [.. kept?.Messages ?? []], asked = [];
-        GeneratedSequence sequence = await Task.Run(() =>
+        (ChatPrompt prompt, GeneratedSequence sequence) = await Task.Run(() =>
         {
             asked = [.. messages];
-            ChatMessage[] all = [.. before, .. asked];
-            ITokenConstraint? constraint = form.Constraint(_model.Tokenizer);
-            return _model.GenerateTokens(
-                [Render(ChatRequest.ToTurns(all, options, form, _options.Tools), generation, cancellationToken)], Settings(generation, constraint), onToken: null, cancellationToken, constraint)[0];
+            ChatPrompt prompt = ChatPrompt.Create(_model, [.. before, .. asked], options, form, generation, _options, cancellationToken);
+            return (prompt, Generate(prompt, onToken: null, cancellationToken));
         }, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
-        IList<AIContent> contents = form.Read(_model.ToText(sequence, generation).Text, sequence.FinishReason == FinishReason.StopToken);
+        IList<AIContent> contents = prompt.Read(_model.ToText(sequence, generation).Text, sequence.FinishReason);
         var answer = new ChatMessage(ChatRole.Assistant, contents) { MessageId = NewId() };
         kept?.Messages.AddRange([.. asked, answer]);
         return new ChatResponse(answer)
@@ -80,29 +78,23 @@ internal sealed class GptChatClient : IChatClient
         ChatMessage[] asked, ChatOptions? options, ChatForm form, GenerationOptions generation, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using ChatConversations.Kept? kept = options?.ConversationId is { } id ? await _conversations.EnterAsync(id, cancellationToken).ConfigureAwait(false) : null;
-        IReadOnlyList<ConversationTurn> turns = ChatRequest.ToTurns([.. kept?.Messages ?? [], .. asked], options, form, _options.Tools);
+        ChatMessage[] all = [.. kept?.Messages ?? [], .. asked];
         string responseId = NewId(), messageId = NewId();
         GeneratedSequence? sequence = null;
 
         // Text is given as it comes; what may be a call waits until it is whole.
-        ITokenConstraint? constraint = await Task.Run(() => form.Constraint(_model.Tokenizer), cancellationToken).ConfigureAwait(false);
+        ChatPrompt prompt = await Task.Run(() => ChatPrompt.Create(_model, all, options, form, generation, _options, cancellationToken), cancellationToken).ConfigureAwait(false);
         var text = new StringBuilder();
         int given = 0;
-        GenerationOptions settings = Settings(generation, constraint);
-        await foreach (string piece in TextStream.Enumerate(
-            _model,
-            (onToken, stop) => Task.FromResult(_model.GenerateTokens([Render(turns, generation, stop)], settings, onToken, stop, constraint)[0]),
-            settings,
-            end => sequence = end,
-            cancellationToken).ConfigureAwait(false))
+        await foreach (string piece in TextStream.Enumerate(_model, (onToken, stop) => Task.FromResult(Generate(prompt, onToken, stop)), prompt.Generation, end => sequence = end, cancellationToken).ConfigureAwait(false))
         {
             text.Append(piece);
-            if (given == 0 && form.MayBecomeCall(text.ToString())) continue;
+            if (given == 0 && prompt.MayBecomeCall(text.ToString())) continue;
             yield return Update([new TextContent(text.ToString(given, text.Length - given))], null);
             given = text.Length;
         }
 
-        IList<AIContent> contents = form.Read(text.ToString(), sequence!.FinishReason == FinishReason.StopToken);
+        IList<AIContent> contents = prompt.Read(text.ToString(), sequence!.FinishReason);
         kept?.Messages.AddRange([.. asked, new ChatMessage(ChatRole.Assistant, contents) { MessageId = messageId }]);
         IList<AIContent> last = given == 0 ? [.. contents] : [];
         last.Add(new UsageContent(UsageOf(sequence)));
@@ -119,12 +111,8 @@ internal sealed class GptChatClient : IChatClient
         };
     }
 
-    // The call's own form goes before the client's constraint.
-    private GenerationOptions Settings(GenerationOptions generation, ITokenConstraint? constraint) =>
-        _model.ChatOptions(constraint is not null && generation is GenerateTextOptions text ? text with { Constraint = null } : generation);
-
-    private int[] Render(IReadOnlyList<ConversationTurn> turns, GenerationOptions generation, CancellationToken cancellationToken) =>
-        [.. _model.RenderPrompt(turns, generation, cancellationToken).TokenIds];
+    private GeneratedSequence Generate(ChatPrompt prompt, Action<GeneratedToken>? onToken, CancellationToken cancellationToken) =>
+        _model.GenerateTokens([[.. prompt.TokenIds]], prompt.Generation, onToken, cancellationToken, prompt.Constraint)[0];
 
     private static ChatFinishReason ReasonOf(GeneratedSequence sequence, IList<AIContent> contents) =>
         contents.Any(static content => content is FunctionCallContent) ? ChatFinishReason.ToolCalls

@@ -21,6 +21,9 @@ public sealed record GptChatClientOptions
     /// </summary>
     public int MaxConversations { get; init; }
 
+    /// <summary>The defaults with a model's own settings for generation.</summary>
+    internal static GptChatClientOptions Of(GptModel model) => new() { Generation = model.Generation with { PromptOverflow = PromptOverflow.KeepTail } };
+
     /// <summary>Checks the values.</summary>
     /// <exception cref="ArgumentException">A value is out of range.</exception>
     public void Validate()

@@ -13,7 +13,7 @@ public static class GptModelExtensions
     public static IChatClient AsChatClient(this GptModel model, GptChatClientOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return new GptChatClient(model, options ?? new GptChatClientOptions { Generation = model.Generation with { PromptOverflow = PromptOverflow.KeepTail } });
+        return new GptChatClient(model, options ?? GptChatClientOptions.Of(model));
     }
 
     /// <summary>The model as an embedding generator. Disposing the generator does not dispose the model.</summary>

@@ -234,18 +234,19 @@ public sealed partial class GptModel : IDisposable
         return TokenGenerator.Generate(Engine, [.. prompts.Select(Begun)], options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, constraint, cancellationToken);
     }
 
-    /// <summary>A sequence for a running batch.</summary>
-    internal QueuedGeneration ToQueue(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    /// <summary>A prompt's continuations for a running batch, one for each sample.</summary>
+    internal QueuedGeneration[] ToQueue(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, ITokenConstraint? constraint, CancellationToken cancellationToken)
     {
         using NativeLease lease = _lifetime.Acquire();
         if (options.BeamCount > 1)
             throw new UnsupportedOptionException(nameof(options.BeamCount), options.BeamCount, "The beams of a prompt are a batch of their own; generate them with GptModel.Generate.");
         if (options.PromptLookupTokens > 0)
             throw new UnsupportedOptionException(nameof(options.PromptLookupTokens), options.PromptLookupTokens, "Guesses are checked for one sequence at a time, and here many share a pass; set it to 0, or generate with GptModel.Generate.");
-        ITokenConstraint? constraint = ConstraintOf(options, null);
+        constraint = ConstraintOf(options, constraint);
         options = WithEnds(options);
         GenerationStep step = TokenGenerator.Begin(Engine, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, CancellationToken.None);
-        return new(step, step.Row(0, 0, TokenGenerator.PreparePrompt(Begun(prompt), 0, options, Config, Tokenizer.EndOfTextId), constraint), cancellationToken);
+        int[] begun = TokenGenerator.PreparePrompt(Begun(prompt), 0, options, Config, Tokenizer.EndOfTextId);
+        return [.. Enumerable.Range(0, options.SamplesPerPrompt).Select(sample => new QueuedGeneration(step, step.Row(0, sample, begun, constraint), cancellationToken))];
     }
 
     internal IReadOnlyList<SequenceScore> ScoreTokens(IReadOnlyList<int[]> texts, ScoringOptions options, CancellationToken cancellationToken)

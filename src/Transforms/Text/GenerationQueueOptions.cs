@@ -7,7 +7,7 @@ public sealed record GenerationQueueOptions
     /// <summary>The most sequences that are computed at once, 1 or more. Default 16. The key/value cache has room for as many, of the model's context length each.</summary>
     public int MaxRows { get; init; } = 16;
 
-    /// <summary>The most calls that wait for a place, 0 or more; one more is refused with a <see cref="GenerationQueueFullException"/>. Default 1,000.</summary>
+    /// <summary>The most sequences that wait for a place, 0 or more; a call that would make them more is refused with a <see cref="GenerationQueueFullException"/>. Default 1,000.</summary>
     public int MaxWaiting { get; init; } = 1_000;
 
     /// <summary>

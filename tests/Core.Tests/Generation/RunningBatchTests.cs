@@ -35,13 +35,13 @@ public sealed class RunningBatchTests
         using HistoryModel model = Model();
         GeneratedSequence[] alone = [.. Enumerable.Range(0, 40).Select(i => TokenGenerator.Generate(model, [Prompt(i)], Options(i), EndOfText)[0])];
         QueuedGeneration[] all = [.. Enumerable.Range(0, 40).Select(i => Queued(model, Prompt(i), Options(i)))];
-        var waiting = new Queue<QueuedGeneration>();
+        var waiting = new LinkedList<QueuedGeneration>();
         int come = 0, most = 0;
         using (var batch = new RunningBatch(model, maxRows, prefillTokens, prefixCacheTokens))
         {
             for (int step = 0; step < 2_000 && all.Any(static one => !one.Done.IsCompleted); step++)
             {
-                if (step % 2 == 0 && come < all.Length) waiting.Enqueue(all[come++]);
+                if (step % 2 == 0 && come < all.Length) waiting.AddLast(all[come++]);
                 if (batch.TakesMore) batch.Take(waiting);
                 most = Math.Max(most, batch.Count);
                 batch.Step(CancellationToken.None);
@@ -85,7 +85,7 @@ public sealed class RunningBatchTests
         var options = new GenerationOptions { MaxNewTokens = 12, StopAtEndOfText = false };
         QueuedGeneration leaves = Queued(model, [1, 2], options, cancellation.Token), stays = Queued(model, [3], options), comes = Queued(model, [4, 4], options, cancellation.Token);
         using var batch = new RunningBatch(model, 2, 100, 0);
-        var waiting = new Queue<QueuedGeneration>([leaves, stays, comes]);
+        var waiting = new LinkedList<QueuedGeneration>([leaves, stays, comes]);
         batch.Take(waiting);
         for (int i = 0; i < 3; i++) batch.Step(CancellationToken.None);
         cancellation.Cancel();

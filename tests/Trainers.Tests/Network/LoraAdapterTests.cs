@@ -168,6 +168,37 @@ public sealed class LoraAdapterTests
         }
     }
 
+    // TorchSharp adds the adapter's term in each forward pass; the exporter adds its product to the weights, without TorchSharp.
+    [TestMethod]
+    public void A_package_with_the_adapter_merged_scores_as_the_adapted_network_does()
+    {
+        string folder = Directory.CreateTempSubdirectory("mlnet-gpt-lora-").FullName;
+        try
+        {
+            using GptNetwork network = new(Wider, GptDevice.Cpu, seed: 2);
+            GptTokenizer tokenizer = GptTokenizer.FromCharacters([new string([.. Enumerable.Range('!', 39).Select(static c => (char)c)])]);
+            using var model = new GptModel(new TorchCausalModel(network.Share(null)), tokenizer);
+            using var adapted = new GptModel(new TorchCausalModel(network.Share(Random(network))), tokenizer);
+            string checkpoint = Path.Combine(folder, "base"), adapter = Path.Combine(folder, "adapter"), package = Path.Combine(folder, "package");
+            model.SaveCheckpoint(checkpoint);
+            adapted.SaveAdapter(adapter);
+            OnnxExporter.ExportMerged(checkpoint, adapter, package);
+            using GptModel merged = GptModel.FromOnnx(package, GptDevice.Cpu);
+            string[] texts = ["abc+-", "DEF:!!%$#"];
+            foreach ((SequenceScore plain, (SequenceScore expected, SequenceScore found)) in model.Score(texts).Zip(adapted.Score(texts).Zip(merged.Score(texts))))
+            {
+                Assert.AreEqual(expected.LogLikelihood, found.LogLikelihood, 1e-4);
+                Assert.IsGreaterThan(0.1, Math.Abs(plain.LogLikelihood - found.LogLikelihood), "the adapter must matter, or the test shows nothing");
+            }
+
+            Assert.ThrowsExactly<CheckpointNotFoundException>(() => OnnxExporter.ExportMerged(checkpoint, Path.Combine(folder, "none"), package));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [TestMethod]
     public void Several_sets_are_clipped_by_their_joint_norm()
     {

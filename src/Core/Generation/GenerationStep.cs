@@ -21,6 +21,20 @@ internal sealed record GenerationStep(
     public GenerationRow Row(int promptIndex, int sampleIndex, int[] prompt, ITokenConstraint? constraint) =>
         new(promptIndex, sampleIndex, prompt, Options, Model.Config, Choices, TokenBytes is null ? null : _matcher.Fresh(), constraint?.Begin(prompt, StopTokens));
 
+    /// <summary>A decoder of one row whose state can be cut back.</summary>
+    /// <exception cref="UnsupportedOptionException">The model's engine has none.</exception>
+    public IForkableDecoder BeginForkable(int capacity) => BeginForkable(Model, 1, capacity);
+
+    /// <summary>A decoder whose state can be cut back and joined.</summary>
+    /// <exception cref="UnsupportedOptionException">The model's engine has none.</exception>
+    public static IForkableDecoder BeginForkable(ICausalModel model, int rows, int capacity)
+    {
+        ICausalDecoder decoder = model.BeginDecoding(rows, capacity);
+        if (decoder is IForkableDecoder forkable) return forkable;
+        decoder.Dispose();
+        throw new UnsupportedOptionException("engine", model.GetType().Name, $"Its decoders are no {nameof(IForkableDecoder)}, so that sequences can't join a batch or go on later; generate in batches instead.");
+    }
+
     /// <summary>What the model itself thinks of the next token.</summary>
     public StepDistribution Told(ReadOnlySpan<float> logits) => new(logits, LogitsProcessing.LogSumExp(logits, _scratch), Options.TopLogProbabilities!.Value);
 

@@ -210,13 +210,7 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
         _active.AddRange(kept);
     }
 
-    private IForkableDecoder Begin(int rows)
-    {
-        ICausalDecoder decoder = model.BeginDecoding(rows, Capacity);
-        if (decoder is IForkableDecoder forkable) return forkable;
-        decoder.Dispose();
-        throw new UnsupportedOptionException("engine", model.GetType().Name, $"Its decoders are no {nameof(IForkableDecoder)}, so that sequences can't join a batch; generate in batches instead.");
-    }
+    private IForkableDecoder Begin(int rows) => GenerationStep.BeginForkable(model, rows, Capacity);
 
     private void DropAll()
     {

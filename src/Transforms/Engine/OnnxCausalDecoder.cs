@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// Decodes a batch with ONNX Runtime. B: rows; n: appended positions; P: positions before; V: vocabulary. The inputs lie in pinned arrays and
 /// the logits go straight to the caller's memory.
 /// </summary>
-internal sealed class OnnxCausalDecoder : IForkableDecoder
+internal sealed class OnnxCausalDecoder : ISavableDecoder
 {
     private readonly OnnxCausalModel model;
     private readonly RunOptions runOptions = new();
@@ -154,7 +154,35 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
         Place([.. padding.Select(places => places - common)], Length - common);
     }
 
+    /// <inheritdoc/>
+    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    public void Save(Stream target)
+    {
+        using NativeLease use = lifetime.Acquire();
+        RequireRearrangeable();
+        DecoderStateFile.Write(target, model.StateForm, Length, [.. PaddingOfRows().Select(static padding => new DecoderStateRow(padding, DecoderStateRow.NoAdapter))],
+            (tensor, row, head, block) => cache.Block(tensor, row, head).CopyTo(block));
+    }
+
     public void Dispose() => lifetime.Dispose();
+
+    /// <summary>Takes a saved state, whose stream stands before the keys and values.</summary>
+    /// <exception cref="CorruptFileException">The file has been shortened meanwhile.</exception>
+    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    internal void Take(DecoderStateFile state)
+    {
+        RequireRearrangeable();
+        cache.Fill(RowCount, state.Length);
+        for (int tensor = 0; tensor < 2 * model.Config.LayerCount; tensor++)
+        {
+            for (int row = 0; row < RowCount; row++)
+            {
+                for (int head = 0; head < model.Cache.Heads; head++) state.ReadBlock(cache.Block(tensor, row, head));
+            }
+        }
+
+        Place([.. state.Rows.Select(static row => row.Padding)], state.Length);
+    }
 
     /// <summary>Each row's places on the left that are no tokens.</summary>
     private int[] PaddingOfRows() => [.. realLengths.Select(real => Length - real)];

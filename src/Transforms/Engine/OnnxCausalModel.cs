@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace MLNet.Gpt;
 
@@ -8,10 +9,11 @@ namespace MLNet.Gpt;
 /// the model meanwhile is safe: weights and threads stay until the last call has ended and the last decoder has been disposed. The package's files are not read again after loading, except by
 /// <see cref="WriteOnnxPackage"/>.
 /// </remarks>
-public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxPackaged
+public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IOnnxExportable, IOnnxPackaged
 {
     private readonly OnnxPackage package;
     private readonly Lazy<RowGather> rowGather;
+    private readonly Lazy<byte[]> fingerprint;
     private readonly NativeLifetime lifetime;
 
     private OnnxCausalModel(OnnxPackage package, InferenceSession session, GptDevice device, OnnxEngineOptions options)
@@ -22,6 +24,7 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
         Device = device;
         Cache = CacheShape.Of(session, package.Config, device);
         rowGather = new(() => new RowGather(device, options, Cache.Type));
+        fingerprint = new(package.ComputeFingerprint);
         KeepAllLogits = Scalar(0);
         KeepLastLogits = Scalar(1);
         TakesLogitsToKeep = session.OverridableInitializerMetadata.ContainsKey(OnnxPackageLayout.LogitsToKeep) || session.InputMetadata.ContainsKey(OnnxPackageLayout.LogitsToKeep);
@@ -85,6 +88,12 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
 
     internal RowGather RowGather => rowGather.Value;
 
+    /// <summary>What a saved state must have in common with this model. The first call reads the package's files.</summary>
+    /// <exception cref="CheckpointNotFoundException">A file of the package is no longer there.</exception>
+    internal DecoderStateForm StateForm => new(
+        Cache.Type switch { TensorElementType.Float16 => WeightFormat.Float16, TensorElementType.BFloat16 => WeightFormat.BFloat16, _ => WeightFormat.Float32 },
+        Config.LayerCount, Cache.Heads, Cache.HeadSize, fingerprint.Value);
+
     /// <summary>Loads a package and checks that its graph is a GPT of its config.json's shape.</summary>
     /// <param name="folder">A folder with <c>model.onnx</c> and <c>config.json</c>.</param>
     /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
@@ -127,6 +136,28 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
         catch
         {
             lease.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="CheckpointNotFoundException">The package's own folder, which tells one model from another, is no longer there.</exception>
+    /// <exception cref="UnsupportedOptionException">The model computes on a GPU, whose cache can't be filled from here.</exception>
+    public ISavableDecoder ResumeDecoding(Stream source, int capacity)
+    {
+        using NativeLease lease = lifetime.Acquire();
+        DecoderStateFile state = DecoderStateFile.Open(source, StateForm, Config.ContextLength, capacity);
+        foreach (DecoderStateRow row in state.Rows) state.RequireAdapter(row, isLoaded: false);
+        var decoder = (OnnxCausalDecoder)BeginDecoding(state.Rows.Count, capacity);
+        try
+        {
+            decoder.Take(state);
+            state.End();
+            return decoder;
+        }
+        catch
+        {
+            decoder.Dispose();
             throw;
         }
     }

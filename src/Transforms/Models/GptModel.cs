@@ -237,15 +237,10 @@ public sealed partial class GptModel : IDisposable
     /// <summary>A sequence for a running batch.</summary>
     internal QueuedGeneration ToQueue(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
-        using NativeLease lease = _lifetime.Acquire();
-        if (options.BeamCount > 1)
-            throw new UnsupportedOptionException(nameof(options.BeamCount), options.BeamCount, "The beams of a prompt are a batch of their own; generate them with GptModel.Generate.");
         if (options.PromptLookupTokens > 0)
             throw new UnsupportedOptionException(nameof(options.PromptLookupTokens), options.PromptLookupTokens, "Guesses are checked for one sequence at a time, and here many share a pass; set it to 0, or generate with GptModel.Generate.");
-        ITokenConstraint? constraint = ConstraintOf(options, null);
-        options = WithEnds(options);
-        GenerationStep step = TokenGenerator.Begin(Engine, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, CancellationToken.None);
-        return new(step, step.Row(0, 0, TokenGenerator.PreparePrompt(Begun(prompt), 0, options, Config, Tokenizer.EndOfTextId), constraint), cancellationToken);
+        (GenerationStep step, GenerationRow row) = BeginRow(prompt, options, onToken, CancellationToken.None);
+        return new(step, row, cancellationToken);
     }
 
     internal IReadOnlyList<SequenceScore> ScoreTokens(IReadOnlyList<int[]> texts, ScoringOptions options, CancellationToken cancellationToken)

@@ -84,7 +84,7 @@ public sealed class GraphFormTests
     {
         // 1 + 2^-8 lies in the middle of 1 (0x3F80) and 1 + 2^-7 (0x3F81) and goes to the even one; 1 + 3·2^-8 in the middle of 0x3F81 and 0x3F82; a little more than the middle goes up.
         ushort[] result = new ushort[5];
-        FloatWeight.RoundToBFloat16([1.00390625f, 1.01171875f, 1.00390637f, -2f, float.NegativeInfinity], result);
+        BFloat16.Round([1.00390625f, 1.01171875f, 1.00390637f, -2f, float.NegativeInfinity], result);
         CollectionAssert.AreEqual(new ushort[] { 0x3F80, 0x3F82, 0x3F81, 0xC000, 0xFF80 }, result);
     }
 

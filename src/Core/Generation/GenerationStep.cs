@@ -21,15 +21,17 @@ internal sealed record GenerationStep(
     public GenerationRow Row(int promptIndex, int sampleIndex, int[] prompt, ITokenConstraint? constraint) =>
         new(promptIndex, sampleIndex, prompt, Options, Model.Config, Choices, TokenBytes is null ? null : _matcher.Fresh(), constraint?.Begin(prompt, StopTokens));
 
-    /// <summary>A decoder of one row whose state can be cut back.</summary>
-    /// <exception cref="UnsupportedOptionException">The model's engine has none.</exception>
-    public IForkableDecoder BeginForkable(int capacity) => BeginForkable(Model, 1, capacity);
+    /// <summary>The adapter that the sequences are computed with; null for none.</summary>
+    public IModelAdapter? Adapter => (Model as AdaptedModel)?.Adapter;
 
-    /// <summary>A decoder whose state can be cut back and joined.</summary>
+    /// <summary>A decoder whose state can be cut back and joined with another's.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="adapters">Each row's adapter; null for none.</param>
+    /// <param name="capacity">The most positions.</param>
     /// <exception cref="UnsupportedOptionException">The model's engine has none.</exception>
-    public static IForkableDecoder BeginForkable(ICausalModel model, int rows, int capacity)
+    public static IForkableDecoder BeginForkable(ICausalModel model, IReadOnlyList<IModelAdapter?> adapters, int capacity)
     {
-        ICausalDecoder decoder = model.BeginDecoding(rows, capacity);
+        ICausalDecoder decoder = adapters.Any(static adapter => adapter is not null) ? ((IAdaptableModel)model).BeginDecoding(adapters, capacity) : model.BeginDecoding(adapters.Count, capacity);
         if (decoder is IForkableDecoder forkable) return forkable;
         decoder.Dispose();
         throw new UnsupportedOptionException("engine", model.GetType().Name, $"Its decoders are no {nameof(IForkableDecoder)}, so that sequences can't join a batch or go on later; generate in batches instead.");

@@ -94,6 +94,8 @@ internal static class TokenGenerator
     /// <summary>What every step of a call needs.</summary>
     /// <exception cref="ArgumentException">An option is out of range, or stop strings come without <paramref name="tokenBytes"/>.</exception>
     /// <exception cref="TokenOutOfRangeException">A token that ends the output, or that has a bias, is outside the vocabulary.</exception>
+    /// <exception cref="UnknownAdapterException">The adapter is not loaded.</exception>
+    /// <exception cref="UnsupportedOptionException">An adapter is named, and the model takes none.</exception>
     internal static GenerationStep Begin(
         ICausalModel model, GenerationOptions options, int? endOfTextId, TokenBytes? tokenBytes, int? tokenCount, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
@@ -110,7 +112,7 @@ internal static class TokenGenerator
             if (id >= choices) throw new TokenOutOfRangeException(id, choices, nameof(GenerationOptions.LogitBias));
         }
 
-        return new(model, options, StopTokens(options, endOfTextId, choices), tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
+        return new(AdaptedModel.Of(model, options.Adapter), options, StopTokens(options, endOfTextId, choices), tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
     }
 
     private static void RunBatch(GenerationStep step, GenerationRow[] batch)

@@ -7,12 +7,13 @@ namespace MLNet.Gpt;
 /// Decodes a batch with ONNX Runtime. B: rows; n: appended positions; P: positions before; V: vocabulary. The inputs lie in pinned arrays and
 /// the logits go straight to the caller's memory.
 /// </summary>
-internal sealed class OnnxCausalDecoder : ISavableDecoder
+internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
 {
     private readonly OnnxCausalModel model;
     private readonly RunOptions runOptions = new();
     private readonly OnnxKeyValueCache cache;
-    private readonly OrtValue[] inputs, outputs;
+    private readonly OrtValue[] plainInputs, adaptedInputs, outputs;   // the second with room for the adapters' behind the others
+    private readonly AdapterInputs adapters;
     private readonly long[] shape2 = new long[2], shape3 = new long[3];
     private readonly int firstPast;
     private int[] realLengths;             // per row: tokens so far, padding not counted
@@ -24,20 +25,24 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder
 
     /// <param name="model">The model.</param>
     /// <param name="lease">A use of the model; the decoder's from now on, unless this throws.</param>
-    /// <param name="rowCount">B.</param>
+    /// <param name="rows">Each row's adapter, B of them; null for none.</param>
     /// <param name="capacity">The most positions.</param>
-    public OnnxCausalDecoder(OnnxCausalModel model, NativeLease lease, int rowCount, int capacity)
+    public OnnxCausalDecoder(OnnxCausalModel model, NativeLease lease, OnnxAdapter?[] rows, int capacity)
     {
         this.model = model;
         Capacity = capacity;
+        int rowCount = rows.Length;
         realLengths = new int[rowCount];
         newLengths = new int[rowCount];
-        inputs = new OrtValue[model.InputNames.Length];
+        plainInputs = new OrtValue[model.InputNames.Length];
+        adaptedInputs = new OrtValue[model.AdaptedInputNames.Length];
         outputs = new OrtValue[model.OutputNames.Length];
-        firstPast = inputs.Length - (2 * model.Config.LayerCount);
+        firstPast = model.InputNames.Length - (2 * model.Config.LayerCount);
         try
         {
             cache = OnnxKeyValueCache.Create(model, runOptions, rowCount, capacity);
+            adapters = new AdapterInputs(model.AdapterTable);
+            adapters.Set(rows);
         }
         catch
         {
@@ -48,6 +53,7 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder
         lifetime = new NativeLifetime(this, () =>
         {
             cache.Dispose();
+            adapters.Dispose();
             runOptions.Dispose();
             lease.Dispose();
         });
@@ -58,6 +64,8 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder
     public int Length { get; private set; }
 
     public int Capacity { get; }
+
+    public IReadOnlyList<IModelAdapter?> Adapters => adapters.Rows;
 
     public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits, CancellationToken cancellationToken = default)
     {
@@ -98,6 +106,9 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder
         }
 
         (realLengths, newLengths, visible) = (lengths, new int[rows.Length], chosen);
+        OnnxAdapter?[] kept = new OnnxAdapter?[rows.Length];
+        for (int i = 0; i < rows.Length; i++) kept[i] = adapters.Rows[rows[i]];
+        adapters.Set(kept);
     }
 
     /// <inheritdoc/>
@@ -107,7 +118,7 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder
         using NativeLease use = lifetime.Acquire();
         CausalDecoderChecks.ValidateFork(this, capacity);
         RequireRearrangeable();
-        var copy = (OnnxCausalDecoder)model.BeginDecoding(RowCount, capacity);
+        OnnxCausalDecoder copy = model.Begin([.. adapters.Rows], capacity);
         copy.cache.CopyFrom(cache, RowCount);
         copy.Place(PaddingOfRows(), Length);
         return copy;
@@ -141,6 +152,7 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder
             int[] padding = [.. PaddingOfRows().Select(places => places + length - Length), .. added.PaddingOfRows().Select(places => places + length - added.Length)];
             cache.Join(added.cache, RowCount, added.RowCount);
             Place(padding, length);
+            adapters.Set([.. adapters.Rows, .. added.adapters.Rows]);
         }
     }
 
@@ -160,7 +172,7 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder
     {
         using NativeLease use = lifetime.Acquire();
         RequireRearrangeable();
-        DecoderStateFile.Write(target, model.StateForm, Length, [.. PaddingOfRows().Select(static padding => new DecoderStateRow(padding, DecoderStateRow.NoAdapter))],
+        DecoderStateFile.Write(target, model.StateForm, Length, [.. PaddingOfRows().Select((padding, row) => new DecoderStateRow(padding, adapters.Rows[row]?.Fingerprint ?? DecoderStateRow.NoAdapter))],
             (tensor, row, head, block) => cache.Block(tensor, row, head).CopyTo(block));
     }
 
@@ -272,6 +284,8 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder
 
     private unsafe void Run(int firstRow, int rows, int n, int logitsPerRow, OrtValue keep, Span<float> logits, CancellationToken cancellationToken)
     {
+        OrtValue[] inputs = adapters.IsNeeded ? adaptedInputs : plainInputs;
+        OrtValue? scales = null;
         fixed (float* address = logits)
         {
             try
@@ -281,11 +295,12 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder
                 inputs[2] = Matrix(positionIds, firstRow, rows, n);
                 if (model.TakesLogitsToKeep) inputs[3] = keep;
                 cache.PlacePast(inputs.AsSpan(firstPast));
+                if (adapters.IsNeeded) scales = adapters.Place(inputs.AsSpan(model.InputNames.Length), firstRow, rows);
                 (shape3[0], shape3[1], shape3[2]) = (rows, logitsPerRow, model.Config.VocabularySize);
                 outputs[0] = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Float, shape3, (IntPtr)address, (long)logits.Length * sizeof(float));
                 cache.PlacePresent(rows, n, outputs.AsSpan(1));
                 using OrtInterrupt interrupt = OrtInterrupt.Watch(runOptions, cancellationToken);
-                model.Session.Run(runOptions, model.InputNames, inputs, model.OutputNames, outputs);
+                model.Session.Run(runOptions, adapters.IsNeeded ? model.AdaptedInputNames : model.InputNames, inputs, model.OutputNames, outputs);
             }
             catch (Exception exception)
             {
@@ -298,6 +313,7 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder
             {
                 for (int i = 0; i < 3; i++) inputs[i]?.Dispose();
                 outputs[0]?.Dispose();
+                scales?.Dispose();
                 Array.Clear(inputs);
                 Array.Clear(outputs);
             }

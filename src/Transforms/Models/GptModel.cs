@@ -267,6 +267,8 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="ArgumentException">A value is out of range.</exception>
     /// <exception cref="TokenOutOfRangeException">A stop token is none of the tokenizer's.</exception>
     /// <exception cref="ConstraintException">The constraint can't be used.</exception>
+    /// <exception cref="UnknownAdapterException">The adapter is not loaded.</exception>
+    /// <exception cref="UnsupportedOptionException">An adapter is named, and the model takes none.</exception>
     internal void CheckStops(GenerationOptions options)
     {
         options.Validate();
@@ -275,6 +277,7 @@ public sealed partial class GptModel : IDisposable
             if (id >= Tokenizer.VocabularySize) throw new TokenOutOfRangeException(id, Tokenizer.VocabularySize, nameof(GenerationOptions.LogitBias));
         }
 
+        _ = AdaptedModel.Of(Engine, options.Adapter);
         (options as GenerateTextOptions)?.Constraint?.Compile(Tokenizer);
         foreach (int id in options.StopTokenIds)
         {

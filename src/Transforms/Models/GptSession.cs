@@ -14,10 +14,11 @@ public sealed class GptSession : IDisposable
     private int[] _tokens;             // what the last call saw and wrote
     private int _computed;             // how many of them the decoder has seen
     private IForkableDecoder? _decoder;
+    private IModelAdapter? _adapter;   // what they were computed with
     private bool _disposed;
 
     internal GptSession(GptModel model, IEnumerable<ConversationTurn> turns, int[] tokens, IForkableDecoder? decoder) =>
-        (Model, _turns, _tokens, _decoder, _computed) = (model, [.. turns], tokens, decoder, decoder?.Length ?? 0);
+        (Model, _turns, _tokens, _decoder, _adapter, _computed) = (model, [.. turns], tokens, decoder, (decoder as IAdaptedDecoder)?.Adapters[0], decoder?.Length ?? 0);
 
     /// <summary>The model.</summary>
     public GptModel Model { get; }
@@ -191,6 +192,7 @@ public sealed class GptSession : IDisposable
         (GenerationStep step, GenerationRow row) = Model.BeginRow(prompt, options, onToken, cancellationToken);
 
         // 1. Back to where the prompt parts from what the decoder has seen; its last token is computed again, for its logits.
+        if (step.Adapter != _adapter) Forget();
         int common = Math.Min(_tokens.AsSpan(0, _computed).CommonPrefixLength(row.Prompt), row.Prompt.Length - 1);
         if (common > 0)
         {
@@ -199,7 +201,7 @@ public sealed class GptSession : IDisposable
         else
         {
             Forget();
-            _decoder = step.BeginForkable(Model.Config.ContextLength);
+            (_adapter, _decoder) = (step.Adapter, GenerationStep.BeginForkable(Model.Engine, [step.Adapter], Model.Config.ContextLength));
         }
 
         // 2. The rest. If it fails, the decoder has seen what both have in common, and more that is cut off later.

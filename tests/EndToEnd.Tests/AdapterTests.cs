@@ -149,6 +149,12 @@ public sealed class AdapterTests
                 models.Base.Generate(["ab", "cde"], options with { Adapter = "wide" }).Select(static text => text.Text).ToArray());
         }
 
+        // Scored as merged, too.
+        SequenceScore score = models.Base.Score("abc def", new ScoreTextOptions { Adapter = "wide" }), merged = models.Merged("wide").Score("abc def");
+        Assert.AreEqual(merged.LogLikelihood, score.LogLikelihood, 1e-4);
+        Assert.AreNotEqual(models.Base.Score("abc def").LogLikelihood, score.LogLikelihood, 1e-2);
+        Assert.ThrowsExactly<UnknownAdapterException>(() => models.Base.ScoreChoices(["a"], [["b", "c"]], new ScoreChoicesOptions { Adapter = "none", Separator = "" }));
+
         UnknownAdapterException unknown = Assert.ThrowsExactly<UnknownAdapterException>(() => { _ = queue.GenerateAsync("a", greedy with { Adapter = "french" }); });
         Assert.AreEqual("french", unknown.Name);
         CollectionAssert.AreEquivalent(new[] { "wide", "stable", "late" }, unknown.Loaded.ToArray());

@@ -46,6 +46,7 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
         }
         catch
         {
+            cache?.Dispose();
             runOptions.Dispose();
             throw;
         }

@@ -81,7 +81,7 @@ internal sealed partial class GptGraph
     private void AddAdapterInputs()
     {
         if (options.AdaptableProjections == LoraProjections.None) return;
-        graph.Input(OnnxPackageLayout.AdapterScales, NumberType, "batch_size", 1, "adapter_rank");
+        graph.Input(OnnxPackageLayout.AdapterScales, NumberType, "adapter_rows", 1, "adapter_rank");
         graph.Zeros(OnnxPackageLayout.AdapterScales, NumberType, 1, 1, 1);
         for (int layer = 0; layer < config.LayerCount; layer++)
         {

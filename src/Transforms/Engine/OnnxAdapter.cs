@@ -79,8 +79,8 @@ internal sealed class OnnxAdapter : IModelAdapter
     {
         byte[] bytes = GC.AllocateUninitializedArray<byte>(checked(numbers.Length * (type == TensorElementType.Float ? sizeof(float) : sizeof(ushort))), pinned: true);
         if (type == TensorElementType.Float) MemoryMarshal.AsBytes(numbers).CopyTo(bytes);
-        else if (type == TensorElementType.Float16) TensorPrimitives.ConvertToHalf(numbers, MemoryMarshal.Cast<byte, Half>(bytes));
-        else BFloat16.Round(numbers, MemoryMarshal.Cast<byte, ushort>(bytes));
+        else if (type == TensorElementType.Float16) TensorPrimitives.ConvertToHalf(numbers, MemoryMarshal.Cast<byte, Half>(bytes.AsSpan()));
+        else BFloat16.Round(numbers, MemoryMarshal.Cast<byte, ushort>(bytes.AsSpan()));
         return bytes;
     }
 

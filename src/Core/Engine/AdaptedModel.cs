@@ -12,15 +12,15 @@ internal sealed class AdaptedModel(IAdaptableModel model, IModelAdapter adapter)
     /// <inheritdoc/>
     public GptDevice Device => model.Device;
 
-    /// <summary>The model, or its view with the adapter of a name.</summary>
-    /// <param name="model">The model.</param>
+    /// <summary>The model, or its view with the adapter of a name. A view is left as it is: its adapter has been chosen.</summary>
+    /// <param name="model">The model, or a view of it.</param>
     /// <param name="name">The adapter's name; null for none.</param>
     /// <exception cref="UnsupportedOptionException">A name is given, and the model takes no adapters.</exception>
     /// <exception cref="UnknownAdapterException">No adapter of this name is loaded.</exception>
     public static ICausalModel Of(ICausalModel model, string? name)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (name is null) return model;
+        if (name is null || model is AdaptedModel) return model;
         if (model is not IAdaptableModel { AdaptableProjections: not LoraProjections.None } adaptable)
         {
             throw new UnsupportedOptionException(nameof(GenerationOptions.Adapter), name,

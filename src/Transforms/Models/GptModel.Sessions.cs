@@ -52,14 +52,19 @@ public sealed partial class GptModel
     }
 
     /// <summary>One sequence of a call, which others go on with.</summary>
-    internal (GenerationStep Step, GenerationRow Row) BeginRow(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    /// <param name="engine">The model's engine, or a view of it with an adapter.</param>
+    /// <param name="prompt">The tokens.</param>
+    /// <param name="options">How to generate.</param>
+    /// <param name="onToken">Told of each token; null for no calls.</param>
+    /// <param name="cancellationToken">Looked at by the step.</param>
+    internal (GenerationStep Step, GenerationRow Row) BeginRow(ICausalModel engine, int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
         using NativeLease lease = _lifetime.Acquire();
         if (options.BeamCount > 1)
             throw new UnsupportedOptionException(nameof(options.BeamCount), options.BeamCount, $"The beams of a prompt are a batch of their own; generate them with {nameof(GptModel)}.{nameof(Generate)}.");
         ITokenConstraint? constraint = ConstraintOf(options, null);
         options = WithEnds(options);
-        GenerationStep step = TokenGenerator.Begin(Engine, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, cancellationToken);
+        GenerationStep step = TokenGenerator.Begin(engine, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, cancellationToken);
         return (step, step.Row(0, 0, TokenGenerator.PreparePrompt(Begun(prompt), 0, options, Config, Tokenizer.EndOfTextId), constraint));
     }
 }

@@ -235,11 +235,11 @@ public sealed partial class GptModel : IDisposable
     }
 
     /// <summary>A sequence for a running batch.</summary>
-    internal QueuedGeneration ToQueue(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    internal QueuedGeneration ToQueue(ICausalModel engine, int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
         if (options.PromptLookupTokens > 0)
             throw new UnsupportedOptionException(nameof(options.PromptLookupTokens), options.PromptLookupTokens, "Guesses are checked for one sequence at a time, and here many share a pass; set it to 0, or generate with GptModel.Generate.");
-        (GenerationStep step, GenerationRow row) = BeginRow(prompt, options, onToken, CancellationToken.None);
+        (GenerationStep step, GenerationRow row) = BeginRow(engine, prompt, options, onToken, CancellationToken.None);
         return new(step, row, cancellationToken);
     }
 

@@ -189,7 +189,7 @@ public sealed class GptSession : IDisposable
     /// <summary>Continues a prompt from where it parts from what has been computed.</summary>
     private GeneratedSequence Run(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
-        (GenerationStep step, GenerationRow row) = Model.BeginRow(prompt, options, onToken, cancellationToken);
+        (GenerationStep step, GenerationRow row) = Model.BeginRow(Model.Engine, prompt, options, onToken, cancellationToken);
 
         // 1. Back to where the prompt parts from what the decoder has seen; its last token is computed again, for its logits.
         if (step.Adapter != _adapter) Forget();

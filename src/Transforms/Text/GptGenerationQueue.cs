@@ -64,7 +64,8 @@ public sealed class GptGenerationQueue : IDisposable
     public Task<GeneratedText> GenerateAsync(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         GenerateTextOptions checkedOptions = Check(prompt, options);
-        return Task.Run(async () => _model.ToText(await Enqueue(_model.Tokenizer.Encode(prompt, checkedOptions.SpecialTokens), checkedOptions, null, cancellationToken).ConfigureAwait(false), checkedOptions), cancellationToken);
+        ICausalModel engine = EngineFor(checkedOptions);
+        return Task.Run(async () => _model.ToText(await Enqueue(engine, _model.Tokenizer.Encode(prompt, checkedOptions.SpecialTokens), checkedOptions, null, cancellationToken).ConfigureAwait(false), checkedOptions), cancellationToken);
     }
 
     /// <summary>Continues a prompt and gives the text as it comes.</summary>
@@ -77,8 +78,9 @@ public sealed class GptGenerationQueue : IDisposable
     public IAsyncEnumerable<string> GenerateStreaming(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         GenerateTextOptions checkedOptions = Check(prompt, options);
+        ICausalModel engine = EngineFor(checkedOptions);
         return TextStream.Enumerate(
-            _model, (onToken, token) => Enqueue(_model.Tokenizer.Encode(prompt, checkedOptions.SpecialTokens), checkedOptions, onToken, token), checkedOptions, onEnd: null, cancellationToken);
+            _model, (onToken, token) => Enqueue(engine, _model.Tokenizer.Encode(prompt, checkedOptions.SpecialTokens), checkedOptions, onToken, token), checkedOptions, onEnd: null, cancellationToken);
     }
 
     /// <summary>Ends what waits and what is under way with an <see cref="OperationCanceledException"/>, and waits for the thread to end. May be called more than once.</summary>
@@ -97,10 +99,15 @@ public sealed class GptGenerationQueue : IDisposable
     }
 
     /// <summary>Waits for a place and continues some tokens.</summary>
+    /// <param name="engine">As of <see cref="EngineFor"/>.</param>
+    /// <param name="prompt">The tokens.</param>
+    /// <param name="options">How to generate.</param>
+    /// <param name="onToken">Told of each token, from the thread that computes; null for no calls.</param>
+    /// <param name="cancellationToken">Gives the place up.</param>
     /// <exception cref="GenerationQueueFullException">Too many calls wait already.</exception>
-    internal Task<GeneratedSequence> Enqueue(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    internal Task<GeneratedSequence> Enqueue(ICausalModel engine, int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
-        QueuedGeneration one = _model.ToQueue(prompt, options, onToken, cancellationToken);
+        QueuedGeneration one = _model.ToQueue(engine, prompt, options, onToken, cancellationToken);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
@@ -117,6 +124,9 @@ public sealed class GptGenerationQueue : IDisposable
 
         return one.Done;
     }
+
+    /// <summary>The model with the adapter that a call names. It is chosen when the call is made, so that the call keeps it when it is unloaded meanwhile.</summary>
+    private ICausalModel EngineFor(GenerationOptions options) => AdaptedModel.Of(_model.Engine, options.Adapter);
 
     private void Run()
     {

@@ -298,8 +298,8 @@ internal static class FuzzTargets
     /// <summary>Adds an entry to the metadata: field 14 of the model, a key (field 1) and a value (field 2).</summary>
     private static byte[] AddMetadata(byte[] valid, Random random)
     {
-        string[] keys = ["mlnet.gpt.format_version", "mlnet.gpt.config", "mlnet.gpt.tokenizer_hash", "other", ""];
-        byte[] key = Encoding.UTF8.GetBytes(keys[random.Next(keys.Length)]), value = Encoding.UTF8.GetBytes(random.Next(2) == 0 ? GptConfigJson.Write(Config) : "1");
+        string[] keys = ["mlnet.gpt.format_version", "mlnet.gpt.config", "mlnet.gpt.tokenizer_hash", OnnxPackageLayout.AdaptersKey, "other", ""];
+        byte[] key = Encoding.UTF8.GetBytes(keys[random.Next(keys.Length)]), value = Encoding.UTF8.GetBytes(random.Next(2) == 0 ? GptConfigJson.Write(Config) : random.Next(2) == 0 ? "1" : "attn.c_attn,mlp.c_fc");
         if (random.Next(2) == 0) key = Mutations.Bytes(key, random);
         if (random.Next(2) == 0) value = Mutations.Json(value, random);
         byte[] entry = [.. Field(1, key), .. Field(2, value)];

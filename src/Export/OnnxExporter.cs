@@ -122,12 +122,13 @@ public static class OnnxExporter
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     /// <exception cref="ArgumentException">An option, the head, or a value of the configuration is outside its range.</exception>
+    /// <exception cref="UnsupportedOptionException">Room for adapters is asked for.</exception>
     public static void WriteClassifier(IClassifierWeights weights, string packageFolder, OnnxExportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(weights);
         ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
         options ??= new OnnxExportOptions();
-        options.Validate();
+        options.ValidateForHead();
         string config = ClassifierConfigJson.Write(weights.Config, weights.Head, options.EndOfTextId);
         WriteFiles(config, GptGraph.BuildClassifier(weights.Config, weights.Head, options), new ClassifierGraphWeights(weights), packageFolder, options);
     }
@@ -143,12 +144,13 @@ public static class OnnxExporter
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     /// <exception cref="ArgumentException">An option, the head, or a value of the configuration is outside its range.</exception>
+    /// <exception cref="UnsupportedOptionException">Room for adapters is asked for.</exception>
     public static void WriteReward(IRewardWeights weights, string packageFolder, OnnxExportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(weights);
         ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
         options ??= new OnnxExportOptions();
-        options.Validate();
+        options.ValidateForHead();
         string config = RewardConfigJson.Write(weights.Config, weights.Head, options.EndOfTextId);
         WriteFiles(config, GptGraph.BuildReward(weights.Config, weights.Head, options), new RewardGraphWeights(weights), packageFolder, options);
     }
@@ -191,6 +193,8 @@ public static class OnnxExporter
         Add(OnnxPackageLayout.ConfigKey, config);
         Add(OnnxPackageLayout.WeightsKey, options.Weights.ToString());
         if (graph.SharesCache) Add(OnnxPackageLayout.CacheKey, OnnxPackageLayout.SharedCache);
+        if (options.AdaptableProjections != LoraProjections.None)
+            Add(OnnxPackageLayout.AdaptersKey, string.Join(',', LoraLayout.Modules.Where(module => options.AdaptableProjections.HasFlag(module.Projection)).Select(static module => module.Module)));
         if (options.TokenizerHash is { } hash) Add(OnnxPackageLayout.TokenizerHashKey, hash);
         return model;
 

@@ -51,7 +51,7 @@ internal static class TestModels
     /// A tiny GPT with the formula's weights as an ONNX package with its tokenizer. No two are quite the same, so that a loaded model is not shared with another
     /// test's.
     /// </summary>
-    public static string WritePackage(TemporaryFolder folder, bool dataFile = false)
+    public static string WritePackage(TemporaryFolder folder, bool dataFile = false, LoraProjections adaptable = LoraProjections.None)
     {
         string path = folder["package"];
         var config = new GptConfig { VocabularySize = Letters.VocabularySize, ContextLength = 32, EmbeddingSize = 16, LayerCount = 2, HeadCount = 2, LayerNormEpsilon = 1e-5f + (1e-9f * Interlocked.Increment(ref _packages)) };
@@ -60,6 +60,7 @@ internal static class TestModels
             TokenizerHash = Letters.Hash,
             EndOfTextId = Letters.EndOfTextId,
             ExternalDataThresholdBytes = dataFile ? 0 : 1 << 30,
+            AdaptableProjections = adaptable,
         });
         Letters.Save(path);
         return path;

@@ -53,21 +53,22 @@ internal sealed class LoraCheckpoint : IDisposable
     /// <summary>Opens an adapter for a base, and checks that each tensor is there, in the shape that the base asks for, and nothing else.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="config">The base's shape.</param>
+    /// <param name="filePrefix">What the names of its two files begin with; nothing in PEFT's layout.</param>
     /// <returns>The adapter, which the caller disposes.</returns>
     /// <exception cref="CheckpointNotFoundException">The folder or one of its two files is missing.</exception>
     /// <exception cref="CorruptFileException">A file breaks the rules of its format.</exception>
     /// <exception cref="UnsupportedAdapterException">The adapter asks for something that this library does not do.</exception>
     /// <exception cref="TensorMismatchException">A tensor is missing, unknown, or has another shape: the adapter belongs to another base.</exception>
-    public static LoraCheckpoint Open(string folder, GptConfig config)
+    public static LoraCheckpoint Open(string folder, GptConfig config, string filePrefix = "")
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         ArgumentNullException.ThrowIfNull(config);
         string path = Path.GetFullPath(folder);
         AtomicFolder.Recover(path);
         if (!Directory.Exists(path)) throw Missing("there is no such folder.");
-        string configPath = Path.Combine(path, ConfigFile), weightsPath = Path.Combine(path, WeightsFile);
-        if (!File.Exists(configPath)) throw Missing($"it has no {ConfigFile}.");
-        if (!File.Exists(weightsPath)) throw Missing($"it has no {WeightsFile}.");
+        string configPath = Path.Combine(path, filePrefix + ConfigFile), weightsPath = Path.Combine(path, filePrefix + WeightsFile);
+        if (!File.Exists(configPath)) throw Missing($"it has no {filePrefix}{ConfigFile}.");
+        if (!File.Exists(weightsPath)) throw Missing($"it has no {filePrefix}{WeightsFile}.");
         using CheckpointJson json = CheckpointJson.Read(configPath);
         LoraOptions options = LoraConfigJson.Read(json, config);
         IReadOnlyList<GptParameterInfo> tensors = LoraLayout.Of(config, options);
@@ -115,21 +116,10 @@ internal sealed class LoraCheckpoint : IDisposable
     public static void Write(string folder, GptConfig config, LoraOptions options, Action<string, float[]> read, string? baseModel = null, Action<string>? addFiles = null)
     {
         ArgumentNullException.ThrowIfNull(read);
-        var tensors = LoraLayout.Of(config, options).ToDictionary(static tensor => Prefix + tensor.Name, StringComparer.Ordinal);
         using var target = new AtomicFolder(folder, Belongs, Contents);
         try
         {
-            SafeTensorsWriter.Write(
-                Path.Combine(target.WorkPath, WeightsFile),
-                tensors.Select(static pair => new SafeTensorInfo(pair.Key, SafeTensorType.Float32, pair.Value.Shape)),
-                (tensor, stream) =>
-                {
-                    var values = new float[tensor.ElementCount];
-                    read(tensors[tensor.Name].Name, values);
-                    stream.Write(MemoryMarshal.AsBytes(values.AsSpan()));
-                },
-                new Dictionary<string, string> { ["format"] = "pt" });
-            AtomicFile.Write(Path.Combine(target.WorkPath, ConfigFile), stream => LoraConfigJson.Write(stream, options, baseModel, "CAUSAL_LM"));
+            WriteFiles(target.WorkPath, "", config, options, read, baseModel);
             addFiles?.Invoke(target.WorkPath);
         }
         catch (Exception exception) when (IOErrors.IsDiskFull(exception))
@@ -138,6 +128,31 @@ internal sealed class LoraCheckpoint : IDisposable
         }
 
         target.Publish();
+    }
+
+    /// <summary>Writes an adapter's two files into an existing folder, beside others. Each appears, or replaces the one of its name, only when it is complete.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="filePrefix">What their names begin with.</param>
+    /// <param name="config">The base's shape.</param>
+    /// <param name="options">What the adapter is.</param>
+    /// <param name="read">As for <see cref="Write"/>.</param>
+    /// <param name="baseModel">The base's name or path, or null.</param>
+    /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    public static void WriteFiles(string folder, string filePrefix, GptConfig config, LoraOptions options, Action<string, float[]> read, string? baseModel = null)
+    {
+        var tensors = LoraLayout.Of(config, options).ToDictionary(static tensor => Prefix + tensor.Name, StringComparer.Ordinal);
+        SafeTensorsWriter.Write(
+            Path.Combine(folder, filePrefix + WeightsFile),
+            tensors.Select(static pair => new SafeTensorInfo(pair.Key, SafeTensorType.Float32, pair.Value.Shape)),
+            (tensor, stream) =>
+            {
+                var values = new float[tensor.ElementCount];
+                read(tensors[tensor.Name].Name, values);
+                stream.Write(MemoryMarshal.AsBytes(values.AsSpan()));
+            },
+            new Dictionary<string, string> { ["format"] = "pt" });
+        AtomicFile.Write(Path.Combine(folder, filePrefix + ConfigFile), stream => LoraConfigJson.Write(stream, options, baseModel, "CAUSAL_LM"));
     }
 
     /// <inheritdoc/>

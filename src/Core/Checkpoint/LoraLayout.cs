@@ -54,7 +54,8 @@ internal static class LoraLayout
 
     private static string WeightOf(int layer, string module) => $"h.{layer}.{module}.weight";
 
-    private static (long Input, long Output) SizesOf(GptConfig config, LoraProjections projection) => projection switch
+    /// <summary>The numbers that a projection takes and gives.</summary>
+    internal static (long Input, long Output) SizesOf(GptConfig config, LoraProjections projection) => projection switch
     {
         LoraProjections.AttentionIn => (config.EmbeddingSize, 3L * config.EmbeddingSize),
         LoraProjections.AttentionOut => (config.EmbeddingSize, config.EmbeddingSize),

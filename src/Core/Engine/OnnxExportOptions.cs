@@ -12,6 +12,12 @@ public sealed record OnnxExportOptions
     /// <summary>How matrices are quantized; null (the default) for the defaults of <see cref="QuantizationOptions"/>. Only with <see cref="WeightFormat.Int8"/> and <see cref="WeightFormat.Int4"/>.</summary>
     public QuantizationOptions? Quantization { get; init; }
 
+    /// <summary>
+    /// The projections beside which the graph leaves room for LoRA adapters that are loaded later, each row with its own (<see cref="IAdaptableModel"/>). <see cref="LoraProjections.None"/> (the default) leaves no room; each projection costs
+    /// some nodes a layer, also where no adapter is in use. Language models only.
+    /// </summary>
+    public LoraProjections AdaptableProjections { get; init; }
+
     /// <summary>Which operators the graph is made of. Default <see cref="GraphOperators.OnnxRuntime"/>; <see cref="GraphOperators.Standard"/> goes with <see cref="WeightFormat.Float32"/> and <see cref="WeightFormat.Float16"/>.</summary>
     public GraphOperators Operators { get; init; }
 
@@ -37,6 +43,16 @@ public sealed record OnnxExportOptions
     /// <summary>Whether matrices are kept in blocks of 8- or 4-bit numbers.</summary>
     internal bool IsQuantized => Weights is WeightFormat.Int8 or WeightFormat.Int4;
 
+    /// <summary>Checks that nothing is asked for that a model with a head can't give.</summary>
+    /// <exception cref="ArgumentException">A value is outside its range, or two don't go together.</exception>
+    /// <exception cref="UnsupportedOptionException">Room for adapters is asked for.</exception>
+    internal void ValidateForHead()
+    {
+        Validate();
+        if (AdaptableProjections != LoraProjections.None)
+            throw new UnsupportedOptionException(nameof(AdaptableProjections), AdaptableProjections, "A classifier or reward model is exported with its adapter merged; leave it out.");
+    }
+
     /// <summary>Checks the values.</summary>
     /// <exception cref="ArgumentException">A value is outside its range, or two don't go together.</exception>
     internal void Validate()
@@ -47,6 +63,8 @@ public sealed record OnnxExportOptions
             throw new ArgumentException($"{nameof(Quantization)} is given, and {nameof(Weights)} is {Weights}; set it to {WeightFormat.Int8} or {WeightFormat.Int4}, or leave {nameof(Quantization)} null.", nameof(Quantization));
         if (Operators == GraphOperators.Standard && Weights is not (WeightFormat.Float32 or WeightFormat.Float16))
             throw new ArgumentException($"{nameof(Weights)} is {Weights}, which ONNX's basic operators don't compute; use {nameof(GraphOperators)}.{GraphOperators.OnnxRuntime}, or {WeightFormat.Float32}.", nameof(Operators));
+        if ((AdaptableProjections & ~LoraProjections.All) != 0)
+            throw new ArgumentOutOfRangeException(nameof(AdaptableProjections), AdaptableProjections, $"{nameof(AdaptableProjections)} is {AdaptableProjections}; choose from {LoraProjections.AttentionIn}, {LoraProjections.AttentionOut}, {LoraProjections.FeedForwardIn} and {LoraProjections.FeedForwardOut}.");
         Quantization?.Validate();
         if (ExternalDataThresholdBytes is < 0 or > LargestEmbeddedBytes)
         {

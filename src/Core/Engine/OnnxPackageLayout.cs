@@ -49,6 +49,12 @@ internal static class OnnxPackageLayout
     /// <summary>The value of <see cref="CacheKey"/>.</summary>
     public const string SharedCache = "shared";
 
+    /// <summary>The model's metadata: the modules of a block beside which the graph takes adapters, with PEFT's names and a comma between them.</summary>
+    public const string AdaptersKey = "mlnet.gpt.adapters";
+
+    /// <summary>Input with a default of zeros, (B, 1, R): each row's scale at the columns of its own adapter, 0 at the others'. R: the ranks of all adapters in the batch together.</summary>
+    public const string AdapterScales = "lora.scales";
+
     /// <summary>Input: token ids, int64 (B, T).</summary>
     public const string InputIds = "input_ids";
 
@@ -74,7 +80,29 @@ internal static class OnnxPackageLayout
 
     /// <summary>Whether a file of this name is part of a package.</summary>
     /// <param name="name">The file's name, without its folder.</param>
-    public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile or GenAiConfigFile || CompanionFiles.Contains(name);
+    public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile or GenAiConfigFile || CompanionFiles.Contains(name) || AdapterOf(name) is not null;
+
+    /// <summary>What the names of an adapter's two files begin with in a package.</summary>
+    /// <param name="adapter">The adapter's name.</param>
+    public static string AdapterPrefix(string adapter) => $"adapter.{adapter}.";
+
+    /// <summary>The adapter that a file belongs to; null where it is no adapter's.</summary>
+    /// <param name="name">The file's name, without its folder.</param>
+    public static string? AdapterOf(string name) =>
+        name.Split('.') is ["adapter", { } adapter, { } file, { } extension] && $"{file}.{extension}" is LoraCheckpoint.ConfigFile or LoraCheckpoint.WeightsFile && IsAdapterName(adapter) ? adapter : null;
+
+    /// <summary>Whether an adapter may go by this name: 1 to 64 letters, digits, '-' or '_'.</summary>
+    public static bool IsAdapterName(string name) => name.Length is >= 1 and <= 64 && name.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
+
+    /// <summary>Input with a default of zeros, (R, in): the first matrices of all adapters in the batch beside a projection, one below the other.</summary>
+    /// <param name="layer">The layer, 0 to L-1.</param>
+    /// <param name="module">The projection, as PEFT names it.</param>
+    public static string AdapterIn(int layer, string module) => $"lora.h.{layer}.{module}.A";
+
+    /// <summary>Input with a default of zeros, (R, out): the second matrices, transposed, one below the other.</summary>
+    /// <param name="layer">The layer, 0 to L-1.</param>
+    /// <param name="module">The projection, as PEFT names it.</param>
+    public static string AdapterOut(int layer, string module) => $"lora.h.{layer}.{module}.B";
 
     /// <summary>Input: a layer's cached keys, float32 (B, H, P, D).</summary>
     /// <param name="layer">The layer, 0 to L-1.</param>

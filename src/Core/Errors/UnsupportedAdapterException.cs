@@ -15,4 +15,15 @@ public sealed class UnsupportedAdapterException : UnsupportedSettingException
         : base(path, setting, found, supported, "Merge the adapter into its base where it was trained, and open the merged checkpoint, or train one without it.")
     {
     }
+
+    /// <summary>Creates the exception where something else than merging helps.</summary>
+    /// <param name="path">The file that says so.</param>
+    /// <param name="setting">The setting, by its name in the file.</param>
+    /// <param name="found">Its value there.</param>
+    /// <param name="supported">The values that are supported, as text.</param>
+    /// <param name="remedy">What the user can do about it.</param>
+    public UnsupportedAdapterException(string path, string setting, string found, string supported, string remedy)
+        : base(path, setting, found, supported, remedy)
+    {
+    }
 }

@@ -116,6 +116,12 @@ public record GenerationOptions
     /// </summary>
     public int PromptLookupTokens { get; init; }
 
+    /// <summary>
+    /// The LoRA adapter that the sequences are computed with, by the name that the model has loaded it under (<see cref="IAdaptableModel.LoadAdapter"/>). Null (the default): the base alone. A name that is not loaded is an
+    /// <see cref="UnknownAdapterException"/>.
+    /// </summary>
+    public string? Adapter { get; init; }
+
     /// <summary>The most sequences that are computed at once, 1 or more. Default 8. More is faster and takes more memory for the key/value cache.</summary>
     public int BatchSize { get; init; } = 8;
 

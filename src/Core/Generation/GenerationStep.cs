@@ -21,6 +21,22 @@ internal sealed record GenerationStep(
     public GenerationRow Row(int promptIndex, int sampleIndex, int[] prompt, ITokenConstraint? constraint) =>
         new(promptIndex, sampleIndex, prompt, Options, Model.Config, Choices, TokenBytes is null ? null : _matcher.Fresh(), constraint?.Begin(prompt, StopTokens));
 
+    /// <summary>The adapter that the sequences are computed with; null for none.</summary>
+    public IModelAdapter? Adapter => (Model as AdaptedModel)?.Adapter;
+
+    /// <summary>A decoder whose state can be cut back and joined with another's.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="adapters">Each row's adapter; null for none.</param>
+    /// <param name="capacity">The most positions.</param>
+    /// <exception cref="UnsupportedOptionException">The model's engine has none.</exception>
+    public static IForkableDecoder BeginForkable(ICausalModel model, IReadOnlyList<IModelAdapter?> adapters, int capacity)
+    {
+        ICausalDecoder decoder = adapters.Any(static adapter => adapter is not null) ? ((IAdaptableModel)model).BeginDecoding(adapters, capacity) : model.BeginDecoding(adapters.Count, capacity);
+        if (decoder is IForkableDecoder forkable) return forkable;
+        decoder.Dispose();
+        throw new UnsupportedOptionException("engine", model.GetType().Name, $"Its decoders are no {nameof(IForkableDecoder)}, so that sequences can't join a batch or go on later; generate in batches instead.");
+    }
+
     /// <summary>What the model itself thinks of the next token.</summary>
     public StepDistribution Told(ReadOnlySpan<float> logits) => new(logits, LogitsProcessing.LogSumExp(logits, _scratch), Options.TopLogProbabilities!.Value);
 

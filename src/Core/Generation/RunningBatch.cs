@@ -106,13 +106,13 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
         {
             // 1a. One prompt, from where it is known, at most a piece of it.
             int[] prompt = _joining[0].Row.Prompt;
-            if (_joiner is null && prefixCacheTokens > 0 && (_joiner = _prefixes.Find(prompt, Capacity)) is not null) _begun = _joiner.Length;
-            _joiner ??= Begin(rows);
+            if (_joiner is null && prefixCacheTokens > 0 && (_joiner = _prefixes.Find(prompt, _joining[0].Step.Adapter, Capacity)) is not null) _begun = _joiner.Length;
+            _joiner ??= Begin();
             int piece = Math.Min(prefillTokens, prompt.Length - _begun);
             _joiner.Append(prompt.AsSpan(_begun, piece), default, LogitsScope.LastPosition, logits, cancellationToken);
             _begun += piece;
             if (_begun < prompt.Length) return;
-            if (prefixCacheTokens > 0) _prefixes.Add(prompt, _joiner);
+            if (prefixCacheTokens > 0) _prefixes.Add(prompt, _joining[0].Step.Adapter, _joiner);
         }
         else
         {
@@ -127,7 +127,7 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
                 mask.AsSpan(((i + 1) * width) - prompt.Length, prompt.Length).Fill(1);
             }
 
-            _joiner = Begin(rows);
+            _joiner = Begin();
             _joiner.Append(ids, Array.IndexOf(mask, (byte)0) < 0 ? default : mask, LogitsScope.LastPosition, logits, cancellationToken);
         }
 
@@ -215,13 +215,7 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
         _active.AddRange(kept);
     }
 
-    private IForkableDecoder Begin(int rows)
-    {
-        ICausalDecoder decoder = model.BeginDecoding(rows, Capacity);
-        if (decoder is IForkableDecoder forkable) return forkable;
-        decoder.Dispose();
-        throw new UnsupportedOptionException("engine", model.GetType().Name, $"Its decoders are no {nameof(IForkableDecoder)}, so that sequences can't join a batch; generate in batches instead.");
-    }
+    private IForkableDecoder Begin() => GenerationStep.BeginForkable(model, [.. _joining.Select(static one => one.Step.Adapter)], Capacity);
 
     private void DropAll()
     {

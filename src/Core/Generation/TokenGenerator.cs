@@ -94,6 +94,8 @@ internal static class TokenGenerator
     /// <summary>What every step of a call needs.</summary>
     /// <exception cref="ArgumentException">An option is out of range, or stop strings come without <paramref name="tokenBytes"/>.</exception>
     /// <exception cref="TokenOutOfRangeException">A token that ends the output, or that has a bias, is outside the vocabulary.</exception>
+    /// <exception cref="UnknownAdapterException">The adapter is not loaded.</exception>
+    /// <exception cref="UnsupportedOptionException">An adapter is named, and the model takes none.</exception>
     internal static GenerationStep Begin(
         ICausalModel model, GenerationOptions options, int? endOfTextId, TokenBytes? tokenBytes, int? tokenCount, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
@@ -110,7 +112,7 @@ internal static class TokenGenerator
             if (id >= choices) throw new TokenOutOfRangeException(id, choices, nameof(GenerationOptions.LogitBias));
         }
 
-        return new(model, options, StopTokens(options, endOfTextId, choices), tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
+        return new(AdaptedModel.Of(model, options.Adapter), options, StopTokens(options, endOfTextId, choices), tokenBytes, onToken, new TokenSampler(options, choices), choices, cancellationToken);
     }
 
     private static void RunBatch(GenerationStep step, GenerationRow[] batch)
@@ -152,16 +154,26 @@ internal static class TokenGenerator
                 logits.AsSpan(promptOfRow[r] * vocabulary, vocabulary).CopyTo(logits.AsSpan(r * vocabulary)); // (B, V)
         }
 
+        // 3. The rest.
+        RunRows(step, batch, decoder, logits);
+    }
+
+    /// <summary>Goes on with rows whose prompts have been computed: a token for each row; rows that ended leave; the rest goes on.</summary>
+    /// <param name="step">What every step needs.</param>
+    /// <param name="batch">The rows; one alone where guesses are asked for.</param>
+    /// <param name="decoder">Stands behind their prompts.</param>
+    /// <param name="logits">(B, V), of their last positions.</param>
+    private static void RunRows(GenerationStep step, GenerationRow[] batch, ICausalDecoder decoder, float[] logits)
+    {
         if (step.Options.PromptLookupTokens > 0)
         {
             RunGuessing(step, batch[0], decoder, logits);
             return;
         }
 
-        // 3. A token for each row; rows that ended leave; the rest goes on.
         GenerationRow[] active = [.. batch];
         int[] kept = new int[batch.Length], next = new int[batch.Length];
-        int count = batch.Length;
+        int count = batch.Length, vocabulary = step.Model.Config.VocabularySize;
         while (true)
         {
             int remaining = 0;
@@ -180,6 +192,18 @@ internal static class TokenGenerator
             step.CancellationToken.ThrowIfCancellationRequested();
             decoder.Append(next.AsSpan(0, count), default, LogitsScope.LastPosition, logits.AsSpan(0, count * vocabulary), step.CancellationToken); // (B, V)
         }
+    }
+
+    /// <summary>Continues one prompt with a decoder that has seen a part of it.</summary>
+    /// <param name="step">What every step needs.</param>
+    /// <param name="row">The prompt's row, which has no token yet.</param>
+    /// <param name="decoder">Has one row, the prompt's first tokens, fewer than all, and room for the rest and the row's limit.</param>
+    internal static void Continue(GenerationStep step, GenerationRow row, ICausalDecoder decoder)
+    {
+        float[] logits = new float[step.Model.Config.VocabularySize];
+        step.CancellationToken.ThrowIfCancellationRequested();
+        decoder.Append(row.Prompt.AsSpan(decoder.Length), default, LogitsScope.LastPosition, logits, step.CancellationToken); // (1, V)
+        RunRows(step, [row], decoder, logits);
     }
 
     /// <summary>

@@ -22,6 +22,8 @@ internal static class ContinuationScorer
     /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
     /// <exception cref="PromptTooLongException">Context and continuation do not fit and <see cref="ScoringOptions.Overflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
     /// <exception cref="NonFiniteLogitsException">The model computed NaN.</exception>
+    /// <exception cref="UnknownAdapterException">The adapter is not loaded.</exception>
+    /// <exception cref="UnsupportedOptionException">An adapter is named, and the model takes none.</exception>
     public static IReadOnlyList<IReadOnlyList<SequenceScore>> Score(
         ICausalModel model,
         IReadOnlyList<ContinuationRequest> requests,
@@ -33,6 +35,7 @@ internal static class ContinuationScorer
         ArgumentNullException.ThrowIfNull(requests);
         options ??= new ScoringOptions();
         options.Validate();
+        model = AdaptedModel.Of(model, options.Adapter);
         GptConfig config = model.Config;
         if ((uint)endOfTextId >= (uint)config.VocabularySize) throw new TokenOutOfRangeException(endOfTextId, config.VocabularySize, "the end-of-text token");
 

@@ -19,6 +19,9 @@ public record ScoringOptions
     /// </summary>
     public long MaxLogitBytes { get; init; } = 128L << 20;
 
+    /// <summary>The LoRA adapter that the sequences are scored with, as <see cref="GenerationOptions.Adapter"/>. Null (the default): the base alone.</summary>
+    public string? Adapter { get; init; }
+
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range; the message names it, its value and the range.</exception>
     public void Validate()

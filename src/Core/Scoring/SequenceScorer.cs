@@ -20,6 +20,8 @@ internal static class SequenceScorer
     /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
     /// <exception cref="PromptTooLongException">A sequence has more tokens than the context has positions and <see cref="ScoringOptions.Overflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
     /// <exception cref="NonFiniteLogitsException">The model computed NaN.</exception>
+    /// <exception cref="UnknownAdapterException">The adapter is not loaded.</exception>
+    /// <exception cref="UnsupportedOptionException">An adapter is named, and the model takes none.</exception>
     public static IReadOnlyList<SequenceScore> Score(
         ICausalModel model,
         IReadOnlyList<int[]> sequences,
@@ -31,6 +33,7 @@ internal static class SequenceScorer
         ArgumentNullException.ThrowIfNull(sequences);
         options ??= new ScoringOptions();
         options.Validate();
+        model = AdaptedModel.Of(model, options.Adapter);
         GptConfig config = model.Config;
         if ((uint)endOfTextId >= (uint)config.VocabularySize) throw new TokenOutOfRangeException(endOfTextId, config.VocabularySize, "the end-of-text token");
 

@@ -56,12 +56,45 @@ internal sealed partial class GptGraph
         return graph.Node(Name, "MatMul", [hidden, graph.Node("wte.transposed", "Transpose", [wte], Attributes("perm", 1, 0))]);
     }
 
-    /// <summary>x·W, and + b where the bias is named.</summary>
+    /// <summary>x·W, and + b where the bias is named, and what each row's adapter adds, where the graph has room for adapters beside W.</summary>
     private string Product(string name, string x, string? bias = null)
     {
-        if (Quantized(name + ".weight") is { } matrix) return QuantizedProduct(name, x, matrix, bias is null ? null : Weight(bias));
-        if (bias is null) return graph.Node(name, "MatMul", [x, Weight(name + ".weight")]);
-        return graph.Node(name + ".sum", "Add", [graph.Node(name, "MatMul", [x, Weight(name + ".weight")]), Weight(bias)]);
+        string product = Quantized(name + ".weight") is { } matrix ? QuantizedProduct(name, x, matrix, bias is null ? null : Weight(bias))
+            : bias is null ? graph.Node(name, "MatMul", [x, Weight(name + ".weight")])
+            : graph.Node(name + ".sum", "Add", [graph.Node(name, "MatMul", [x, Weight(name + ".weight")]), Weight(bias)]);
+        return adaptable.TryGetValue(name, out (string A, string B) adapters) ? graph.Node(name + ".adapted", "Add", [product, AdapterTerm(name + ".lora", x, adapters)]) : product;
+    }
+
+    /// <summary>
+    /// ((x·Aᵀ) ⊙ s)·B (Hu et al. 2021, equation 3), for all adapters in the batch at once: A and B have their matrices one below the other, and s is 0 at the columns of every adapter that is
+    /// not the row's.
+    /// </summary>
+    private string AdapterTerm(string name, string x, (string A, string B) adapters)
+    {
+        string narrow = IsStandard
+            ? graph.Node(name + ".in", "MatMul", [x, graph.Node(name + ".A_transposed", "Transpose", [adapters.A], Attributes("perm", 1, 0))])
+            : graph.Contrib(name + ".in", "FusedMatMul", [x, adapters.A], Attribute("transB", 1L));                       // (B, T, R)
+        return graph.Node(name + ".out", "MatMul", [graph.Node(name + ".scaled", "Mul", [narrow, OnnxPackageLayout.AdapterScales]), adapters.B]);
+    }
+
+    /// <summary>Leaves room for adapters: inputs that a caller need not know, whose defaults are one adapter of zeros.</summary>
+    private void AddAdapterInputs()
+    {
+        if (options.AdaptableProjections == LoraProjections.None) return;
+        graph.Input(OnnxPackageLayout.AdapterScales, NumberType, "adapter_rows", 1, "adapter_rank");
+        graph.Zeros(OnnxPackageLayout.AdapterScales, NumberType, 1, 1, 1);
+        for (int layer = 0; layer < config.LayerCount; layer++)
+        {
+            foreach ((LoraProjections projection, string module) in LoraLayout.Modules)
+            {
+                if (!options.AdaptableProjections.HasFlag(projection)) continue;
+                (long input, long output) = LoraLayout.SizesOf(config, projection);
+                string a = graph.Input(OnnxPackageLayout.AdapterIn(layer, module), NumberType, "adapter_rank", input), b = graph.Input(OnnxPackageLayout.AdapterOut(layer, module), NumberType, "adapter_rank", output);
+                graph.Zeros(a, NumberType, 1, input);
+                graph.Zeros(b, NumberType, 1, output);
+                adaptable.Add($"h.{layer}.{module}", (a, b));
+            }
+        }
     }
 
     /// <summary>x·W + b for some columns of W; the slices are folded when the graph is loaded.</summary>

@@ -18,6 +18,7 @@ internal sealed partial class GptGraph
     private readonly Dictionary<string, GptParameterInfo> parameters;
     private readonly GraphBuilder graph = new("gpt");
     private readonly Dictionary<string, QuantizedWeight> quantized = [];
+    private readonly Dictionary<string, (string A, string B)> adaptable = [];   // the projections with room for adapters beside them
     private bool cached = true;
 
     private GptGraph(GptConfig config, OnnxExportOptions options, params IEnumerable<GptParameterInfo> more)
@@ -45,6 +46,7 @@ internal sealed partial class GptGraph
 
         string keep = graph.Input(OnnxPackageLayout.LogitsToKeep, DataType.Int64);
         graph.Int64(keep, 0);
+        AddAdapterInputs();
 
         // 2. What each position may see, once for all layers of a kind.
         string allowed = AllowedPositions(ids, mask, out string keys, out string queries);

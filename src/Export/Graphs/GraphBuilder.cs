@@ -117,6 +117,10 @@ internal sealed class GraphBuilder
         return Constant(name, type, [], raw);
     }
 
+    /// <summary>A constant of zeros.</summary>
+    public string Zeros(string name, TensorProto.Types.DataType type, params long[] shape) =>
+        Constant(name, type, shape, new byte[shape.Aggregate(type == TensorProto.Types.DataType.Float ? sizeof(float) : sizeof(ushort), static (product, size) => product * (int)size)]);
+
     /// <summary>Declares an input of the graph; a dimension is a number or a symbol.</summary>
     /// <returns>Its name.</returns>
     public string Input(string name, TensorProto.Types.DataType type, params ReadOnlySpan<GraphDimension> shape)

@@ -17,7 +17,7 @@ internal static class FloatWeight
         ReadOnlySpan<float> numbers = reader.Read(parameter).Span;
         if (type == DataType.Float) WriteFloats(numbers, destination);
         else if (type == DataType.Float16) WriteHalves(numbers, destination);
-        else WriteRounded(numbers, destination, RoundToBFloat16);
+        else WriteRounded(numbers, destination, BFloat16.Round);
     });
 
     /// <summary>Writes float32 numbers.</summary>
@@ -39,16 +39,6 @@ internal static class FloatWeight
             ReadOnlySpan<float> chunk = numbers[at..Math.Min(at + ChunkElements, numbers.Length)];
             round(chunk, halves.AsSpan(0, chunk.Length));
             destination.Write(MemoryMarshal.AsBytes(halves.AsSpan(0, chunk.Length)));
-        }
-    }
-
-    /// <summary>The upper halves of float32 numbers, after rounding.</summary>
-    internal static void RoundToBFloat16(ReadOnlySpan<float> numbers, Span<ushort> result)
-    {
-        for (int i = 0; i < numbers.Length; i++)
-        {
-            uint bits = BitConverter.SingleToUInt32Bits(numbers[i]);
-            result[i] = float.IsNaN(numbers[i]) ? (ushort)((bits >> 16) | 0x40) : (ushort)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
         }
     }
 }

@@ -102,8 +102,19 @@ internal sealed class KeyValueCache : IDisposable
         }
     }
 
+    /// <summary>What is held of a layer's keys or values, (B, H, Length, D) on the CPU.</summary>
+    /// <param name="tensor">0 to 2 L - 1: layer 0's keys, its values, layer 1's keys, …</param>
+    public Tensor Held(int tensor) => Layer(tensor).narrow(2, 0, Length).cpu().contiguous();   // sync: where the cache is on a GPU
+
+    /// <summary>Takes the first positions of a layer's keys or values, (B, H, n, D); they count when <see cref="Advance"/> is called.</summary>
+    /// <param name="tensor">As for <see cref="Held"/>.</param>
+    /// <param name="held">On any device.</param>
+    public void Take(int tensor, Tensor held) => Layer(tensor).narrow(2, 0, held.size(2)).copy_(held);
+
     public void Dispose()
     {
         foreach (Tensor tensor in _keys.Concat(_values)) tensor.Dispose();
     }
+
+    private Tensor Layer(int tensor) => (tensor % 2 == 0 ? _keys : _values)[tensor / 2];
 }

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace MLNet.Gpt;
 
 /// <summary>Decodes a batch over a <see cref="GptNetwork"/> with a preallocated key/value cache.</summary>
-internal sealed class TorchCausalDecoder : IForkableDecoder
+internal sealed class TorchCausalDecoder : ISavableDecoder
 {
     private readonly GptNetwork _network;
     private readonly KeyValueCache _cache;
@@ -181,7 +181,48 @@ internal sealed class TorchCausalDecoder : IForkableDecoder
         NotePadding([.. padding.Select(places => places - common)]);
     }
 
+    public void Save(Stream target)
+    {
+        using NativeLease use = _lifetime.Acquire();
+        using var noGradient = no_grad();
+        using var disposal = NewDisposeScope();
+        (int Number, Tensor? Values) held = (-1, null);
+        DecoderStateFile.Write(target, _model.StateForm(), Length, [.. PaddingOfRows().Select(static padding => new DecoderStateRow(padding, DecoderStateRow.NoAdapter))], (tensor, row, head, block) =>
+        {
+            if (block.IsEmpty) return;
+            if (held.Number != tensor)
+            {
+                held.Values?.Dispose();
+                held = (tensor, _cache.Held(tensor));
+            }
+
+            held.Values!.bytes.Slice(((row * _network.Config.HeadCount) + head) * block.Length, block.Length).CopyTo(block);
+        });
+    }
+
     public void Dispose() => _lifetime.Dispose();
+
+    /// <summary>Takes a saved state, whose stream stands before the keys and values.</summary>
+    /// <exception cref="CorruptFileException">The file has been shortened meanwhile.</exception>
+    internal void Take(DecoderStateFile state)
+    {
+        using var noGradient = no_grad();
+        GptConfig config = _network.Config;
+        for (int tensor = 0; tensor < 2 * config.LayerCount && state.Length > 0; tensor++)
+        {
+            using var disposal = NewDisposeScope();
+            Tensor held = empty(RowCount, config.HeadCount, state.Length, config.HeadSize, _network.WorkingType);   // (B, H, P, D)
+            Span<byte> bytes = held.bytes;
+            int block = bytes.Length / (RowCount * config.HeadCount);
+            for (int at = 0; at < bytes.Length; at += block) state.ReadBlock(bytes.Slice(at, block));
+            _cache.Take(tensor, held);
+        }
+
+        _cache.Advance(state.Length);
+        Length = state.Length;
+        _realLengths = [.. state.Rows.Select(row => Length - row.Padding)];
+        NotePadding([.. state.Rows.Select(static row => row.Padding)]);
+    }
 
     /// <summary>Each row's places on the left that are no tokens.</summary>
     private int[] PaddingOfRows() => [.. _realLengths.Select(real => Length - real)];

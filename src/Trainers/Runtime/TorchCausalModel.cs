@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -6,7 +9,7 @@ namespace MLNet.Gpt;
 /// <summary>A <see cref="GptNetwork"/> as the engine of generation and scoring.</summary>
 /// <remarks>Several threads may decode at once; the network must not be training meanwhile. Owns the network. Disposing
 /// the model meanwhile is safe: the weights stay until the last call has ended and the last decoder has been disposed.</remarks>
-public sealed class TorchCausalModel : IHiddenStateModel, IOnnxExportable
+public sealed class TorchCausalModel : IHiddenStateModel, IResumableModel, IOnnxExportable
 {
     private readonly NativeLifetime _lifetime;
 
@@ -47,6 +50,27 @@ public sealed class TorchCausalModel : IHiddenStateModel, IOnnxExportable
         catch
         {
             lease.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public ISavableDecoder ResumeDecoding(Stream source, int capacity)
+    {
+        using NativeLease lease = _lifetime.Acquire();
+        DecoderStateForm form = StateForm();
+        DecoderStateFile state = DecoderStateFile.Open(source, form, Config.ContextLength, capacity);
+        foreach (DecoderStateRow row in state.Rows) state.RequireAdapter(row, isLoaded: false);
+        var decoder = (TorchCausalDecoder)BeginDecoding(state.Rows.Count, capacity);
+        try
+        {
+            decoder.Take(state);
+            state.End();
+            return decoder;
+        }
+        catch
+        {
+            decoder.Dispose();
             throw;
         }
     }
@@ -95,6 +119,22 @@ public sealed class TorchCausalModel : IHiddenStateModel, IOnnxExportable
     /// <summary>Keeps the network alive while something other than a decoder reads it.</summary>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     internal NativeLease Acquire() => _lifetime.Acquire();
+
+    /// <summary>What a saved state must have in common with this model. Reads all weights, which may have been trained since.</summary>
+    internal DecoderStateForm StateForm()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(GptConfigJson.Write(Config)));
+        if (Network.Adapter is { } adapter) hash.AppendData(Encoding.UTF8.GetBytes(adapter.Options.ToString())); // beside the weights, not merged into them: other sums
+        foreach (GptParameterInfo info in GptParameterLayout.Of(Config))
+        {
+            float[] values = new float[info.ElementCount];
+            Network.Read(info.Name, values);
+            hash.AppendData(MemoryMarshal.AsBytes(values.AsSpan()));
+        }
+
+        return new(Network.WorkingType == ScalarType.BFloat16 ? WeightFormat.BFloat16 : WeightFormat.Float32, Config.LayerCount, Config.HeadCount, Config.HeadSize, hash.GetHashAndReset());
+    }
 
     private int PositionsAtOnce(int rowCount)
     {

@@ -41,7 +41,7 @@ public sealed class ChatPrompt
         client ??= GptChatClientOptions.Of(model);
         client.Validate();
         if (options?.ConversationId is { } id) throw ChatRequest.Refuse(nameof(options.ConversationId), id, "A prompt keeps no conversation; pass all messages.");
-        return Create(model, messages, options, ChatForm.Of(options, client.Tools), ChatRequest.ToGeneration(options, client), client, cancellationToken);
+        return Create(model, messages, options, ChatForm.Of(options, client.Tools), ChatRequest.ToGeneration(options, client, model.Adapters), client, cancellationToken);
     }
 
     /// <summary>The same from what has been read of the options.</summary>

@@ -36,9 +36,12 @@ internal static class ChatRequest
     }
 
     /// <summary>The settings of a call.</summary>
+    /// <param name="options">What the call says; null for nothing.</param>
+    /// <param name="client">What the client says.</param>
+    /// <param name="adapters">The model's, which a call may name in the place of the model.</param>
     /// <exception cref="UnsupportedOptionException">An option asks for what this library does not do.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
-    public static GenerationOptions ToGeneration(ChatOptions? options, GptChatClientOptions client)
+    public static GenerationOptions ToGeneration(ChatOptions? options, GptChatClientOptions client, IReadOnlyCollection<IModelAdapter> adapters)
     {
         GenerationOptions generation = client.Generation;
         if (options is null) return generation;
@@ -52,12 +55,19 @@ internal static class ChatRequest
         if (options.ContinuationToken is not null) throw Refuse(nameof(options.ContinuationToken), "set", LeaveOut);
 #pragma warning restore MEAI001
         if (options.AdditionalProperties is { Count: > 0 } more) throw Refuse($"{nameof(options.AdditionalProperties)}[{more.Keys.First()}]", more.Values.First(), LeaveOut);
-        if (options.ModelId is not null && options.ModelId != client.ModelId) throw Refuse(nameof(options.ModelId), options.ModelId, $"This client's model is '{client.ModelId}'; leave it out, or ask another client.");
+        string? adapter = generation.Adapter;
+        if (options.ModelId is not null && options.ModelId != client.ModelId)
+        {
+            adapter = adapters.FirstOrDefault(one => string.Equals(one.Name, options.ModelId, StringComparison.OrdinalIgnoreCase))?.Name ?? throw Refuse(nameof(options.ModelId), options.ModelId,
+                $"This client's model is '{client.ModelId}'{string.Concat(adapters.Select(static one => $", with the adapter '{one.Name}'"))}; leave it out, or ask another client.");
+        }
+
         if (options.Seed is < int.MinValue or > int.MaxValue) throw Refuse(nameof(options.Seed), options.Seed, $"A seed is {int.MinValue} to {int.MaxValue}.");
 
         // 2. What can.
         generation = generation with
         {
+            Adapter = adapter,
             Temperature = options.Temperature ?? generation.Temperature,
             TopP = options.TopP ?? generation.TopP,
             TopK = options.TopK ?? generation.TopK,

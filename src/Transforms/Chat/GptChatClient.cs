@@ -19,13 +19,13 @@ internal sealed class GptChatClient : IChatClient
         model.CheckStops(options.Generation);
         (_model, _options) = (model, options);
         _metadata = new ChatClientMetadata("MLNet.Gpt", providerUri: null, options.ModelId);
-        _conversations = new ChatConversations(options.MaxConversations);
+        _conversations = new ChatConversations(options.MaxConversations, options.ConversationFolder);
     }
 
     public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         // The messages are read, and turned into tokens, on a thread of the pool: the caller has its Task at once, and back at once when it cancels.
-        GenerationOptions generation = ChatRequest.ToGeneration(options, _options);
+        GenerationOptions generation = ChatRequest.ToGeneration(options, _options, _model.Adapters);
         ChatForm form = ChatForm.Of(options, _options.Tools);
         ArgumentNullException.ThrowIfNull(messages);
         using ChatConversations.Kept? kept = options?.ConversationId is { } id ? await _conversations.EnterAsync(id, cancellationToken).ConfigureAwait(false) : null;
@@ -38,12 +38,12 @@ internal sealed class GptChatClient : IChatClient
         }, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
         IList<AIContent> contents = prompt.Read(_model.ToText(sequence, generation).Text, sequence.FinishReason);
         var answer = new ChatMessage(ChatRole.Assistant, contents) { MessageId = NewId() };
-        kept?.Messages.AddRange([.. asked, answer]);
+        kept?.Add([.. asked, answer]);
         return new ChatResponse(answer)
         {
             ResponseId = NewId(),
             ConversationId = options?.ConversationId,
-            ModelId = _options.ModelId,
+            ModelId = options?.ModelId ?? _options.ModelId,
             CreatedAt = DateTimeOffset.UtcNow,
             FinishReason = ReasonOf(sequence, contents),
             Usage = UsageOf(sequence),
@@ -53,7 +53,7 @@ internal sealed class GptChatClient : IChatClient
     public IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         // Options and turns are checked by the call itself, not by the first step of the enumeration; what takes time, the tokens, waits for that.
-        GenerationOptions generation = ChatRequest.ToGeneration(options, _options);
+        GenerationOptions generation = ChatRequest.ToGeneration(options, _options, _model.Adapters);
         ChatForm form = ChatForm.Of(options, _options.Tools);
         ChatMessage[] asked = [.. messages ?? throw new ArgumentNullException(nameof(messages))];
         if (options?.ConversationId is null) _model.RequireChatTemplate().CheckPrompt(ChatRequest.ToTurns(asked, options, form, _options.Tools));
@@ -95,7 +95,7 @@ internal sealed class GptChatClient : IChatClient
         }
 
         IList<AIContent> contents = prompt.Read(text.ToString(), sequence!.FinishReason);
-        kept?.Messages.AddRange([.. asked, new ChatMessage(ChatRole.Assistant, contents) { MessageId = messageId }]);
+        kept?.Add([.. asked, new ChatMessage(ChatRole.Assistant, contents) { MessageId = messageId }]);
         IList<AIContent> last = given == 0 ? [.. contents] : [];
         last.Add(new UsageContent(UsageOf(sequence)));
         yield return Update(last, ReasonOf(sequence, contents));
@@ -105,7 +105,7 @@ internal sealed class GptChatClient : IChatClient
             ResponseId = responseId,
             MessageId = messageId,
             ConversationId = options?.ConversationId,
-            ModelId = _options.ModelId,
+            ModelId = options?.ModelId ?? _options.ModelId,
             CreatedAt = DateTimeOffset.UtcNow,
             FinishReason = reason,
         };

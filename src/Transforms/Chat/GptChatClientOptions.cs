@@ -21,6 +21,12 @@ public sealed record GptChatClientOptions
     /// </summary>
     public int MaxConversations { get; init; }
 
+    /// <summary>
+    /// The folder where conversations with an id are kept as files too, one for each, so that they go on when the program is started again, or when they have left the memory; null (the default) keeps none. The file is replaced after each
+    /// answer, as a whole. Needs <see cref="MaxConversations"/> above 0. One client at a time may use a folder.
+    /// </summary>
+    public string? ConversationFolder { get; init; }
+
     /// <summary>The defaults with a model's own settings for generation.</summary>
     internal static GptChatClientOptions Of(GptModel model) => new() { Generation = model.Generation with { PromptOverflow = PromptOverflow.KeepTail } };
 
@@ -32,6 +38,12 @@ public sealed record GptChatClientOptions
         ArgumentNullException.ThrowIfNull(Generation);
         ArgumentNullException.ThrowIfNull(Tools);
         ArgumentOutOfRangeException.ThrowIfNegative(MaxConversations);
+        if (ConversationFolder is not null)
+        {
+            ArgumentException.ThrowIfNullOrWhiteSpace(ConversationFolder);
+            if (MaxConversations == 0) throw new ArgumentException($"{nameof(ConversationFolder)} is '{ConversationFolder}', and {nameof(MaxConversations)} is 0; set it to 1 or more.", nameof(ConversationFolder));
+        }
+
         Tools.Validate();
         Generation.Validate();
         if (Generation.SamplesPerPrompt != 1)

@@ -121,6 +121,19 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
         }
     }
 
+    public override Span<byte> Block(int tensor, int row, int head)
+    {
+        int bytes = checked(length * model.Cache.PositionBytes);
+        return new((byte*)current[tensor].Address + ((((long)row * model.Cache.Heads) + head) * bytes), bytes);
+    }
+
+    public override void Fill(int rowCount, int positions)
+    {
+        length = positions;
+        Clear(past);
+        Tensors(current, rowCount, length, past);
+    }
+
     public override void Dispose()
     {
         Clear(past);

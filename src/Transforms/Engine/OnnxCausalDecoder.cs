@@ -7,12 +7,13 @@ namespace MLNet.Gpt;
 /// Decodes a batch with ONNX Runtime. B: rows; n: appended positions; P: positions before; V: vocabulary. The inputs lie in pinned arrays and
 /// the logits go straight to the caller's memory.
 /// </summary>
-internal sealed class OnnxCausalDecoder : IForkableDecoder
+internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
 {
     private readonly OnnxCausalModel model;
     private readonly RunOptions runOptions = new();
     private readonly OnnxKeyValueCache cache;
-    private readonly OrtValue[] inputs, outputs;
+    private readonly OrtValue[] plainInputs, adaptedInputs, outputs;   // the second with room for the adapters' behind the others
+    private readonly AdapterInputs adapters;
     private readonly long[] shape2 = new long[2], shape3 = new long[3];
     private readonly int firstPast;
     private int[] realLengths;             // per row: tokens so far, padding not counted
@@ -24,23 +25,28 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
 
     /// <param name="model">The model.</param>
     /// <param name="lease">A use of the model; the decoder's from now on, unless this throws.</param>
-    /// <param name="rowCount">B.</param>
+    /// <param name="rows">Each row's adapter, B of them; null for none.</param>
     /// <param name="capacity">The most positions.</param>
-    public OnnxCausalDecoder(OnnxCausalModel model, NativeLease lease, int rowCount, int capacity)
+    public OnnxCausalDecoder(OnnxCausalModel model, NativeLease lease, OnnxAdapter?[] rows, int capacity)
     {
         this.model = model;
         Capacity = capacity;
+        int rowCount = rows.Length;
         realLengths = new int[rowCount];
         newLengths = new int[rowCount];
-        inputs = new OrtValue[model.InputNames.Length];
+        plainInputs = new OrtValue[model.InputNames.Length];
+        adaptedInputs = new OrtValue[model.AdaptedInputNames.Length];
         outputs = new OrtValue[model.OutputNames.Length];
-        firstPast = inputs.Length - (2 * model.Config.LayerCount);
+        firstPast = model.InputNames.Length - (2 * model.Config.LayerCount);
         try
         {
             cache = OnnxKeyValueCache.Create(model, runOptions, rowCount, capacity);
+            adapters = new AdapterInputs(model.AdapterTable);
+            adapters.Set(rows);
         }
         catch
         {
+            cache?.Dispose();
             runOptions.Dispose();
             throw;
         }
@@ -48,6 +54,7 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
         lifetime = new NativeLifetime(this, () =>
         {
             cache.Dispose();
+            adapters.Dispose();
             runOptions.Dispose();
             lease.Dispose();
         });
@@ -58,6 +65,8 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
     public int Length { get; private set; }
 
     public int Capacity { get; }
+
+    public IReadOnlyList<IModelAdapter?> Adapters => adapters.Rows;
 
     public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits, CancellationToken cancellationToken = default)
     {
@@ -98,6 +107,9 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
         }
 
         (realLengths, newLengths, visible) = (lengths, new int[rows.Length], chosen);
+        OnnxAdapter?[] kept = new OnnxAdapter?[rows.Length];
+        for (int i = 0; i < rows.Length; i++) kept[i] = adapters.Rows[rows[i]];
+        adapters.Set(kept);
     }
 
     /// <inheritdoc/>
@@ -107,7 +119,7 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
         using NativeLease use = lifetime.Acquire();
         CausalDecoderChecks.ValidateFork(this, capacity);
         RequireRearrangeable();
-        var copy = (OnnxCausalDecoder)model.BeginDecoding(RowCount, capacity);
+        OnnxCausalDecoder copy = model.Begin([.. adapters.Rows], capacity);
         copy.cache.CopyFrom(cache, RowCount);
         copy.Place(PaddingOfRows(), Length);
         return copy;
@@ -141,6 +153,7 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
             int[] padding = [.. PaddingOfRows().Select(places => places + length - Length), .. added.PaddingOfRows().Select(places => places + length - added.Length)];
             cache.Join(added.cache, RowCount, added.RowCount);
             Place(padding, length);
+            adapters.Set([.. adapters.Rows, .. added.adapters.Rows]);
         }
     }
 
@@ -154,7 +167,35 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
         Place([.. padding.Select(places => places - common)], Length - common);
     }
 
+    /// <inheritdoc/>
+    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    public void Save(Stream target)
+    {
+        using NativeLease use = lifetime.Acquire();
+        RequireRearrangeable();
+        DecoderStateFile.Write(target, model.StateForm, Length, [.. PaddingOfRows().Select((padding, row) => new DecoderStateRow(padding, adapters.Rows[row]?.Fingerprint ?? DecoderStateRow.NoAdapter))],
+            (tensor, row, head, block) => cache.Block(tensor, row, head).CopyTo(block));
+    }
+
     public void Dispose() => lifetime.Dispose();
+
+    /// <summary>Takes a saved state, whose stream stands before the keys and values.</summary>
+    /// <exception cref="CorruptFileException">The file has been shortened meanwhile.</exception>
+    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    internal void Take(DecoderStateFile state)
+    {
+        RequireRearrangeable();
+        cache.Fill(RowCount, state.Length);
+        for (int tensor = 0; tensor < 2 * model.Config.LayerCount; tensor++)
+        {
+            for (int row = 0; row < RowCount; row++)
+            {
+                for (int head = 0; head < model.Cache.Heads; head++) state.ReadBlock(cache.Block(tensor, row, head));
+            }
+        }
+
+        Place([.. state.Rows.Select(static row => row.Padding)], state.Length);
+    }
 
     /// <summary>Each row's places on the left that are no tokens.</summary>
     private int[] PaddingOfRows() => [.. realLengths.Select(real => Length - real)];
@@ -244,6 +285,8 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
 
     private unsafe void Run(int firstRow, int rows, int n, int logitsPerRow, OrtValue keep, Span<float> logits, CancellationToken cancellationToken)
     {
+        OrtValue[] inputs = adapters.IsNeeded ? adaptedInputs : plainInputs;
+        OrtValue? scales = null;
         fixed (float* address = logits)
         {
             try
@@ -253,11 +296,12 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
                 inputs[2] = Matrix(positionIds, firstRow, rows, n);
                 if (model.TakesLogitsToKeep) inputs[3] = keep;
                 cache.PlacePast(inputs.AsSpan(firstPast));
+                if (adapters.IsNeeded) scales = adapters.Place(inputs.AsSpan(model.InputNames.Length), firstRow, rows);
                 (shape3[0], shape3[1], shape3[2]) = (rows, logitsPerRow, model.Config.VocabularySize);
                 outputs[0] = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Float, shape3, (IntPtr)address, (long)logits.Length * sizeof(float));
                 cache.PlacePresent(rows, n, outputs.AsSpan(1));
                 using OrtInterrupt interrupt = OrtInterrupt.Watch(runOptions, cancellationToken);
-                model.Session.Run(runOptions, model.InputNames, inputs, model.OutputNames, outputs);
+                model.Session.Run(runOptions, adapters.IsNeeded ? model.AdaptedInputNames : model.InputNames, inputs, model.OutputNames, outputs);
             }
             catch (Exception exception)
             {
@@ -270,6 +314,7 @@ internal sealed class OnnxCausalDecoder : IForkableDecoder
             {
                 for (int i = 0; i < 3; i++) inputs[i]?.Dispose();
                 outputs[0]?.Dispose();
+                scales?.Dispose();
                 Array.Clear(inputs);
                 Array.Clear(outputs);
             }

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace MLNet.Gpt;
 
@@ -8,10 +9,11 @@ namespace MLNet.Gpt;
 /// the model meanwhile is safe: weights and threads stay until the last call has ended and the last decoder has been disposed. The package's files are not read again after loading, except by
 /// <see cref="WriteOnnxPackage"/>.
 /// </remarks>
-public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxPackaged
+public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdaptableModel, IOnnxExportable, IOnnxPackaged
 {
     private readonly OnnxPackage package;
     private readonly Lazy<RowGather> rowGather;
+    private readonly Lazy<byte[]> fingerprint;
     private readonly NativeLifetime lifetime;
 
     private OnnxCausalModel(OnnxPackage package, InferenceSession session, GptDevice device, OnnxEngineOptions options)
@@ -22,6 +24,8 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
         Device = device;
         Cache = CacheShape.Of(session, package.Config, device);
         rowGather = new(() => new RowGather(device, options, Cache.Type));
+        fingerprint = new(package.ComputeFingerprint);
+        AdapterTable = new(package, OnnxAdapters.ProjectionsOf(session, package, Cache.Type), Cache.Type);
         KeepAllLogits = Scalar(0);
         KeepLastLogits = Scalar(1);
         TakesLogitsToKeep = session.OverridableInitializerMetadata.ContainsKey(OnnxPackageLayout.LogitsToKeep) || session.InputMetadata.ContainsKey(OnnxPackageLayout.LogitsToKeep);
@@ -38,6 +42,7 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
             .. TakesLogitsToKeep ? [OnnxPackageLayout.LogitsToKeep] : Array.Empty<string>(),
             .. Enumerable.Range(0, layers).SelectMany(static layer => new[] { OnnxPackageLayout.PastKey(layer), OnnxPackageLayout.PastValue(layer) }),
         ];
+        AdaptedInputNames = [.. InputNames, OnnxPackageLayout.AdapterScales, .. AdapterTable.Inputs.Select(static input => input.Name)];
         OutputNames =
         [
             OnnxPackageLayout.Logits,
@@ -62,7 +67,19 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
     /// <summary>The numbers that the package keeps its matrices in; <see cref="WeightFormat.Float32"/> where it does not tell.</summary>
     public WeightFormat Weights { get; }
 
+    /// <inheritdoc/>
+    public LoraProjections AdaptableProjections => AdapterTable.Projections;
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<IModelAdapter> Adapters => AdapterTable.Loaded;
+
     internal InferenceSession Session { get; }
+
+    /// <summary>The adapters.</summary>
+    internal OnnxAdapters AdapterTable { get; }
+
+    /// <summary>The same names as <see cref="InputNames"/>, and behind them the adapters' scales and matrices.</summary>
+    internal string[] AdaptedInputNames { get; }
 
     /// <summary>The names of what a decoder passes: ids, mask, positions, (the logits to keep,) then each layer's keys and values.</summary>
     internal string[] InputNames { get; }
@@ -85,6 +102,12 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
 
     internal RowGather RowGather => rowGather.Value;
 
+    /// <summary>What a saved state must have in common with this model. The first call reads the package's files.</summary>
+    /// <exception cref="CheckpointNotFoundException">A file of the package is no longer there.</exception>
+    internal DecoderStateForm StateForm => new(
+        Cache.Type switch { TensorElementType.Float16 => WeightFormat.Float16, TensorElementType.BFloat16 => WeightFormat.BFloat16, _ => WeightFormat.Float32 },
+        Config.LayerCount, Cache.Heads, Cache.HeadSize, fingerprint.Value);
+
     /// <summary>Loads a package and checks that its graph is a GPT of its config.json's shape.</summary>
     /// <param name="folder">A folder with <c>model.onnx</c> and <c>config.json</c>.</param>
     /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
@@ -93,6 +116,8 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
     /// <exception cref="CheckpointNotFoundException">The folder, its model.onnx or its config.json is missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says, points outside the folder, or does not fit the other.</exception>
     /// <exception cref="UnsupportedModelException">The package asks for a computation that this library does not perform.</exception>
+    /// <exception cref="TensorMismatchException">An adapter in the package belongs to a base of another shape.</exception>
+    /// <exception cref="UnsupportedAdapterException">An adapter in the package asks for something that the graph does not offer.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
     /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is outside its range.</exception>
@@ -105,7 +130,9 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
         try
         {
             OnnxModelChecks.Require(session, package);
-            return new OnnxCausalModel(package, session, chosen, options);
+            var model = new OnnxCausalModel(package, session, chosen, options);
+            model.AdapterTable.LoadAll();
+            return model;
         }
         catch
         {
@@ -118,15 +145,63 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
     public ICausalDecoder BeginDecoding(int rowCount, int capacity)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
+        return Begin(new OnnxAdapter?[rowCount], capacity);
+    }
+
+    /// <inheritdoc/>
+    public ICausalDecoder BeginDecoding(IReadOnlyList<IModelAdapter?> adapters, int capacity)
+    {
+        ArgumentNullException.ThrowIfNull(adapters);
+        if (adapters.Count == 0) throw new ArgumentException("There are no rows; give an adapter, or null, for each.", nameof(adapters));
+        return Begin([.. adapters.Select(one => one as OnnxAdapter is { } adapter && adapter.IsOf(AdapterTable) ? adapter
+            : one is null ? null : throw new ArgumentException($"The adapter '{one.Name}' is not one of this model's; load it here.", nameof(adapters)))], capacity);
+    }
+
+    /// <inheritdoc/>
+    public IModelAdapter LoadAdapter(string name, string folder)
+    {
+        using NativeLease lease = lifetime.Acquire();
+        return AdapterTable.Load(name, folder);
+    }
+
+    /// <inheritdoc/>
+    public bool UnloadAdapter(string name) => AdapterTable.Unload(name);
+
+    internal OnnxCausalDecoder Begin(OnnxAdapter?[] adapters, int capacity)
+    {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         NativeLease lease = lifetime.Acquire(); // the decoder's, until it is disposed
         try
         {
-            return new OnnxCausalDecoder(this, lease, rowCount, capacity);
+            return new OnnxCausalDecoder(this, lease, adapters, capacity);
         }
         catch
         {
             lease.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="CheckpointNotFoundException">The package's own folder, which tells one model from another, is no longer there.</exception>
+    /// <exception cref="UnsupportedOptionException">The model computes on a GPU, whose cache can't be filled from here.</exception>
+    public ISavableDecoder ResumeDecoding(Stream source, int capacity)
+    {
+        using NativeLease lease = lifetime.Acquire();
+        DecoderStateFile state = DecoderStateFile.Open(source, StateForm, Config.ContextLength, capacity);
+        IReadOnlyCollection<OnnxAdapter> loaded = AdapterTable.Loaded;
+        OnnxAdapter?[] adapters = [.. state.Rows.Select(row => loaded.FirstOrDefault(one => one.Fingerprint.AsSpan().SequenceEqual(row.Adapter)))];
+        for (int row = 0; row < adapters.Length; row++) state.RequireAdapter(state.Rows[row], adapters[row] is not null);
+        OnnxCausalDecoder decoder = Begin(adapters, capacity);
+        try
+        {
+            decoder.Take(state);
+            state.End();
+            return decoder;
+        }
+        catch
+        {
+            decoder.Dispose();
             throw;
         }
     }
@@ -154,6 +229,13 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IOnnxExportable, IOnnxP
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         package.CopyTo(folder, options);
+        WriteAdapters(folder);
+    }
+
+    /// <summary>Writes the loaded adapters' files into a folder.</summary>
+    internal void WriteAdapters(string folder)
+    {
+        foreach (OnnxAdapter adapter in AdapterTable.Loaded) adapter.Write(folder);
     }
 
     /// <summary>Releases the weights and the threads: at once, or when the last call has ended and the last decoder has been disposed. May be called more than once.</summary>

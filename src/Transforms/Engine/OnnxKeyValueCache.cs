@@ -46,6 +46,15 @@ internal abstract class OnnxKeyValueCache : IDisposable
     /// <summary>Puts another cache's rows behind its own. The shorter one's rows move to the right; what is left of them is zero.</summary>
     public abstract void Join(OnnxKeyValueCache other, int rowCount, int otherRows);
 
+    /// <summary>The positions that are held of one head of one row of a tensor, (P, D), as bytes; until the cache changes.</summary>
+    /// <param name="tensor">0 to 2 L - 1: layer 0's keys, its values, layer 1's keys, …</param>
+    /// <param name="row">The row.</param>
+    /// <param name="head">The head.</param>
+    public abstract Span<byte> Block(int tensor, int row, int head);
+
+    /// <summary>Counts positions of as many rows as held, which <see cref="Block"/> then gives room for. The cache must be empty.</summary>
+    public abstract void Fill(int rowCount, int positions);
+
     public abstract void Dispose();
 
     /// <summary>Disposes values and forgets them.</summary>

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+
 namespace MLNet.Gpt;
 
 /// <summary>An ONNX package on disk, checked as far as that goes without ONNX Runtime.</summary>
@@ -71,6 +73,20 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
         }
 
         return paths;
+    }
+
+    /// <summary>SHA-256 of the graph and the weights beside it: what is computed.</summary>
+    /// <exception cref="CheckpointNotFoundException">A file of this package is no longer there.</exception>
+    public byte[] ComputeFingerprint()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (string path in Files().Where(path => Path.GetRelativePath(Folder, path) is not (OnnxPackageLayout.ConfigFile or OnnxPackageLayout.GenAiConfigFile)))
+        {
+            using FileStream file = File.OpenRead(path);
+            hash.AppendData(SHA256.HashData(file));
+        }
+
+        return hash.GetHashAndReset();
     }
 
     private static string[] CheckDataFiles(string model, string folder, IReadOnlyList<OnnxExternalTensor> tensors)

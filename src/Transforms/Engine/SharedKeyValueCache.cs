@@ -127,6 +127,11 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
         Tensors(values, 0, rows);
     }
 
+    public override Span<byte> Block(int tensor, int row, int head) =>
+        new((byte*)buffers[tensor].Address + (row * RowBytes) + (head * (RowBytes / model.Cache.Heads)), checked(length * model.Cache.PositionBytes));
+
+    public override void Fill(int rowCount, int positions) => length = positions;
+
     public override void Dispose()
     {
         Clear(values);

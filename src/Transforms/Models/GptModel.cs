@@ -235,18 +235,12 @@ public sealed partial class GptModel : IDisposable
     }
 
     /// <summary>A prompt's continuations for a running batch, one for each sample.</summary>
-    internal QueuedGeneration[] ToQueue(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, ITokenConstraint? constraint, CancellationToken cancellationToken)
+    internal QueuedGeneration[] ToQueue(ICausalModel engine, int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, ITokenConstraint? constraint, CancellationToken cancellationToken)
     {
-        using NativeLease lease = _lifetime.Acquire();
-        if (options.BeamCount > 1)
-            throw new UnsupportedOptionException(nameof(options.BeamCount), options.BeamCount, "The beams of a prompt are a batch of their own; generate them with GptModel.Generate.");
         if (options.PromptLookupTokens > 0)
             throw new UnsupportedOptionException(nameof(options.PromptLookupTokens), options.PromptLookupTokens, "Guesses are checked for one sequence at a time, and here many share a pass; set it to 0, or generate with GptModel.Generate.");
-        constraint = ConstraintOf(options, constraint);
-        options = WithEnds(options);
-        GenerationStep step = TokenGenerator.Begin(Engine, options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, CancellationToken.None);
-        int[] begun = TokenGenerator.PreparePrompt(Begun(prompt), 0, options, Config, Tokenizer.EndOfTextId);
-        return [.. Enumerable.Range(0, options.SamplesPerPrompt).Select(sample => new QueuedGeneration(step, step.Row(0, sample, begun, constraint), cancellationToken))];
+        (GenerationStep step, GenerationRow[] rows) = BeginRows(engine, prompt, options, onToken, constraint, CancellationToken.None);
+        return [.. rows.Select(row => new QueuedGeneration(step, row, cancellationToken))];
     }
 
     internal IReadOnlyList<SequenceScore> ScoreTokens(IReadOnlyList<int[]> texts, ScoringOptions options, CancellationToken cancellationToken)
@@ -273,6 +267,8 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="ArgumentException">A value is out of range.</exception>
     /// <exception cref="TokenOutOfRangeException">A stop token is none of the tokenizer's.</exception>
     /// <exception cref="ConstraintException">The constraint can't be used.</exception>
+    /// <exception cref="UnknownAdapterException">The adapter is not loaded.</exception>
+    /// <exception cref="UnsupportedOptionException">An adapter is named, and the model takes none.</exception>
     internal void CheckStops(GenerationOptions options)
     {
         options.Validate();
@@ -281,6 +277,7 @@ public sealed partial class GptModel : IDisposable
             if (id >= Tokenizer.VocabularySize) throw new TokenOutOfRangeException(id, Tokenizer.VocabularySize, nameof(GenerationOptions.LogitBias));
         }
 
+        _ = AdaptedModel.Of(Engine, options.Adapter);
         (options as GenerateTextOptions)?.Constraint?.Compile(Tokenizer);
         foreach (int id in options.StopTokenIds)
         {

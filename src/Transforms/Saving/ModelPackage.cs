@@ -33,6 +33,7 @@ internal static class ModelPackage
         }
 
         tokenizer.Save(folder);
+        (engine as OnnxCausalModel)?.WriteAdapters(folder);
         return package.Files();
     }
 }

@@ -66,7 +66,8 @@ public sealed class GptGenerationQueue : IDisposable
     public Task<GeneratedText> GenerateAsync(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         GenerateTextOptions checkedOptions = Check(prompt, options);
-        return Task.Run(async () => _model.ToText(await Enqueue(prompt, checkedOptions, null, cancellationToken).ConfigureAwait(false), checkedOptions), cancellationToken);
+        ICausalModel engine = EngineFor(checkedOptions);
+        return Task.Run(async () => _model.ToText(await Enqueue(engine, prompt, checkedOptions, null, cancellationToken).ConfigureAwait(false), checkedOptions), cancellationToken);
     }
 
     /// <summary>Continues a prompt and gives the text as it comes.</summary>
@@ -79,7 +80,8 @@ public sealed class GptGenerationQueue : IDisposable
     public IAsyncEnumerable<string> GenerateStreaming(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         GenerateTextOptions checkedOptions = Check(prompt, options);
-        return TextStream.Enumerate(_model, (onToken, token) => Enqueue(prompt, checkedOptions, onToken, token), checkedOptions, onEnd: null, cancellationToken);
+        ICausalModel engine = EngineFor(checkedOptions);
+        return TextStream.Enumerate(_model, (onToken, token) => Enqueue(engine, prompt, checkedOptions, onToken, token), checkedOptions, onEnd: null, cancellationToken);
     }
 
     /// <summary>Continues a prompt of tokens, and tells each token as soon as it is chosen: for servers and searches that keep the text themselves.</summary>
@@ -108,7 +110,7 @@ public sealed class GptGenerationQueue : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         options ??= _model.Generation;
         _model.CheckStops(options);
-        QueuedGeneration[] samples = _model.ToQueue(prompt, options, onToken, constraint, cancellationToken);
+        QueuedGeneration[] samples = _model.ToQueue(EngineFor(options), prompt, options, onToken, constraint, cancellationToken);
         Enqueue(samples);
         return AllOf(samples);
 
@@ -131,9 +133,9 @@ public sealed class GptGenerationQueue : IDisposable
         _stop.Dispose();
     }
 
-    private Task<GeneratedSequence> Enqueue(string prompt, GenerateTextOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    private Task<GeneratedSequence> Enqueue(ICausalModel engine, string prompt, GenerateTextOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
-        QueuedGeneration[] one = _model.ToQueue(_model.Tokenizer.Encode(prompt, options.SpecialTokens), options, onToken, constraint: null, cancellationToken);
+        QueuedGeneration[] one = _model.ToQueue(engine, _model.Tokenizer.Encode(prompt, options.SpecialTokens), options, onToken, constraint: null, cancellationToken);
         Enqueue(one);
         return one[0].Done;
     }
@@ -179,6 +181,9 @@ public sealed class GptGenerationQueue : IDisposable
 
         one.Cancel();
     }
+
+    /// <summary>The model with the adapter that a call names. It is chosen when the call is made, so that the call keeps it when it is unloaded meanwhile.</summary>
+    private ICausalModel EngineFor(GenerationOptions options) => AdaptedModel.Of(_model.Engine, options.Adapter);
 
     private void Run()
     {

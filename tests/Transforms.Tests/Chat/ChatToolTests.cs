@@ -251,6 +251,50 @@ public sealed class ChatToolTests
     }
 
     [TestMethod]
+    public async Task A_conversation_in_a_folder_goes_on_in_another_client_with_its_calls_of_tools()
+    {
+        using var folder = new TemporaryFolder();
+        List<string> prompts = [];
+        GptChatClientOptions options = new() { MaxConversations = 1, ConversationFolder = folder["chats"], Generation = new() { Temperature = 0 } };
+        IChatClient Client() => Scripted(
+            prompt =>
+            {
+                prompts.Add(prompt);
+                return prompt.EndsWith("weather<|endoftext|>Assistant:\n", StringComparison.Ordinal) ? """<tool_call>{"name":"weather","arguments":{"city":"Bonn é","days":2}}</tool_call>""" : $"answer {prompts.Count}";
+            },
+            options);
+        AIFunction weather = AIFunctionFactory.Create((string city, int days) => "mild", "weather", "The weather.");
+        ChatOptions a = new() { ConversationId = "../a", Tools = [weather] };
+        using (IChatClient client = Client())
+        {
+            await client.GetResponseAsync("one", a);
+            ChatResponse call = await client.GetResponseAsync("weather", a);
+            FunctionCallContent called = call.Messages[0].Contents.OfType<FunctionCallContent>().Single();
+            await client.GetStreamingResponseAsync([new ChatMessage(ChatRole.Tool, [new FunctionResultContent(called.CallId, "mild")])], a).ToChatResponseAsync();
+            await client.GetResponseAsync("x", new() { ConversationId = "b" });   // lets the first go from memory, not from the folder
+            await client.GetResponseAsync("again", a);
+        }
+
+        string before = prompts[^1];
+        using (IChatClient client = Client()) await client.GetResponseAsync("later", a);
+        StringAssert.StartsWith(prompts[^1], before + "answer 5<|endoftext|>User:\nlater");
+        StringAssert.Contains(before, "\"city\":\"Bonn");
+        string[] files = Directory.GetFiles(folder["chats"]);
+        Assert.HasCount(2, files);
+
+        // A file that is none, is another conversation's, or is of a later version is refused, and nothing is begun in its place.
+        string file = files.Single(path => File.ReadAllText(path).Contains("../a", StringComparison.Ordinal)), text = File.ReadAllText(file);
+        foreach (string damaged in (string[])[text[..^5], text.Replace("\"../a\"", "\"b\"", StringComparison.Ordinal), text.Replace("\"version\":1", "\"version\":2", StringComparison.OrdinalIgnoreCase), "{}", "[]"])
+        {
+            File.WriteAllText(file, damaged);
+            using IChatClient client = Client();
+            await Assert.ThrowsExactlyAsync<CorruptFileException>(() => client.GetResponseAsync("later", a), damaged);
+        }
+
+        Assert.ThrowsExactly<ArgumentException>(() => (options with { MaxConversations = 0 }).Validate());
+    }
+
+    [TestMethod]
     public async Task Empty_messages_penalties_and_many_calls_at_once()
     {
         using IChatClient client = Scripted(static prompt => prompt.Contains("1 + 2", StringComparison.Ordinal) ? "3" : "?");

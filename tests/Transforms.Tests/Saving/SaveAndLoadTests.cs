@@ -39,16 +39,18 @@ public sealed class SaveAndLoadTests
     public void Every_option_comes_back()
     {
         using var folder = new TemporaryFolder();
-        string package = TestModels.WritePackage(folder);
+        string package = TestModels.WritePackage(folder, adaptable: LoraProjections.AttentionIn);
         (ChatTemplate.Default with { SystemMarker = null, UserMarker = "u", AssistantMarker = "a" }).Save(package);
         using GptModel model = GptModel.FromOnnx(package);
+        LoraCheckpoint.Write(folder["adapter"], model.Config, new LoraOptions { Rank = 2 }, static (_, values) => values.AsSpan().Fill(0.1f));
+        model.LoadAdapter("narrow", folder["adapter"]);
         var generation = new GenerateTextOptions
         {
             MaxNewTokens = 7, MinNewTokens = 2, Temperature = 0.1f, TopK = 3, TopP = 0.7f, RepetitionPenalty = 1.3f, StopStrings = ["a b", "é\n"], StopTokenIds = [4, 5],
             StopAtEndOfText = false, Seed = -9, BatchSize = 3, PromptOverflow = PromptOverflow.KeepTail, SpecialTokens = SpecialTokenHandling.AsText,
             FinishReasonColumnName = "Reason", TokenCountColumnName = "Count", PromptForm = PromptForm.Conversation, SkipSpecialTokens = true, Constraint = TextConstraint.Choice("a b", "c"),
             MinP = 0.1f, TypicalP = 0.9f, NoRepeatNgramSize = 3, PresencePenalty = 0.5f, FrequencyPenalty = -0.25f, LogitBias = new Dictionary<int, float> { [3] = 1.5f, [1] = -2 }, TopLogProbabilities = 2,
-            LogProbabilitiesColumnName = "Log", PromptLookupTokens = 4,
+            LogProbabilitiesColumnName = "Log", PromptLookupTokens = 4, Adapter = "narrow",
         };
         var embedding = new EmbedTextOptions
         {
@@ -58,9 +60,9 @@ public sealed class SaveAndLoadTests
         var choosing = new ScoreChoicesOptions
         {
             Choices = ["a", "b c"], Separator = "", Normalization = ChoiceNormalization.Unconditional, AnswerContext = "so ", SpecialTokens = SpecialTokenHandling.AsText,
-            ScoreColumnName = "S", LogLikelihoodColumnName = "L", PredictedIndexColumnName = "I", BatchSize = 2, Overflow = PromptOverflow.Error, MaxLogitBytes = 99,
+            ScoreColumnName = "S", LogLikelihoodColumnName = "L", PredictedIndexColumnName = "I", BatchSize = 2, Overflow = PromptOverflow.Error, MaxLogitBytes = 99, Adapter = "narrow",
         };
-        var scoring = new ScoreTextOptions { BatchSize = 2, Overflow = PromptOverflow.KeepTail, MaxLogitBytes = 12_345, SpecialTokens = SpecialTokenHandling.AsText, PerplexityColumnName = null, TokenCountColumnName = "N" };
+        var scoring = new ScoreTextOptions { BatchSize = 2, Overflow = PromptOverflow.KeepTail, MaxLogitBytes = 12_345, SpecialTokens = SpecialTokenHandling.AsText, PerplexityColumnName = null, TokenCountColumnName = "N", Adapter = "narrow" };
         AssertComesBack(new GenerateTextTransformer("Out", "In", model, generation), generation, loaded => loaded.Options, nameof(GenerationOptions.SamplesPerPrompt), nameof(GenerationOptions.BeamCount), nameof(GenerationOptions.LengthPenalty));
         GenerateTextOptions beams = generation with { Temperature = 0, BeamCount = 4, LengthPenalty = 0.5f, PromptLookupTokens = 0 };
         AssertComesBack(new GenerateTextTransformer("Out", "In", model, beams), beams, loaded => loaded.Options, nameof(GenerationOptions.SamplesPerPrompt), nameof(GenerationOptions.PromptLookupTokens));

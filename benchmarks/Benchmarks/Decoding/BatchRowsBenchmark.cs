@@ -47,14 +47,13 @@ internal static class BatchRowsBenchmark
 
         // 2. Each transform in batches and one by one.
         var ml = new MLContext();
-        IDataView data = ml.Data.LoadFromEnumerable(texts.Select(static text => new Row { Text = text }));
+        IDataView data = ml.Data.LoadFromEnumerable(texts.Select(static text => new Row { Text = text })), sequences = Sequences(ml, classifier, texts);
         double least = double.PositiveInfinity;
         var ratios = new List<string>();
         Console.WriteLine($"{"rows/s",-16}{"one by one",12}{"in batches",12}{"ratio",8}{"ApplyOnnxModel",16}{"ratio",8}");
         Compare("GenerateText", "generate", batch => ml.Gpt().Transforms.GenerateText("Out", "Text", model, new() { BatchSize = batch ? 32 : 1, MaxNewTokens = 24, Temperature = 0, StopAtEndOfText = false }).Fit(data));
         Compare("ScoreText", "score", batch => ml.Gpt().Transforms.ScoreText("Out", "Text", model, new() { BatchSize = batch ? 16 : 1 }).Fit(data));
         Compare("EmbedText", "embed", batch => ml.Gpt().Transforms.EmbedText("Out", "Text", model, new() { BatchSize = batch ? 16 : 1 }).Fit(data));
-        IDataView sequences = Sequences(ml, classifier, texts);
         Compare("ClassifyText", "classify", batch => ml.Gpt().Transforms.ClassifyText("Score", "Text", classifier, batch ? new() { MaxBatchTokens = classifyTokens } : new() { BatchSize = 1 }).Fit(data),
             () => ml.Transforms.ApplyOnnxModel([OnnxPackageLayout.Logits], [OnnxPackageLayout.InputIds, OnnxPackageLayout.AttentionMask], Path.Combine(folder, "classifier", OnnxPackageLayout.ModelFile),
                 Shapes(sequences), gpuDeviceId: null, fallbackToCpu: false, recursionLimit: 100).Fit(sequences));

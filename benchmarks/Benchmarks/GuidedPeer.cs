@@ -126,10 +126,9 @@ internal static class GuidedPeer
                 while (!generator.IsDone()) generator.GenerateNextToken();
                 micros += clock.Elapsed.TotalMicroseconds;
                 int[] written = generator.GetSequence(0)[prompt.Length..].ToArray();
-                bool ended = written.Length > 0 && written[^1] == tokenizer.EndOfTextId;
-                tokens += ended ? written.Length - 1 : written.Length;
-                if (!ended) open++;
-                else if (isValid is not null && !isValid(tokenizer.Decode(written[..^1]))) invalid++;
+                tokens += written.Length;
+                if (written.Length == MaxTokens) open++; // the token that ends a text is not among those it gives
+                else if (isValid is not null && !isValid(tokenizer.Decode(written.Where(id => id != tokenizer.EndOfTextId)))) invalid++;
             }
 
             return new(micros / tokens, begin, tokens, invalid, open);

@@ -137,8 +137,8 @@ internal static class ClassifyBenchmark
         JsonElement peer = Peer.Run("classify.py", ("throughput", null), ("--data", folder.Write("throughput.json", new
         {
             shape = new { vocabulary = config.VocabularySize + 3, context = config.ContextLength, width = config.EmbeddingSize, layers = config.LayerCount, heads = config.HeadCount, classes = deployed.Head.OutputCount },
-            batch_tokens = new ClassifyTextOptions().MaxBatchTokens,
-            sequences,
+            batches = LengthBatches.Divide([.. sequences.Select(static sequence => sequence.Length)], [.. sequences.Select(static _ => 1)], maxTokens: null, GptDevice.Cpu)
+                .Select(batch => batch.Select(i => sequences[i])),
         })));
         double theirs = peer.GetProperty("texts_per_second").GetDouble();
         Console.WriteLine(Invariant($"throughput: ONNX Runtime in a pipeline, tokenizer included, {ours:F0} texts/s; PyTorch {peer.GetProperty("torch").GetString()} eager, the model alone, {theirs:F0} texts/s"));

@@ -8,13 +8,13 @@ namespace MLNet.Gpt.Benchmarks;
 
 /// <summary>
 /// Texts of an untrained model (noise for logits) with GPT-2's vocabulary under schemas, regular expressions and grammars: whether JsonSchema.Net and .NET's Regex find them valid, and what
-/// the mask of a token costs, at first and once its states are known, beside choosing a token freely.
+/// the mask of a token costs, at first and once its states are known, beside choosing a token freely. Then onnxruntime-genai's guidance under the same schemas and expressions (<see cref="GuidedPeer"/>).
 /// </summary>
 internal static class ConstrainedBenchmark
 {
     public static int Run(BenchmarkArguments arguments)
     {
-        int count = arguments.Int("--texts", 2_000);
+        int count = arguments.Int("--texts", 2_000), peerTexts = arguments.Int("--peer-texts", 3);
         arguments.RefuseOthers();
         GptTokenizer tokenizer = GptTokenizer.FromTiktoken(Repository.TestData("gpt2.tiktoken"));
         using var model = new UntrainedModel(tokenizer.VocabularySize, 8_192);
@@ -79,8 +79,9 @@ internal static class ConstrainedBenchmark
         }
 
         allKnown.Sort();
+        string peer = peerTexts > 0 ? GuidedPeer.Run(tokenizer, peerTexts) + " " : "";
         Console.WriteLine();
-        Console.WriteLine(Invariant($"constrained known_us={allKnown.Average():F2} known_p99_us={allKnown[(int)(allKnown.Count * 0.99)]:F2} first_us={firstSum / firstTokens:F1} choose_us={chooseSum / allKnown.Count:F1} trie_ms={trieMs:F0} texts={texts} invalid={invalid} unfinished={unfinished} tokens={allKnown.Count} unit=us/token"));
+        Console.WriteLine(Invariant($"constrained {peer}known_us={allKnown.Average():F2} known_p99_us={allKnown[(int)(allKnown.Count * 0.99)]:F2} first_us={firstSum / firstTokens:F1} choose_us={chooseSum / allKnown.Count:F1} trie_ms={trieMs:F0} texts={texts} invalid={invalid} unfinished={unfinished} tokens={allKnown.Count} unit=us/token"));
         return invalid == 0 ? 0 : 1;
 
         IReadOnlyList<GeneratedSequence> Generate(ITokenConstraint constraint, int samples) => TokenGenerator.Generate(

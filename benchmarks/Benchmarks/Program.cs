@@ -24,6 +24,7 @@ switch (args.FirstOrDefault())
     case "decode": return DecodeBenchmark.Run(options);
     case "quantize": return QuantizeBenchmark.Run(options);
     case "save-load": return SaveLoadBenchmark.Run(options);
+    case "onnx-checker": return OnnxCheckerBenchmark.Run(options);
     case "batch-rows": return BatchRowsBenchmark.Run(options);
     case "app": return AppBenchmark.Run(options);
     case "fuzz": return FuzzBenchmark.Run(options);

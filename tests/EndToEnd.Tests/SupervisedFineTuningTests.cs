@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
@@ -98,6 +99,26 @@ public sealed class SupervisedFineTuningTests
         List<Written> direct = Read(after, After[256..]), again = Read(loaded, After[256..]);
         CollectionAssert.AreEqual(direct.Select(static r => (r.Answer, r.Why)).ToArray(), again.Select(static r => (r.Answer, r.Why)).ToArray());
         ((IDisposable)loaded).Dispose();
+    }
+
+    [TestMethod]
+    public void A_pipeline_over_an_adapter_writes_the_same_in_an_app_without_TorchSharp()
+    {
+        string[] prompts = [.. Before[256..264].Select(static e => e.Prompt)];
+        IDataView rows = Ml.Data.LoadFromEnumerable(prompts.Select(static prompt => new Question { Text = prompt }));
+        GenerateTextOptions generation = new() { MaxNewTokens = 8, Temperature = 0 };
+        ITransformer pipeline = Ml.Gpt().Transforms.TokenizeText("Tokens", "Text", before.Model.Tokenizer)
+            .Append(Ml.Gpt().Transforms.GenerateText("Reply", "Text", before.Model, generation)).Append(Ml.Gpt().Transforms.ScoreText("LogLikelihood", "Text", before.Model)).Fit(rows);
+        Ml.Model.Save(pipeline, rows.Schema, Folder["adapter.zip"]);
+        (int code, string output) = AppProcess.Run(Folder.Path, [Path.Combine(AppContext.BaseDirectory, "MLNet.Gpt.Transforms.Tests.LoadApp.dll"), Folder["adapter.zip"], .. prompts]);
+        Assert.AreEqual(0, code, output);
+
+        // A line for each prompt as a batch, another for each by itself; then the assemblies that were loaded.
+        string[] lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries), expected = [.. before.Model.Generate(prompts, generation).Select(static text => text.Text)];
+        CollectionAssert.AreEqual(new[] { expected, expected }.SelectMany(static texts => texts).ToArray(),
+            lines[..^1].Select(static line => JsonDocument.Parse(line).RootElement.GetProperty("Reply").GetString()).ToArray());
+        StringAssert.Contains(lines[^1], "MLNet.Gpt.Transforms");
+        Assert.IsFalse(lines[^1].Contains("TorchSharp", StringComparison.Ordinal), lines[^1]);
     }
 
     [TestMethod]

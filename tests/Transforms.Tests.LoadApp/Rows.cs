@@ -26,6 +26,12 @@ public sealed class Classified
     public float[] Score { get; set; } = [];
 }
 
+/// <summary>A row with a text's vector.</summary>
+public sealed class Embedded
+{
+    public float[] Vector { get; set; } = [];
+}
+
 /// <summary>A row that comes out of a reward model.</summary>
 public sealed class Scored
 {

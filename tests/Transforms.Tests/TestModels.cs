@@ -51,18 +51,21 @@ internal static class TestModels
     /// A tiny GPT with the formula's weights as an ONNX package with its tokenizer. No two are quite the same, so that a loaded model is not shared with another
     /// test's.
     /// </summary>
-    public static string WritePackage(TemporaryFolder folder, bool dataFile = false, LoraProjections adaptable = LoraProjections.None)
+    public static string WritePackage(TemporaryFolder folder, bool dataFile = false, WeightFormat weights = WeightFormat.Float32, GptTokenizer? tokenizer = null, LoraProjections adaptable = LoraProjections.None)
     {
         string path = folder["package"];
-        var config = new GptConfig { VocabularySize = Letters.VocabularySize, ContextLength = 32, EmbeddingSize = 16, LayerCount = 2, HeadCount = 2, LayerNormEpsilon = 1e-5f + (1e-9f * Interlocked.Increment(ref _packages)) };
+        tokenizer ??= Letters;
+        int width = weights == WeightFormat.Float32 ? 16 : 32; // a block of a quantized matrix is 32 numbers
+        var config = new GptConfig { VocabularySize = tokenizer.VocabularySize, ContextLength = 32, EmbeddingSize = width, LayerCount = 2, HeadCount = 2, LayerNormEpsilon = 1e-5f + (1e-9f * Interlocked.Increment(ref _packages)) };
         OnnxExporter.Write(new FormulaWeights(config), path, new OnnxExportOptions
         {
-            TokenizerHash = Letters.Hash,
-            EndOfTextId = Letters.EndOfTextId,
+            TokenizerHash = tokenizer.Hash,
+            EndOfTextId = tokenizer.EndOfTextId,
             ExternalDataThresholdBytes = dataFile ? 0 : 1 << 30,
             AdaptableProjections = adaptable,
+            Weights = weights,
         });
-        Letters.Save(path);
+        tokenizer.Save(path);
         return path;
     }
 }

@@ -115,26 +115,21 @@ public sealed class GptClassifier : IDisposable
 
         // 1. Texts → sequences.
         var sequences = new int[examples.Count][][];
-        int[] dropped = new int[examples.Count], width = new int[examples.Count];
+        int[] dropped = new int[examples.Count], widths = new int[examples.Count], rows = new int[examples.Count];
         for (int i = 0; i < sequences.Length; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             int[][] texts = [.. examples[i].Select(text => Tokenizer.Encode(text ?? throw new ArgumentException($"Example {i} has a text that is null; pass an empty one.", nameof(examples)), Head.SpecialTokens))];
             sequences[i] = TaskSequences.Build(Head, Config, texts, out dropped[i]);
-            width[i] = sequences[i].Max(static sequence => sequence.Length);
+            (widths[i], rows[i]) = (sequences[i].Max(static sequence => sequence.Length), sequences[i].Length);
         }
 
-        // 2. Examples of like length together, as many as the token budget allows; the longest first, so that memory is taken once.
-        int[] order = [.. Enumerable.Range(0, sequences.Length).OrderByDescending(i => width[i])];
+        // 2. Examples of like length together.
         var predictions = new TextPrediction[sequences.Length];
-        for (int first = 0; first < order.Length;)
+        foreach (int[] batch in LengthBatches.Divide(widths, rows, options.MaxBatchTokens, Engine.Device))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            int rows = 0, last = first;
-            while (last < order.Length && (last == first || (rows + sequences[order[last]].Length) * width[order[first]] <= options.MaxBatchTokens))
-                rows += sequences[order[last++]].Length;
-            Run(sequences, dropped, predictions, order.AsSpan(first, last - first), rows, width[order[first]], cancellationToken);
-            first = last;
+            Run(sequences, dropped, predictions, batch, batch.Sum(example => rows[example]), widths[batch[0]], cancellationToken);
         }
 
         return predictions;

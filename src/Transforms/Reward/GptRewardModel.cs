@@ -149,26 +149,19 @@ public sealed class GptRewardModel : IDisposable
         var dropped = new int[responses.Count];
         for (int i = 0; i < sequences.Length; i++) sequences[i] = RewardSequences.Build(Head, Config, responses[i].Prompt, responses[i].Response, out dropped[i]);
 
-        // Sequences of like length together, as many as the token budget allows; the longest first, so that memory is taken once.
-        int[] order = [.. Enumerable.Range(0, sequences.Length).OrderByDescending(i => sequences[i].Length)];
+        // Sequences of like length together.
+        int[] widths = [.. sequences.Select(static sequence => sequence.Length)], rows = new int[sequences.Length];
+        rows.AsSpan().Fill(1);
         var rewards = new ResponseReward[sequences.Length];
-        for (int first = 0; first < order.Length;)
+        foreach (int[] batch in LengthBatches.Divide(widths, rows, options.MaxBatchTokens, Engine.Device))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            int width = sequences[order[first]].Length, count = Math.Min(order.Length - first, Math.Max(1, options.MaxBatchTokens / width));
-            var ids = new int[count * width];
-            var lengths = new int[count];
-            for (int row = 0; row < count; row++)
-            {
-                int[] sequence = sequences[order[first + row]];
-                sequence.CopyTo(ids.AsSpan(row * width));
-                lengths[row] = sequence.Length;
-            }
-
-            var values = new float[count];
+            int width = widths[batch[0]];
+            int[] ids = new int[batch.Length * width], lengths = [.. batch.Select(one => widths[one])];
+            for (int row = 0; row < batch.Length; row++) sequences[batch[row]].CopyTo(ids.AsSpan(row * width));
+            var values = new float[batch.Length];
             Engine.Run(ids, lengths, values, cancellationToken);
-            for (int row = 0; row < count; row++) rewards[order[first + row]] = new(values[row], dropped[order[first + row]]);
-            first += count;
+            for (int row = 0; row < batch.Length; row++) rewards[batch[row]] = new(values[row], dropped[batch[row]]);
         }
 
         return rewards;

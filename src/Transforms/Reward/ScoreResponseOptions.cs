@@ -9,8 +9,11 @@ public sealed record ScoreResponseOptions
     /// <summary>The rows that a cursor reads ahead, 1 or more; within them texts of like length are computed together. Default 256.</summary>
     public int BatchSize { get; init; } = 256;
 
-    /// <summary>The tokens, padding included, that are computed at once, 1 or more; a sequence is never divided. More use more memory and gain little. Default 4,096.</summary>
-    public int MaxBatchTokens { get; init; } = 4_096;
+    /// <summary>
+    /// The most tokens, padding included, that are computed at once, 1 or more; a sequence is never divided. Where lengths differ much, fewer are, since padding costs as much as text. Null (the
+    /// default): 1,024 on a CPU, 4,096 on a GPU; more use more memory and gain little.
+    /// </summary>
+    public int? MaxBatchTokens { get; init; }
 
     /// <summary>The Int32 column of how many tokens of the prompt did not fit the context. Null (the default) leaves it out. Read by the transformer only.</summary>
     public string? DroppedTokensColumnName { get; init; }
@@ -23,7 +26,7 @@ public sealed record ScoreResponseOptions
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
     public void Validate()
     {
-        foreach ((int value, string name) in ((int, string)[])[(BatchSize, nameof(BatchSize)), (MaxBatchTokens, nameof(MaxBatchTokens))])
+        foreach ((int? value, string name) in ((int?, string)[])[(BatchSize, nameof(BatchSize)), (MaxBatchTokens, nameof(MaxBatchTokens))])
         {
             if (value < 1) throw new ArgumentOutOfRangeException(name, value, $"{name} is {value}; it must be 1 or more.");
         }

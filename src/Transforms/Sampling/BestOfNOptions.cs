@@ -16,8 +16,8 @@ public sealed record BestOfNOptions
     /// </summary>
     public GenerateTextOptions Generation { get; init; } = new();
 
-    /// <summary>The tokens, padding included, that the reward model computes at once, 1 or more. Default 4,096.</summary>
-    public int MaxBatchTokens { get; init; } = 4_096;
+    /// <summary>The most tokens, padding included, that the reward model computes at once, 1 or more. Null (the default): 1,024 on a CPU, 4,096 on a GPU.</summary>
+    public int? MaxBatchTokens { get; init; }
 
     /// <summary>The Single column of the reward of the response that was kept. Default "Score"; null leaves it out.</summary>
     public string? ScoreColumnName { get; init; } = "Score";

@@ -25,8 +25,8 @@ public sealed record RejectionSamplingOptions
     /// <summary>The prompts that are drawn for at once, 1 or more. Default 16.</summary>
     public int PromptBatchSize { get; init; } = 16;
 
-    /// <summary>The tokens, padding included, that the reward model computes at once, 1 or more. Default 4,096.</summary>
-    public int MaxBatchTokens { get; init; } = 4_096;
+    /// <summary>The most tokens, padding included, that the reward model computes at once, 1 or more. Null (the default): 1,024 on a CPU, 4,096 on a GPU.</summary>
+    public int? MaxBatchTokens { get; init; }
 
     /// <summary>The Single column of the rewards. Default "Score"; null leaves it out.</summary>
     public string? ScoreColumnName { get; init; } = "Score";

@@ -13,10 +13,10 @@ internal sealed class ResponseSampler
     /// <param name="reward">Scores.</param>
     /// <param name="samples">Responses to each prompt.</param>
     /// <param name="generation">How responses are drawn.</param>
-    /// <param name="maxBatchTokens">The tokens that the reward model computes at once.</param>
+    /// <param name="maxBatchTokens">The tokens that the reward model computes at once; null for its device's default.</param>
     /// <exception cref="ArgumentException">They do not.</exception>
     /// <exception cref="ChatTemplateException">The prompts are conversations, and the policy has no chat template.</exception>
-    public ResponseSampler(GptModel policy, GptRewardModel reward, int samples, GenerateTextOptions generation, int maxBatchTokens)
+    public ResponseSampler(GptModel policy, GptRewardModel reward, int samples, GenerateTextOptions generation, int? maxBatchTokens)
     {
         ArgumentNullException.ThrowIfNull(policy);
         ArgumentNullException.ThrowIfNull(reward);
@@ -37,7 +37,7 @@ internal sealed class ResponseSampler
 
     /// <summary>Checks how responses are to be drawn.</summary>
     /// <exception cref="ArgumentException">A value is out of range, or two do not fit together.</exception>
-    public static void Validate(int samples, GenerateTextOptions generation, int maxBatchTokens)
+    public static void Validate(int samples, GenerateTextOptions generation, int? maxBatchTokens)
     {
         if (samples < 1) throw new ArgumentOutOfRangeException("Samples", samples, $"Samples is {samples}; it must be 1 or more.");
         ArgumentNullException.ThrowIfNull(generation);

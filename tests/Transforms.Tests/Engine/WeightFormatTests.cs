@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.ML;
 using MLNet.Gpt.Core.Tests;
 using MLNet.Gpt.Tests.Reference;
@@ -104,6 +105,26 @@ public sealed class WeightFormatTests
             model.Run([1, 2, 3, 4, 5, 9, 8, 0, 0, 0], [5, 2], outputs);
             return outputs;
         }
+    }
+
+    [TestMethod]
+    [DataRow("block_size", 32, 64)]
+    [DataRow("block_size", 32, 16)]
+    [DataRow("block_size", 32, 33)]
+    [DataRow("bits", 8, 4)]
+    public void A_block_or_a_number_of_bits_that_the_codes_do_not_have_is_refused(string attribute, int written, int other)
+    {
+        using TestPackage package = TestPackage.Of(new() { VocabularySize = 70, ContextLength = 16, EmbeddingSize = 64, LayerCount = 2, HeadCount = 2 }, new OnnxExportOptions { Weights = WeightFormat.Int8 });
+
+        // The attribute's name (field 1), then its number (field 3), in the last product alone.
+        byte[] model = File.ReadAllBytes(package.ModelPath), found = [1 << 3 | 2, (byte)attribute.Length, .. Encoding.UTF8.GetBytes(attribute), 3 << 3, (byte)written];
+        int at = model.AsSpan().LastIndexOf(found);
+        Assert.IsGreaterThan(0, at);
+        model[at + found.Length - 1] = (byte)other;
+        File.WriteAllBytes(package.ModelPath, model);
+        var error = Assert.ThrowsExactly<CorruptFileException>(package.Load);
+        Assert.AreEqual(package.ModelPath, error.Path);
+        StringAssert.Contains(error.Message, "MatMulNBits");
     }
 
     [TestMethod]

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Microsoft.Extensions.AI;
 using Microsoft.ML;
 using MLNet.Gpt.Core.Tests;
 
@@ -11,15 +12,28 @@ public sealed class FreshProcessTests
     private static string AppPath => Path.Combine(AppContext.BaseDirectory, "MLNet.Gpt.Transforms.Tests.LoadApp.dll");
 
     [TestMethod]
-    public void A_process_that_never_names_our_types_loads_the_model_and_predicts_the_same()
+    [DataRow(WeightFormat.Float32)]
+    [DataRow(WeightFormat.Int8)]
+    [DataRow(WeightFormat.Int4)]
+    public void A_process_that_never_names_our_types_loads_the_model_and_predicts_the_same(WeightFormat weights)
     {
-        using var saved = new SavedPipeline();
-        string[] lines = Run([saved.ZipPath, .. SavedPipeline.Prompts]);
+        using var saved = new SavedPipeline(weights: weights);
+        Assert.AreEqual(weights, ((OnnxCausalModel)saved.Model.Engine).Weights);
+        PredictsTheSame(saved);
+    }
 
-        var options = new JsonSerializerOptions { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
-        LoadApp.Answer[] answers = [.. lines[..^1].Select(line => JsonSerializer.Deserialize<LoadApp.Answer>(line, options)!)];
-        SavedPipeline.AssertSame([.. saved.Answers, .. saved.Answers], answers); // as a batch, then one by one
-        HasNoTorch(lines[^1]);
+    [TestMethod]
+    public void A_tools_schema_holds_the_texts_there_too()
+    {
+        GptTokenizer tokenizer = GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvwxyz .!é{}\":,-0123456789"]);
+        AIFunction tool = AIFunctionFactory.Create((bool a, bool b) => a && b, "both");
+        var generation = new GenerateTextOptions { MaxNewTokens = 30, Temperature = 1.5f, Seed = 3, BatchSize = 2, Constraint = TextConstraint.JsonSchema(tool.JsonSchema.GetRawText()), PromptOverflow = PromptOverflow.KeepTail };
+        using var saved = new SavedPipeline(tokenizer: tokenizer, generation: generation);
+        foreach (LoadApp.Answer answer in PredictsTheSame(saved))
+        {
+            using JsonDocument call = JsonDocument.Parse(answer.Reply);
+            CollectionAssert.AreEquivalent(new[] { "a", "b" }, call.RootElement.EnumerateObject().Select(static property => property.Name).ToArray());
+        }
     }
 
     [TestMethod]
@@ -44,6 +58,30 @@ public sealed class FreshProcessTests
     }
 
     [TestMethod]
+    public void Vectors_are_the_same_there()
+    {
+        using var folder = new TemporaryFolder();
+        string[] texts = ["a cab", "", "bead and face"];
+        var ml = new MLContext();
+        using GptModel model = GptModel.FromOnnx(TestModels.WritePackage(folder), GptDevice.Cpu);
+        IDataView rows = ml.Data.LoadFromEnumerable(texts.Select(static text => new LoadApp.Question { Text = text }));
+        EmbedTextTransformer saved = ml.Gpt().Transforms.EmbedText("Vector", "Text", model).Fit(rows);
+        ml.Model.Save(saved, rows.Schema, folder["model.zip"]);
+        float[][] expected = [.. ml.Data.CreateEnumerable<LoadApp.Embedded>(saved.Transform(rows), reuseRowObject: false).Select(static row => row.Vector)];
+
+        string[] lines = Run(["--embed", folder["model.zip"], .. texts]);
+        float[][] found = [.. lines[..^1].Select(static line => JsonSerializer.Deserialize<LoadApp.Embedded>(line)!.Vector)];
+        Assert.HasCount(6, found);
+        for (int i = 0; i < found.Length; i++)
+        {
+            Assert.HasCount(16, found[i]);
+            for (int k = 0; k < 16; k++) Assert.AreEqual(expected[i % 3][k], found[i][k], 1e-6f, $"text {i}");
+        }
+
+        HasNoTorch(lines[^1]);
+    }
+
+    [TestMethod]
     [DataRow(RewardReadout.LastToken)]
     [DataRow(RewardReadout.ReadoutToken)]
     public void A_reward_model_loads_there_too_and_gives_the_same_rewards(RewardReadout readout)
@@ -63,6 +101,17 @@ public sealed class FreshProcessTests
         Assert.HasCount(6, found);
         for (int i = 0; i < found.Length; i++) Assert.AreEqual(expected[i % 3], found[i], 1e-5f, $"text {i}");
         HasNoTorch(lines[^1]);
+    }
+
+    /// <summary>What the other process gives, as a batch and then one by one, is what was given before saving.</summary>
+    private static LoadApp.Answer[] PredictsTheSame(SavedPipeline saved)
+    {
+        string[] lines = Run([saved.ZipPath, .. SavedPipeline.Prompts]);
+        var options = new JsonSerializerOptions { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+        LoadApp.Answer[] answers = [.. lines[..^1].Select(line => JsonSerializer.Deserialize<LoadApp.Answer>(line, options)!)];
+        SavedPipeline.AssertSame([.. saved.Answers, .. saved.Answers], answers);
+        HasNoTorch(lines[^1]);
+        return answers;
     }
 
     private static string[] Run(IEnumerable<string> arguments)

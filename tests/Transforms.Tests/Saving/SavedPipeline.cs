@@ -10,14 +10,14 @@ internal sealed class SavedPipeline : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    public SavedPipeline(bool dataFile = false)
+    public SavedPipeline(bool dataFile = false, WeightFormat weights = WeightFormat.Float32, GptTokenizer? tokenizer = null, GenerateTextOptions? generation = null)
     {
-        Model = GptModel.FromOnnx(TestModels.WritePackage(_folder, dataFile));
+        Model = GptModel.FromOnnx(TestModels.WritePackage(_folder, dataFile, weights, tokenizer));
         ZipPath = _folder["model.zip"];
         IDataView data = Data(Prompts);
         ITransformer chain = Ml.Transforms.CopyColumns("Prompt", "Text")
             .Append(Ml.Gpt().Transforms.TokenizeText("Tokens", "Prompt", Model.Tokenizer))
-            .Append(Ml.Gpt().Transforms.GenerateText("Reply", "Prompt", Model, Generation))
+            .Append(Ml.Gpt().Transforms.GenerateText("Reply", "Prompt", Model, generation ?? Generation))
             .Append(Ml.Gpt().Transforms.ScoreText("LogLikelihood", "Prompt", Model))
             .Fit(data);
         Ml.Model.Save(chain, data.Schema, ZipPath);

@@ -186,6 +186,25 @@ public sealed class TextConstraintTests
     }
 
     [TestMethod]
+    public void Characters_without_which_nothing_satisfies_a_constraint_are_named_whatever_its_kind()
+    {
+        GptTokenizer letters = GptTokenizer.FromCharacters(["abc{}\":"]);
+        foreach ((TextConstraint constraint, string missing) in ((TextConstraint, string)[])
+        [
+            (TextConstraint.Regex("a(?:x|y)+"), "'x' (U+0078)"), (TextConstraint.JsonSchema("""{"type":"array","maxItems":0}"""), "'[' (U+005B)"),
+            (TextConstraint.Grammar("root ::= \"a\" rest\nrest ::= \"b\" rest | \"z\""), "'z' (U+007A)"),
+        ])
+        {
+            var error = Assert.ThrowsExactly<ConstraintException>(() => constraint.Compile(letters));
+            Assert.AreEqual(ConstraintProblem.MissingCharacters, error.Problem, error.Message);
+            StringAssert.Contains(error.Message, missing);
+        }
+
+        // An optional part that can't be written is left out.
+        Assert.IsTrue(ConstrainedTexts.Generate(TextConstraint.Regex("ab[x0-9]?"), 5, tokenizer: letters).All(static text => text is { Text: "ab", Reason: FinishReason.StopToken }));
+    }
+
+    [TestMethod]
     public void Several_threads_may_use_one_constraint()
     {
         TextConstraint constraint = TextConstraint.JsonSchema("""{"type":"array","items":{"type":"string","pattern":"^[a-z]{1,5}$"},"minItems":3,"maxItems":3}""");

@@ -1,0 +1,80 @@
+using LLama.Native;
+using MLNet.Gpt.Benchmarks;
+using MLNet.Gpt.Core.Tests;
+using MLNet.Gpt.Tests.Reference;
+
+namespace MLNet.Gpt.Transforms.Tests.Engine;
+
+/// <summary>llama.cpp, which shares no code with this library, opens the GGUF files that are written here and computes what ONNX Runtime computes from the same weights.</summary>
+[TestClass]
+public sealed class LlamaCppTests
+{
+    private static readonly GptTokenizer Tokenizer = GptTokenizer.TrainBytePairEncoding(["low lower lowest new newer newest"], new BytePairTrainingOptions { VocabularySize = 264 });
+
+    // Two tokens more than the tokenizer has; blocks of 32 fit every matrix.
+    private static readonly FormulaWeights Weights = new(new GptConfig { VocabularySize = 266, ContextLength = 64, EmbeddingSize = 64, LayerCount = 3, HeadCount = 4, FeedForwardSize = 96 });
+
+    [ClassInitialize]
+    public static void Needs_the_native_library(TestContext _)
+    {
+        try
+        {
+            NativeApi.llama_max_devices();
+        }
+        catch (Exception exception) when (exception is TypeInitializationException or DllNotFoundException or LLama.Exceptions.RuntimeError)
+        {
+            Assert.Inconclusive($"llama.cpp's native library can't be loaded here; on Linux it needs libgomp.so.1 (Debian's package libgomp1) and glibc 2.34: {(exception.InnerException ?? exception).Message}");
+        }
+    }
+
+    [TestMethod]
+    public void A_float32_file_gives_the_same_greedy_tokens()
+    {
+        using var folder = new TemporaryFolder();
+        using var llama = new LlamaEngine(Write(folder, GgufFormat.Float32));
+        using var own = new OwnEngine(WritePackage(folder));
+        int[] prompt = Tokenizer.Encode("newest low"), tokens = own.Greedy(prompt, 40);
+        Assert.IsGreaterThan(10, tokens.Distinct().Count(), "a loop of few tokens would show little");
+        CollectionAssert.AreEqual(tokens, llama.Greedy(prompt, 40));
+    }
+
+    /// <summary>The likelihood of 60 tokens. llama.cpp keeps keys and values in float16 and takes GELU from a table; the rest of the difference is the format's own error.</summary>
+    [TestMethod]
+    [DataRow(GgufFormat.Float32, 0.005)]
+    [DataRow(GgufFormat.Float16, 0.01)]
+    [DataRow(GgufFormat.Q8_0, 0.05)]
+    [DataRow(GgufFormat.Q4_0, 0.6)]
+    public void Every_format_gives_nearly_the_same_likelihoods(GgufFormat format, double tolerance)
+    {
+        using var folder = new TemporaryFolder();
+        using var llama = new LlamaEngine(Write(folder, format));
+        int[] tokens = [.. Enumerable.Range(0, 60).Select(static i => ((i * 37) + 5) % 264)];
+        double[] found = llama.Score(tokens);
+
+        using OnnxCausalModel own = OnnxCausalModel.Load(WritePackage(folder), GptDevice.Cpu);
+        float[] logits = new float[tokens.Length * own.Config.VocabularySize];
+        using ICausalDecoder decoder = own.BeginDecoding(1, tokens.Length);
+        decoder.Append(tokens, default, LogitsScope.AllPositions, logits);
+        double sum = 0;
+        for (int i = 0; i < found.Length; i++)
+        {
+            float[] row = logits[(i * own.Config.VocabularySize)..((i + 1) * own.Config.VocabularySize)];
+            double expected = row[tokens[i + 1]] - Math.Log(row.Sum(static logit => Math.Exp(logit)));
+            sum += Math.Pow(expected - found[i], 2);
+        }
+
+        Assert.IsLessThan(tolerance, Math.Sqrt(sum / found.Length));
+    }
+
+    private static string Write(TemporaryFolder folder, GgufFormat format)
+    {
+        GgufExporter.Write(Weights, Tokenizer, folder["model.gguf"], format);
+        return folder["model.gguf"];
+    }
+
+    private static string WritePackage(TemporaryFolder folder)
+    {
+        OnnxExporter.Write(Weights, folder["package"]);
+        return folder["package"];
+    }
+}

@@ -146,6 +146,7 @@ public sealed class BatchOrderTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Every_epoch_is_a_permutation_and_every_point_of_it_can_be_resumed_for_any_data_and_seed()
     {
         using var folder = new TemporaryFolder();

@@ -78,6 +78,84 @@ public sealed class RunningBatchTests
     }
 
     [TestMethod]
+    public void What_begins_together_fits_into_one_piece_and_is_padded_only_where_it_has_to_be()
+    {
+        using HistoryModel model = Model();
+        using var batch = new RunningBatch(model, 8, prefillTokens: 6, prefixCacheTokens: 0);
+        Assert.AreEqual((8, 0, true), (batch.MaxRows, batch.Count, batch.TakesMore));
+        var options = new GenerationOptions { MaxNewTokens = 9, StopAtEndOfText = false };
+        var waiting = new Queue<QueuedGeneration>(new int[][] { [1, 2, 3], [2, 3, 4], [3, 4, 5], [3, 4], [1, 2, 3, 4], [2] }.Select(prompt => Queued(model, prompt, options)));
+
+        // Two of three tokens are six; a third would be nine.
+        batch.Take(waiting);
+        Assert.AreEqual((2, 4, false), (batch.Count, waiting.Count, batch.TakesMore));
+        batch.Step(CancellationToken.None);
+        Assert.IsTrue(batch.TakesMore);
+
+        // Of three and two tokens, each is as wide as the wider one; then four are alone, as two rows of four would be eight; then one.
+        foreach (int left in new[] { 2, 1, 0 })
+        {
+            batch.Take(waiting);
+            Assert.AreEqual(left, waiting.Count);
+            batch.Step(CancellationToken.None);
+        }
+
+        CollectionAssert.AreEqual(new[] { 2, 2, 2, 4, 1, 5, 1, 6 }, model.RowsOfCalls);
+        CollectionAssert.AreEqual(new[] { false, false, true, false, false, false, false, false }, model.MaskedCalls);
+    }
+
+    [TestMethod]
+    public void With_a_cache_each_prompt_is_looked_up_alone_and_a_full_batch_takes_no_more()
+    {
+        using HistoryModel model = Model();
+        using var batch = new RunningBatch(model, 2, prefillTokens: 100, prefixCacheTokens: 50);
+        var options = new GenerationOptions { MaxNewTokens = 9, StopAtEndOfText = false };
+        var waiting = new Queue<QueuedGeneration>([Queued(model, [1], options), Queued(model, [2], options), Queued(model, [3], options)]);
+        foreach (int count in new[] { 1, 2 })
+        {
+            Assert.IsTrue(batch.TakesMore);
+            batch.Take(waiting);
+            Assert.AreEqual(count, batch.Count);
+            batch.Step(CancellationToken.None);
+        }
+
+        Assert.IsFalse(batch.TakesMore);
+        batch.Take(waiting);
+        Assert.AreEqual((2, 1), (batch.Count, waiting.Count));
+    }
+
+    [TestMethod]
+    public void Disposing_ends_every_sequence_and_frees_every_decoder()
+    {
+        using HistoryModel model = Model();
+        var options = new GenerationOptions { MaxNewTokens = 9, StopAtEndOfText = false };
+        QueuedGeneration active = Queued(model, [1], options), joining = Queued(model, [1, 2, 3, 4, 5], options);
+        var batch = new RunningBatch(model, 2, prefillTokens: 2, prefixCacheTokens: 50);
+        batch.Take(new([active]));
+        batch.Step(CancellationToken.None);
+        batch.Take(new([joining]));
+        batch.Step(CancellationToken.None);
+        Assert.AreEqual((2, 2), (batch.Count, model.OpenDecoders));
+        batch.Dispose();
+        Assert.IsTrue(active.Done.IsCanceled && joining.Done.IsCanceled);
+        Assert.AreEqual((0, 0), (batch.Count, model.OpenDecoders));
+    }
+
+    [TestMethod]
+    public void An_engine_whose_decoders_can_not_be_joined_is_told_so()
+    {
+        using var model = new HistoryModel(4, 16, static _ => [0, 1, 2, 3]) { IsForkable = false };
+        QueuedGeneration one = Queued(model, [1], new() { StopAtEndOfText = false });
+        using var batch = new RunningBatch(model, 2, 100, 0);
+        batch.Take(new([one]));
+        batch.Step(CancellationToken.None);
+        var exception = (UnsupportedOptionException)one.Done.Exception!.InnerException!;
+        StringAssert.Contains(exception.Message, "HistoryModel");
+        StringAssert.Contains(exception.Message, "generate in batches instead");
+        Assert.AreEqual((0, 0), (batch.Count, model.OpenDecoders));
+    }
+
+    [TestMethod]
     public void Who_gives_up_leaves_and_the_others_go_on()
     {
         using HistoryModel model = Model();

@@ -14,6 +14,33 @@ public sealed class LogitsProcessingTests
     }
 
     [TestMethod]
+    public void Of_equal_weights_no_more_stay_than_make_up_the_share_exactly()
+    {
+        float[] weights = [1, 1, 1, 1];
+        LogitsProcessing.KeepTopP(weights, 0.5f, new float[4]);
+        CollectionAssert.AreEqual(new[] { 1f, 1, 0, 0 }, weights);
+        LogitsProcessing.KeepTypical(weights = [1, 1, 1, 1], 0.5f, new float[4], new float[4]);
+        CollectionAssert.AreEqual(new[] { 1f, 1, 0, 0 }, weights);
+
+        // With larger and smaller ones about: 0.5 of 4.25 takes three ones, 0.6 of 5.25 the two and two ones.
+        LogitsProcessing.KeepTopP(weights = [1, 1, 1, 1, 0.25f], 0.5f, new float[5]);
+        CollectionAssert.AreEqual(new[] { 1f, 1, 1, 0, 0 }, weights);
+        LogitsProcessing.KeepTopP(weights = [2, 1, 1, 1, 0.25f], 0.6f, new float[5]);
+        CollectionAssert.AreEqual(new[] { 2f, 1, 1, 0, 0 }, weights);
+
+        // The smallest share still leaves one.
+        LogitsProcessing.KeepTopP(weights = [1, 1], 1e-7f, new float[2]);
+        CollectionAssert.AreEqual(new[] { 1f, 0 }, weights);
+    }
+
+    [TestMethod]
+    [DataRow(float.NaN)]
+    [DataRow(float.PositiveInfinity)]
+    [DataRow(float.NegativeInfinity)]
+    public void A_sum_of_what_is_no_number_is_an_error(float bad) =>
+        Assert.ThrowsExactly<NonFiniteLogitsException>(() => LogitsProcessing.LogSumExp([bad, bad], new float[2]));
+
+    [TestMethod]
     public void The_tokens_that_would_repeat_a_run_are_ruled_out_and_no_others()
     {
         // Runs of 3: the last two are 1 2, which stood before 3 and before 0; token 9 is beyond the logits, and 4 may always come.

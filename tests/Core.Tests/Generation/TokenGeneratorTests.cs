@@ -315,6 +315,7 @@ public sealed class TokenGeneratorTests
             CollectionAssert.AreEqual(sequence.TokenIds.ToArray(), own.Select(t => t.TokenId).ToArray());
             CollectionAssert.AreEqual(Enumerable.Range(0, own.Length).ToArray(), own.Select(t => t.Position).ToArray());
             Assert.IsTrue(own.All(static t => t.SettledByteCount == 0), "no text is known");
+            Assert.AreEqual((null, null), (sequence.TextByteCount, sequence.StopString));
         }
     }
 

@@ -8,6 +8,7 @@ public sealed class PromptLookupTests
     [DataRow(new[] { 1, 2, 3, 4, 1, 2, 3 }, 10, new[] { 4, 1, 2, 3 })]        // no more than there is
     [DataRow(new[] { 9, 3, 5, 2, 3, 6, 8, 2, 3 }, 1, new[] { 6 })]            // the longer end 2 3 counts, not the 3 alone
     [DataRow(new[] { 3, 5, 3, 6, 3 }, 1, new[] { 6 })]                        // of two places the later one
+    [DataRow(new[] { 5, 6, 5 }, 1, new[] { 6 })]                              // at the very beginning, and nowhere else
     [DataRow(new[] { 7, 7, 7 }, 3, new[] { 7 })]                              // the end 7 7 stood one place before
     [DataRow(new[] { 1, 2, 3 }, 3, new int[0])]
     [DataRow(new[] { 1 }, 3, new int[0])]

@@ -69,7 +69,8 @@ public sealed class DecodingOptionsTests
     [TestMethod]
     public void Log_probabilities_are_the_models_own_whatever_the_other_options_do()
     {
-        var model = new HistoryModel(4, 16, static _ => HistoryModel.Log(0.1, 0.2, 0.3, 0.4));
+        // Every logit is 2 above the logarithm, which changes no probability.
+        var model = new HistoryModel(4, 16, static _ => [.. HistoryModel.Log(0.1, 0.2, 0.3, 0.4).Select(static log => log + 2)]);
         var options = new GenerationOptions { TopLogProbabilities = 2, MaxNewTokens = 3, Temperature = 0, LogitBias = new Dictionary<int, float> { [1] = 5 } };
         foreach (GenerationOptions chosen in new[] { options, options with { BeamCount = 2 } })
         {

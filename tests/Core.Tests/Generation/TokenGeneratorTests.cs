@@ -87,6 +87,15 @@ public sealed class TokenGeneratorTests
     }
 
     [TestMethod]
+    public void A_prompt_that_comes_again_can_go_on_where_its_samples_ended()
+    {
+        var options = new GenerationOptions { MaxNewTokens = 8, Seed = 9, StopAtEndOfText = false };
+        IReadOnlyList<GeneratedSequence> five = Generate(Hashed(), [[4, 5]], options with { SamplesPerPrompt = 5 });
+        IReadOnlyList<GeneratedSequence> twice = TokenGenerator.Generate(Hashed(), [[4, 5], [4, 5]], options with { SamplesPerPrompt = 2 }, EndOfText, null, null, null, null, firstDraws: [0, 3], CancellationToken.None);
+        foreach ((int found, int expected) in new[] { (0, 0), (1, 1), (2, 3), (3, 4) }) CollectionAssert.AreEqual(five[expected].TokenIds.ToArray(), twice[found].TokenIds.ToArray());
+    }
+
+    [TestMethod]
     public void Samples_of_one_prompt_share_its_computation()
     {
         HistoryModel model = Hashed();
@@ -272,6 +281,7 @@ public sealed class TokenGeneratorTests
         Assert.AreEqual("prompts", Assert.ThrowsExactly<ArgumentNullException>(() => Generate(model, null!, new())).ParamName);
         Assert.AreEqual("options", Assert.ThrowsExactly<ArgumentNullException>(() => Generate(model, [[1]], null!)).ParamName);
         Assert.AreEqual("MaxNewTokens", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => Generate(model, [[1]], new() { MaxNewTokens = 0 })).ParamName);
+        Assert.AreEqual("StopStrings", Assert.ThrowsExactly<ArgumentNullException>(() => Generate(model, [[1]], new() { StopStrings = null! })).ParamName);
         foreach (int count in new[] { 0, 6 })
         {
             var exception = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => TokenGenerator.Generate(model, [[1]], new(), EndOfText, tokenCount: count));

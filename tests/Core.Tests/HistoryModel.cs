@@ -13,6 +13,15 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
     /// <summary>The rows of each call of Append, in order.</summary>
     public List<int> RowsOfCalls { get; } = [];
 
+    /// <summary>Whether each call of Append came with a mask, in order.</summary>
+    public List<bool> MaskedCalls { get; } = [];
+
+    /// <summary>The capacity of each decoder that was begun, in order.</summary>
+    public List<int> Capacities { get; } = [];
+
+    /// <summary>Whether its decoders can be forked, as they can unless this says no.</summary>
+    public bool IsForkable { get; init; } = true;
+
     public int LargestLogitsBuffer { get; private set; }
 
     public int OpenDecoders { get; private set; }
@@ -28,11 +37,29 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
         ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         OpenDecoders++;
-        return new Decoder(this, rowCount, capacity);
+        Capacities.Add(capacity);
+        var decoder = new Decoder(this, rowCount, capacity);
+        return IsForkable ? decoder : new Unforkable(decoder);
     }
 
     public void Dispose()
     {
+    }
+
+    private sealed class Unforkable(ICausalDecoder inner) : ICausalDecoder
+    {
+        public int RowCount => inner.RowCount;
+
+        public int Length => inner.Length;
+
+        public int Capacity => inner.Capacity;
+
+        public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits, CancellationToken cancellationToken = default) =>
+            inner.Append(tokenIds, mask, scope, logits, cancellationToken);
+
+        public void SelectRows(ReadOnlySpan<int> rows) => inner.SelectRows(rows);
+
+        public void Dispose() => inner.Dispose();
     }
 
     private sealed class Decoder(HistoryModel model, int rowCount, int capacity) : IForkableDecoder
@@ -50,6 +77,7 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
             int n = CausalDecoderChecks.Validate(this, model.Config, tokenIds, mask, scope, logits);
             int vocabulary = model.Config.VocabularySize;
             model.RowsOfCalls.Add(RowCount);
+            model.MaskedCalls.Add(!mask.IsEmpty);
             model.LargestLogitsBuffer = Math.Max(model.LargestLogitsBuffer, logits.Length);
             logits.Fill(float.NaN); // undefined, unless set below
             for (int b = 0; b < RowCount; b++)

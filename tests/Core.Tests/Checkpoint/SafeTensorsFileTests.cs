@@ -108,6 +108,8 @@ public sealed class SafeTensorsFileTests
         ("shape present", """{"a":{"dtype":"F32","data_offsets":[0,4]}}""", 4, "lacks its shape"),
         ("offsets present", """{"a":{"dtype":"F32","shape":[1]}}""", 4, "lacks its data_offsets"),
         ("shape once", """{"a":{"dtype":"F32","shape":[1],"shape":[1],"data_offsets":[0,4]}}""", 4, "'shape' of tensor 'a' appears twice"),
+        ("dtype once", """{"a":{"dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "'dtype' of tensor 'a' appears twice"),
+        ("offsets once", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"data_offsets":[0,4]}}""", 4, "'data_offsets' of tensor 'a' appears twice"),
         ("dtype is a text", """{"a":{"dtype":4,"shape":[1],"data_offsets":[0,4]}}""", 4, "wrong JSON type"),
         ("dtype known", """{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}""", 1, "dtype 'F4'"),
         ("shape of whole numbers", """{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}}""", 4, "other than whole numbers"),
@@ -147,12 +149,67 @@ public sealed class SafeTensorsFileTests
     [DataRow(new byte[] { 3, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'}' }, "said to have 3 bytes; the file has 10")]
     [DataRow(new byte[] { 255, 255, 255, 255, 255, 255, 255, 255, (byte)'{', (byte)'}' }, "said to have 18446744073709551615 bytes; at most 100000000")]
     [DataRow(new byte[] { 0x01, 0xE1, 0xF5, 0x05, 0, 0, 0, 0, (byte)'{', (byte)'}' }, "said to have 100000001 bytes; at most 100000000")]
+    [DataRow(new byte[] { 0x00, 0xE1, 0xF5, 0x05, 0, 0, 0, 0, (byte)'{', (byte)'}' }, "said to have 100000000 bytes; the file has 10. It is cut short")]
     [DataRow(new byte[] { 7, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'"', 0xFF, (byte)'"', (byte)':', (byte)'0', (byte)'}' }, "no valid JSON")]
     public void A_file_that_is_no_safetensors_file_is_refused(byte[] bytes, string problem)
     {
         using var folder = new TemporaryFolder();
         File.WriteAllBytes(folder["a"], bytes);
         StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => SafeTensorsFile.Open(folder["a"])).Message, problem);
+    }
+
+    [TestMethod]
+    public void Members_that_the_format_does_not_know_are_passed_over()
+    {
+        using var folder = new TemporaryFolder();
+        WriteFile(folder["a"], """{"a":{"note":{"dtype":"U8","more":[1,{"shape":[]}]},"dtype":"F32","shape":[1],"axes":["x"],"data_offsets":[0,4]}}""", BitConverter.GetBytes(3f));
+        using SafeTensorsFile file = SafeTensorsFile.Open(folder["a"]);
+        var value = new float[1];
+        file.Read("a", value);
+        Assert.AreEqual(3f, value[0]);
+    }
+
+    [TestMethod]
+    public void What_is_broken_is_told_with_the_file_the_values_and_the_remedy()
+    {
+        using var folder = new TemporaryFolder();
+        WriteFile(folder["a"], """{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[3,5]}}""", new byte[5]);
+        StringAssert.Contains(
+            Assert.ThrowsExactly<CorruptFileException>(() => SafeTensorsFile.Open(folder["a"])).Message,
+            "tensor 'b' begins at byte 3 of the data, where the one before it ends at 2: the tensors leave a hole.");
+        WriteFile(folder["a"], "{", []);
+        CorruptFileException exception = Assert.ThrowsExactly<CorruptFileException>(() => SafeTensorsFile.Open(folder["a"]));
+        StringAssert.Contains(exception.Message, "Fetch or write the file again.");
+        Assert.IsInstanceOfType<System.Text.Json.JsonException>(exception.InnerException);
+        WriteFile(folder["a"], """{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}""", []);
+        exception = Assert.ThrowsExactly<CorruptFileException>(() => SafeTensorsFile.Open(folder["a"]));
+        StringAssert.Contains(exception.Message, "tensor 'a' of shape [4294967296, 4294967296] F32 has more bytes than 64 bits can count.");
+        StringAssert.Contains(exception.Message, "Fetch or write the file again.");
+        Assert.IsInstanceOfType<OverflowException>(exception.InnerException);
+        Assert.ThrowsExactly<ArgumentException>(() => SafeTensorsFile.Open(" "));
+    }
+
+    [TestMethod]
+    public void A_part_of_a_tensor_is_read_from_any_place_and_not_beyond_its_end()
+    {
+        using var folder = new TemporaryFolder();
+        WriteFile(folder["a"], """{"d":{"dtype":"F64","shape":[3],"data_offsets":[0,24]},"h":{"dtype":"F16","shape":[3],"data_offsets":[24,30]}}""",
+            [.. new[] { 1.0, 2, 3 }.SelectMany(BitConverter.GetBytes), .. new[] { (Half)4, (Half)5, (Half)6 }.SelectMany(BitConverter.GetBytes)]);
+        using SafeTensorsFile file = SafeTensorsFile.Open(folder["a"]);
+        var pair = new float[2];
+        file.Read("d", pair, firstElement: 1);
+        CollectionAssert.AreEqual(new[] { 2f, 3 }, pair);
+        file.Read("h", pair, firstElement: 1);
+        CollectionAssert.AreEqual(new[] { 5f, 6 }, pair);
+        file.Read("h", [], firstElement: 3);
+        Assert.AreEqual(6, (float)BitConverter.ToHalf(file.Bytes("h", 4, 2)));
+        Assert.AreEqual(0, file.Bytes("h", 6, 0).Length);
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Read("h", pair, firstElement: 2)).Message, "Tensor 'h' has 3 elements; 2 from 2 on were asked for.");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Bytes("h", 5, 2).Length).Message, "Tensor 'h' has 6 bytes; 2 from 5 on were asked for.");
+        Assert.AreEqual("offset", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Bytes("h", -1, 1).Length).ParamName);
+        Assert.AreEqual("length", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Bytes("h", 0, -1).Length).ParamName);
+        Assert.AreEqual("name", Assert.ThrowsExactly<ArgumentNullException>(() => file.Read(null!, pair)).ParamName);
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => file.Read("none", pair)).Message, "has no tensor 'none'");
     }
 
     [TestMethod]

@@ -64,6 +64,57 @@ public sealed class SafeTensorsWriterTests
     }
 
     [TestMethod]
+    public void Metadata_are_written_in_the_order_of_their_names_and_none_where_there_are_none()
+    {
+        Assert.AreEqual("""{"__metadata__":{"B":"2","a":"1","ä":"3"}}""", Header(new() { ["ä"] = "3", ["a"] = "1", ["B"] = "2" }));
+        Assert.AreEqual("{}", Header([]));
+
+        static string Header(Dictionary<string, string> metadata)
+        {
+            using var stream = new MemoryStream();
+            SafeTensorsWriter.Write(stream, [], static (_, _) => Assert.Fail(), metadata);
+            return Encoding.UTF8.GetString(stream.ToArray(), 8, (int)stream.Length - 8).TrimEnd(' ');
+        }
+    }
+
+    [TestMethod]
+    public void A_tensor_may_be_written_in_pieces_and_its_stream_only_forwards()
+    {
+        using var stream = new MemoryStream();
+        SafeTensorsWriter.Write(stream, [new("a", SafeTensorType.UInt8, [6])], static (_, part) =>
+        {
+            Assert.AreEqual((false, false, true, 6L, 0L), (part.CanRead, part.CanSeek, part.CanWrite, part.Length, part.Position));
+            part.WriteByte(1);
+            part.Write([9, 2, 3, 9], 1, 2);
+            part.Write([4, 5]);
+            part.Flush();
+            Assert.AreEqual(5L, part.Position);
+            StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => part.Write([6, 7])).Message, "Tensor 'a' has 6 bytes; 7 or more were written.");
+            part.WriteByte(6);
+            Assert.ThrowsExactly<NotSupportedException>(() => part.Position = 0);
+            Assert.ThrowsExactly<NotSupportedException>(() => part.Seek(0, SeekOrigin.Begin));
+            Assert.ThrowsExactly<NotSupportedException>(() => part.SetLength(1));
+            Assert.ThrowsExactly<NotSupportedException>(() => part.ReadByte());
+        });
+        CollectionAssert.AreEqual(new byte[] { 1, 2, 3, 4, 5, 6 }, stream.ToArray()[^6..]);
+        StringAssert.Contains(
+            Assert.ThrowsExactly<InvalidOperationException>(() => SafeTensorsWriter.Write(stream, [new("a", SafeTensorType.UInt8, [6])], static (_, part) => part.WriteByte(1))).Message,
+            "Tensor 'a' has 6 bytes; 1 were written.");
+    }
+
+    [TestMethod]
+    public void Arguments_that_are_missing_are_named()
+    {
+        SafeTensorInfo[] tensors = [new("a", SafeTensorType.UInt8, [1])];
+        Assert.AreEqual("stream", Assert.ThrowsExactly<ArgumentNullException>(() => SafeTensorsWriter.Write((Stream)null!, tensors, static (_, _) => { })).ParamName);
+        Assert.AreEqual("tensors", Assert.ThrowsExactly<ArgumentNullException>(() => SafeTensorsWriter.Write(Stream.Null, null!, static (_, _) => { })).ParamName);
+        Assert.AreEqual("writeTensor", Assert.ThrowsExactly<ArgumentNullException>(() => SafeTensorsWriter.Write(Stream.Null, tensors, null!)).ParamName);
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => SafeTensorsWriter.Write(Stream.Null, [.. tensors, .. tensors], static (_, _) => { })).Message, "The name 'a' is reserved, or given to two tensors.");
+        StringAssert.Contains(
+            Assert.ThrowsExactly<ArgumentException>(() => SafeTensorsWriter.Write(Stream.Null, [new("a", SafeTensorType.UInt8, [2, -1])], static (_, _) => { })).Message, "Tensor 'a' has the shape [2, -1] U8; no dimension may be negative.");
+    }
+
+    [TestMethod]
     public void A_tensor_of_another_length_is_refused_and_no_file_appears()
     {
         using var folder = new TemporaryFolder();

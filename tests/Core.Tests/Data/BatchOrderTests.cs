@@ -95,6 +95,21 @@ public sealed class BatchOrderTests
     }
 
     [TestMethod]
+    public void The_end_of_an_epoch_is_a_position_and_the_next_row_is_the_next_epochs_first()
+    {
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Counting(folder, 100);
+        var rows = new PackedRows(file, 9);
+        var order = new BatchOrder(rows, 7);
+        Assert.AreEqual((7L, rows), (order.Seed, order.Rows));
+        long count = order.RowsInEpoch(0);
+        var atEnd = new BatchOrder(rows, 7, new(0, count));
+        CollectionAssert.AreEqual(Take(new(rows, 7, new(1, 0)), 5), Take(atEnd, 5));
+        Assert.AreEqual(new BatchPosition(1, 5), atEnd.Position);
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => order.Seek(new(0, count + 1)));
+    }
+
+    [TestMethod]
     public void The_size_of_the_batches_does_not_change_the_order()
     {
         using var folder = new TemporaryFolder();
@@ -112,8 +127,10 @@ public sealed class BatchOrderTests
         using TokenFile file = TokenFiles.Counting(folder, 100);
         var rows = new PackedRows(file, 9); // 10 or 11 rows
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new BatchOrder(rows, 1, new(3, 12))).Message, "other data or another context length");
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new BatchOrder(rows, 1, new(-1, 0)));
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new BatchOrder(rows, 1, new(0, -1)));
+        Assert.AreEqual("position", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new BatchOrder(rows, 1, new(-1, 0))).ParamName);
+        Assert.AreEqual("position", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new BatchOrder(rows, 1, new(0, -1))).ParamName);
+        Assert.AreEqual("epoch", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new BatchOrder(rows, 1).RowsInEpoch(-1)).ParamName);
+        Assert.AreEqual("rows", Assert.ThrowsExactly<ArgumentNullException>(() => new BatchOrder(null!, 1)).ParamName);
     }
 
     [TestMethod]
@@ -146,6 +163,7 @@ public sealed class BatchOrderTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Every_epoch_is_a_permutation_and_every_point_of_it_can_be_resumed_for_any_data_and_seed()
     {
         using var folder = new TemporaryFolder();

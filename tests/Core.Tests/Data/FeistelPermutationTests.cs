@@ -34,7 +34,19 @@ public sealed class FeistelPermutationTests
         var permutation = new FeistelPermutation(10, 1);
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => permutation[10]);
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => permutation[-1]);
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new FeistelPermutation(0, 1));
+        Assert.AreEqual("count", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new FeistelPermutation(0, 1)).ParamName);
+    }
+
+    // Computed by a program of its own in Python. A change of these numbers breaks the resuming of every run that was begun before it.
+    [TestMethod]
+    [DataRow(10L, 1UL, new long[] { 7, 9, 0, 8 })]
+    [DataRow(100_003L, 7UL, new long[] { 44_644, 55_908, 80_062, 47_064 })]
+    [DataRow(1L << 40, 2UL, new long[] { 316_436_158_315, 248_218_834_093, 275_990_946_351, 932_397_396_785 })]
+    public void The_numbers_are_the_same_in_every_version(long count, ulong key, long[] first)
+    {
+        var permutation = new FeistelPermutation(count, key);
+        Assert.AreEqual(count, permutation.Count);
+        CollectionAssert.AreEqual(first, Enumerable.Range(0, first.Length).Select(i => permutation[i]).ToArray());
     }
 
     // Over many keys each index goes everywhere equally often, and where one index goes says nothing of where the next one goes.

@@ -191,6 +191,7 @@ public sealed class PackedRowsTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Any_range_of_documents_holds_their_tokens_alone_and_names_them()
     {
         using var folder = new TemporaryFolder();

@@ -111,6 +111,38 @@ public sealed class TokenFileTests
     }
 
     [TestMethod]
+    public void Arguments_that_make_no_sense_are_refused_by_name()
+    {
+        using var folder = new TemporaryFolder();
+        using (var writer = new TokenFileWriter(folder["a"], 70_000, 9, TokenFiles.Hash.ToUpperInvariant()))
+        {
+            Assert.AreEqual("textByteCount", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => writer.Append([1], -1)).ParamName);
+            Assert.AreEqual("document", Assert.ThrowsExactly<ArgumentException>(() => writer.Append([])).ParamName);
+            writer.Append([1, 2], 5);
+            Assert.AreEqual((3L, 1), (writer.TokenCount, writer.DocumentCount));
+            writer.Complete();
+        }
+
+        Assert.AreEqual("tokenizer", Assert.ThrowsExactly<ArgumentNullException>(() => new TokenFileWriter(folder["b"], null!)).ParamName);
+        Assert.AreEqual("vocabularySize", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new TokenFileWriter(folder["b"], 0, 0, TokenFiles.Hash)).ParamName);
+        Assert.AreEqual("endOfTextId", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new TokenFileWriter(folder["b"], 10, -1, TokenFiles.Hash)).ParamName);
+        Assert.AreEqual("tokenizerHash", Assert.ThrowsExactly<ArgumentNullException>(() => new TokenFileWriter(folder["b"], 10, 9, null!)).ParamName);
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new TokenFileWriter(folder["b"], 10, 9, "g" + TokenFiles.Hash[1..])).Message, "isn't a SHA-256 of 64 hexadecimal digits");
+
+        using TokenFile file = TokenFile.Open(folder["a"]);
+        Assert.AreEqual(TokenFiles.Hash, file.TokenizerHash);
+        Assert.AreEqual(5L, file.TextByteCount);
+        file.Read(3, Span<int>.Empty);
+        file.Read(3, Span<long>.Empty);
+        Assert.AreEqual("document", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.RangeOf(-1)).ParamName);
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.DocumentOf(-1));
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Read(2, new int[2])).Message, $"Tokens 2 to 3 were asked for; '{folder["a"]}' holds 3, from 0.");
+        Assert.AreEqual("tokenizer", Assert.ThrowsExactly<ArgumentNullException>(() => file.RequireTokenizer(null!)).ParamName);
+        Assert.AreEqual("config", Assert.ThrowsExactly<ArgumentNullException>(() => file.RequireModel(null!)).ParamName);
+        Assert.ThrowsExactly<ArgumentException>(() => TokenFile.Open(" "));
+    }
+
+    [TestMethod]
     public void Tokens_outside_the_file_are_refused()
     {
         using var folder = new TemporaryFolder();
@@ -244,6 +276,26 @@ public sealed class TokenFileTests
         file.Read(0, new int[3]);
         StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => file.Read(1, new int[3])).Message, "token 3 (document 1) is ");
         Assert.ThrowsExactly<CorruptFileException>(() => file.Read(3, new long[1]));
+    }
+
+    // The first id that is outside, in either width: 65,535 is the largest number of two bytes.
+    [TestMethod]
+    [DataRow(65_535)]
+    [DataRow(70_000)]
+    public void The_first_id_beyond_the_vocabulary_is_found(int vocabularySize)
+    {
+        using var folder = new TemporaryFolder();
+        using (TokenFiles.Write(folder["a"], vocabularySize, 9, [1, 2])) { }
+        byte[] bytes = File.ReadAllBytes(folder["a"]);
+        if (vocabularySize > 65_536) BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(132), vocabularySize);
+        else BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(130), (ushort)vocabularySize);
+        File.WriteAllBytes(folder["b"], bytes);
+        using TokenFile file = TokenFile.Open(folder["b"]);
+        foreach (CorruptFileException exception in new[]
+        {
+            Assert.ThrowsExactly<CorruptFileException>(() => file.Read(0, new int[3])), Assert.ThrowsExactly<CorruptFileException>(() => file.Read(1, new long[1])),
+        })
+            StringAssert.Contains(exception.Message, $"token 1 (document 0) is {vocabularySize}, outside the vocabulary of {vocabularySize}.");
     }
 
     [TestMethod]

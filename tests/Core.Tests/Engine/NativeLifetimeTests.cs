@@ -36,6 +36,7 @@ public sealed class NativeLifetimeTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void No_use_ever_sees_freed_memory_in_1000_races()
     {
         int live = 0;

@@ -51,13 +51,26 @@ public sealed class DecodingOptionsTests
     }
 
     [TestMethod]
+    public void Where_every_token_would_repeat_a_run_the_error_says_that_nothing_is_left()
+    {
+        var model = new HistoryModel(2, 16, static _ => [1, 0]);
+        TokenConstraintException exception = Assert.ThrowsExactly<TokenConstraintException>(() => TokenGenerator.Generate(model, [[0, 1]], new() { NoRepeatNgramSize = 1, StopAtEndOfText = false }, End));
+        Assert.AreEqual((0, 0), (exception.PromptIndex, exception.SampleIndex));
+
+        // Without such a filter it is the model's own fault.
+        var broken = new HistoryModel(2, 16, static _ => [float.NegativeInfinity, float.NegativeInfinity]);
+        Assert.ThrowsExactly<NonFiniteLogitsException>(() => TokenGenerator.Generate(broken, [[1]], new() { StopAtEndOfText = false }, End));
+    }
+
+    [TestMethod]
     public void A_bias_is_added_before_anything_else_but_the_constraint() =>
         CollectionAssert.AreEqual(new[] { 2, 2 }, Greedy(new() { LogitBias = new Dictionary<int, float> { [2] = 1, [1] = -0.5f }, MaxNewTokens = 2 }, [-9, 3, 2, 1], [1]));
 
     [TestMethod]
     public void Log_probabilities_are_the_models_own_whatever_the_other_options_do()
     {
-        var model = new HistoryModel(4, 16, static _ => HistoryModel.Log(0.1, 0.2, 0.3, 0.4));
+        // Every logit is 2 above the logarithm, which changes no probability.
+        var model = new HistoryModel(4, 16, static _ => [.. HistoryModel.Log(0.1, 0.2, 0.3, 0.4).Select(static log => log + 2)]);
         var options = new GenerationOptions { TopLogProbabilities = 2, MaxNewTokens = 3, Temperature = 0, LogitBias = new Dictionary<int, float> { [1] = 5 } };
         foreach (GenerationOptions chosen in new[] { options, options with { BeamCount = 2 } })
         {

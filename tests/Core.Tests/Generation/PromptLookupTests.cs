@@ -8,6 +8,7 @@ public sealed class PromptLookupTests
     [DataRow(new[] { 1, 2, 3, 4, 1, 2, 3 }, 10, new[] { 4, 1, 2, 3 })]        // no more than there is
     [DataRow(new[] { 9, 3, 5, 2, 3, 6, 8, 2, 3 }, 1, new[] { 6 })]            // the longer end 2 3 counts, not the 3 alone
     [DataRow(new[] { 3, 5, 3, 6, 3 }, 1, new[] { 6 })]                        // of two places the later one
+    [DataRow(new[] { 5, 6, 5 }, 1, new[] { 6 })]                              // at the very beginning, and nowhere else
     [DataRow(new[] { 7, 7, 7 }, 3, new[] { 7 })]                              // the end 7 7 stood one place before
     [DataRow(new[] { 1, 2, 3 }, 3, new int[0])]
     [DataRow(new[] { 1 }, 3, new int[0])]
@@ -53,6 +54,17 @@ public sealed class PromptLookupTests
     }
 
     [TestMethod]
+    public void Guesses_need_a_decoder_that_can_take_them_back()
+    {
+        using var model = new HistoryModel(4, 16, static _ => [0, 1, 2, 3]) { IsForkable = false };
+        var exception = Assert.ThrowsExactly<UnsupportedOptionException>(() => TokenGenerator.Generate(model, [[1]], new() { PromptLookupTokens = 2 }, 0));
+        StringAssert.Contains(exception.Message, "PromptLookupTokens");
+        StringAssert.Contains(exception.Message, "HistoryModel");
+        StringAssert.Contains(exception.Message, "set it to 0");
+        Assert.AreEqual(0, model.OpenDecoders);
+    }
+
+    [TestMethod]
     public void Text_that_repeats_its_prompt_takes_few_passes_and_a_constraint_is_obeyed()
     {
         // The model counts 0 1 2 … 9 0 1 …: after the prompt every guess of ten tokens is right, so that 1 + 3 passes make 33 tokens (1 of the prompt's pass, then 11, 11 and 10).
@@ -62,6 +74,12 @@ public sealed class PromptLookupTests
         GeneratedSequence found = TokenGenerator.Generate(model, [prompt], options with { PromptLookupTokens = 10 }, 10)[0];
         CollectionAssert.AreEqual(Enumerable.Range(21, 33).Select(static i => i % 10).ToArray(), found.TokenIds.ToArray());
         Assert.HasCount(4, model.RowsOfCalls);
+
+        // Two sequences are computed one after the other; a guess never reaches beyond the last token that is wanted.
+        found = TokenGenerator.Generate(model, [prompt, prompt], options with { PromptLookupTokens = 10, MaxNewTokens = 3 }, 10)[1];
+        CollectionAssert.AreEqual(new[] { 1, 2, 3 }, found.TokenIds.ToArray());
+        Assert.IsTrue(model.RowsOfCalls.TrueForAll(static rows => rows == 1));
+        Assert.IsLessThanOrEqualTo(11 * 11, model.LargestLogitsBuffer);
 
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new GenerationOptions { PromptLookupTokens = -1 }.Validate());
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => (options with { PromptLookupTokens = 2, BeamCount = 2 }).Validate());

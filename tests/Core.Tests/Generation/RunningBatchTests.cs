@@ -78,6 +78,128 @@ public sealed class RunningBatchTests
     }
 
     [TestMethod]
+    public void What_begins_together_fits_into_one_piece_and_is_padded_only_where_it_has_to_be()
+    {
+        using HistoryModel model = Model();
+        using var batch = new RunningBatch(model, 8, prefillTokens: 6, prefixCacheTokens: 0);
+        Assert.AreEqual((8, 0, true), (batch.MaxRows, batch.Count, batch.TakesMore));
+        var options = new GenerationOptions { MaxNewTokens = 9, StopAtEndOfText = false };
+        var waiting = new Queue<QueuedGeneration>(new int[][] { [1, 2, 3], [2, 3, 4], [3, 4], [3, 4, 5], [1, 2, 3, 4], [2] }.Select(prompt => Queued(model, prompt, options)));
+
+        // Two of three tokens are six; a third would be nine.
+        batch.Take(waiting);
+        Assert.AreEqual((2, 4, false), (batch.Count, waiting.Count, batch.TakesMore));
+        batch.Step(CancellationToken.None);
+        Assert.IsTrue(batch.TakesMore);
+
+        // Of two and three tokens, each is as wide as the wider one; then four are alone, as two rows of four would be eight; then one.
+        foreach (int left in new[] { 2, 1, 0 })
+        {
+            batch.Take(waiting);
+            Assert.AreEqual(left, waiting.Count);
+            batch.Step(CancellationToken.None);
+        }
+
+        CollectionAssert.AreEqual(new[] { 2, 2, 2, 4, 1, 5, 1, 6 }, model.RowsOfCalls);
+        CollectionAssert.AreEqual(new[] { false, false, true, false, false, false, false, false }, model.MaskedCalls);
+    }
+
+    [TestMethod]
+    public void With_a_cache_each_prompt_is_looked_up_alone_and_a_full_batch_takes_no_more()
+    {
+        using HistoryModel model = Model();
+        using var batch = new RunningBatch(model, 2, prefillTokens: 100, prefixCacheTokens: 50);
+        var options = new GenerationOptions { MaxNewTokens = 9, StopAtEndOfText = false };
+        var waiting = new Queue<QueuedGeneration>([Queued(model, [1], options), Queued(model, [2], options), Queued(model, [3], options)]);
+        foreach (int count in new[] { 1, 2 })
+        {
+            Assert.IsTrue(batch.TakesMore);
+            batch.Take(waiting);
+            Assert.AreEqual(count, batch.Count);
+            batch.Step(CancellationToken.None);
+        }
+
+        Assert.IsFalse(batch.TakesMore);
+        batch.Take(waiting);
+        Assert.AreEqual((2, 1), (batch.Count, waiting.Count));
+    }
+
+    [TestMethod]
+    public void Disposing_ends_every_sequence_and_frees_every_decoder()
+    {
+        using HistoryModel model = Model();
+        var options = new GenerationOptions { MaxNewTokens = 9, StopAtEndOfText = false };
+        QueuedGeneration active = Queued(model, [1], options), joining = Queued(model, [1, 2, 3, 4, 5], options);
+        var batch = new RunningBatch(model, 2, prefillTokens: 2, prefixCacheTokens: 50);
+        batch.Take(new([active]));
+        batch.Step(CancellationToken.None);
+        batch.Take(new([joining]));
+        batch.Step(CancellationToken.None);
+        Assert.AreEqual((2, 2), (batch.Count, model.OpenDecoders));
+        batch.Dispose();
+        foreach (QueuedGeneration one in new[] { active, joining }) Assert.IsTrue(Assert.ThrowsExactly<TaskCanceledException>(one.Done.GetAwaiter().GetResult).CancellationToken.IsCancellationRequested);
+        Assert.AreEqual((0, 0), (batch.Count, model.OpenDecoders));
+    }
+
+    [TestMethod]
+    public void Who_gives_up_while_the_prompt_is_computed_leaves_if_nobody_else_waits_for_it()
+    {
+        using HistoryModel model = Model();
+        using var cancellation = new CancellationTokenSource();
+        var options = new GenerationOptions { MaxNewTokens = 3, StopAtEndOfText = false };
+
+        // One prompt in pieces: its caller gives up after the first of them.
+        QueuedGeneration leaves = Queued(model, [1, 2, 3, 4, 5], options, cancellation.Token);
+        using var batch = new RunningBatch(model, 4, prefillTokens: 4, 0);
+        batch.Take(new([leaves]));
+        batch.Step(CancellationToken.None);
+        Assert.AreEqual((1, 1, false), (batch.Count, model.OpenDecoders, batch.TakesMore));
+        cancellation.Cancel();
+        batch.Step(CancellationToken.None);
+        Assert.IsTrue(leaves.Done.IsCanceled);
+        Assert.AreEqual((0, 0, true), (batch.Count, model.OpenDecoders, batch.TakesMore));
+
+        // Two prompts in one piece, of which one is given up: the other is computed.
+        using var second = new CancellationTokenSource();
+        QueuedGeneration gone = Queued(model, [1, 2], options, second.Token), stays = Queued(model, [2, 3], options);
+        batch.Take(new([gone, stays]));
+        second.Cancel();
+        while (!stays.Done.IsCompleted) batch.Step(CancellationToken.None);
+        Assert.IsTrue(gone.Done.IsCanceled);
+        Assert.HasCount(3, stays.Done.Result.TokenIds);
+    }
+
+    [TestMethod]
+    public void A_computation_that_is_cancelled_ends_its_sequences_as_cancelled()
+    {
+        bool stop = false;
+        using var model = new HistoryModel(Vocabulary, 24, _ => stop ? throw new OperationCanceledException() : new float[Vocabulary]);
+        QueuedGeneration one = Queued(model, [1], new() { MaxNewTokens = 9, StopAtEndOfText = false });
+        using var batch = new RunningBatch(model, 2, 100, 0);
+        batch.Take(new([one]));
+        batch.Step(CancellationToken.None);
+        stop = true;
+        batch.Step(CancellationToken.None);
+        Assert.IsTrue(one.Done.IsCanceled);
+        Assert.AreEqual((0, 0), (batch.Count, model.OpenDecoders));
+    }
+
+    [TestMethod]
+    public void An_engine_whose_decoders_can_not_be_joined_is_told_so()
+    {
+        using var model = new HistoryModel(4, 16, static _ => [0, 1, 2, 3]) { IsForkable = false };
+        QueuedGeneration one = Queued(model, [1], new() { StopAtEndOfText = false });
+        using var batch = new RunningBatch(model, 2, 100, 0);
+        batch.Take(new([one]));
+        batch.Step(CancellationToken.None);
+        var exception = (UnsupportedOptionException)one.Done.Exception!.InnerException!;
+        StringAssert.Contains(exception.Message, "HistoryModel");
+        StringAssert.Contains(exception.Message, "generate in batches instead");
+        Assert.AreEqual("engine", exception.Option);
+        Assert.AreEqual((0, 0), (batch.Count, model.OpenDecoders));
+    }
+
+    [TestMethod]
     public void Who_gives_up_leaves_and_the_others_go_on()
     {
         using HistoryModel model = Model();
@@ -90,7 +212,7 @@ public sealed class RunningBatchTests
         for (int i = 0; i < 3; i++) batch.Step(CancellationToken.None);
         cancellation.Cancel();
         batch.Step(CancellationToken.None);
-        Assert.IsTrue(leaves.Done.IsCanceled);
+        Assert.AreEqual(cancellation.Token, Assert.ThrowsExactly<TaskCanceledException>(leaves.Done.GetAwaiter().GetResult).CancellationToken);
         Assert.AreEqual(1, batch.Count);
         batch.Take(waiting);
         Assert.IsTrue(comes.Done.IsCanceled);

@@ -87,6 +87,15 @@ public sealed class TokenGeneratorTests
     }
 
     [TestMethod]
+    public void A_prompt_that_comes_again_can_go_on_where_its_samples_ended()
+    {
+        var options = new GenerationOptions { MaxNewTokens = 8, Seed = 9, StopAtEndOfText = false };
+        IReadOnlyList<GeneratedSequence> five = Generate(Hashed(), [[4, 5]], options with { SamplesPerPrompt = 5 });
+        IReadOnlyList<GeneratedSequence> twice = TokenGenerator.Generate(Hashed(), [[4, 5], [4, 5]], options with { SamplesPerPrompt = 2 }, EndOfText, null, null, null, null, firstDraws: [0, 3], CancellationToken.None);
+        foreach ((int found, int expected) in new[] { (0, 0), (1, 1), (2, 3), (3, 4) }) CollectionAssert.AreEqual(five[expected].TokenIds.ToArray(), twice[found].TokenIds.ToArray());
+    }
+
+    [TestMethod]
     public void Samples_of_one_prompt_share_its_computation()
     {
         HistoryModel model = Hashed();
@@ -215,6 +224,97 @@ public sealed class TokenGeneratorTests
     }
 
     [TestMethod]
+    [DataRow(1, 0)]
+    [DataRow(1, 3)] // with guesses
+    [DataRow(2, 0)] // with beams
+    public void A_call_that_is_cancelled_computes_nothing_more(int beams, int lookup)
+    {
+        using var source = new CancellationTokenSource();
+        int calls = 0;
+        HistoryModel model = null!;
+        model = new(5, 64, history =>
+        {
+            if (history.Count == 6) source.Cancel();
+            if (history.Count <= 6) calls = model.RowsOfCalls.Count;
+            return [0, 1, 2, 3, 4];
+        });
+        var options = new GenerationOptions { Temperature = 0, MaxNewTokens = 40, BeamCount = beams, PromptLookupTokens = lookup, StopAtEndOfText = false };
+        Assert.ThrowsExactly<OperationCanceledException>(() => TokenGenerator.Generate(model, [[1]], options, EndOfText, cancellationToken: source.Token));
+        Assert.HasCount(calls, model.RowsOfCalls);
+        Assert.AreEqual(0, model.OpenDecoders);
+
+        // Cancelled before it begins, it computes nothing at all.
+        int before = model.RowsOfCalls.Count;
+        Assert.ThrowsExactly<OperationCanceledException>(() => TokenGenerator.Generate(model, [[1]], options, EndOfText, cancellationToken: source.Token));
+        Assert.HasCount(before, model.RowsOfCalls);
+    }
+
+    [TestMethod]
+    public void Prompts_of_like_length_share_a_batch_and_only_unequal_ones_are_padded()
+    {
+        HistoryModel model = Cycle();
+        Generate(model, [[1, 2, 3], [1], [2, 3, 4], [2]], new() { MaxNewTokens = 1, BatchSize = 2 });
+        CollectionAssert.AreEqual(new[] { 2, 2 }, model.RowsOfCalls);
+        CollectionAssert.AreEqual(new[] { false, false }, model.MaskedCalls);
+
+        model = Cycle();
+        Generate(model, [[1, 2, 3], [1]], new() { MaxNewTokens = 2 });
+        CollectionAssert.AreEqual(new[] { true, false }, model.MaskedCalls);
+    }
+
+    [TestMethod]
+    public void A_decoder_has_room_for_the_longest_prompt_and_all_new_tokens_but_the_last()
+    {
+        HistoryModel model = Cycle();
+        Generate(model, [[1, 2, 3], [1]], new() { MaxNewTokens = 5 });
+        Generate(model, [[1, 2, 3], [1]], new() { MaxNewTokens = 100, PromptLookupTokens = 2 });
+        Generate(model, [[1, 2, 3]], new() { MaxNewTokens = 5, BeamCount = 2, Temperature = 0 });
+
+        // Guesses are computed for one sequence at a time; the context of 64 leaves the prompt of one 64 new tokens, and that of three 62.
+        CollectionAssert.AreEqual(new[] { 7, 64, 64, 7 }, model.Capacities);
+    }
+
+    [TestMethod]
+    public void Arguments_that_make_no_sense_are_refused_by_name()
+    {
+        HistoryModel model = Cycle();
+        Assert.AreEqual("model", Assert.ThrowsExactly<ArgumentNullException>(() => Generate(null!, [[1]], new())).ParamName);
+        Assert.AreEqual("prompts", Assert.ThrowsExactly<ArgumentNullException>(() => Generate(model, null!, new())).ParamName);
+        Assert.AreEqual("options", Assert.ThrowsExactly<ArgumentNullException>(() => Generate(model, [[1]], null!)).ParamName);
+        Assert.AreEqual("MaxNewTokens", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => Generate(model, [[1]], new() { MaxNewTokens = 0 })).ParamName);
+        Assert.AreEqual("StopStrings", Assert.ThrowsExactly<ArgumentNullException>(() => Generate(model, [[1]], new() { StopStrings = null! })).ParamName);
+        foreach (int count in new[] { 0, 6 })
+        {
+            var exception = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => TokenGenerator.Generate(model, [[1]], new(), EndOfText, tokenCount: count));
+            StringAssert.Contains(exception.Message, $"tokenCount is {count}; it must be 1 to 5, the model's vocabulary.");
+        }
+
+        TokenGenerator.Generate(model, [[1]], new() { MaxNewTokens = 1 }, EndOfText, tokenCount: 1);
+        TokenGenerator.Generate(model, [[1]], new() { MaxNewTokens = 1 }, EndOfText, tokenCount: 5);
+        StringAssert.Contains(Assert.ThrowsExactly<TokenOutOfRangeException>(() => TokenGenerator.Generate(model, [[1]], new(), endOfTextId: 5)).Message, "the end-of-text token");
+        StringAssert.Contains(Assert.ThrowsExactly<TokenOutOfRangeException>(() => Generate(model, [[1]], new() { StopTokenIds = [5] })).Message, "StopTokenIds");
+        StringAssert.Contains(Assert.ThrowsExactly<TokenOutOfRangeException>(() => Generate(model, [[1]], new() { LogitBias = new Dictionary<int, float> { [5] = 1 } })).Message, "LogitBias");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Generate(model, [[1], null!], new())).Message, "Prompt 1 is null; pass an empty one");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => TokenGenerator.Generate(model, [[1], []], new(), endOfTextId: null)).Message, "Prompt 1 is empty, and there is no end-of-text token");
+        ArgumentException strings = Assert.ThrowsExactly<ArgumentException>(() => Generate(model, [[1]], new() { StopStrings = ["x"] }));
+        Assert.AreEqual("tokenBytes", strings.ParamName);
+        StringAssert.Contains(strings.Message, "pass tokenBytes, or use StopTokenIds");
+        StringAssert.Contains(Assert.ThrowsExactly<PromptTooLongException>(() => Generate(Cycle(2), [[1, 2, 3]], new())).Message, "Shorten prompt 0, or set PromptOverflow to KeepTail.");
+    }
+
+    [TestMethod]
+    public void A_tail_gets_at_least_half_of_an_odd_context_rounded_up()
+    {
+        GeneratedSequence tail = Generate(Cycle(7), [[1, 2, 3, 4, 1]], new() { PromptOverflow = PromptOverflow.KeepTail, MaxNewTokens = 100, Temperature = 0 })[0];
+        CollectionAssert.AreEqual(new[] { 2, 3, 4, 1 }, tail.PromptTokenIds.ToArray());
+
+        // One that leaves room for what is asked for is not cut.
+        tail = Generate(Cycle(7), [[1, 2, 3, 4, 1]], new() { PromptOverflow = PromptOverflow.KeepTail, MaxNewTokens = 2, Temperature = 0 })[0];
+        Assert.HasCount(5, tail.PromptTokenIds);
+        Assert.HasCount(2, tail.TokenIds);
+    }
+
+    [TestMethod]
     public void Tokens_are_reported_as_they_come()
     {
         List<GeneratedToken> reported = [];
@@ -225,6 +325,8 @@ public sealed class TokenGeneratorTests
             GeneratedToken[] own = [.. reported.Where(t => (t.PromptIndex, t.SampleIndex) == (sequence.PromptIndex, sequence.SampleIndex))];
             CollectionAssert.AreEqual(sequence.TokenIds.ToArray(), own.Select(t => t.TokenId).ToArray());
             CollectionAssert.AreEqual(Enumerable.Range(0, own.Length).ToArray(), own.Select(t => t.Position).ToArray());
+            Assert.IsTrue(own.All(static t => t.SettledByteCount == 0), "no text is known");
+            Assert.AreEqual((null, null), (sequence.TextByteCount, sequence.StopString));
         }
     }
 

@@ -64,12 +64,18 @@ public sealed class TokenSamplerTests
     }
 
     [TestMethod]
-    public void Filters_agree_with_a_full_sort_on_random_logits_with_many_ties()
+    public void Filters_agree_with_a_full_sort_on_random_logits_with_many_ties() => AssertAsSorted(trials: 60, largestVocabulary: 40);
+
+    [TestMethod]
+    [TestCategory("Long")]
+    public void Filters_agree_with_a_full_sort_on_large_vocabularies() => AssertAsSorted(trials: 300, largestVocabulary: 3_000);
+
+    private static void AssertAsSorted(int trials, int largestVocabulary)
     {
         var random = new Random(7);
-        for (int trial = 0; trial < 300; trial++)
+        for (int trial = 0; trial < trials; trial++)
         {
-            int vocabulary = random.Next(2, 3_000);
+            int vocabulary = random.Next(2, largestVocabulary);
             int steps = random.Next(2, 400); // few distinct values make ties
             float[] logits = new float[vocabulary];
             for (int i = 0; i < vocabulary; i++)
@@ -93,6 +99,7 @@ public sealed class TokenSamplerTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Draws_follow_the_distribution()
     {
         double[] expected = [0.5, 0.25, 0.15, 0.0999, 0.0001];
@@ -101,6 +108,12 @@ public sealed class TokenSamplerTests
     }
 
     [TestMethod]
+    public void Of_two_weights_the_threefold_one_is_drawn_three_times_as_often() =>
+        // χ² with 1 degree of freedom exceeds 23.9 once in a million runs.
+        Assert.IsLessThan(23.9, ChiSquare([0.25, 0.75], 2_000, HistoryModel.Log(10, 30), i => i));
+
+    [TestMethod]
+    [TestCategory("Long")]
     public void Draws_follow_the_distribution_over_a_large_vocabulary()
     {
         // Weights 1, 2, 3, 4, 1, 2, … over GPT-2's vocabulary, counted in 50 bins of ids: crosses every block boundary of the cumulative search.
@@ -121,6 +134,37 @@ public sealed class TokenSamplerTests
         var random = new SampleRandom(1, 0, []);
         for (int i = 0; i < 10_000; i++)
             Assert.AreEqual(1, sampler.Sample([.. logits], [], ref random) % 2);
+    }
+
+    [TestMethod]
+    public void A_sample_honours_the_repetition_penalty_and_temperature_zero_takes_no_random_number()
+    {
+        // 2/1.25 = 1.6 is below 1.7.
+        var sampler = new TokenSampler(new() { RepetitionPenalty = 1.25f, Temperature = 0 }, 3);
+        SampleRandom random = new(1, 0, []), untouched = random;
+        Assert.AreEqual(1, sampler.Sample([2, 1.7f, -1], [0], ref random));
+        Assert.AreEqual(0, sampler.Sample([2, 1.7f, -1], [], ref random));
+        Assert.AreEqual(untouched.NextUInt64(), random.NextUInt64());
+
+        // Where numbers are drawn the penalty makes token 0 impossible: e^-1,000,000 is 0.
+        sampler = new TokenSampler(new() { RepetitionPenalty = 1e6f }, 2);
+        for (int i = 0; i < 100; i++) Assert.AreEqual(1, sampler.Sample([-1, -1], [0], ref random));
+    }
+
+    [TestMethod]
+    public void With_top_p_off_no_token_is_lost_however_unlikely() =>
+        // In float32 1 + 1e-9 is 1, so that a share of 1 would be reached by the first token alone.
+        AssertDistribution([1, 1e-9], new() { TopP = 1 }, HistoryModel.Log(1, 1e-9));
+
+    [TestMethod]
+    public void A_sampler_checks_its_options_and_what_it_is_given()
+    {
+        Assert.AreEqual("options", Assert.ThrowsExactly<ArgumentNullException>(() => new TokenSampler(null!, 4)).ParamName);
+        Assert.AreEqual("vocabularySize", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new TokenSampler(new(), 0)).ParamName);
+        Assert.AreEqual("TopK", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new TokenSampler(new() { TopK = -1 }, 4)).ParamName);
+        ArgumentException exception = Assert.ThrowsExactly<ArgumentException>(() => new TokenSampler(new(), 4).ToProbabilities([1, 2, 3], []));
+        Assert.AreEqual("logits", exception.ParamName);
+        StringAssert.Contains(exception.Message, "There are 3 logits; the vocabulary has 4 tokens.");
     }
 
     [TestMethod]

@@ -64,6 +64,7 @@ public sealed class LossScalingLawTests
     // tests/reference/scaling_laws.py: damped Gauss-Newton from random starts, intervals by bisection.
     [TestMethod]
     [DynamicData(nameof(ReferenceCases))]
+    [TestCategory("Long")]
     public void Predictions_and_intervals_are_those_of_the_reference(string name)
     {
         using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(TestData.Fixture("scaling_laws.json")));
@@ -104,6 +105,7 @@ public sealed class LossScalingLawTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void An_interval_covers_new_runs_about_as_often_as_its_level_says()
     {
         // 20 experiments of 9 runs with 1 % scatter. An 80 % interval that holds misses 4 ± 1.8 of 20: none, or more than 9, with a

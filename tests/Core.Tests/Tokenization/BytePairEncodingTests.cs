@@ -25,6 +25,7 @@ public sealed class BytePairEncodingTests
         select MergesOf(pairs, order);
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Any_text_has_the_tokens_of_the_definition() => s_text.Always(
         text =>
         {
@@ -35,6 +36,7 @@ public sealed class BytePairEncodingTests
         iter: 1_000);
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Any_merges_in_any_order_give_the_tokens_of_the_definition_for_short_and_long_words() => Gen.Select(s_merges, OneOf('a', 'b', 'c', 'é').Array[0, 150]).Always(
         (merges, letters) =>
         {
@@ -80,6 +82,7 @@ public sealed class BytePairEncodingTests
 
     // A merge loop that looks at all pairs for each merge takes 5 to 20 s for each of these.
     [TestMethod]
+    [TestCategory("Long")]
     public void Two_hundred_thousand_characters_without_a_break_take_no_time()
     {
         var random = new Random(6);
@@ -109,6 +112,7 @@ public sealed class BytePairEncodingTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Words_that_threads_remember_at_the_same_time_keep_their_tokens()
     {
         // Far more words than are remembered, so that they replace each other all the time.

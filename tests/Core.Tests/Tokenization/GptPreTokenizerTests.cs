@@ -10,6 +10,7 @@ public sealed class GptPreTokenizerTests
 
     // .NET's own regular expressions are the oracle; they work on UTF-16 units, so only texts without surrogates compare.
     [TestMethod]
+    [TestCategory("Long")]
     public void Words_are_the_matches_of_GPT2s_pattern()
     {
         var regex = new RegexPreTokenizer(new Regex(GptPreTokenizer.Pattern), null);

@@ -32,6 +32,7 @@ public sealed class GptTokenizerTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Any_well_formed_text_decodes_to_itself()
     {
         var random = new Random(1);
@@ -47,6 +48,7 @@ public sealed class GptTokenizerTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Every_code_point_decodes_to_itself()
     {
         var text = new StringBuilder();
@@ -130,6 +132,7 @@ public sealed class GptTokenizerTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Several_threads_may_encode_at_once()
     {
         var random = new Random(2);
@@ -185,6 +188,7 @@ public sealed class GptTokenizerTests
 
     // tiktoken's own tests of GPT-2's encoding (tests/test_encoding.py, tests/test_simple_public.py).
     [TestMethod]
+    [TestCategory("Long")]
     public void GPT2s_vocabulary_gives_GPT2s_tokens()
     {
         GptTokenizer gpt2 = PublishedRanks.Gpt2;

@@ -13,6 +13,7 @@ public sealed class ManySpecialTokensTests
     private static readonly string[] s_many = [GptTokenizer.EndOfText, .. Enumerable.Range(0, 20_000).Select(index => $"<extra_id_{index}>"), "new_1", "new_12", "new_123"];
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Twenty_thousand_special_tokens_cost_about_as_much_as_ten()
     {
         GptTokenizer many = Train(s_many), ten = Train([GptTokenizer.EndOfText, .. Enumerable.Range(0, 9).Select(index => $"<extra_id_{index}>")]);
@@ -48,6 +49,7 @@ public sealed class ManySpecialTokensTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Twenty_thousand_special_tokens_are_saved_and_loaded_in_seconds_with_a_model_too()
     {
         using var folder = new TemporaryFolder();

@@ -187,6 +187,7 @@ public sealed class PublishedVocabulariesTests
     [TestMethod]
     [DataRow("Cl100kBase", "cl100k_base", 100_000)]
     [DataRow("O200kBase", "o200k_base", 199_742)]
+    [TestCategory("Long")]
     public void Ranks_of_words_cut_by_another_pattern_are_refused_by_name(string package, string name, int count)
     {
         using var folder = new TemporaryFolder();

@@ -12,6 +12,7 @@ public sealed class JsonConstraintTests
 
     [TestMethod]
     [DynamicData(nameof(Schemas))]
+    [TestCategory("Long")]
     public void What_an_untrained_model_writes_is_valid_by_JsonSchema_Net(int index, string schema)
     {
         var judge = Json.Schema.JsonSchema.FromText(schema);
@@ -80,6 +81,7 @@ public sealed class JsonConstraintTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void What_is_written_for_a_type_is_deserialized_as_that_type()
     {
         foreach (string text in ConstrainedTexts.Write(TextConstraint.Json<Everything>(), count: 25, maxNewTokens: 4_000))

@@ -1,0 +1,60 @@
+using System.Text;
+using System.Text.Json;
+
+namespace MLNet.Gpt.Core.Tests.Checkpoint;
+
+[TestClass]
+public sealed class StrictJsonTests
+{
+    private static readonly JsonSerializerOptions Options = new();
+
+    [TestMethod]
+    [DataRow("{\"a\":1,\"a\":2}")]
+    [DataRow("[{\"b\":{\"a\":1,\"a\":2}}]")]
+    [DataRow("\"\\ud800\"")]            // half of a surrogate pair: as a value,
+    [DataRow("[1,[\"\\udc00x\"]]")]     // in arrays,
+    [DataRow("{\"a\":{\"b\":\"\\ud800\"}}")]
+    [DataRow("{\"\\ud800\":1}")]        // and as a name
+    [DataRow("{")]
+    [DataRow("")]
+    public void What_can_not_be_read_whole_is_not_read_at_all(string json)
+    {
+        foreach (Action read in new Action[]
+        {
+            () => StrictJson.Parse(json).Dispose(), () => StrictJson.Parse(Encoding.UTF8.GetBytes(json).AsMemory()).Dispose(), () => StrictJson.Deserialize<JsonElement>(json, Options),
+            () => StrictJson.Deserialize<JsonElement>(Encoding.UTF8.GetBytes(json).AsMemory(), Options),
+        })
+            Assert.Throws<JsonException>(read);
+        if (json.Contains("\\u", StringComparison.Ordinal)) StringAssert.Contains(Assert.ThrowsExactly<JsonException>(() => StrictJson.Parse(json)).Message, "A string holds bytes that are no UTF-8, or half of a surrogate pair.");
+    }
+
+    [TestMethod]
+    public void Bytes_that_are_no_UTF8_are_found_in_values_and_names()
+    {
+        foreach (byte[] json in new byte[][] { [(byte)'"', 0xFF, (byte)'"'], [.. "{\""u8, 0xC3, .. "\":1}"u8], [.. "{\"a\":[\""u8, 0xFF, .. "\"]}"u8] })
+            StringAssert.Contains(Assert.ThrowsExactly<JsonException>(() => StrictJson.Parse(json.AsMemory())).Message, "A string holds bytes that are no UTF-8");
+    }
+
+    [TestMethod]
+    public void Values_come_as_their_type_or_with_the_reason_why_not()
+    {
+        Assert.AreEqual(7, StrictJson.Deserialize<int>("7", Options));
+        CollectionAssert.AreEqual(new[] { "é", "\U0001F600" }, StrictJson.Deserialize<string[]>("[\"é\",\"\\ud83d\\ude00\"]", Options));
+        Assert.AreEqual(7, StrictJson.Deserialize<int>((byte[])[.. Encoding.UTF8.Preamble, (byte)'7'], Options));
+        Assert.AreEqual(7, StrictJson.Deserialize<int>("7"u8.ToArray(), Options));
+        Assert.AreEqual("It is null.", Assert.ThrowsExactly<JsonException>(() => StrictJson.Deserialize<string>("null", Options)).Message);
+        Assert.ThrowsExactly<JsonException>(() => StrictJson.Deserialize<int>("\"x\"", Options));
+        StringAssert.Contains(Assert.ThrowsExactly<JsonException>(() => StrictJson.Deserialize<Foreign>("1", Options)).Message, "A value is of another type or outside its range: from elsewhere");
+    }
+
+    /// <summary>A value whose reader fails as no reader of JSON does.</summary>
+    [System.Text.Json.Serialization.JsonConverter(typeof(Failing))]
+    private sealed class Foreign;
+
+    private sealed class Failing : System.Text.Json.Serialization.JsonConverter<Foreign>
+    {
+        public override Foreign Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new ArgumentException("from elsewhere");
+
+        public override void Write(Utf8JsonWriter writer, Foreign value, JsonSerializerOptions options) => throw new NotSupportedException();
+    }
+}

@@ -260,7 +260,7 @@ public sealed class ChatToolTests
             prompt =>
             {
                 prompts.Add(prompt);
-                return prompt.EndsWith("weather<|endoftext|>Assistant:\n", StringComparison.Ordinal) ? """<tool_call>{"name":"weather","arguments":{"city":"Bonn é","days":2}}</tool_call>""" : $"answer {prompts.Count}";
+                return prompt.EndsWith("weather<|endoftext|>Assistant:\n", StringComparison.Ordinal) ? """<tool_call>{"name":"weather","arguments":{"city":"Bonn","days":2}}</tool_call>""" : $"answer {prompts.Count}";
             },
             options);
         AIFunction weather = AIFunctionFactory.Create((string city, int days) => "mild", "weather", "The weather.");

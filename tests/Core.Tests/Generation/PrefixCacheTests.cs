@@ -69,12 +69,12 @@ public sealed class PrefixCacheTests
     {
         using var decoder = (IForkableDecoder)model.BeginDecoding(1, 200);
         decoder.Append(prompt, default, LogitsScope.LastPosition, new float[100]);
-        cache.Add(prompt, decoder);
+        cache.Add(prompt, null, decoder);
     }
 
     private static int? Find(PrefixCache cache, int[] prompt)
     {
-        using IForkableDecoder? found = cache.Find(prompt, 200);
+        using IForkableDecoder? found = cache.Find(prompt, null, 200);
         Assert.AreEqual(200, found?.Capacity ?? 200);
         return found?.Length;
     }

@@ -84,7 +84,7 @@ public sealed class RunningBatchTests
         using var batch = new RunningBatch(model, 8, prefillTokens: 6, prefixCacheTokens: 0);
         Assert.AreEqual((8, 0, true), (batch.MaxRows, batch.Count, batch.TakesMore));
         var options = new GenerationOptions { MaxNewTokens = 9, StopAtEndOfText = false };
-        var waiting = new Queue<QueuedGeneration>(new int[][] { [1, 2, 3], [2, 3, 4], [3, 4], [3, 4, 5], [1, 2, 3, 4], [2] }.Select(prompt => Queued(model, prompt, options)));
+        var waiting = new LinkedList<QueuedGeneration>(new int[][] { [1, 2, 3], [2, 3, 4], [3, 4], [3, 4, 5], [1, 2, 3, 4], [2] }.Select(prompt => Queued(model, prompt, options)));
 
         // Two of three tokens are six; a third would be nine.
         batch.Take(waiting);
@@ -110,7 +110,7 @@ public sealed class RunningBatchTests
         using HistoryModel model = Model();
         using var batch = new RunningBatch(model, 2, prefillTokens: 100, prefixCacheTokens: 50);
         var options = new GenerationOptions { MaxNewTokens = 9, StopAtEndOfText = false };
-        var waiting = new Queue<QueuedGeneration>([Queued(model, [1], options), Queued(model, [2], options), Queued(model, [3], options)]);
+        var waiting = new LinkedList<QueuedGeneration>([Queued(model, [1], options), Queued(model, [2], options), Queued(model, [3], options)]);
         foreach (int count in new[] { 1, 2 })
         {
             Assert.IsTrue(batch.TakesMore);

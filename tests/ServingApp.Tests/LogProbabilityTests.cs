@@ -84,8 +84,8 @@ public sealed class LogProbabilityTests
     public void Parts_of_a_character_come_with_the_character()
     {
         var text = new Queueing.SettledText();
-        TokenLogProbability First = new(1, -1, []), second = new(2, -2, []), special = new(3, -3, []), cut = new(4, -4, []);
-        Assert.AreEqual(("", 0), Shape(text.Append([0xC3], 1, First)));
+        TokenLogProbability first = new(1, -1, []), second = new(2, -2, []), special = new(3, -3, []), cut = new(4, -4, []);
+        Assert.AreEqual(("", 0), Shape(text.Append([0xC3], 1, first)));
         Assert.AreEqual(("é", 2), Shape(text.Append([0xA9], 2, second)));
         Assert.AreEqual(("", 0), Shape(text.Append([], 2, special)));
         Assert.AreEqual(("", 0), Shape(text.Append("stop"u8, 2, cut)));

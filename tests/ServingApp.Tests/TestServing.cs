@@ -8,7 +8,6 @@ using Microsoft.Extensions.DependencyInjection;
 using MLNet.Gpt;
 using ServingApp.Hosting;
 using ServingApp.Models;
-using ServingApp.Queueing;
 
 namespace ServingApp.Tests;
 
@@ -24,8 +23,6 @@ internal sealed class TestServing : WebApplicationFactory<ServingOptions>
     public TestServing(Func<ServingOptions, IReadOnlyList<ServedModel>>? open, params (string Name, string Value)[] settings) => (_open, _settings) = (open, settings);
 
     public Serving Serving => Services.GetRequiredService<Serving>();
-
-    public CallQueue Calls => Services.GetRequiredService<CallQueue>();
 
     /// <summary>The answers of the first model that wait for a place.</summary>
     public int Waiting => Models.All[0].RequireQueue().WaitingCount;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LLama.Native;
 using MLNet.Gpt.Benchmarks;
 using MLNet.Gpt.Core.Tests;
@@ -17,6 +18,7 @@ public sealed class LlamaCppTests
     [ClassInitialize]
     public static void Needs_the_native_library(TestContext _)
     {
+        RuntimeHelpers.RunClassConstructor(typeof(LlamaEngine).TypeHandle); // its settings go before the library
         try
         {
             NativeApi.llama_max_devices();

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LLama.Native;
 using MLNet.Gpt.Benchmarks;
 using MLNet.Gpt.Core.Tests;
@@ -17,6 +18,7 @@ public sealed class LlamaCppTests
     [ClassInitialize]
     public static void Needs_the_native_library(TestContext _)
     {
+        RuntimeHelpers.RunClassConstructor(typeof(LlamaEngine).TypeHandle); // its settings go before the library
         try
         {
             NativeApi.llama_max_devices();
@@ -33,9 +35,10 @@ public sealed class LlamaCppTests
         using var folder = new TemporaryFolder();
         using var llama = new LlamaEngine(Write(folder, GgufFormat.Float32));
         using var own = new OwnEngine(WritePackage(folder));
-        int[] prompt = Tokenizer.Encode("newest low"), tokens = own.Greedy(prompt, 40);
-        Assert.IsGreaterThan(10, tokens.Distinct().Count(), "a loop of few tokens would show little");
-        CollectionAssert.AreEqual(tokens, llama.Greedy(prompt, 40));
+        // A tied head repeats itself soon: many prompts show more than one long text.
+        int[][] prompts = [.. Enumerable.Range(0, 12).Select(static i => new[] { 19 * i, ((71 * i) + 3) % 264 })], texts = [.. prompts.Select(prompt => own.Greedy(prompt, 10))];
+        Assert.IsGreaterThan(5, texts.SelectMany(static tokens => tokens).Distinct().Count(), "the same few tokens would show little");
+        for (int i = 0; i < prompts.Length; i++) CollectionAssert.AreEqual(texts[i], llama.Greedy(prompts[i], 10), $"prompt {i}");
     }
 
     /// <summary>The likelihood of 60 tokens. llama.cpp keeps keys and values in float16 and takes GELU from a table; the rest of the difference is the format's own error.</summary>

@@ -12,22 +12,23 @@ internal static class RlhfBenchmark
     {
         bool quick = arguments.Has("--quick");
         int seeds = arguments.Int("--seeds", quick ? 1 : 3);
-        AlignmentRun.Scale scale = quick ? new(12, 60, 256) : new(arguments.Int("--steps", 1_500), arguments.Int("--members", 2_000), arguments.Int("--episodes", 6_400));
+        AlignmentRun.Scale scale = quick ? new(12, 60, 256) : new(arguments.Int("--steps", 1_500), arguments.Int("--members", 2_000), arguments.Int("--episodes", 2_560));
+        string start = arguments.Text("--base", ""), kept = arguments.Text("--out", "");
         arguments.RefuseOthers();
         var clock = Stopwatch.StartNew();
-        string folder = Directory.CreateTempSubdirectory("mlnet-gpt-rlhf-").FullName;
+        string folder = kept.Length > 0 ? Directory.CreateDirectory(kept).FullName : Directory.CreateTempSubdirectory("mlnet-gpt-rlhf-").FullName;
         SignatureTask task = SignatureTask.Read(SdkDocumentation.FindFolder(), scale.Members);
         var run = new AlignmentRun(new MLContext(seed: 1), task, scale, folder, Console.Error.WriteLine);
-        using GptLanguageModelTransformer pretrained = run.Pretrain();
+        using GptModel pretrained = start.Length > 0 ? GptModel.FromCheckpoint(start) : run.Pretrain().Model;
         var outcomes = new List<AlignmentRun.Outcome>();
         for (int seed = 1; seed <= seeds; seed++)
         {
-            AlignmentRun.Outcome outcome = run.Go(pretrained.Model, seed);
+            AlignmentRun.Outcome outcome = run.Go(pretrained, seed);
             outcomes.Add(outcome);
             Console.WriteLine(FormattableString.Invariant($"seed {seed}: pair accuracy {outcome.RewardModel.Accuracy:P1} (length alone {outcome.LengthAccuracy:P1}), judge {outcome.JudgeModel.Accuracy:P1}; by the judge {outcome.Wins}; KL {outcome.Kl:F2} nats; loss {outcome.LossStart:F3}, with the mix {outcome.LossPtx - outcome.LossStart:+0.000;-0.000}, without {outcome.LossPpo - outcome.LossStart:+0.000;-0.000}"));
         }
 
-        Directory.Delete(folder, recursive: true);
+        if (kept.Length == 0) Directory.Delete(folder, recursive: true);
 
         // All seeds' comparisons together for the interval; the least favourable seed for the rest.
         WinRate wins = WinRate.Of(outcomes.Sum(static o => o.Wins.Wins), outcomes.Sum(static o => o.Wins.Ties), outcomes.Sum(static o => o.Wins.Losses));

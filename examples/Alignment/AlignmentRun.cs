@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.ML;
 using MLNet.Gpt;
 
@@ -27,9 +28,16 @@ internal sealed class AlignmentRun
     private readonly SignatureTask _task;
     private readonly Scale _scale;
     private readonly string _folder;
-    private readonly Action<string> _log;
+    private readonly Action<string> _write;
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
 
-    public AlignmentRun(MLContext ml, SignatureTask task, Scale scale, string folder, Action<string> log) => (_ml, _task, _scale, _folder, _log) = (ml, task, scale, folder, log);
+    /// <summary>Prepares the three steps.</summary>
+    /// <param name="ml">The context of all trainers.</param>
+    /// <param name="task">The data.</param>
+    /// <param name="scale">How large.</param>
+    /// <param name="folder">Where each step's run folder goes.</param>
+    /// <param name="write">Gets a line for each report, with the minutes since the beginning.</param>
+    public AlignmentRun(MLContext ml, SignatureTask task, Scale scale, string folder, Action<string> write) => (_ml, _task, _scale, _folder, _write) = (ml, task, scale, folder, write);
 
     /// <summary>The base: a small GPT that has read the documentation.</summary>
     public GptLanguageModelTransformer Pretrain()
@@ -81,9 +89,9 @@ internal sealed class AlignmentRun
         Pretrained = start,
         Episodes = _scale.Episodes,
         BatchSize = 64,
-        Rollout = new() { Minibatches = 2, InnerEpochs = 2, MaxNewTokens = MaxNewTokens, PromptOverflow = PromptOverflow.KeepTail },
+        Rollout = new() { Minibatches = 2, InnerEpochs = 2, MaxNewTokens = MaxNewTokens, GenerationBatchSize = 128, PromptOverflow = PromptOverflow.KeepTail },
         Reward = new() { Sources = [reward], MissingEndPenalty = 1 },
-        Kl = new() { Coefficient = 0.05, Limit = KlLimit },
+        Kl = new() { Coefficient = 0.1, Target = 5, Horizon = 500, Limit = KlLimit },
         PretrainingMix = mix ? new() { Texts = Texts(_task.Documents), BatchSize = 8, Coefficient = 0.2 } : null,
         Optimizer = new() { LearningRate = 3e-4, WarmupSteps = 4, WeightDecay = 0 },
         Generation = new() { MaxNewTokens = MaxNewTokens, PromptOverflow = PromptOverflow.KeepTail },
@@ -91,28 +99,28 @@ internal sealed class AlignmentRun
     }).Fit(_ml.Data.LoadFromEnumerable(_task.Prompts.Select(static member => new { Prompt = member.Signature })));
 
     /// <summary>The KL from the fine-tuned model at which a run ends, nats a response.</summary>
-    public const double KlLimit = 30;
+    public const double KlLimit = 10;
 
     /// <summary>All three steps, and the comparison with the fine-tuned model.</summary>
     /// <param name="start">The pretrained model.</param>
     /// <param name="seed">Of everything.</param>
     public Outcome Go(GptModel start, int seed)
     {
-        _log($"seed {seed}: supervised fine-tuning");
+        Log($"seed {seed}: supervised fine-tuning");
         using GptSupervisedFineTuningTransformer sft = FineTune(start, seed);
-        _log($"seed {seed}: reward model");
+        Log($"seed {seed}: reward model");
         using GptRewardModelTransformer reward = TrainReward(sft.Model, _task.Reward, "reward", seed);
-        _log($"seed {seed}: {reward.Training.Validation}; by length alone {reward.Training.LengthAccuracy:P1}");
+        Log($"seed {seed}: {reward.Training.Validation}; by length alone {reward.Training.LengthAccuracy:P1}");
         using GptRewardModelTransformer judge = TrainReward(sft.Model, _task.Judge, "judge", seed + 100);
-        _log($"seed {seed}: judge {judge.Training.Validation}");
-        _log($"seed {seed}: PPO with the pretraining mix");
+        Log($"seed {seed}: judge {judge.Training.Validation}");
+        Log($"seed {seed}: PPO with the pretraining mix");
         using GptPolicyTransformer ptx = Optimise(sft.Model, reward.Model, mix: true, seed);
-        _log($"seed {seed}: PPO without it");
+        Log($"seed {seed}: PPO without it");
         using GptPolicyTransformer ppo = Optimise(sft.Model, reward.Model, mix: false, seed);
 
         // Held-out signatures, one response each of the fine-tuned model and of the policy, drawn at temperature 1.
         string[] prompts = [.. _task.Test.Select(static member => member.Signature)];
-        var generation = new GenerateTextOptions { MaxNewTokens = MaxNewTokens, BatchSize = 64, Seed = seed, PromptOverflow = PromptOverflow.KeepTail };
+        var generation = new GenerateTextOptions { MaxNewTokens = MaxNewTokens, BatchSize = 128, Seed = seed, PromptOverflow = PromptOverflow.KeepTail };
         string[] before = [.. sft.Model.Generate(prompts, generation).Select(static text => text.Text)], after = [.. ptx.Model.Generate(prompts, generation).Select(static text => text.Text)];
         float[] judgedBefore = Scores(judge.Model, prompts, before), judgedAfter = Scores(judge.Model, prompts, after);
         Sample[] samples = [.. Enumerable.Range(0, prompts.Length).Select(i => new Sample(_task.Test[i], before[i], after[i], judgedBefore[i], judgedAfter[i]))];
@@ -129,7 +137,9 @@ internal sealed class AlignmentRun
         return -scores.Sum(static score => score.LogLikelihood) / scores.Sum(static score => (double)score.TokenCount);
     }
 
-    private RunOptions Run(string name, int seed, int interval) => new() { Folder = Path.Combine(_folder, name), Seed = seed, LogInterval = interval, CheckpointInterval = 0, Progress = progress => _log($"  {progress}") };
+    private RunOptions Run(string name, int seed, int interval) => new() { Folder = Path.Combine(_folder, name), Seed = seed, LogInterval = interval, CheckpointInterval = 0, Progress = progress => Log($"  {progress}") };
+
+    private void Log(string line) => _write(FormattableString.Invariant($"{_clock.Elapsed.TotalMinutes,5:F1} min  {line}"));
 
     private IDataView Texts(IReadOnlyList<string> texts) => _ml.Data.LoadFromEnumerable(texts.Select(static text => new { Text = text }));
 }

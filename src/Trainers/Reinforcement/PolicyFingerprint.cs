@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
@@ -16,18 +15,12 @@ internal static class PolicyFingerprint
             ["Algorithm"] = options.Algorithm,
             ["Rollouts"] = episodesInRollouts,
             ["BatchSize"] = options.BatchSize,
-            [Fingerprint.MicroBatchSize] = rowsAtOnce?.ToString(CultureInfo.InvariantCulture) ?? "all",
             ["Rollout"] = FormattableString.Invariant($"{options.SamplesPerPrompt} to a prompt, {options.Rollout.Minibatches} minibatches, {options.Rollout.InnerEpochs} inner epochs, {options.Rollout.MaxNewTokens} tokens at temperature {options.Rollout.Temperature}, {options.Rollout.GenerationBatchSize} at once"),
             ["Kl"] = FormattableString.Invariant($"{options.KlCoefficient} {options.Kl.Estimator}, in the reward {options.KlInReward}, target {options.Kl.Target}, horizon {options.Kl.Horizon}, limit {options.Kl.Limit}"),
             ["ClipRange"] = FormattableString.Invariant($"{options.ClipRange} {options.ClipRangeHigh ?? options.ClipRange} {options.DualClip}"),
             ["EntropyCoefficient"] = options.EntropyCoefficient,
             ["Reward"] = FormattableString.Invariant($"{options.Reward.MissingEndPenalty} {options.Reward.Normalization} {options.Reward.ClipRange}"),
             ["StopTokens"] = string.Join(' ', options.Generation.StopTokenIds),
-            ["Precision"] = model.Network.Precision,
-            ["Device"] = model.Network.Device,
-            ["Seed"] = seed,
-            ["Tokenizer"] = pretrained.Tokenizer.Hash,
-            ["Pretrained weights"] = Fingerprint.HashOf(pretrained.Weights),
             ["Reference weights"] = Fingerprint.HashOf(model.Reference),
             ["Prompts"] = HashOf(prompts),
         };
@@ -37,7 +30,7 @@ internal static class PolicyFingerprint
         if (options.Algorithm == PolicyAlgorithm.Grpo) fingerprint["Grpo"] = FormattableString.Invariant($"{grpo.Loss}, scaled {grpo.ScaleByGroup}, truncated ones left out {grpo.MaskTruncated}");
         foreach ((string name, string identity) in rewards.Identities) fingerprint[$"Reward.{name}"] = identity;
         if (mix is not null) fingerprint["PretrainingMix"] = FormattableString.Invariant($"{options.PretrainingMix!.Coefficient} {options.PretrainingMix.BatchSize} {Fingerprint.HashOfFile(mix.File.Path)}");
-        fingerprint.Add(model.Network.Config, model.Network.Dropout);
+        fingerprint.Add(model.Network, pretrained, seed, rowsAtOnce);
         fingerprint.Add(options.Lora);
         fingerprint.Add(options.Run);
         fingerprint.Add(options.OptimizerInUse, "Optimizer.DecaySteps", "all");

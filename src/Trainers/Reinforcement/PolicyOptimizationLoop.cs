@@ -170,14 +170,8 @@ internal sealed class PolicyOptimizationLoop(
         foreach (long[] some in starts.Chunk(rowsAtOnce ?? count))
         {
             using UpdateStep<IReadOnlyList<RolloutRow>>.MicroBatch part = updates.Part(some.Length, width);
-            (long[] row, long[] inputs, long[] targets) = (new long[width + 1], new long[some.Length * width], new long[some.Length * width]);
-            for (int i = 0; i < some.Length; i++)
-            {
-                mix.CopyRow(some[i], row);
-                row.AsSpan(0, width).CopyTo(inputs.AsSpan(i * width));
-                row.AsSpan(1).CopyTo(targets.AsSpan(i * width));
-            }
-
+            (long[] inputs, long[] targets) = (new long[some.Length * width], new long[some.Length * width]);
+            for (int i = 0; i < some.Length; i++) mix.CopyRow(some[i], inputs.AsSpan(i * width, width), targets.AsSpan(i * width, width));
             Tensor hidden = model.Network.Hidden(HostCopy.To(model.Network.TorchDevice, inputs).view(some.Length, width));   // (N, C)
             sum.add_(LanguageModelPass.Backward(model.Network, hidden, HostCopy.To(model.Network.TorchDevice, targets), options.PretrainingMix.Coefficient / ((double)count * width)));
         }

@@ -72,8 +72,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
         GptTokenizer tokenizer = pretrained.Tokenizer;
         GptConfig shape = pretrained.Weights.Config;
         if (reference is not null) RequireSame(reference, pretrained);
-        if (_options.Generation.StopTokenIds.FirstOrDefault(id => id >= tokenizer.VocabularySize, -1) is >= 0 and int unknown)
-            throw new TokenOutOfRangeException(unknown, tokenizer.VocabularySize, "Generation.StopTokenIds");
+        pretrained.RequireKnown(_options.Generation.StopTokenIds);
         ChatTemplate? template = _options.Generation.PromptForm == PromptForm.Conversation ? pretrained.Companions.TemplateOr(_options.ChatTemplate) : null;
         template?.Validate(tokenizer);
         using var rewards = new RewardScorer(_options.Reward, tokenizer, template, device);

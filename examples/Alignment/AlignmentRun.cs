@@ -75,8 +75,8 @@ internal sealed class AlignmentRun
         return _ml.Gpt().Trainers.RewardModel("Label", "Group", "Prompt", "Response", new RewardModelOptions
         {
             Pretrained = start,
-            Epochs = 2,
-            BatchSize = 16,
+            Epochs = 1,
+            BatchSize = 8,
             Optimizer = new() { LearningRate = 5e-4, WarmupSteps = 10, WeightDecay = 0 },
             Evaluation = new() { ValidationFraction = 0.15 },
             Run = Run($"{name}-{seed}", seed, 20),

@@ -140,6 +140,31 @@ public sealed class DirectPreferenceTests
         StringAssert.StartsWith(fitted.Transform(rows).GetColumn<string>("Response").First(), "ee");
     }
 
+    // The second of two updates over all pairs reports on the policy that the first one left: a run of that one update alone has it.
+    [TestMethod]
+    public void Reports_tell_what_the_policy_and_its_reference_themselves_say_of_the_responses()
+    {
+        Pair[] pairs = [.. Ml.Data.CreateEnumerable<Pair>(Rows(12, seed: 4), reuseRowObject: false), new() { Prompt = "ab ", Chosen = "c", Rejected = "cjjj" }];
+        DirectPreferenceOptions options = Options with
+        {
+            Beta = 0.3, BatchSize = pairs.Length, Optimizer = new() { LearningRate = 2e-3, MinLearningRate = 2e-3, WarmupSteps = 0, WeightDecay = 0 }, Evaluation = new() { ValidationFraction = 0, Interval = 0 },
+            Run = Options.Run with { LogInterval = 1 },
+        };
+        using GptDirectPreferenceTransformer one = Trainer(options with { Epochs = 1 }).Fit(Ml.Data.LoadFromEnumerable(pairs)), two = Trainer(options with { Epochs = 2 }).Fit(Ml.Data.LoadFromEnumerable(pairs));
+        IReadOnlyDictionary<string, double> metrics = two.Training.History[1].Metrics!;
+        double[] chosen = [.. pairs.Select(pair => LogLikelihood(one.Model, pair.Prompt, pair.Chosen))], rejected = [.. pairs.Select(pair => LogLikelihood(one.Model, pair.Prompt, pair.Rejected))];
+        double[] chosenRewards = [.. pairs.Select((pair, i) => 0.3 * (chosen[i] - LogLikelihood(Before, pair.Prompt, pair.Chosen)))], rejectedRewards = [.. pairs.Select((pair, i) => 0.3 * (rejected[i] - LogLikelihood(Before, pair.Prompt, pair.Rejected)))];
+        double accuracy = chosenRewards.Zip(rejectedRewards).Average(static pair => pair.First > pair.Second ? 1.0 : 0);
+        Assert.IsTrue(accuracy is > 0 and < 1, $"{accuracy}");
+        foreach ((string name, double expected) in (ReadOnlySpan<(string, double)>)
+            [
+                ("logps/chosen", chosen.Average()), ("logps/rejected", rejected.Average()), ("rewards/chosen", chosenRewards.Average()), ("rewards/rejected", rejectedRewards.Average()), ("rewards/margins", chosenRewards.Average() - rejectedRewards.Average()),
+                ("rewards/accuracies", accuracy),
+            ])
+            Assert.AreEqual(expected, metrics[name], 1e-4, name);
+        Assert.AreEqual(chosenRewards.Zip(rejectedRewards).Average(static pair => Math.Log(1 + Math.Exp(pair.Second - pair.First))), two.Training.History[1].Loss, 1e-4);
+    }
+
     [TestMethod]
     public void All_pairs_of_a_prompt_are_on_one_side()
     {

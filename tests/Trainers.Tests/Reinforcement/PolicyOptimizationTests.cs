@@ -79,6 +79,14 @@ public sealed class PolicyOptimizationTests
         Assert.IsGreaterThan(0, first["policy/entropy_avg"]);
         Assert.IsGreaterThan(0, first["eps"]);
 
+        // Two updates on each rollout of 32.
+        CollectionAssert.AreEqual(new double[] { 32, 32, 64, 64 }, ppo.Training.History.Select(static report => report.Metrics!["episode"]).ToArray());
+        foreach (TrainingProgress report in ppo.Training.History)
+        {
+            Assert.AreEqual(report.LearningRate, report.Metrics!["lr"]);
+            Assert.AreEqual(report.Metrics["episode"], report.Metrics["eps"] * report.Elapsed.TotalSeconds, 1e-6);
+        }
+
         // The loss of a report is what its parts add up to.
         Assert.AreEqual(first["loss/policy_avg"] + (0.1 * first["loss/value_avg"]) + (27.8 * first["loss/pretraining"]), ppo.Training.History[0].Loss, 1e-3);
         using GptPolicyTransformer grpo = Fit(Options with { Algorithm = PolicyAlgorithm.Grpo, Episodes = 64, Run = run });
@@ -141,9 +149,15 @@ public sealed class PolicyOptimizationTests
         Assert.IsTrue(limited.Training.History.All(static report => report.Metrics!["objective/kl"] <= 0.5));
 
         // 32 responses a rollout over a horizon of 320: a factor of at most 1 ± 0.02.
-        using GptPolicyTransformer low = Fit(Options with { Episodes = 320, Kl = new() { Coefficient = 0.1, Target = 1e-6, Horizon = 320 } }), high = Fit(Options with { Episodes = 320, Kl = new() { Coefficient = 0.1, Target = 1e6, Horizon = 320 } });
+        PolicyOptimizationOptions ten = Options with { Episodes = 320, Run = Options.Run with { LogInterval = 1 } };
+        using GptPolicyTransformer low = Fit(ten with { Kl = new() { Coefficient = 0.1, Target = 1e-6, Horizon = 320 } }), high = Fit(ten with { Kl = new() { Coefficient = 0.1, Target = 1e6, Horizon = 320 } });
         Assert.AreEqual(0.1 * Math.Pow(0.98, 9), high.Training.KlCoefficient, 1e-9);
         Assert.AreEqual(0.1 * 0.98 * Math.Pow(1.02, 8), low.Training.KlCoefficient, 1e-9, "the first rollout's KL is 0, the others' are above the target");
+        foreach (GptPolicyTransformer adaptive in (GptPolicyTransformer[])[low, high])
+        {
+            foreach (TrainingProgress report in adaptive.Training.History) Assert.AreEqual(-report.Metrics!["kl_coefficient"] * report.Metrics["objective/kl"], report.Metrics["objective/non_score_reward"], 1e-6, "β as it is then is what the rewards have");
+            Assert.AreEqual(adaptive.Training.KlCoefficient, adaptive.Training.History[^1].Metrics!["kl_coefficient"], 1e-6);
+        }
     }
 
     [TestMethod]
@@ -209,6 +223,8 @@ public sealed class PolicyOptimizationTests
             StringAssert.EndsWith(error.LastCheckpoint, "step-00000004");   // two rollouts of 32, two updates each
             using GptPolicyTransformer rest = Fit(options with { Run = options.Run with { Resume = true } });
             Assert.AreEqual(Fingerprint.HashOf(((TorchCausalModel)whole.Model.Engine).Network), Fingerprint.HashOf(((TorchCausalModel)rest.Model.Engine).Network));
+            TrainingProgress last = rest.Training.History[^1];
+            Assert.AreEqual(160 - 64, last.Metrics!["eps"] * last.Elapsed.TotalSeconds, 1e-6, "the episodes of this process");
         }
 
         StringAssert.Contains(Assert.ThrowsExactly<PolicyRewardException>(() => Fit(Options with { Reward = new() { Sources = [PolicyReward.OfAll(static _ => [1.0])] } })).Message, "1 rewards for 32 responses");

@@ -151,13 +151,13 @@ public sealed class RolloutTests
         }
     }
 
-    /// <summary>The next-token distribution behind a prompt.</summary>
-    internal static double[] Distribution(GptNetwork network, int[] prompt)
+    /// <summary>The next-token distribution behind a prompt, of logits divided by a temperature.</summary>
+    internal static double[] Distribution(GptNetwork network, int[] prompt, double temperature = 1)
     {
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();
         torch.Tensor hidden = network.Hidden(torch.tensor(prompt.Select(static id => (long)id).ToArray()).view(1, -1));
-        double[] logits = [.. network.Logits(hidden.narrow(0, prompt.Length - 1, 1)).data<float>().Select(static z => (double)z)];
+        double[] logits = [.. network.Logits(hidden.narrow(0, prompt.Length - 1, 1)).data<float>().Select(z => z / temperature)];
         double sum = logits.Sum(Math.Exp);
         return [.. logits.Select(z => Math.Exp(z) / sum)];
     }

@@ -11,8 +11,8 @@ internal static class RlhfBenchmark
     public static int Run(BenchmarkArguments arguments)
     {
         bool quick = arguments.Has("--quick");
-        int seeds = arguments.Int("--seeds", quick ? 1 : 3);
-        AlignmentRun.Scale scale = quick ? new(12, 60, 256) : new(arguments.Int("--steps", 1_500), arguments.Int("--members", 2_000), arguments.Int("--episodes", 2_560));
+        int first = arguments.Int("--first", 1), seeds = arguments.Int("--seeds", quick ? 1 : 3);
+        AlignmentRun.Scale scale = quick ? new(12, 60, 256) : new(arguments.Int("--steps", 500), arguments.Int("--members", 1_500), arguments.Int("--episodes", 1_280));
         string start = arguments.Text("--base", ""), kept = arguments.Text("--out", "");
         arguments.RefuseOthers();
         var clock = Stopwatch.StartNew();
@@ -21,10 +21,11 @@ internal static class RlhfBenchmark
         var run = new AlignmentRun(new MLContext(seed: 1), task, scale, folder, Console.Error.WriteLine);
         using GptModel pretrained = start.Length > 0 ? GptModel.FromCheckpoint(start) : run.Pretrain().Model;
         var outcomes = new List<AlignmentRun.Outcome>();
-        for (int seed = 1; seed <= seeds; seed++)
+        for (int seed = first; seed < first + seeds; seed++)
         {
             AlignmentRun.Outcome outcome = run.Go(pretrained, seed);
             outcomes.Add(outcome);
+            if (kept.Length > 0) File.WriteAllText(Path.Combine(folder, $"report-{seed}.html"), Report.Of(task, outcome));
             Console.WriteLine(FormattableString.Invariant($"seed {seed}: pair accuracy {outcome.RewardModel.Accuracy:P1} (length alone {outcome.LengthAccuracy:P1}), judge {outcome.JudgeModel.Accuracy:P1}; by the judge {outcome.Wins}; KL {outcome.Kl:F2} nats; loss {outcome.LossStart:F3}, with the mix {outcome.LossPtx - outcome.LossStart:+0.000;-0.000}, without {outcome.LossPpo - outcome.LossStart:+0.000;-0.000}"));
         }
 
@@ -44,7 +45,7 @@ internal static class RlhfBenchmark
         ];
         foreach (string failure in failures) Console.WriteLine($"does not hold: {failure}");
         Console.WriteLine(FormattableString.Invariant($"{clock.Elapsed.TotalMinutes:F1} minutes"));
-        Console.WriteLine(FormattableString.Invariant($"rlhf win_rate={wins.Rate:F3} win_low={wins.Lower:F3} win_high={wins.Upper:F3} pair_accuracy={accuracy:F3} length_accuracy={length:F3} kl={kl:F2} lm_delta_ptx={ptx:F3} lm_delta_ppo={ppo:F3} seeds={seeds}"));
+        Console.WriteLine(FormattableString.Invariant($"rlhf win_rate={wins.Rate:F3} win_low={wins.Lower:F3} win_high={wins.Upper:F3} pair_accuracy={accuracy:F3} length_accuracy={length:F3} kl={kl:F2} lm_delta_ptx={ptx:F3} lm_delta_ppo={ppo:F3} won={wins.Wins} tied={wins.Ties} lost={wins.Losses} seeds={seeds}"));
         return failures.Length == 0 || quick ? 0 : 1;
 
         static string[] Unless(bool held, string what) => held ? [] : [what];

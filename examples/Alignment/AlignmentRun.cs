@@ -93,7 +93,7 @@ internal sealed class AlignmentRun
         Reward = new() { Sources = [reward], MissingEndPenalty = 1 },
         Kl = new() { Coefficient = 0.1, Target = 5, Horizon = 500, Limit = KlLimit },
         PretrainingMix = mix ? new() { Texts = Texts(_task.Documents), BatchSize = 8, Coefficient = 0.2 } : null,
-        Optimizer = new() { LearningRate = 3e-4, WarmupSteps = 4, WeightDecay = 0 },
+        Optimizer = new() { LearningRate = 4e-4, MinLearningRate = 4e-4, WarmupSteps = 4, WeightDecay = 0 },
         Generation = new() { MaxNewTokens = MaxNewTokens, PromptOverflow = PromptOverflow.KeepTail },
         Run = Run($"{(mix ? "ppo-ptx" : "ppo")}-{seed}", seed, 10),
     }).Fit(_ml.Data.LoadFromEnumerable(_task.Prompts.Select(static member => new { Prompt = member.Signature })));

@@ -243,6 +243,7 @@ public sealed class PolicyOptimizationTests
         Assert.ThrowsExactly<TrainingExampleException>(() => Ml.Gpt().Trainers.PolicyOptimization("Prompt", Options with { Pretrained = start }).Fit(Ml.Data.LoadFromEnumerable(Array.Empty<Row>())));
         Assert.ThrowsExactly<TrainingExampleException>(() => Fit(Options with { Evaluation = new() { EarlyStoppingPatience = 1 } }));
         Assert.ThrowsExactly<ColumnMismatchException>(() => Ml.Gpt().Trainers.PolicyOptimization("Missing", Options with { Pretrained = start }).Fit(Prompts));
+        Assert.AreEqual(99, Assert.ThrowsExactly<TokenOutOfRangeException>(() => Fit(Options with { Generation = new() { StopTokenIds = [99] } })).TokenId);
 
         GptTokenizer others = GptTokenizer.FromCharacters(["abcdefghik "]);
         using GptModel other = new(new TorchCausalModel(new GptNetwork(PolicyFixture.Shape, GptDevice.Cpu, seed: 3)), others);

@@ -78,6 +78,29 @@ public sealed class PolicyUpdateTests
     }
 
     [TestMethod]
+    [DataRow(GroupLoss.Grpo)]
+    [DataRow(GroupLoss.DrGrpo)]
+    [DataRow(GroupLoss.Dapo)]
+    public void A_token_of_a_group_weighs_as_its_loss_says(GroupLoss loss)
+    {
+        // The policy has not moved: ρ = 1 and k3 = 0, and what is left of the loss is −Σ w·A. Response i, of L_i tokens, has the advantage i + 1.
+        using var fixture = new PolicyFixture(PolicyFixture.Plain with { Algorithm = PolicyAlgorithm.Grpo, Grpo = new() { Loss = loss }, Rollout = PolicyFixture.Plain.Rollout with { SamplesPerPrompt = 3 } });
+        (Rollout rollout, _) = fixture.Rollouts.Make(new());
+        IReadOnlyList<RolloutRow> rows = rollout.Rows;
+        for (int i = 0; i < rows.Count; i++) rows[i].Advantages = [i + 1];
+        int[] lengths = [.. rows.Select(static row => row.Response.Length)];
+        Assert.IsGreaterThan(2, lengths.Distinct().Count());
+        double weighted = lengths.Select(static (length, i) => (double)(i + 1) * length).Sum();
+        double expected = loss switch
+        {
+            GroupLoss.Grpo => (rows.Count + 1) / 2.0,                       // the mean over responses of the mean over their tokens
+            GroupLoss.DrGrpo => weighted / (rows.Count * 6),                // Rollout.MaxNewTokens is 6
+            _ => weighted / lengths.Sum(),
+        };
+        Assert.AreEqual(-expected, Part(fixture, rows, rows), 1e-5 * expected);
+    }
+
+    [TestMethod]
     public void While_the_value_model_warms_up_the_policy_has_no_gradient()
     {
         using var fixture = Moved(Full, out Rollout rollout);

@@ -85,7 +85,7 @@ grep -rl --include='*.cs' '\[TestClass\]' . | while read -r file; do
 done | xargs rm -f
 find . -name '*.cs' -print0 | xargs -0 sed -i 's/\[TestCategory("Long")\]/[Ignore("long")]/'
 
-# 4. The changes, one after another. TMPDIR keeps two runs on one machine apart; Stryker's project reader gives a busy machine four seconds to answer unless told.
+# 4. The changes, one after another. TMPDIR keeps two runs on one machine apart; Stryker's project reader does not wait long for a busy machine unless told to.
 cat > stryker-config.json << END
 {
   "stryker-config": {

@@ -85,8 +85,7 @@ grep -rl --include='*.cs' '\[TestClass\]' . | while read -r file; do
 done | xargs rm -f
 find . -name '*.cs' -print0 | xargs -0 sed -i 's/\[TestCategory("Long")\]/[Ignore("long")]/'
 
-# 4. The changes, one after another. TMPDIR keeps two runs on one machine apart; Stryker's project reader gives a busy machine four seconds to answer unless told.
-export TMPDIR="$output/tmp" DOTNET_INFO_WAIT_TIME=120000
+# 4. The changes, one after another. TMPDIR keeps two runs on one machine apart; Stryker's project reader does not wait long for a busy machine unless told to.
 cat > stryker-config.json << END
 {
   "stryker-config": {
@@ -100,8 +99,8 @@ cat > stryker-config.json << END
   }
 }
 END
-"$tool/dotnet-stryker" --output "$output" --skip-version-check > "$output/log.txt" 2>&1 < /dev/null ||
+TMPDIR="$output/tmp" DOTNET_INFO_WAIT_TIME=120000 "$tool/dotnet-stryker" --output "$output" --skip-version-check > "$output/log.txt" 2>&1 < /dev/null ||
     { tail -n 40 "$output/log.txt" >&2; exit 1; }
 cd "$root"
-unset GptTestPrograms TMPDIR
+unset GptTestPrograms
 dotnet run --file eng/MutationSummary.cs -v quiet -- "$output/reports/mutation-report.json" docs/testing.md

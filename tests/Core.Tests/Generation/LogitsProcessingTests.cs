@@ -22,10 +22,10 @@ public sealed class LogitsProcessingTests
         LogitsProcessing.KeepTypical(weights = [1, 1, 1, 1], 0.5f, new float[4], new float[4]);
         CollectionAssert.AreEqual(new[] { 1f, 1, 0, 0 }, weights);
 
-        // With larger and smaller ones about: 0.5 of 4.25 takes three ones, 0.6 of 5.25 the two and two ones.
-        LogitsProcessing.KeepTopP(weights = [1, 1, 1, 1, 0.25f], 0.5f, new float[5]);
+        // With larger and smaller ones about: 0.5 of 4.45 takes three ones, 0.6 of 5.45 the two and two ones.
+        LogitsProcessing.KeepTopP(weights = [1, 1, 1, 1, 0.45f], 0.5f, new float[5]);
         CollectionAssert.AreEqual(new[] { 1f, 1, 1, 0, 0 }, weights);
-        LogitsProcessing.KeepTopP(weights = [2, 1, 1, 1, 0.25f], 0.6f, new float[5]);
+        LogitsProcessing.KeepTopP(weights = [2, 1, 1, 1, 0.45f], 0.6f, new float[5]);
         CollectionAssert.AreEqual(new[] { 2f, 1, 1, 0, 0 }, weights);
 
         // The smallest share still leaves one.

@@ -308,7 +308,8 @@ public sealed class TokenGeneratorTests
         GeneratedSequence tail = Generate(Cycle(7), [[1, 2, 3, 4, 1]], new() { PromptOverflow = PromptOverflow.KeepTail, MaxNewTokens = 100, Temperature = 0 })[0];
         CollectionAssert.AreEqual(new[] { 2, 3, 4, 1 }, tail.PromptTokenIds.ToArray());
 
-        // One that leaves room for what is asked for is not cut.
+        // One that leaves room for what is asked for is not cut, and a shorter one neither.
+        Assert.HasCount(1, Generate(Cycle(7), [[1]], new() { PromptOverflow = PromptOverflow.KeepTail, MaxNewTokens = 2, Temperature = 0 })[0].PromptTokenIds);
         tail = Generate(Cycle(7), [[1, 2, 3, 4, 1]], new() { PromptOverflow = PromptOverflow.KeepTail, MaxNewTokens = 2, Temperature = 0 })[0];
         Assert.HasCount(5, tail.PromptTokenIds);
         Assert.HasCount(2, tail.TokenIds);

@@ -103,4 +103,37 @@ public sealed class GraphFormTests
         Assert.AreEqual(format.ToString(), model.MetadataProps.Single(static entry => entry.Key == "mlnet.gpt.weights").Value);
         Assert.AreEqual(typeOfWte, model.Graph.Initializer.Single(static tensor => tensor.Name is "wte.weight" or "wte.weight_quantized").DataType);
     }
+
+    [TestMethod]
+    [DataRow(WeightFormat.Float32, GraphOperators.OnnxRuntime, 1)]
+    [DataRow(WeightFormat.Int8, GraphOperators.OnnxRuntime, 1)]
+    [DataRow(WeightFormat.Float16, GraphOperators.OnnxRuntime, 10)]
+    [DataRow(WeightFormat.Float32, GraphOperators.Standard, 1)]
+    public void The_graph_has_room_for_adapters_beside_the_projections_that_are_named(WeightFormat format, GraphOperators operators, int typeOfNumbers)
+    {
+        GptConfig config = ReferenceCase.Named("pre-norm").Config with { EmbeddingSize = 32, HeadCount = 2, LayerCount = 2 };
+        using var folder = new TemporaryFolder();
+        OnnxExportOptions options = new() { Weights = format, Operators = operators };
+        OnnxExporter.Write(new FormulaWeights(config), folder["none"], options);
+        OnnxExporter.Write(new FormulaWeights(config), folder["some"], options with { AdaptableProjections = LoraProjections.AttentionOut | LoraProjections.FeedForwardIn });
+        ModelProto none = ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder["none", "model.onnx"])), some = ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder["some", "model.onnx"]));
+        Assert.IsFalse(none.MetadataProps.Any(static entry => entry.Key == "mlnet.gpt.adapters") || none.Graph.Input.Any(static input => input.Name.StartsWith("lora", StringComparison.Ordinal)));
+        Assert.AreEqual("attn.c_proj,mlp.c_fc", some.MetadataProps.Single(static entry => entry.Key == "mlnet.gpt.adapters").Value);
+
+        // Each is an initializer of zeros as well, so that nobody has to pass it. The widths are those of attn.c_proj (32 to 32) and mlp.c_fc (32 to 128).
+        string[] added = [.. some.Graph.Input.Select(static input => input.Name).Except(none.Graph.Input.Select(static input => input.Name))];
+        string[] expected = ["lora.scales", .. Enumerable.Range(0, 2).SelectMany(static layer => new[] { "attn.c_proj", "mlp.c_fc" }.SelectMany(module => new[] { $"lora.h.{layer}.{module}.A", $"lora.h.{layer}.{module}.B" }))];
+        CollectionAssert.AreEqual(expected, added);
+        foreach (string name in added)
+        {
+            TensorProto zeros = some.Graph.Initializer.Single(tensor => tensor.Name == name);
+            Assert.AreEqual(typeOfNumbers, zeros.DataType);
+            Assert.IsTrue(zeros.RawData.All(static value => value == 0));
+            long width = name switch { "lora.scales" => 1, _ when name.EndsWith("c_fc.B", StringComparison.Ordinal) => 128, _ => 32 };
+            Assert.AreEqual(width, zeros.Dims[^1], name);
+        }
+
+        Assert.AreEqual(0, some.Graph.Node.Count(static node => node.Name.Contains("c_attn.lora", StringComparison.Ordinal)));
+        Assert.AreEqual(4, some.Graph.Node.Count(static node => node.Name.EndsWith(".lora.out", StringComparison.Ordinal)));
+    }
 }

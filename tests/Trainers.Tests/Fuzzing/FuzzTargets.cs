@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Microsoft.ML;
@@ -23,6 +24,8 @@ internal static class FuzzTargets
     private static readonly GptConfig Config = new() { VocabularySize = Tokenizer.VocabularySize, ContextLength = 6, EmbeddingSize = 4, LayerCount = 1, HeadCount = 2 };
 
     private static readonly MLContext Ml = new(seed: 1);
+
+    private static readonly GptModel SessionModel = new(new TorchCausalModel(GptNetwork.FromWeights(new Weights(), GptDevice.Cpu, trainable: false)), Tokenizer);
 
     public static IReadOnlyList<FuzzTarget> All { get; } =
     [
@@ -76,6 +79,9 @@ internal static class FuzzTargets
         // What is deployed.
         new("ONNX package", "model.onnx", WritePackage, MutateGraph, OpenPackage),
         new("ONNX package's metadata", "model.onnx", WritePackage, AddMetadata, OpenPackage),
+        new("saved session", "state", WriteSession, Mutations.Bytes, RestoreSession),
+        new("saved session with the right checksums", "state", WriteSession, MutateSession, RestoreSession),
+        Json("adapter in an ONNX package", OnnxPackageLayout.AdapterPrefix("a") + LoraCheckpoint.ConfigFile, WriteAdaptablePackage, OpenPackage),
         Json("ONNX package's config.json", "config.json", WritePackage, OpenPackage),
         new("model.zip", "model.zip", WriteModelFile, Mutations.Bytes, OpenModelFile) { IsReadByOthers = true },
         new("model.zip's settings", "model.zip", WriteModelFile, MutateSettings, OpenModelFile) { IsReadByOthers = true },
@@ -246,6 +252,41 @@ internal static class FuzzTargets
 
     private static void OpenPackage(string folder) => OnnxCausalModel.Load(folder, GptDevice.Cpu, new OnnxEngineOptions { ThreadCount = 1 }).Dispose();
 
+    private static void WriteAdaptablePackage(string folder)
+    {
+        OnnxExporter.Write(new Weights(), folder, new OnnxExportOptions { AdaptableProjections = LoraProjections.Attention });
+        LoraCheckpoint.WriteFiles(folder, OnnxPackageLayout.AdapterPrefix("a"), Config, new LoraOptions { Rank = 2 }, static (_, values) => values.AsSpan().Fill(0.5f));
+    }
+
+    private static void WriteSession(string folder)
+    {
+        using GptSession session = SessionModel.BeginSession();
+        session.Continue("to", new() { MaxNewTokens = 2, StopAtEndOfText = false });
+        session.Save(Path.Combine(folder, "state"));
+    }
+
+    private static void RestoreSession(string folder) => SessionModel.RestoreSession(Path.Combine(folder, "state")).Dispose();
+
+    /// <summary>Damages one of the two parts of a session's file, and writes the checksum that belongs to it.</summary>
+    private static byte[] MutateSession(byte[] valid, Random random)
+    {
+        const int Header = 16, Checksum = 32;
+        int end = Header + BinaryPrimitives.ReadInt32LittleEndian(valid.AsSpan(12));
+        byte[] text = valid[..end], state = valid[(end + Checksum)..^Checksum];
+        if (random.Next(2) == 0)
+        {
+            byte[] json = random.Next(4) == 0 ? Mutations.Bytes(text[Header..], random) : Mutations.Json(text[Header..], random);
+            text = [.. text[..Header], .. json];
+            BinaryPrimitives.WriteInt32LittleEndian(text.AsSpan(12), json.Length);
+        }
+        else
+        {
+            state = Mutations.Within(state, random, 0, Math.Min(112, state.Length), Mutations.Bytes);
+        }
+
+        return [.. text, .. SHA256.HashData(text), .. state, .. SHA256.HashData(state)];
+    }
+
     /// <summary>Damages the graph, which is what a file begins with; sometimes the weights behind it.</summary>
     private static byte[] MutateGraph(byte[] valid, Random random) =>
         random.Next(2) == 0 ? Mutations.Bytes(valid, random) : Mutations.Within(valid, random, 0, Math.Min(6_000, valid.Length), static (part, r) =>
@@ -257,8 +298,8 @@ internal static class FuzzTargets
     /// <summary>Adds an entry to the metadata: field 14 of the model, a key (field 1) and a value (field 2).</summary>
     private static byte[] AddMetadata(byte[] valid, Random random)
     {
-        string[] keys = ["mlnet.gpt.format_version", "mlnet.gpt.config", "mlnet.gpt.tokenizer_hash", "other", ""];
-        byte[] key = Encoding.UTF8.GetBytes(keys[random.Next(keys.Length)]), value = Encoding.UTF8.GetBytes(random.Next(2) == 0 ? GptConfigJson.Write(Config) : "1");
+        string[] keys = ["mlnet.gpt.format_version", "mlnet.gpt.config", "mlnet.gpt.tokenizer_hash", OnnxPackageLayout.AdaptersKey, "other", ""];
+        byte[] key = Encoding.UTF8.GetBytes(keys[random.Next(keys.Length)]), value = Encoding.UTF8.GetBytes(random.Next(2) == 0 ? GptConfigJson.Write(Config) : random.Next(2) == 0 ? "1" : "attn.c_attn,mlp.c_fc");
         if (random.Next(2) == 0) key = Mutations.Bytes(key, random);
         if (random.Next(2) == 0) value = Mutations.Json(value, random);
         byte[] entry = [.. Field(1, key), .. Field(2, value)];

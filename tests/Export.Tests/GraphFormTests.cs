@@ -111,7 +111,7 @@ public sealed class GraphFormTests
     [DataRow(WeightFormat.Float32, GraphOperators.Standard, 1)]
     public void The_graph_has_room_for_adapters_beside_the_projections_that_are_named(WeightFormat format, GraphOperators operators, int typeOfNumbers)
     {
-        GptConfig config = ReferenceCase.Named("pre-norm").Config with { EmbeddingSize = 32, HeadCount = 2, LayerCount = 2 };
+        GptConfig config = ReferenceCase.Named("pre-norm").Config with { EmbeddingSize = 32, FeedForwardSize = 128, HeadCount = 2, LayerCount = 2 };
         using var folder = new TemporaryFolder();
         OnnxExportOptions options = new() { Weights = format, Operators = operators };
         OnnxExporter.Write(new FormulaWeights(config), folder["none"], options);

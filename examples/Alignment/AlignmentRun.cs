@@ -92,7 +92,7 @@ internal sealed class AlignmentRun
         Rollout = new() { Minibatches = 2, InnerEpochs = 2, MaxNewTokens = MaxNewTokens, GenerationBatchSize = 128, PromptOverflow = PromptOverflow.KeepTail },
         Reward = new() { Sources = [reward], MissingEndPenalty = 1 },
         Kl = new() { Coefficient = 0.1, Target = 5, Horizon = 500, Limit = KlLimit },
-        PretrainingMix = mix ? new() { Texts = Texts(_task.Documents), BatchSize = 8, Coefficient = 0.2 } : null,
+        PretrainingMix = mix ? new() { Texts = Texts(_task.Documents), BatchSize = 8, Coefficient = 2 } : null,
         Optimizer = new() { LearningRate = 4e-4, MinLearningRate = 4e-4, WarmupSteps = 4, WeightDecay = 0 },
         Generation = new() { MaxNewTokens = MaxNewTokens, PromptOverflow = PromptOverflow.KeepTail },
         Run = Run($"{(mix ? "ppo-ptx" : "ppo")}-{seed}", seed, 10),

@@ -184,7 +184,7 @@ public sealed class LoraAdapterTests
             adapted.SaveAdapter(adapter);
             OnnxExporter.ExportMerged(checkpoint, adapter, package);
             using GptModel merged = GptModel.FromOnnx(package, GptDevice.Cpu);
-            string[] texts = ["abc+-", "DEF:!!%$#"];
+            string[] texts = ["ABC+-", "DEF:!!%$#"];
             foreach ((SequenceScore plain, (SequenceScore expected, SequenceScore found)) in model.Score(texts).Zip(adapted.Score(texts).Zip(merged.Score(texts))))
             {
                 Assert.AreEqual(expected.LogLikelihood, found.LogLikelihood, 1e-4);

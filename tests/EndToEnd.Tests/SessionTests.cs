@@ -142,7 +142,16 @@ public sealed class SessionTests
             session.Continue("ab", Some);
             other.Continue("ab", Some);
             int[] before = [.. session.TokenIds];
-            await foreach (string _ in session.ContinueStreaming("cd", Some with { MaxNewTokens = 20 })) break;
+            foreach (int tokens in (int[])[20, 2])
+            {
+                // Left at the first piece, while more are generated, or when the last one has been for long.
+                await foreach (string _ in session.ContinueStreaming("cd", Some with { MaxNewTokens = tokens }))
+                {
+                    if (tokens == 2) await Task.Delay(200);
+                    break;
+                }
+            }
+
             using var cancelled = new CancellationTokenSource();
             await cancelled.CancelAsync();
             Assert.Throws<OperationCanceledException>(() => session.Continue("ef", Some, cancelled.Token));
@@ -268,6 +277,34 @@ public sealed class SessionTests
         // The version stands where the page on formats says.
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(8), 2);
         StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => engine.ResumeDecoding(new MemoryStream(bytes), 8)).Message, "version is 2");
+    }
+
+    // A stop string ends a text in the middle of a pass over guesses: the decoder then holds a guess where the last token should be.
+    [TestMethod]
+    public void A_text_that_a_stop_string_ended_among_guesses_goes_on_from_its_own_tokens()
+    {
+        using var folder = new TemporaryFolder();
+        using GptModel torch = Torch(GptAttentionPattern.Dense), onnx = Onnx(torch, folder);
+        const string Prompt = "abcdefghijklmnopqrstuvwxyz";
+        GenerateTextOptions greedy = Some with { Temperature = 0, TopLogProbabilities = 0 };
+        foreach (GptModel model in (GptModel[])[torch, onnx])
+        {
+            int stopped = 0;
+            foreach (int seed in Enumerable.Range(0, 30))
+            {
+                using GptSession session = model.BeginSession();
+                GeneratedText first = session.Continue(Prompt, Some with { MaxNewTokens = 12, Temperature = 3, Seed = seed, PromptLookupTokens = 4, StopStrings = ["a", "e", "i", "o", "u", "n", "s"] });
+                if (first.FinishReason != FinishReason.StopString) continue;
+                stopped++;
+                string text = Tokenizer.Decode(session.TokenIds) + "q";
+                GeneratedText whole = model.Generate([text], greedy)[0], next = session.Continue("q", greedy);
+                Assert.AreEqual(whole.Text, next.Text, $"{model.Engine.GetType().Name}, seed {seed}");
+                foreach ((TokenLogProbability expected, TokenLogProbability found) in whole.LogProbabilities!.Zip(next.LogProbabilities!))
+                    Assert.AreEqual(expected.LogProbability, found.LogProbability, 1e-4, $"{model.Engine.GetType().Name}, seed {seed}");
+            }
+
+            Assert.IsGreaterThan(10, stopped, "too few were ended by a stop string to show anything");
+        }
     }
 
     private static GptModel Torch(GptAttentionPattern attention, int layers = 2, int context = 96, int seed = 1) => new(

@@ -173,8 +173,25 @@ internal sealed class DecoderStateFile
         }
     }
 
-    /// <summary>Goes behind the state.</summary>
-    public void End() => _source.Position += SHA256.HashSizeInBytes;
+    /// <summary>Fills a decoder with the state, and goes behind it.</summary>
+    /// <param name="decoder">The decoder; disposed if it can't be filled.</param>
+    /// <param name="take">Reads every block.</param>
+    /// <returns>The decoder.</returns>
+    public TDecoder Into<TDecoder>(TDecoder decoder, Action<TDecoder> take)
+        where TDecoder : ISavableDecoder
+    {
+        try
+        {
+            take(decoder);
+            _source.Position += SHA256.HashSizeInBytes;
+            return decoder;
+        }
+        catch
+        {
+            decoder.Dispose();
+            throw;
+        }
+    }
 
     private static byte[] Hash(Stream source, long start, long count)
     {

@@ -61,18 +61,7 @@ public sealed class TorchCausalModel : IHiddenStateModel, IResumableModel, IOnnx
         DecoderStateForm form = StateForm();
         DecoderStateFile state = DecoderStateFile.Open(source, form, Config.ContextLength, capacity);
         foreach (DecoderStateRow row in state.Rows) state.RequireAdapter(row, isLoaded: false);
-        var decoder = (TorchCausalDecoder)BeginDecoding(state.Rows.Count, capacity);
-        try
-        {
-            decoder.Take(state);
-            state.End();
-            return decoder;
-        }
-        catch
-        {
-            decoder.Dispose();
-            throw;
-        }
+        return state.Into((TorchCausalDecoder)BeginDecoding(state.Rows.Count, capacity), decoder => decoder.Take(state));
     }
 
     /// <inheritdoc/>

@@ -192,18 +192,7 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
         IReadOnlyCollection<OnnxAdapter> loaded = AdapterTable.Loaded;
         OnnxAdapter?[] adapters = [.. state.Rows.Select(row => loaded.FirstOrDefault(one => one.Fingerprint.AsSpan().SequenceEqual(row.Adapter)))];
         for (int row = 0; row < adapters.Length; row++) state.RequireAdapter(state.Rows[row], adapters[row] is not null);
-        OnnxCausalDecoder decoder = Begin(adapters, capacity);
-        try
-        {
-            decoder.Take(state);
-            state.End();
-            return decoder;
-        }
-        catch
-        {
-            decoder.Dispose();
-            throw;
-        }
+        return state.Into(Begin(adapters, capacity), decoder => decoder.Take(state));
     }
 
     /// <inheritdoc/>

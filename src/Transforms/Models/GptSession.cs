@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace MLNet.Gpt;
 
 /// <summary>
@@ -45,20 +47,20 @@ public sealed class GptSession : IDisposable
     public GeneratedText Continue(string text, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         (int[] prompt, GenerateTextOptions checkedOptions) = PromptOf(text, options);
-        return Model.ToText(Run(prompt, checkedOptions, onToken: null, cancellationToken), checkedOptions);
+        return Model.ToText(Keep(Run(prompt, checkedOptions, onToken: null, cancellationToken)), checkedOptions);
     }
 
     /// <summary>As <see cref="Continue"/>, and gives the text as it comes.</summary>
     /// <param name="text">What is appended.</param>
     /// <param name="options">How to generate.</param>
     /// <param name="cancellationToken">Ends the stream with an <see cref="OperationCanceledException"/> before the next token.</param>
-    /// <returns>Pieces of text, as of <see cref="GptModel.GenerateStreaming"/>. Generation begins with the enumeration; where that is left early, the session stays as it was.</returns>
+    /// <returns>Pieces of text, as of <see cref="GptModel.GenerateStreaming"/>. Generation begins with the enumeration; where that is left before its end, the session stays as it was, even if the last token has been generated.</returns>
     /// <exception cref="InvalidOperationException">The session is a conversation.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public IAsyncEnumerable<string> ContinueStreaming(string text, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         (int[] prompt, GenerateTextOptions checkedOptions) = PromptOf(text, options);
-        return TextStream.Enumerate(Model, (onToken, token) => Task.FromResult(Run(prompt, checkedOptions, onToken, token)), checkedOptions, onEnd: null, cancellationToken);
+        return Stream((onToken, token) => Run(prompt, checkedOptions, onToken, token), checkedOptions, cancellationToken);
     }
 
     /// <summary>Says something in the conversation, and lets the model answer.</summary>
@@ -76,22 +78,21 @@ public sealed class GptSession : IDisposable
     public GeneratedText Ask(string message, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         options = CheckConversation(message, options);
-        GeneratedSequence sequence = Answer(message, options, onToken: null, cancellationToken);
-        return Model.ToText(sequence, options);
+        return Model.ToText(Keep(Answer(message, options, onToken: null, cancellationToken)), options);
     }
 
     /// <summary>As <see cref="Ask"/>, and gives the answer as it comes.</summary>
     /// <param name="message">The user's turn.</param>
     /// <param name="options">How to generate.</param>
     /// <param name="cancellationToken">Ends the stream with an <see cref="OperationCanceledException"/> before the next token.</param>
-    /// <returns>Pieces of the answer. Generation begins with the enumeration; where that is left early, the session stays as it was.</returns>
+    /// <returns>Pieces of the answer. Generation begins with the enumeration; where that is left before its end, the session stays as it was, even if the last token has been generated.</returns>
     /// <exception cref="InvalidOperationException">The session is a text.</exception>
     /// <exception cref="ChatTemplateException">The model has no chat template, or one that can't be used.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public IAsyncEnumerable<string> AskStreaming(string message, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         GenerateTextOptions checkedOptions = CheckConversation(message, options);
-        return TextStream.Enumerate(Model, (onToken, token) => Task.FromResult(Answer(message, checkedOptions, onToken, token)), checkedOptions, onEnd: null, cancellationToken);
+        return Stream((onToken, token) => Answer(message, checkedOptions, onToken, token), checkedOptions, cancellationToken);
     }
 
     /// <summary>A session that stands where this one does and goes on independently.</summary>
@@ -177,17 +178,33 @@ public sealed class GptSession : IDisposable
         return options;
     }
 
-    private GeneratedSequence Answer(string message, GenerateTextOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    /// <summary>Gives the text as it comes, and keeps what was generated only when all of it has been taken: generation runs ahead of whoever reads, who may leave when it has ended already.</summary>
+    private async IAsyncEnumerable<string> Stream(
+        Func<Action<GeneratedToken>, CancellationToken, Outcome> generate, GenerationOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        Outcome? outcome = null;
+        await foreach (string piece in TextStream.Enumerate(Model, (onToken, token) => Task.FromResult((outcome = generate(onToken, token)).Sequence), options, onEnd: null, cancellationToken).ConfigureAwait(false))
+            yield return piece;
+        Keep(outcome!);
+    }
+
+    private Outcome Answer(string message, GenerateTextOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
         ConversationTurn asked = ConversationTurn.User(message);
         int[] prompt = [.. Model.RenderPrompt([.. _turns, asked], options, cancellationToken).TokenIds];
-        GeneratedSequence sequence = Run(prompt, Model.ChatOptions(options), onToken, cancellationToken);
-        _turns.AddRange(asked, ConversationTurn.Assistant(Model.ToText(sequence, options).Text));
-        return sequence;
+        Outcome outcome = Run(prompt, Model.ChatOptions(options), onToken, cancellationToken);
+        return outcome with { Turns = [asked, ConversationTurn.Assistant(Model.ToText(outcome.Sequence, options).Text)] };
+    }
+
+    private GeneratedSequence Keep(Outcome outcome)
+    {
+        (_tokens, _computed) = (outcome.Tokens, outcome.Computed);
+        _turns.AddRange(outcome.Turns);
+        return outcome.Sequence;
     }
 
     /// <summary>Continues a prompt from where it parts from what has been computed.</summary>
-    private GeneratedSequence Run(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    private Outcome Run(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
         (GenerationStep step, GenerationRow[] rows) = Model.BeginRows(Model.Engine, prompt, options, onToken, constraint: null, cancellationToken);
         GenerationRow row = rows[0];
@@ -210,8 +227,14 @@ public sealed class GptSession : IDisposable
         TokenGenerator.Continue(step, row, _decoder);
 
         // 3. The last token has been computed only where one that ends the text came behind it.
-        _tokens = [.. row.Prompt, .. row.Tokens];
-        _computed = Math.Min(_decoder.Length, _tokens.Length - (row.FinishReason == FinishReason.StopToken ? 0 : 1));
-        return row.ToSequence();
+        int[] tokens = [.. row.Prompt, .. row.Tokens];
+        return new(row.ToSequence(), tokens, Math.Min(_decoder.Length, tokens.Length - (row.FinishReason == FinishReason.StopToken ? 0 : 1)), []);
     }
+
+    /// <summary>What a call came to, until it is kept.</summary>
+    /// <param name="Sequence">What was generated.</param>
+    /// <param name="Tokens">What the session's tokens become.</param>
+    /// <param name="Computed">How many of them the decoder has seen.</param>
+    /// <param name="Turns">The conversation's new turns.</param>
+    private sealed record Outcome(GeneratedSequence Sequence, int[] Tokens, int Computed, ConversationTurn[] Turns);
 }

@@ -11,6 +11,8 @@ internal static class KernelsBenchmark
 {
     private static readonly (long B, long T, long H)[] Shapes = [(12, 64, 4), (8, 128, 4), (8, 256, 6), (2, 512, 12), (1, 2_048, 6)];
 
+    private static readonly (long N, long In, long Out)[] Products = [(768, 128, 384), (768, 128, 512), (2_048, 384, 384), (2_048, 384, 1_536), (2_048, 1_536, 384), (1_024, 768, 3_072), (1_024, 3_072, 768)];
+
     public static int Run(BenchmarkArguments arguments)
     {
         int rounds = arguments.Int("--rounds", 15);
@@ -29,6 +31,26 @@ internal static class KernelsBenchmark
                 Row("attention", type, $"{b} × {t} × {h}", blocks, fused);
             }
         }
+
+        Console.WriteLine("\nx·W + b of N rows, (in, out), forward and backward, ms                    oneDNN  libtorch    libtorch / oneDNN");
+        bool chosen = MatrixProduct.UsesOneDnn;
+        foreach ((long n, long width, long outputs) in Products)
+        {
+            using var scope = NewDisposeScope();
+            Tensor x = randn(n, width).requires_grad_(), w = randn(width, outputs).requires_grad_(), b = randn(outputs).requires_grad_(), gradient = randn(n, outputs);
+            (double ours, double libtorch) = Alternate(rounds, () => Product(true), () => Product(false));
+            Row("product", ScalarType.Float32, $"{n:N0} × ({width}, {outputs})", ours, libtorch);
+
+            void Product(bool oneDnn)
+            {
+                using var product = NewDisposeScope();
+                MatrixProduct.UsesOneDnn = oneDnn;
+                BackwardPass.Run(LinearFunction.Of(x, w, b), gradient);
+            }
+        }
+
+        MatrixProduct.UsesOneDnn = chosen;
+        Console.WriteLine($"(this machine's processor takes {(chosen ? "oneDNN" : "libtorch's own")} for float32)");
 
         Console.WriteLine("\nAdamW of n weights, an update, ms                                      fused     operations    operations / fused");
         foreach (long n in (long[])[800_000, 10_650_000, 85_000_000])

@@ -40,21 +40,21 @@ internal static class LanguageModelLoss
         using var scope = NewDisposeScope();
         Tensor columns = head.detach(), states = hidden.detach().to(head.dtype);                           // (V, C), (N, C)
         Tensor? sumOfChunks = headGradient is null || headGradient.dtype == head.dtype ? headGradient : zeros_like(columns);   // a product adds to its own type
-        Tensor sum = zeros([], ScalarType.Float32, hidden.device), hiddenGradient = empty_like(states);
+        Tensor sum = zeros([], ScalarType.Float32, hidden.device), hiddenGradient = zeros_like(states);
         foreach ((long start, long count) in HeadChunks.Of(hidden.size(0), head.size(0)))
         {
             using var chunk = NewDisposeScope();
             Tensor h = states.narrow(0, start, count);                                                     // (n, C)
             Tensor target = targets.narrow(0, start, count).unsqueeze(1);                                  // (n, 1)
-            Tensor p = nn.functional.log_softmax(h.mm(columns.t()).to(ScalarType.Float32), 1);             // (n, V): log p
+            Tensor p = nn.functional.log_softmax(MatrixProduct.Of(h, columns.t()).to(ScalarType.Float32), 1);             // (n, V): log p
             Tensor? weight = weights?.narrow(0, start, count).unsqueeze(1);                                // (n, 1)
             Tensor likelihood = p.gather(1, target);                                                       // (n, 1)
             sum.sub_((weight is null ? likelihood : likelihood.mul_(weight)).sum());
             p.exp_().scatter_add_(1, target, full(count, 1, -1f, ScalarType.Float32, hidden.device));      // p - onehot = ∂nll/∂logits
             if (weight is not null) p.mul_(weight);
             Tensor logitGradient = p.to(h.dtype);
-            hiddenGradient.narrow(0, start, count).addmm_(logitGradient, columns, 0f, (float)scale);
-            sumOfChunks?.addmm_(logitGradient.t(), h, 1f, (float)scale);
+            MatrixProduct.AddTo(hiddenGradient.narrow(0, start, count), logitGradient, columns, (float)scale);
+            if (sumOfChunks is not null) MatrixProduct.AddTo(sumOfChunks, logitGradient.t(), h, (float)scale);
         }
 
         if (!ReferenceEquals(sumOfChunks, headGradient)) headGradient!.add_(sumOfChunks!.to(ScalarType.Float32));

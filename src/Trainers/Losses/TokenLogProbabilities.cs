@@ -42,7 +42,7 @@ internal sealed class TokenLogProbabilities : autograd.SingleTensorFunction<Toke
         foreach ((long start, long count) in HeadChunks.Of(hidden.size(0), head.size(0), settings.ChunkElements))
         {
             using var chunk = NewDisposeScope();
-            Tensor logits = states.narrow(0, start, count).mm(columns).to(ScalarType.Float32);             // (n, V)
+            Tensor logits = MatrixProduct.Of(states.narrow(0, start, count), columns).to(ScalarType.Float32);             // (n, V)
             result.narrow(0, start, count).copy_(logits.gather(1, targets.narrow(0, start, count).unsqueeze(1)).view(-1).sub_(logits.logsumexp(1)));
         }
 
@@ -63,10 +63,10 @@ internal sealed class TokenLogProbabilities : autograd.SingleTensorFunction<Toke
             using var chunk = NewDisposeScope();
             Tensor h = states.narrow(0, start, count);                                                     // (n, C)
             Tensor upstream = grad_output.narrow(0, start, count).to(ScalarType.Float32).unsqueeze(1);     // (n, 1)
-            Tensor p = h.mm(head.t()).to(ScalarType.Float32).softmax(1);                       // (n, V)
+            Tensor p = MatrixProduct.Of(h, head.t()).to(ScalarType.Float32).softmax(1);                       // (n, V)
             Tensor logitGradient = p.mul_(upstream.neg()).scatter_add_(1, targets.narrow(0, start, count).unsqueeze(1), upstream).to(head.dtype);
-            hiddenGradient?.narrow(0, start, count).copy_(logitGradient.mm(head));
-            headGradient?.addmm_(logitGradient.t(), h, 1f, 1f);
+            hiddenGradient?.narrow(0, start, count).copy_(MatrixProduct.Of(logitGradient, head));
+            if (headGradient is not null) MatrixProduct.AddTo(headGradient, logitGradient.t(), h);
         }
 
         return [hiddenGradient?.to(hidden.dtype), headGradient];

@@ -329,8 +329,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         if (Training && Dropout.Residual > 0)
             return x + Drop(projection.Of(y, Training), Dropout.Residual).to(ScalarType.Float32);    // (B·T, C)
 
-        Tensor sum = WorkingType == ScalarType.Float32 ? addmm(x, y, projection.Weight, 1f, 1f).add_(projection.Bias)
-            : x + addmm(projection.Bias, y, projection.Weight, 1f, 1f).to(ScalarType.Float32);             // (B·T, C)
+        Tensor sum = WorkingType == ScalarType.Float32 ? LinearFunction.Of(y, projection.Weight, projection.Bias, x)
+            : x + LinearFunction.Of(y, projection.Weight, projection.Bias).to(ScalarType.Float32);             // (B·T, C)
 
         // An adapter that adds zeros changes no bit of the base's result.
         return projection.Adapter is null ? sum : sum + projection.Adapter.Of(y, Training).to(ScalarType.Float32);

@@ -23,7 +23,7 @@ internal sealed class Projection(FlatParameters parameters, string name)
     /// <returns>(N, out), of the working type.</returns>
     public Tensor Of(Tensor x, bool training)
     {
-        Tensor y = addmm(Bias, x, Weight, 1f, 1f);
+        Tensor y = LinearFunction.Of(x, Weight, Bias);
         return Adapter is null ? y : y + Adapter.Of(x, training);
     }
 }

@@ -10,7 +10,8 @@ namespace MLNet.Gpt.Benchmarks;
 
 /// <summary>
 /// GPT-2's vocabulary: encoding and decoding beside Hugging Face's tokenizers (Rust, through Tokenizers.DotNet) and Microsoft.ML.Tokenizers'
-/// TiktokenTokenizer, on one and two threads, and 200,000 characters without a break. Every text's ids are compared before its time counts.
+/// TiktokenTokenizer, on one and two threads, and 200,000 characters without a break; 20,000 special tokens beside ten. Every text's ids
+/// are compared before its time counts.
 /// </summary>
 internal static class TokenizeBenchmark
 {
@@ -59,9 +60,13 @@ internal static class TokenizeBenchmark
                 worst.Add((mine, peer));
             }
 
+            // 3. Many special tokens, beside few. One of ours takes the place of the peer.
+            (double many, double ten, double files) = SpecialTokens(Math.Min(repeats, 5), Path.Combine(folder, "special"));
+            Console.WriteLine(Invariant($"\n20,000 special tokens in a text, encode, ms: {many * 1e3:F1} of 20,000 that there are, {ten * 1e3:F1} of 10; training, saving and loading them {files * 1e3:F0}"));
+
             (double Ours, double Peer) slowest = worst.MaxBy(times => times.Ours);
             Console.WriteLine();
-            Console.WriteLine(Invariant($"tokenize encode_mb={one.Ours:F1} hf_encode_mb={one.HuggingFace:F1} ml_encode_mb={one.Microsoft:F1} ratio={one.Ours / one.HuggingFace:F3} encode2_mb={two.Ours:F1} hf_encode2_mb={two.HuggingFace:F1} xml_encode_mb={xml.Ours:F1} hf_xml_encode_mb={xml.HuggingFace:F1} decode_mb={decode.Ours:F1} hf_decode_mb={decode.HuggingFace:F1} train_mb={train:F2} worst_case_ms={slowest.Ours * 1e3:F1} worst_case_ratio={slowest.Ours / slowest.Peer:F3} worst_case_ratio_max={worst.Max(times => times.Ours / times.Peer):F3} unit=MB/s"));
+            Console.WriteLine(Invariant($"tokenize encode_mb={one.Ours:F1} hf_encode_mb={one.HuggingFace:F1} ml_encode_mb={one.Microsoft:F1} ratio={one.Ours / one.HuggingFace:F3} encode2_mb={two.Ours:F1} hf_encode2_mb={two.HuggingFace:F1} xml_encode_mb={xml.Ours:F1} hf_xml_encode_mb={xml.HuggingFace:F1} decode_mb={decode.Ours:F1} hf_decode_mb={decode.HuggingFace:F1} train_mb={train:F2} worst_case_ms={slowest.Ours * 1e3:F1} worst_case_ratio={slowest.Ours / slowest.Peer:F3} worst_case_ratio_max={worst.Max(times => times.Ours / times.Peer):F3} special_ratio={many / ten:F2} special_files_ms={files * 1e3:F0} unit=MB/s"));
             return 0;
         }
         finally
@@ -158,6 +163,28 @@ internal static class TokenizeBenchmark
         }
 
         return [.. documents];
+    }
+
+    private static (double Many, double Ten, double Files) SpecialTokens(int repeats, string folder)
+    {
+        const int Count = 20_000;
+        GptTokenizer many = Train(Count), ten = Train(10);
+        string[] order = [.. Enumerable.Range(0, Count).Select(index => $"<extra_id_{index * 7_919 % Count}> word")]; // each once, in no order
+        string text = string.Concat(order), few = string.Concat(Enumerable.Range(0, Count).Select(index => $"<extra_id_{index * 7_919 % 10}> word"));
+        if (many.Decode(many.Encode(text)) != text || ten.Decode(ten.Encode(few)) != few) throw new InvalidOperationException("special tokens: the text does not decode to itself.");
+        (double slow, double fast, _) = Alternate(4 * repeats, () => many.Encode(text), () => ten.Encode(few), null);
+        double files = Median(repeats, () =>
+        {
+            Train(Count).Save(folder);
+            GptTokenizer.Load(folder);
+        });
+        return (slow, fast, files);
+
+        static GptTokenizer Train(int count)
+        {
+            string[] tokens = [GptTokenizer.EndOfText, .. Enumerable.Range(0, count).Select(index => $"<extra_id_{index}>")];
+            return GptTokenizer.TrainBytePairEncoding(["some word and another word"], new() { VocabularySize = 300 + tokens.Length, MinimumFrequency = 1, SpecialTokens = tokens });
+        }
     }
 
     private static IEnumerable<(string Name, string Text)> WithoutBreaks()

@@ -1,13 +1,13 @@
-using System.Diagnostics;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
 namespace MLNet.Gpt.EndToEnd.Tests;
 
-/// <summary>Calls of seconds end within one when they are cancelled, also in the middle of a single pass over the network.</summary>
+/// <summary>Calls of seconds end soon when they are cancelled, also in the middle of a single pass over the network.</summary>
 [TestClass]
 public sealed class CancellationTests
 {
+    private static readonly TimeSpan Long = TimeSpan.FromMinutes(1); // no measure: what waits so long waits for ever
     private static readonly MLContext Ml = new(seed: 1);
     private static readonly GptTokenizer Letters = GptTokenizer.FromCharacters(["abcdefghij "]);
     private static readonly TemporaryFolder Folder = new();
@@ -44,7 +44,7 @@ public sealed class CancellationTests
     }
 
     [TestMethod]
-    public void Every_long_call_ends_within_a_second_of_its_cancellation()
+    public void Every_long_call_ends_with_little_more_work_after_its_cancellation()
     {
         IDataView rows = Ml.Data.LoadFromEnumerable(Texts.Select(static text => new Row { Text = text }));
         foreach (GptModel model in (GptModel[])[torch, onnx])
@@ -67,39 +67,49 @@ public sealed class CancellationTests
 
     // An engine that does not look at the token: the caller of an asynchronous method is not held all the same.
     [TestMethod]
-    public async Task An_asynchronous_call_gives_its_task_at_once_and_ends_at_once_when_cancelled()
+    public async Task An_asynchronous_call_gives_its_task_before_the_messages_are_read_and_ends_while_the_engine_is_at_work()
     {
-        using var model = new GptModel(new SleepingEngine(torch.Engine), Letters, ChatTemplate.Default with { SystemMarker = null, UserMarker = "a", AssistantMarker = "b" });
-        using var client = model.AsChatClient();
-        using var generator = model.AsEmbeddingGenerator();
-        foreach (Func<CancellationToken, Task> call in (Func<CancellationToken, Task>[])[
-            token => client.GetResponseAsync(Slow(new Microsoft.Extensions.AI.ChatMessage(Microsoft.Extensions.AI.ChatRole.User, "abc")), cancellationToken: token),
-            token => generator.GenerateAsync(Slow("abc"), cancellationToken: token)])
+        foreach (Func<GptModel, IEnumerable<string>, CancellationToken, Task> call in (Func<GptModel, IEnumerable<string>, CancellationToken, Task>[])[
+            static (model, texts, token) => model.AsChatClient().GetResponseAsync(texts.Select(static text => new Microsoft.Extensions.AI.ChatMessage(Microsoft.Extensions.AI.ChatRole.User, text)), cancellationToken: token),
+            static (model, texts, token) => model.AsEmbeddingGenerator().GenerateAsync(texts, cancellationToken: token)])
         {
+            using var engine = new StuckEngine(torch.Engine);
+            using var model = new GptModel(engine, Letters, ChatTemplate.Default with { SystemMarker = null, UserMarker = "a", AssistantMarker = "b" });
+            using var returned = new ManualResetEventSlim();
             using var cancel = new CancellationTokenSource();
-            var clock = Stopwatch.StartNew();
-            Task task = call(cancel.Token);
-            Assert.IsLessThan(150, clock.ElapsedMilliseconds, "the task comes before the messages have been read");
-            Assert.IsFalse(task.IsCompleted);
-            await Task.Delay(900);   // the messages have been read, the engine is at work
-            clock.Restart();
-            await cancel.CancelAsync();
-            await Assert.ThrowsAsync<OperationCanceledException>(() => task);
-            Assert.IsLessThan(1_000, clock.ElapsedMilliseconds);
-        }
+            bool before = false;
+            Task task = call(model, Texts(), cancel.Token);
+            returned.Set();
+            try
+            {
+                await engine.AtWork.WaitAsync(Long);
+                Assert.IsTrue(before, "the task comes before the messages have been read");
+                Assert.IsFalse(task.IsCompleted);
+                await cancel.CancelAsync();
+                await Assert.ThrowsAsync<OperationCanceledException>(() => task.WaitAsync(Long));
+            }
+            finally
+            {
+                engine.Release();
+            }
 
-        static IEnumerable<T> Slow<T>(T item)
-        {
-            Thread.Sleep(400);
-            yield return item;
+            IEnumerable<string> Texts()
+            {
+                before = returned.Wait(Long);
+                yield return "abc";
+            }
         }
     }
 
-    /// <summary>Runs a call, cancels it, and asks how long it took to end. The best of eight counts: the machine may be busy with something else.</summary>
+    /// <summary>
+    /// Runs a call, cancels it, and asks how long the processor then worked until it ended: what else the machine does plays no part. The best
+    /// of eight counts, because the other tests' garbage is collected in this process too.
+    /// </summary>
     private static void Ends(string what, Action<CancellationToken> call, int rounds = 1)
     {
+        const double Most = 2; // seconds of a processor: one of two cores
         double best = double.PositiveInfinity;
-        for (int attempt = 0; attempt < 8 && best > 1; attempt++)
+        for (int attempt = 0; attempt < 8 && best > Most; attempt++)
         {
             using var cancel = new CancellationTokenSource();
             CancellationToken token = cancel.Token;
@@ -117,32 +127,44 @@ public sealed class CancellationTests
             });
             thread.Start();
             Thread.Sleep(250);
-            var clock = Stopwatch.StartNew();
+            TimeSpan worked = Environment.CpuUsage.TotalTime;
             cancel.Cancel();
             thread.Join();
-            best = Math.Min(best, clock.Elapsed.TotalSeconds);
+            best = Math.Min(best, (Environment.CpuUsage.TotalTime - worked).TotalSeconds);
             Assert.IsInstanceOfType<OperationCanceledException>(thrown, $"{what}: {thrown}");
         }
 
-        Assert.IsLessThan(1, best, what);
+        Assert.IsLessThan(Most, best, what);
     }
 
-    private sealed class SleepingEngine(ICausalModel inner) : IHiddenStateModel
+    /// <summary>An engine whose calls end once it is released.</summary>
+    private sealed class StuckEngine(ICausalModel inner) : IHiddenStateModel
     {
+        private readonly TaskCompletionSource _atWork = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource _released = new();
+
         public GptConfig Config => inner.Config;
 
         public GptDevice Device => inner.Device;
 
+        public Task AtWork => _atWork.Task;
+
+        public void Release() => _released.TrySetResult();
+
         public ICausalDecoder BeginDecoding(int rowCount, int capacity)
         {
-            Thread.Sleep(4_000);
+            Work();
             return inner.BeginDecoding(rowCount, capacity);
         }
 
-        public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, int rowCount, Span<float> hidden, CancellationToken cancellationToken = default) => Thread.Sleep(4_000);
+        public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, int rowCount, Span<float> hidden, CancellationToken cancellationToken = default) => Work();
 
-        public void Dispose()
+        public void Dispose() => Release();
+
+        private void Work()
         {
+            _atWork.TrySetResult();
+            _released.Task.Wait();
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using CsCheck;
 using Microsoft.ML.Tokenizers;
@@ -80,10 +79,10 @@ public sealed class BytePairEncodingTests
         CollectionAssert.AreEqual(new[] { "a", "bc", "ab" }, tokenizer.Encode("abcab").Select(id => tokenizer.Definition.Tokens[id]).ToArray());
     }
 
-    // A merge loop that looks at all pairs for each merge takes 5 to 20 s for each of these.
+    // benchmarks/run.sh tokenize says how long they take: a merge loop that looks at all pairs for each merge takes 5 to 20 s for each.
     [TestMethod]
     [TestCategory("Long")]
-    public void Two_hundred_thousand_characters_without_a_break_take_no_time()
+    public void Two_hundred_thousand_characters_without_a_break_decode_to_themselves()
     {
         var random = new Random(6);
         GptTokenizer gpt2 = PublishedRanks.Gpt2;
@@ -95,19 +94,9 @@ public sealed class BytePairEncodingTests
             ("one letter", new string('a', 200_000)),
             ("line feeds", new string('\n', 200_000)),
         ];
-        gpt2.Encode("some text, so that the tables are there");
         foreach ((string name, string text) in texts)
         {
-            TimeSpan best = TimeSpan.MaxValue;
-            for (int i = 0; i < 5; i++)
-            {
-                var clock = Stopwatch.StartNew();
-                int[] ids = gpt2.Encode(text);
-                if (clock.Elapsed < best) best = clock.Elapsed;
-                Assert.AreEqual(text.Replace('\uD83D', name == "lone surrogates" ? '\uFFFD' : '\uD83D'), gpt2.Decode(ids), name);
-            }
-
-            Assert.IsLessThan(TimeSpan.FromSeconds(1), best, name); // some hundredths of one on an idle machine
+            Assert.AreEqual(text.Replace('\uD83D', name == "lone surrogates" ? '\uFFFD' : '\uD83D'), gpt2.Decode(gpt2.Encode(text)), name);
         }
     }
 

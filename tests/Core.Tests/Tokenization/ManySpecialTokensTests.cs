@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using CsCheck;
 using MLNet.Gpt.Core.Tests.Checkpoint;
@@ -14,29 +13,16 @@ public sealed class ManySpecialTokensTests
 
     [TestMethod]
     [TestCategory("Long")]
-    public void Twenty_thousand_special_tokens_cost_about_as_much_as_ten()
+    public void Each_of_twenty_thousand_special_tokens_is_found_and_written()
     {
-        GptTokenizer many = Train(s_many), ten = Train([GptTokenizer.EndOfText, .. Enumerable.Range(0, 9).Select(index => $"<extra_id_{index}>")]);
-        int[] order = [.. Enumerable.Range(0, Hits).Select(index => index * 7_919 % 20_000)]; // each once, in no order
-        string[] names = [.. order.Select(index => $"<extra_id_{index}>")];
-        string manyText = string.Concat(names.Select(name => name + " word"));
-        string tenText = string.Concat(order.Select(index => $"<extra_id_{index % 9}> word"));
-
-        int[] word = many.Encode(" word");
-        int[] expected = [.. names.SelectMany(name => word.Prepend(many.SpecialTokens[name]))];
-        CollectionAssert.AreEqual(expected, many.Encode(manyText));
-        Assert.AreEqual(manyText, many.Decode(expected));
-        Assert.AreEqual(string.Concat(Enumerable.Repeat(" word", Hits)), many.Decode(expected, skipSpecialTokens: true));
-
-        // By turns, so that what else the machine does strikes both; often, because .NET compiles what runs often once more.
-        (TimeSpan slow, TimeSpan fast) = (TimeSpan.MaxValue, TimeSpan.MaxValue);
-        for (int i = 0; i < 25; i++)
-        {
-            (TimeSpan one, TimeSpan other) = (Time(() => many.Encode(manyText)), Time(() => ten.Encode(tenText)));
-            (slow, fast) = (one < slow ? one : slow, other < fast ? other : fast);
-        }
-
-        Assert.IsLessThan(10, slow / fast, $"{slow.TotalMilliseconds:F1} ms with {s_many.Length} special tokens, {fast.TotalMilliseconds:F1} ms with 10");
+        GptTokenizer tokenizer = Train(s_many);
+        string[] names = [.. Enumerable.Range(0, Hits).Select(index => $"<extra_id_{index * 7_919 % 20_000}>")]; // each once, in no order
+        string text = string.Concat(names.Select(name => name + " word"));
+        int[] word = tokenizer.Encode(" word");
+        int[] expected = [.. names.SelectMany(name => word.Prepend(tokenizer.SpecialTokens[name]))];
+        CollectionAssert.AreEqual(expected, tokenizer.Encode(text));
+        Assert.AreEqual(text, tokenizer.Decode(expected));
+        Assert.AreEqual(string.Concat(Enumerable.Repeat(" word", Hits)), tokenizer.Decode(expected, skipSpecialTokens: true));
     }
 
     [TestMethod]
@@ -50,10 +36,9 @@ public sealed class ManySpecialTokensTests
 
     [TestMethod]
     [TestCategory("Long")]
-    public void Twenty_thousand_special_tokens_are_saved_and_loaded_in_seconds_with_a_model_too()
+    public void Twenty_thousand_special_tokens_are_saved_and_loaded_with_a_model_too()
     {
         using var folder = new TemporaryFolder();
-        var clock = Stopwatch.StartNew();
         GptTokenizer tokenizer = Train(s_many);
         tokenizer.Save(folder["tokenizer"]);
         GptTokenizer loaded = GptTokenizer.Load(folder["tokenizer"]);
@@ -62,7 +47,6 @@ public sealed class ManySpecialTokensTests
         GptCheckpoint.Write(folder["model"], new RandomWeights(CheckpointFixtures.Gpt2 with { VocabularySize = tokenizer.VocabularySize }), tokenizer);
         using GptCheckpoint checkpoint = GptCheckpoint.Open(folder["model"]);
         CollectionAssert.AreEqual(tokenizer.Encode("a<extra_id_19999>new_123"), checkpoint.Tokenizer!.Encode("a<extra_id_19999>new_123"));
-        Assert.IsLessThan(TimeSpan.FromSeconds(10), clock.Elapsed); // some tenths of one on an idle machine
     }
 
     // The definition: at each place the longest token that begins there, and else the next place.
@@ -100,11 +84,4 @@ public sealed class ManySpecialTokensTests
 
     private static GptTokenizer Train(string[] specialTokens) =>
         GptTokenizer.TrainBytePairEncoding(["some word and another word"], new() { VocabularySize = 300 + specialTokens.Length, MinimumFrequency = 1, SpecialTokens = specialTokens });
-
-    private static TimeSpan Time(Action action)
-    {
-        var clock = Stopwatch.StartNew();
-        action();
-        return clock.Elapsed;
-    }
 }

@@ -6,8 +6,7 @@
 // DOCUMENT: a page that names the changes that make no difference, in lines such as
 //     | `Generation/TokenSampler.cs` | `if (p < 1)` → `if (p <= 1)` | why |
 // where the first code is the line (its spaces apart) or a part of it, and the second what the change makes of it. Such
-// changes count neither as noticed nor as missed. "(static)": the code runs once for a process, and a process that is kept has not
-// seen the change. Exit code 0 only if every file reaches 90 %.
+// changes count neither as noticed nor as missed. Exit code 0 only if every file reaches 90 %.
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -43,8 +42,7 @@ foreach (JsonProperty file in report.RootElement.GetProperty("files").EnumerateO
 
         if (status == "Survived") survived++;
         else uncovered++;
-        string kept = mutant.TryGetProperty("static", out JsonElement once) && once.ValueKind == JsonValueKind.True ? " (static)" : "";
-        Console.WriteLine($"{status,-10} {name}:{line}{kept}\n    - {lines[line - 1].Trim()}\n    + {changed.Trim()}");
+        Console.WriteLine($"{status,-10} {name}:{line}\n    - {lines[line - 1].Trim()}\n    + {changed.Trim()}");
     }
 
     int counted = killed + survived + uncovered;

@@ -15,7 +15,7 @@ internal static class CheckpointGeneration
     private static readonly HashSet<string> Supported = new(StringComparer.Ordinal)
     {
         "eos_token_id", "do_sample", "max_new_tokens", "min_new_tokens", "temperature", "top_k", "top_p", "repetition_penalty", "stop_strings",
-        "min_p", "typical_p", "no_repeat_ngram_size", "num_beams", "length_penalty",
+        "min_p", "typical_p", "no_repeat_ngram_size", "num_beams", "length_penalty", "prompt_lookup_num_tokens",
     };
 
     /// <summary>Reads the settings; <paramref name="unsupported"/> names those that this library does not have.</summary>

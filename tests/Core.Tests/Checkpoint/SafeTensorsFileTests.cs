@@ -80,7 +80,8 @@ public sealed class SafeTensorsFileTests
         WriteFile(folder["a"], """{"i":{"dtype":"I32","shape":[2],"data_offsets":[0,8]},"f":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}""", new byte[16]);
         SafeTensorsFile file = SafeTensorsFile.Open(folder["a"]);
         TensorMismatchException exception = Assert.ThrowsExactly<TensorMismatchException>(() => file.Read("i", new float[2]));
-        Assert.AreEqual(("i", "I32"), (exception.TensorName, exception.Found));
+        Assert.AreEqual(("i", "I32", "F32, F16, BF16 or F64"), (exception.TensorName, exception.Found, exception.Expected));
+        StringAssert.EndsWith(exception.Message, "Convert the checkpoint to one of these types.");
         Assert.ThrowsExactly<ArgumentException>(() => file.Read("none", new float[2]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Read("f", new float[3]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Read("f", new float[1], 2));

@@ -91,10 +91,10 @@ public sealed class SafeTensorsWriterTests
             Assert.AreEqual(5L, part.Position);
             StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => part.Write([6, 7])).Message, "Tensor 'a' has 6 bytes; 7 or more were written.");
             part.WriteByte(6);
-            Assert.ThrowsExactly<NotSupportedException>(() => part.Position = 0);
-            Assert.ThrowsExactly<NotSupportedException>(() => part.Seek(0, SeekOrigin.Begin));
-            Assert.ThrowsExactly<NotSupportedException>(() => part.SetLength(1));
-            Assert.ThrowsExactly<NotSupportedException>(() => part.ReadByte());
+            Assert.AreEqual("A tensor's bytes are written in order.", Assert.ThrowsExactly<NotSupportedException>(() => part.Position = 0).Message);
+            Assert.AreEqual("A tensor's bytes are written in order.", Assert.ThrowsExactly<NotSupportedException>(() => part.Seek(0, SeekOrigin.Begin)).Message);
+            Assert.AreEqual("A tensor's length is given.", Assert.ThrowsExactly<NotSupportedException>(() => part.SetLength(1)).Message);
+            Assert.AreEqual("This stream is for writing.", Assert.ThrowsExactly<NotSupportedException>(() => part.ReadByte()).Message);
         });
         CollectionAssert.AreEqual(new byte[] { 1, 2, 3, 4, 5, 6 }, stream.ToArray()[^6..]);
         StringAssert.Contains(

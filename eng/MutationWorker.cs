@@ -161,7 +161,7 @@ internal static class MutationWorker
             int[] second = Reached();
             once.UnionWith(first.Except(second));
             if (outcome == Outcome.Passed) lines.Add(string.Create(CultureInfo.InvariantCulture, $"{test.Name}\t{seconds:F4}\t{string.Join(',', first.Union(second).Order())}"));
-            else Console.WriteLine($"{test.Name} fails without a change, and is not asked: {test.Error}");
+            else Console.WriteLine($"{test.Name} fails without a change, and is not asked: {test.Error?.Message}");
         }
 
         lines.Add($"once\t0\t{string.Join(',', once)}");
@@ -249,10 +249,11 @@ internal static class MutationWorker
             }
         }
 
-        // A parameter that takes any number of values takes what is left.
+        // A parameter that takes any number of values takes what is left, and one that the row leaves out has its default.
         private object?[] Fit(object?[] row)
         {
             ParameterInfo[] parameters = method.GetParameters();
+            if (row.Length < parameters.Length) return [.. row, .. parameters[row.Length..].Select(parameter => parameter.DefaultValue)];
             if (parameters.Length == 0 || parameters[^1].GetCustomAttribute<ParamArrayAttribute>() is null || (row.Length == parameters.Length && (row[^1] is null || parameters[^1].ParameterType.IsInstanceOfType(row[^1])))) return row;
             object?[] rest = row[(parameters.Length - 1)..];
             Array values = Array.CreateInstance(parameters[^1].ParameterType.GetElementType()!, rest.Length);

@@ -52,6 +52,18 @@ internal static class KernelsBenchmark
         MatrixProduct.UsesOneDnn = chosen;
         Console.WriteLine($"(this machine's processor takes {(chosen ? "oneDNN" : "libtorch's own")} for float32)");
 
+        Console.WriteLine("\nGELU of N × C, forward and backward, ms                                   ours  libtorch    libtorch / ours");
+        foreach (ScalarType type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float32])
+        {
+            foreach ((long n, long width) in ((long, long)[])[(768, 512), (2_048, 1_536), (1_024, 3_072)])
+            {
+                using var scope = NewDisposeScope();
+                Tensor x = randn(n, width).to(type).requires_grad_(), gradient = randn(n, width).to(type);
+                (double ours, double libtorch) = Alternate(rounds, () => Both(x, gradient, GeluFunction.Of), () => Both(x, gradient, static one => functional.gelu(one, TorchSharp.Modules.GELU.Approximate.tanh)));
+                Row("gelu", type, $"{n:N0} × {width:N0}", ours, libtorch);
+            }
+        }
+
         Console.WriteLine("\nAdamW of n weights, an update, ms                                      fused     operations    operations / fused");
         foreach (long n in (long[])[800_000, 10_650_000, 85_000_000])
         {
@@ -106,10 +118,10 @@ internal static class KernelsBenchmark
         static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
     }
 
-    private static void Both(Tensor x, Tensor gradient, Func<Tensor, Tensor> attention)
+    private static void Both(Tensor x, Tensor gradient, Func<Tensor, Tensor> function)
     {
         using var scope = NewDisposeScope();
-        BackwardPass.Run(attention(x), gradient);
+        BackwardPass.Run(function(x), gradient);
     }
 
     private static Tensor Fused(Tensor projected, long b, long t, long h)

@@ -318,7 +318,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     }
 
     private Tensor FeedForward(Tensor x, GptLayer p) =>
-        functional.gelu(p.FeedForwardIn.Of(x, Training), TorchSharp.Modules.GELU.Approximate.tanh);       // (B·T, F)
+        GeluFunction.Of(p.FeedForwardIn.Of(x, Training));                                                 // (B·T, F)
 
     /// <summary>
     /// x + Dropout(y·W + bias): a block's way back into the residual stream, which is float32. Where nothing comes between, the sum is

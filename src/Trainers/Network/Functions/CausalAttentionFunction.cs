@@ -25,7 +25,7 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
     /// <param name="band">How many positions a query sees, itself included; null for all before it.</param>
     /// <returns>(B·T, C), of the same type.</returns>
     public static Tensor Of(Tensor projected, long b, long t, long h, int? band) => 
-        apply(projected, new Shape(b, t, h, projected.size(1) / (3 * h), band ?? t), is_grad_enabled() && projected.requires_grad ? new Kept() : "nothing");
+        apply(projected, new Shape(b, t, h, projected.size(1) / (3 * h), band ?? t), is_grad_enabled() && projected.requires_grad ? new KeptTensors() : "nothing");
 
     /// <summary>Probabilities that one head of one row keeps for the backward pass.</summary>
     /// <param name="t">T.</param>
@@ -41,7 +41,7 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
         Tensor qkv = projected.view(b, t, 3, h, d).permute(2, 0, 3, 1, 4).contiguous().view(3, b * h, t, d);        // (3, B·H, T, D)
         Tensor q = qkv.select(0, 0).mul_(shape.Scale), k = qkv.select(0, 1), v = qkv.select(0, 2);                  // (B·H, T, D), q/√D
         Tensor y = empty_like(q);
-        var kept = vars[2] as Kept;
+        var kept = vars[2] as KeptTensors;
         kept?.Add(qkv);
         kept?.Add(y);
         foreach ((long start, long n, long first, long m) in shape.Blocks())
@@ -55,7 +55,7 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
             kept?.Add(p);
         }
 
-        if (kept is not null) ctx.save_data(nameof(Kept), kept);
+        if (kept is not null) ctx.save_data(nameof(KeptTensors), kept);
         ctx.save_data(nameof(Shape), shape);
         return y.view(b, h, t, d).transpose(1, 2).reshape(b * t, h * d).MoveToOuterDisposeScope();                 // (B·T, C)
     }
@@ -64,7 +64,7 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
     {
         var shape = (Shape)ctx.get_data(nameof(Shape));
         (long b, long t, long h, long d, _) = shape;
-        using var kept = (Kept)ctx.get_data(nameof(Kept));
+        using var kept = (KeptTensors)ctx.get_data(nameof(KeptTensors));
         Tensor qkv = kept[0], y = kept[1];
         Tensor q = qkv.select(0, 0), k = qkv.select(0, 1), v = qkv.select(0, 2);
         Tensor dy = grad_output.view(b, t, h, d).transpose(1, 2).reshape(b * h, t, d);                              // (B·H, T, D)
@@ -84,24 +84,6 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
         dq.mul_(shape.Scale);
         return [dqkv.view(3, b, h, t, d).permute(1, 3, 0, 2, 4).reshape(b * t, 3 * h * d)];                         // (B·T, 3C)
     });
-
-    /// <summary>
-    /// What the backward pass reads: the queries, keys and values, the result, and each block's probabilities. Freed by it; where there is none,
-    /// by the garbage collector.
-    /// </summary>
-    private sealed class Kept : IDisposable
-    {
-        private readonly List<Tensor> _tensors = [];
-
-        public Tensor this[int index] => _tensors[index];
-
-        public void Add(Tensor tensor) => _tensors.Add(tensor.DetachFromDisposeScope());
-
-        public void Dispose()
-        {
-            foreach (Tensor tensor in _tensors) tensor.Dispose();
-        }
-    }
 
     private sealed record Shape(long B, long T, long H, long D, long Band)
     {

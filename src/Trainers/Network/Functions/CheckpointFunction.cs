@@ -21,7 +21,7 @@ internal sealed class CheckpointFunction : autograd.SingleTensorFunction<Checkpo
     {
         var x = (Tensor)vars[0];
         var block = (Func<Tensor, Tensor>)vars[2];
-        ctx.save_for_backward([x]);
+        ctx.save_data(nameof(KeptTensors), KeptTensors.Of(x));
         ctx.save_data(nameof(block), block);
         return block(x);
     }
@@ -29,7 +29,8 @@ internal sealed class CheckpointFunction : autograd.SingleTensorFunction<Checkpo
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardPass.Step(grad_output, 3, () =>
     {
         var block = (Func<Tensor, Tensor>)ctx.get_data("block");
-        Tensor x = ctx.get_saved_variables()[0].detach().requires_grad_();
+        using var kept = (KeptTensors)ctx.get_data(nameof(KeptTensors));
+        Tensor x = kept[0].detach().requires_grad_();
         using (enable_grad()) BackwardPass.Run(block(x), grad_output);
         Tensor? gradient = x.grad;
         x.grad = null;

@@ -20,10 +20,13 @@ internal sealed class GeluFunction : autograd.SingleTensorFunction<GeluFunction>
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         var x = (Tensor)vars[0];
-        ctx.save_for_backward([x]);
+        ctx.save_data(nameof(KeptTensors), KeptTensors.Of(x));
         return GeluKernel.Forward(x);
     }
 
-    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) =>
-        BackwardPass.Step(grad_output, 1, () => [GeluKernel.Backward(ctx.get_saved_variables()[0].detach(), grad_output.contiguous())]);
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardPass.Step(grad_output, 1, () =>
+    {
+        using var kept = (KeptTensors)ctx.get_data(nameof(KeptTensors));
+        return [GeluKernel.Backward(kept[0], grad_output.contiguous())];
+    });
 }

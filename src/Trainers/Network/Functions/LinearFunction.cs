@@ -25,7 +25,7 @@ internal sealed class LinearFunction : autograd.SingleTensorFunction<LinearFunct
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         Tensor x = (Tensor)vars[0], weight = (Tensor)vars[1], bias = (Tensor)vars[2];
-        ctx.save_for_backward([x, weight]);
+        ctx.save_data(nameof(KeptTensors), KeptTensors.Of(x, weight));
         ctx.save_data(nameof(Needs), vars[3]);
         return vars.Length == 4 ? MatrixProduct.Of(x, weight, bias) : MatrixProduct.Of(x, weight, bias, (Tensor)vars[4]);
     }
@@ -35,8 +35,8 @@ internal sealed class LinearFunction : autograd.SingleTensorFunction<LinearFunct
         var needs = (Needs)ctx.get_data(nameof(Needs));
         return BackwardPass.Step(grad_output, needs.Residual is null ? 4 : 5, () =>
         {
-            List<Tensor> saved = ctx.get_saved_variables();
-            Tensor x = saved[0].detach(), weight = saved[1].detach();
+            using var kept = (KeptTensors)ctx.get_data(nameof(KeptTensors));
+            Tensor x = kept[0], weight = kept[1];
             return
             [
                 needs.X ? MatrixProduct.Of(grad_output, weight.t()) : null,

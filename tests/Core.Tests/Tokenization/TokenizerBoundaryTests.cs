@@ -134,6 +134,54 @@ public sealed class TokenizerBoundaryTests
         }
     }
 
+    // More than 48 tokens without a place to cut at are merged with a heap; the merges are many, so that neighbours change all the time.
+    [TestMethod]
+    public void Long_words_of_few_letters_have_the_tokens_that_merging_gives()
+    {
+        var random = new Random(3);
+        string[] words = [.. Enumerable.Range(0, 60).Select(_ => new string([.. Enumerable.Range(0, random.Next(45, 160)).Select(_ => "abc"[random.Next(3)])]))];
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(words[..20], new() { VocabularySize = 320, MinimumFrequency = 1 });
+        TokenizerDefinition definition = tokenizer.Definition;
+        (string, string)[] merges = [.. definition.Merges.Select(merge => (definition.Tokens[merge.Left], definition.Tokens[merge.Right]))];
+        foreach (string word in words) CollectionAssert.AreEqual(NaiveBytePairEncoding.Encode(word, merges), tokenizer.Encode(word).Select(id => definition.Tokens[id]).ToArray(), word);
+    }
+
+    // (x, a) and (xa, a): an a may stand behind an a in a merge, and yet two of them are none.
+    [TestMethod]
+    public void A_long_word_without_a_merge_stays_as_it_is()
+    {
+        using var folder = new TemporaryFolder();
+        (string vocabulary, _) = TokenizerFiles.Pair();
+        string xaa = vocabulary.Replace("\"ab\":", "\"xa\":", StringComparison.Ordinal).Replace("\"abc\":", "\"xaa\":", StringComparison.Ordinal);
+        GptTokenizer tokenizer = GptTokenizer.FromVocabularyAndMerges(folder.Write("v.json", xaa), folder.Write("m.txt", "x a\nxa a\n"));
+        int a = Array.IndexOf(TokenizerFiles.ByteTokens, "a");
+        foreach (int length in (int[])[47, 48, 49, 50, 200])
+        {
+            CollectionAssert.AreEqual(Enumerable.Repeat(a, length).ToArray(), tokenizer.Encode(new string('a', length)));
+            CollectionAssert.AreEqual((int[])[257, .. Enumerable.Repeat(a, length)], tokenizer.Encode("x" + new string('a', length + 2)));
+        }
+    }
+
+    // Letters alone: each token ends with a character, so that a limit leaves the first tokens as they are.
+    [TestMethod]
+    public void A_limit_leaves_the_first_tokens_wherever_it_falls()
+    {
+        GptTokenizer small = SampleTexts.TrainSmall("<x>");
+        const string Text = "some<x> words of the king<|endoftext|><x>and more";
+        int[] ids = small.Encode(Text);
+        for (int limit = 1; limit <= ids.Length + 1; limit++)
+        {
+            int kept = Math.Min(limit, ids.Length), length = small.Decode(ids[..kept]).Length;
+            CollectionAssert.AreEqual(ids[..kept], small.Tokenizer.EncodeToIds(Text, limit, out _, out int consumed).ToArray());
+            Assert.AreEqual(length, consumed);
+            Assert.AreEqual(length, small.Tokenizer.GetIndexByTokenCount(Text, limit, out _, out int count));
+            Assert.AreEqual(kept, count);
+            Assert.AreEqual(Text.Length - small.Decode(ids[^kept..]).Length, small.Tokenizer.GetIndexByTokenCountFromEnd(Text, limit, out _, out count));
+            Assert.AreEqual(kept, count);
+            CollectionAssert.AreEqual(ids[..kept], small.Tokenizer.EncodeToTokens(Text, out _).Take(limit).Select(static token => token.Id).ToArray());
+        }
+    }
+
     [TestMethod]
     public void A_context_and_what_goes_on_are_encoded_together()
     {

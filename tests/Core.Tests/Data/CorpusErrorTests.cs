@@ -122,6 +122,42 @@ public sealed class CorpusErrorTests
     }
 
     [TestMethod]
+    public void Long_documents_fill_a_chunk_by_their_characters()
+    {
+        using var folder = new TemporaryFolder();
+        var reports = new List<CorpusProgress>();
+        string[] texts = [.. Enumerable.Range(0, 3).Select(static i => new string((char)('a' + i), 1 << 21))];
+        using Corpus corpus = Corpus.Build(texts, Letters, folder["a"], new() { Split = CorpusSplit.ByPosition, ValidationFraction = 0.25 }, new Collect(reports));
+        CollectionAssert.AreEqual(new long[] { 2, 3 }, reports.Select(static report => report.DocumentsRead).ToArray());
+        Assert.AreEqual((6 << 20) + 6, reports[^1].TokensWritten); // an end for each part
+        Assert.AreEqual((6 << 20) * 3 / 4, corpus.Report.TrainTextBytes);
+    }
+
+    [TestMethod]
+    public void A_cancelled_corpus_reads_no_more_documents()
+    {
+        using var folder = new TemporaryFolder();
+        int read = 0;
+        Assert.ThrowsExactly<OperationCanceledException>(() => Corpus.Build(Count(), Letters, folder["a"], cancellationToken: new CancellationToken(canceled: true)));
+        Assert.IsLessThan(2, read);
+
+        IEnumerable<string> Count()
+        {
+            for (; read < 100; read++) yield return $"d{read}";
+        }
+    }
+
+    [TestMethod]
+    [DataRow("abcd", 0.25, 3)]
+    [DataRow("abcd", 0.0, 4)]
+    [DataRow("a", 0.5, 0)]
+    [DataRow("ab😀d", 0.4, 2)]          // three of five units: the pair stays whole
+    [DataRow("\uDE00x", 0.9, 0)]       // halves that are no pair are cut anywhere
+    [DataRow("\uD83Dx", 0.5, 1)]
+    [DataRow("x\uDE00", 0.5, 1)]
+    public void A_text_is_cut_between_characters(string text, double fraction, int expected) => Assert.AreEqual(expected, CorpusDocument.CutAt(text, fraction));
+
+    [TestMethod]
     public void A_single_token_leaves_no_shorter_context_to_choose()
     {
         using var folder = new TemporaryFolder();

@@ -47,6 +47,45 @@ public sealed class PersonalDataTests
         Assert.ThrowsExactly<ArgumentException>(() => PersonalData.Mask("short", found));
     }
 
+    // A number with a point or a comma and a digit beside it is a part of another one; at the ends of a sentence it is not.
+    [TestMethod]
+    [DataRow("1,4111111111111111", "")]
+    [DataRow("1.4111111111111111", "")]
+    [DataRow("4111111111111111,5", "")]
+    [DataRow("4111111111111111.5", "")]
+    [DataRow("4111111111111111", "0+16")]
+    [DataRow(",4111111111111111", "1+16")]
+    [DataRow("x,4111111111111111", "2+16")]
+    [DataRow("12 x4111111111111111", "4+16")]
+    [DataRow("4111111111111111,", "0+16")]
+    [DataRow("4111111111111111.x", "0+16")]
+    [DataRow("4111111111111111x5", "0+16")]
+    [DataRow("4111111111111111 bob@x.org", "0+16 17+9")]
+    [DataRow("bob@x.org4111111111111111", "0+9 9+16")]
+    [DataRow("4111111111111112", "")]
+    public void A_card_is_no_part_of_another_number(string text, string expected) =>
+        Assert.AreEqual(expected, string.Join(' ', PersonalData.Find(text).Select(static match => $"{match.Start}+{match.Length}")));
+
+    [TestMethod]
+    public void Matches_may_touch_and_be_empty_and_not_overlap()
+    {
+        Assert.AreEqual("[email][card]", PersonalData.Mask("ab", [new(PersonalDataKind.Email, 0, 1), new(PersonalDataKind.Card, 1, 1)]));
+        Assert.AreEqual("a[email]b", PersonalData.Mask("ab", [new(PersonalDataKind.Email, 1, 0)]));
+        Assert.AreEqual("ab", PersonalData.Mask("ab", []));
+        foreach ((PersonalDataMatch[] matches, string problem) in ((PersonalDataMatch[], string)[])[
+            ([new(PersonalDataKind.Email, 0, 2), new(PersonalDataKind.Card, 1, 1)], "A match begins at 1 with 1 characters, in a text of 3 after one that ends at 2;"),
+            ([new(PersonalDataKind.Email, 2, 2)], "A match begins at 2 with 2 characters, in a text of 3 after one that ends at 0;"),
+            ([new(PersonalDataKind.Email, 1, -1)], "A match begins at 1 with -1 characters, in a text of 3 after one that ends at 0;")])
+        {
+            string message = Assert.ThrowsExactly<ArgumentException>(() => PersonalData.Mask("abc", matches)).Message;
+            StringAssert.StartsWith(message, problem + " pass the matches of this text, in their order.");
+        }
+
+        Assert.AreEqual("text", Assert.ThrowsExactly<ArgumentNullException>(() => PersonalData.Find(null!)).ParamName);
+        Assert.AreEqual("text", Assert.ThrowsExactly<ArgumentNullException>(() => PersonalData.Mask(null!, [])).ParamName);
+        Assert.AreEqual("matches", Assert.ThrowsExactly<ArgumentNullException>(() => PersonalData.Mask("", null!)).ParamName);
+    }
+
     [TestMethod]
     public void A_check_digit_is_Luhns()
     {

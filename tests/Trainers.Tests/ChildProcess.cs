@@ -17,6 +17,7 @@ internal static class ChildProcess
         [KilledRun.Command, string kind, string folder] => KilledRun.Train(kind, folder),
         [FreshScores.Command, string model, string rows] => FreshScores.Run(model, rows),
         [TorchDisposalRaces.Command, string race] => TorchDisposalRaces.Run(race),
+        [CollectorStress.Command, string computation] => CollectorStress.Run(computation),
         _ => 2,
     };
 }

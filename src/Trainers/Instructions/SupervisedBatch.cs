@@ -102,7 +102,7 @@ internal sealed class SupervisedBatch
         Tensor segments = HostCopy.To(network.TorchDevice, _segments).view(RowCount, 1, Length);              // (B, 1, T)
         Tensor query = segments.view(RowCount, 1, Length, 1), key = segments.view(RowCount, 1, 1, Length);
         return zeros([RowCount, 1, Length, Length], network.WorkingType, network.TorchDevice)
-            .masked_fill_(query.gt(key).logical_or(key.gt(query)), float.NegativeInfinity)
+            .Fill(query.gt(key).logical_or(key.gt(query)), double.NegativeInfinity)
             .MoveToOuterDisposeScope();
     }
 }

@@ -81,7 +81,7 @@ internal sealed class SupervisedFineTuningLoop(
             using UpdateStep<SupervisedExample[]>.MicroBatch part = updates.Part(batch.RowCount, batch.Length);
             (Tensor hidden, Tensor next) = batch.Run(_network);                                            // (n, C), (n)
             part.Done(StepPart.Forward);
-            loss.add_(LanguageModelPass.Backward(_network, hidden, next, 1.0 / targets));
+            loss.PlusInPlace(LanguageModelPass.Backward(_network, hidden, next, 1.0 / targets));
         }
 
         run.State = run.State with { Tokens = run.State.Tokens + targets };

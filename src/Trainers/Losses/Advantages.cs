@@ -26,14 +26,14 @@ internal static class Advantages
         for (long t = length - 1; t >= 0; t--)
         {
             Tensor current = v.select(1, t), on = mask.select(1, t);
-            Tensor delta = r.select(1, t) + (gamma * next) - current;
-            last = (delta + (gamma * lambda * last)) * on;
+            Tensor delta = r.select(1, t).Plus(next.Times(gamma)) - current;
+            last = delta.Plus(last.Times(gamma * lambda)) * on;
             next = current;
             advantages[t] = last;
         }
 
         Tensor all = stack(advantages, 1);                                                                 // (B, T)
-        return new(all.MoveToOuterDisposeScope(), (all + v).MoveToOuterDisposeScope());
+        return new(all.MoveToOuterDisposeScope(), all.Plus(v).MoveToOuterDisposeScope());
     }
 
     /// <summary>
@@ -48,8 +48,8 @@ internal static class Advantages
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Tensor centered = rewards - rewards.mean([1], keepdim: true);                                      // (G, K)
-        Tensor deviation = (centered.square().sum(1, keepdim: true) / (rewards.size(1) - 1)).sqrt();       // (G, 1)
-        Tensor advantages = scale ? centered / (deviation + 1e-4) : centered;
+        Tensor deviation = centered.Squared().sum(1, keepdim: true).Over(rewards.size(1) - 1).sqrt();      // (G, 1)
+        Tensor advantages = scale ? centered / deviation.Plus(1e-4) : centered;
         return new(advantages.MoveToOuterDisposeScope(), deviation.view(-1).MoveToOuterDisposeScope());
     }
 
@@ -60,7 +60,7 @@ internal static class Advantages
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        Tensor others = (rewards.sum(1, keepdim: true) - rewards) / (rewards.size(1) - 1);                 // (G, K)
+        Tensor others = (rewards.sum(1, keepdim: true) - rewards).Over(rewards.size(1) - 1);               // (G, K)
         return (rewards - others).MoveToOuterDisposeScope();
     }
 }

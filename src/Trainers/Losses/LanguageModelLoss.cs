@@ -50,14 +50,14 @@ internal static class LanguageModelLoss
             Tensor? weight = weights?.narrow(0, start, count).unsqueeze(1);                                // (n, 1)
             Tensor likelihood = p.gather(1, target);                                                       // (n, 1)
             sum.sub_((weight is null ? likelihood : likelihood.mul_(weight)).sum());
-            p.exp_().scatter_add_(1, target, full(count, 1, -1f, ScalarType.Float32, hidden.device));      // p - onehot = ∂nll/∂logits
+            p.exp_().scatter_add_(1, target, TensorArithmetic.Filled([count, 1], -1, ScalarType.Float32, hidden.device)); // p - onehot = ∂nll/∂logits
             if (weight is not null) p.mul_(weight);
             Tensor logitGradient = p.to(h.dtype);
             MatrixProduct.AddTo(hiddenGradient.narrow(0, start, count), logitGradient, columns, (float)scale);
             if (sumOfChunks is not null) MatrixProduct.AddTo(sumOfChunks, logitGradient.t(), h, (float)scale);
         }
 
-        if (!ReferenceEquals(sumOfChunks, headGradient)) headGradient!.add_(sumOfChunks!.to(ScalarType.Float32));
+        if (!ReferenceEquals(sumOfChunks, headGradient)) headGradient!.PlusInPlace(sumOfChunks!.to(ScalarType.Float32));
         return new(sum.MoveToOuterDisposeScope(), hiddenGradient.to(hidden.dtype).MoveToOuterDisposeScope());
     }
 }

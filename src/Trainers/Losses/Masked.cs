@@ -13,7 +13,7 @@ internal static class Masked
     public static Tensor Mean(Tensor x, Tensor mask)
     {
         using var scope = NewDisposeScope();
-        return ((x * mask).sum() / mask.sum().clamp_min(1)).MoveToOuterDisposeScope();
+        return ((x * mask).sum() / mask.sum().AtLeast(1)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Σ m·(x − mean)² / (Σ m − 1), the unbiased variance; 0 for one token.</summary>
@@ -23,7 +23,7 @@ internal static class Masked
     public static Tensor Variance(Tensor x, Tensor mask)
     {
         using var scope = NewDisposeScope();
-        return (((x - Mean(x, mask)).square() * mask).sum() / (mask.sum() - 1).clamp_min(1)).MoveToOuterDisposeScope();
+        return (((x - Mean(x, mask)).Squared() * mask).sum() / mask.sum().Minus(1).AtLeast(1)).MoveToOuterDisposeScope();
     }
 
     /// <summary>m·(x − mean) / √(variance + 1e-8), as PPO normalises advantages (Huang et al. 2022, detail 7); TRL's constant.</summary>
@@ -34,7 +34,7 @@ internal static class Masked
     public static Tensor Whiten(Tensor x, Tensor mask, bool shiftMean = true)
     {
         using var scope = NewDisposeScope();
-        Tensor mean = Mean(x, mask), white = (x - mean) * (Variance(x, mask) + 1e-8).rsqrt();
-        return ((shiftMean ? white : white + mean) * mask).MoveToOuterDisposeScope();
+        Tensor mean = Mean(x, mask), white = (x - mean) * Variance(x, mask).Plus(1e-8).rsqrt();
+        return ((shiftMean ? white : white.Plus(mean)) * mask).MoveToOuterDisposeScope();
     }
 }

@@ -21,13 +21,13 @@ internal static class PolicyLoss
     {
         using var scope = NewDisposeScope();
         Tensor ratio = (logProbabilities - oldLogProbabilities).exp();                                     // (B, T)
-        Tensor clipped = ratio.clamp(1 - clipLow, 1 + clipHigh);
+        Tensor clipped = ratio.Between(1 - clipLow, 1 + clipHigh);
         Tensor gain = minimum(ratio * advantages, clipped * advantages);
-        if (dualClip is { } bound) gain = where(advantages.lt(0), maximum(gain, bound * advantages), gain);
+        if (dualClip is { } bound) gain = where(advantages.Below(0), maximum(gain, advantages.Times(bound)), gain);
         Tensor loss = (gain * weights).sum().neg();
         using (no_grad())
         {
-            Tensor low = ratio.lt(1 - clipLow).logical_and(advantages.lt(0)).to(ScalarType.Float32), high = ratio.gt(1 + clipHigh).logical_and(advantages.gt(0)).to(ScalarType.Float32);
+            Tensor low = ratio.Below(1 - clipLow).logical_and(advantages.Below(0)).to(ScalarType.Float32), high = ratio.Above(1 + clipHigh).logical_and(advantages.Above(0)).to(ScalarType.Float32);
             return new(loss.MoveToOuterDisposeScope(), ratio.detach().MoveToOuterDisposeScope(), low.MoveToOuterDisposeScope(), high.MoveToOuterDisposeScope());
         }
     }
@@ -37,7 +37,7 @@ internal static class PolicyLoss
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        return (0.5 * (logProbabilities - oldLogProbabilities).square()).MoveToOuterDisposeScope();
+        return (logProbabilities - oldLogProbabilities).Squared().Times(0.5).MoveToOuterDisposeScope();
     }
 }
 

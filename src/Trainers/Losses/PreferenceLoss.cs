@@ -17,8 +17,8 @@ internal static class PreferenceLoss
     public static Tensor Sigmoid(Tensor h, double beta, double labelSmoothing = 0)
     {
         using var scope = NewDisposeScope();
-        Tensor agree = nn.functional.logsigmoid(beta * h);
-        Tensor loss = labelSmoothing == 0 ? agree.neg() : (-(1 - labelSmoothing) * agree) - (labelSmoothing * nn.functional.logsigmoid(-beta * h));
+        Tensor agree = nn.functional.logsigmoid(h.Times(beta));
+        Tensor loss = labelSmoothing == 0 ? agree.neg() : agree.Times(-(1 - labelSmoothing)) - nn.functional.logsigmoid(h.Times(-beta)).Times(labelSmoothing);
         return loss.MoveToOuterDisposeScope();
     }
 
@@ -26,14 +26,14 @@ internal static class PreferenceLoss
     public static Tensor Identity(Tensor h, double beta)
     {
         using var scope = NewDisposeScope();
-        return (h - (1 / (2 * beta))).square().MoveToOuterDisposeScope();
+        return h.Minus(1 / (2 * beta)).Squared().MoveToOuterDisposeScope();
     }
 
     /// <summary>max(0, 1 − βh) (Zhao et al. 2023, SLiC; Liu et al. 2023, RSO, equation 9).</summary>
     public static Tensor Hinge(Tensor h, double beta)
     {
         using var scope = NewDisposeScope();
-        return (1 - (beta * h)).relu().MoveToOuterDisposeScope();
+        return h.Times(beta).neg().Plus(1).relu().MoveToOuterDisposeScope();
     }
 
     /// <summary>The sum of each response's token log-probabilities, or with <paramref name="lengthNormalized"/> their mean, so that long responses weigh no more than short ones (Meng et al. 2024, SimPO, equation 3).</summary>
@@ -45,6 +45,6 @@ internal static class PreferenceLoss
     {
         using var scope = NewDisposeScope();
         Tensor sum = (tokenLogProbabilities * mask).sum(1);                                                // (B)
-        return (lengthNormalized ? sum / mask.sum(1).clamp_min(1) : sum).MoveToOuterDisposeScope();
+        return (lengthNormalized ? sum / mask.sum(1).AtLeast(1) : sum).MoveToOuterDisposeScope();
     }
 }

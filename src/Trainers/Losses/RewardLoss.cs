@@ -19,13 +19,13 @@ internal static class RewardLoss
     public static RewardLossResult Of(Tensor rewards, ResponsePairs pairs, double margin = 0, double centering = 0)
     {
         using var scope = NewDisposeScope();
-        if (pairs.Count == 0) return new((rewards.sum() * 0).MoveToOuterDisposeScope(), zeros([0], ScalarType.Float32, rewards.device).MoveToOuterDisposeScope());
+        if (pairs.Count == 0) return new(rewards.sum().Times(0).MoveToOuterDisposeScope(), zeros([0], ScalarType.Float32, rewards.device).MoveToOuterDisposeScope());
         Device device = rewards.device;
         Tensor better = rewards.index_select(0, tensor(pairs.Preferred, device: device)), worse = rewards.index_select(0, tensor(pairs.Other, device: device));   // (P)
         Tensor difference = better - worse;                                                                // (P)
-        Tensor shifted = margin == 0 ? difference : difference - (margin * tensor(pairs.GradeGaps, device: device));
+        Tensor shifted = margin == 0 ? difference : difference - tensor(pairs.GradeGaps, device: device).Times(margin);
         Tensor each = nn.functional.logsigmoid(shifted).neg();                                             // (P)
-        if (centering != 0) each = each + (centering * (better + worse).square());
+        if (centering != 0) each = each.Plus(better.Plus(worse).Squared().Times(centering));
         return new((each * tensor(pairs.Weights, device: device)).sum().MoveToOuterDisposeScope(), difference.detach().MoveToOuterDisposeScope());
     }
 }

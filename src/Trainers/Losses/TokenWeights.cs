@@ -15,17 +15,17 @@ internal static class TokenWeights
     public static Tensor Grpo(Tensor mask, long responses)
     {
         using var scope = NewDisposeScope();
-        return (mask / (mask.sum(1, keepdim: true).clamp_min(1) * responses)).MoveToOuterDisposeScope();
+        return (mask / mask.sum(1, keepdim: true).AtLeast(1).Times(responses)).MoveToOuterDisposeScope();
     }
 
     /// <summary>m / (B·L): a token counts the same in every response, and the sum has a constant denominator (Liu et al. 2025, Dr. GRPO).</summary>
     /// <param name="mask">(B, T).</param>
     /// <param name="responses">B of the whole update.</param>
     /// <param name="maxLength">L: the most tokens of a response.</param>
-    public static Tensor DrGrpo(Tensor mask, long responses, long maxLength) => mask / (double)checked(responses * maxLength);
+    public static Tensor DrGrpo(Tensor mask, long responses, long maxLength) => mask.Over(checked(responses * maxLength));
 
     /// <summary>m / Σ m: the mean over all tokens of the update (Yu et al. 2025, DAPO, equation 12). It is PPO's too.</summary>
     /// <param name="mask">(B, T).</param>
     /// <param name="tokens">Σ m of the whole update.</param>
-    public static Tensor Dapo(Tensor mask, long tokens) => mask / (double)Math.Max(1, tokens);
+    public static Tensor Dapo(Tensor mask, long tokens) => mask.Over(Math.Max(1, tokens));
 }

@@ -15,9 +15,9 @@ internal static class ValueLoss
     public static ValueLossResult Clipped(Tensor values, Tensor oldValues, Tensor returns, Tensor weights, double clipRange)
     {
         using var scope = NewDisposeScope();
-        Tensor near = maximum(minimum(values, oldValues + clipRange), oldValues - clipRange);              // (B, T)
-        Tensor free = (values - returns).square(), bound = (near - returns).square();
-        Tensor loss = 0.5 * (maximum(free, bound) * weights).sum();
+        Tensor near = maximum(minimum(values, oldValues.Plus(clipRange)), oldValues.Minus(clipRange));     // (B, T)
+        Tensor free = (values - returns).Squared(), bound = (near - returns).Squared();
+        Tensor loss = (maximum(free, bound) * weights).sum().Times(0.5);
         return new(loss.MoveToOuterDisposeScope(), bound.gt(free).to(ScalarType.Float32).MoveToOuterDisposeScope());
     }
 }

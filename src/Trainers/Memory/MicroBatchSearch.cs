@@ -35,7 +35,7 @@ internal sealed class MicroBatchSearch : IDisposable
     public MicroBatchSearch(GptNetwork network, IReadOnlyList<FlatParameters> trained, TrainingMemory memory, Action<string> log)
     {
         (_network, _trained, _memory, _log) = (network, trained, memory, log);
-        _random = get_rng_state().DetachFromDisposeScope();       // a GPU's generator is seeded at each step
+        using (Generator generator = Generator.Default) _random = generator.get_state().DetachFromDisposeScope();   // a GPU's generator is seeded at each step
         _training = network.Training;
         network.Training = true;
         if (!network.Device.IsCuda) return;
@@ -67,7 +67,7 @@ internal sealed class MicroBatchSearch : IDisposable
     public void Dispose()
     {
         _network.Training = _training;
-        set_rng_state(_random);
+        using (Generator generator = Generator.Default) generator.set_state(_random);
         _random.Dispose();
         foreach (Tensor tensor in _state) tensor.Dispose();
     }

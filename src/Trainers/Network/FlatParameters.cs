@@ -124,7 +124,7 @@ internal sealed class FlatParameters : IDisposable
         if (ReferenceEquals(Master, Working)) return;
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        GradientSum.narrow(0, 0, _workingCount).add_(Gradient.to(ScalarType.Float32));   // a sum of two types is many times slower
+        GradientSum.narrow(0, 0, _workingCount).PlusInPlace(Gradient.to(ScalarType.Float32)); // a sum of two types is many times slower
         Gradient.zero_();
     }
 

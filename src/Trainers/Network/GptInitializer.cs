@@ -33,10 +33,10 @@ internal static class GptInitializer
                     Draw(scale);
                     break;
                 case GptParameterRole.LayerNormGain:
-                    view.fill_(1f);
+                    view.Fill(1);
                     break;
                 case GptParameterRole.LayerNormBias or GptParameterRole.ProjectionBias or GptParameterRole.HeadBias:
-                    view.fill_(0f);
+                    view.Fill(0);
                     break;
                 default:
                     throw new ArgumentException($"Parameter '{info.Name}' has the role {info.Role}, for which the papers give no initial value.", nameof(parameters));

@@ -172,8 +172,11 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     {
         ArgumentNullException.ThrowIfNull(tokenIds);
         using var scope = NewDisposeScope();
-        CheckLength(tokenIds.size(1));
-        return HiddenOf(EmbeddingOf(tokenIds), tokenIds.size(0), tokenIds.size(1), positionIds, mask).MoveToOuterDisposeScope();
+        (long b, long t) = (tokenIds.size(0), tokenIds.size(1));
+        CheckLength(t);
+        Tensor x = HiddenOf(EmbeddingOf(tokenIds), b, t, positionIds, mask);
+        GC.KeepAlive(tokenIds);   // the caller may have no dispose scope and no further use for it
+        return x.MoveToOuterDisposeScope();
     }
 
     /// <summary>(B·T, C) float32: the embeddings of tokens, without their positions'.</summary>
@@ -195,8 +198,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         using var scope = NewDisposeScope();
         Tensor table = Parameters.Wide(GptParameterLayout.PositionEmbedding);
         Tensor x = positionIds is null
-            ? (embedding.view(b, t, Config.EmbeddingSize) + table.narrow(0, 0, t)).view(b * t, Config.EmbeddingSize)
-            : embedding + table.index_select(0, positionIds);
+            ? embedding.view(b, t, Config.EmbeddingSize).Plus(table.narrow(0, 0, t)).view(b * t, Config.EmbeddingSize)
+            : embedding.Plus(table.index_select(0, positionIds));
         x = Drop(x, Dropout.Embedding);                                                          // (B·T, C)
         for (int index = 0; index < _layers.Length; index++) x = ActivationCheckpointing && is_grad_enabled() ? CheckpointedBlock(x, b, t, index, mask) : Block(x, b, t, index, cache: null, mask);
         return FinalNorm(x).MoveToOuterDisposeScope();                                                    // (B·T, C)
@@ -215,7 +218,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         using var scope = NewDisposeScope();
         long b = tokenIds.size(0), n = tokenIds.size(1);
         Tensor x = Parameters.Wide(GptParameterLayout.TokenEmbedding).index_select(0, tokenIds.reshape(-1))
-            + Parameters.Wide(GptParameterLayout.PositionEmbedding).index_select(0, positionIds);              // (B·n, C)
+            .Plus(Parameters.Wide(GptParameterLayout.PositionEmbedding).index_select(0, positionIds));         // (B·n, C)
         for (int index = 0; index < _layers.Length; index++) x = Block(x, b, n, index, cache, mask);
         return FinalNorm(x).MoveToOuterDisposeScope();
     }
@@ -226,7 +229,10 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     public Tensor Logits(Tensor hidden)
     {
         ArgumentNullException.ThrowIfNull(hidden);
-        return functional.linear(hidden.to(WorkingType), TokenEmbedding);
+        using var scope = NewDisposeScope();
+        Tensor logits = functional.linear(hidden.to(WorkingType), TokenEmbedding);
+        GC.KeepAlive(hidden);     // as above
+        return logits.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -310,7 +316,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         {
             // One query that sees all keys needs no mask.
             bool open = t == 1 && band is null;
-            Tensor? bias = open ? mask : mask is null ? CausalMask(t, past + t, band) : mask + CausalMask(t, past + t, band);
+            Tensor? bias = open ? mask : mask is null ? CausalMask(t, past + t, band) : mask.Plus(CausalMask(t, past + t, band));
             y = functional.scaled_dot_product_attention(q, k, v, bias, dropout, is_casual: false);
         }
 
@@ -327,13 +333,13 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     private Tensor AddProjection(Tensor x, Tensor y, Projection projection)
     {
         if (Training && Dropout.Residual > 0)
-            return x + Drop(projection.Of(y, Training), Dropout.Residual).to(ScalarType.Float32);    // (B·T, C)
+            return x.Plus(Drop(projection.Of(y, Training), Dropout.Residual).to(ScalarType.Float32)); // (B·T, C)
 
         Tensor sum = WorkingType == ScalarType.Float32 ? LinearFunction.Of(y, projection.Weight, projection.Bias, x)
-            : x + LinearFunction.Of(y, projection.Weight, projection.Bias).to(ScalarType.Float32);             // (B·T, C)
+            : x.Plus(LinearFunction.Of(y, projection.Weight, projection.Bias).to(ScalarType.Float32));         // (B·T, C)
 
         // An adapter that adds zeros changes no bit of the base's result.
-        return projection.Adapter is null ? sum : sum + projection.Adapter.Of(y, Training).to(ScalarType.Float32);
+        return projection.Adapter is null ? sum : sum.Plus(projection.Adapter.Of(y, Training).to(ScalarType.Float32));
     }
 
     private Tensor FinalNorm(Tensor x) =>
@@ -344,20 +350,20 @@ public sealed class GptNetwork : IGptWeights, IDisposable
 
     /// <summary>
     /// (queries, keys), 0 where a query may look and -∞ where not: query i stands at position keys - queries + i and sees itself and
-    /// the positions before it, at most <paramref name="band"/> in all.
+    /// the positions before it, at most <paramref name="band"/> in all. The caller's: another thread may have the kept one disposed.
     /// </summary>
     internal Tensor CausalMask(long queries, long keys, int? band)
     {
         lock (_maskGate)
         {
-            if (_masks.TryGetValue((queries, keys, band), out Tensor? known)) return known;
+            if (_masks.TryGetValue((queries, keys, band), out Tensor? known)) return known.alias();
             using var noGradient = no_grad();
             using var scope = NewDisposeScope();
-            Tensor row = arange(keys - queries, keys, ScalarType.Int64, TorchDevice).unsqueeze(1);         // (queries, 1)
-            Tensor column = arange(keys, ScalarType.Int64, TorchDevice).unsqueeze(0);                      // (1, keys)
+            Tensor row = TensorArithmetic.Integers(keys - queries, keys, TorchDevice).unsqueeze(1);        // (queries, 1)
+            Tensor column = TensorArithmetic.Integers(0, keys, TorchDevice).unsqueeze(0);                  // (1, keys)
             Tensor hidden = column.gt(row);
-            if (band is { } width) hidden = hidden.logical_or(column.le(row - width));
-            Tensor mask = zeros(queries, keys, WorkingType, TorchDevice).masked_fill_(hidden, float.NegativeInfinity);
+            if (band is { } width) hidden = hidden.logical_or(column.le(row.Minus(width)));
+            Tensor mask = zeros(queries, keys, WorkingType, TorchDevice).Fill(hidden, double.NegativeInfinity);
             if (_masks.Count >= 64)
             {
                 // A decoder with a band meets a new length at each token: keep the table small.
@@ -366,7 +372,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
             }
 
             _masks.Add((queries, keys, band), mask.DetachFromDisposeScope());
-            return mask;
+            return mask.alias().MoveToOuterDisposeScope();
         }
     }
 

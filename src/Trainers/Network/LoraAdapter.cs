@@ -80,7 +80,7 @@ internal sealed class LoraAdapter : IDisposable
             else
             {
                 double bound = 1 / Math.Sqrt(info.Shape[1]);
-                view.copy_(rand([.. info.Shape], ScalarType.Float32, generator: generator).mul_(2 * bound).sub_(bound));
+                view.copy_(rand([.. info.Shape], ScalarType.Float32, generator: generator).TimesInPlace(2 * bound).MinusInPlace(bound));
             }
         }
     }

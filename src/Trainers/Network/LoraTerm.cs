@@ -15,7 +15,7 @@ internal sealed class LoraTerm(Tensor a, Tensor b, LoraOptions options) : IProje
     {
         Tensor input = x.to(ScalarType.Float32);                                                          // (N, in)
         if (training && options.Dropout > 0) input = nn.functional.dropout(input, options.Dropout, training: true);
-        Tensor narrow = nn.functional.linear(input, a) * _scale;                                          // (N, r)
+        Tensor narrow = nn.functional.linear(input, a).Times(_scale);                                     // (N, r)
         return nn.functional.linear(narrow, b).to(x.dtype);                                               // (N, out)
     }
 
@@ -24,6 +24,6 @@ internal sealed class LoraTerm(Tensor a, Tensor b, LoraOptions options) : IProje
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        return b.mm(a).mul_(_scale).t().contiguous().MoveToOuterDisposeScope();
+        return b.mm(a).TimesInPlace(_scale).t().contiguous().MoveToOuterDisposeScope();
     }
 }

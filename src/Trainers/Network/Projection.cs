@@ -24,6 +24,6 @@ internal sealed class Projection(FlatParameters parameters, string name)
     public Tensor Of(Tensor x, bool training)
     {
         Tensor y = LinearFunction.Of(x, Weight, Bias);
-        return Adapter is null ? y : y + Adapter.Of(x, training);
+        return Adapter is null ? y : y.Plus(Adapter.Of(x, training));
     }
 }

@@ -44,7 +44,7 @@ internal sealed class AdamW : IDisposable
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         StepCount++;
-        _updates.fill_(StepCount);
+        _updates.Fill(StepCount);
         Update(learningRate, gradientNorm, skip: zeros([], ScalarType.Float32, _parameters.Master.device));
     }
 
@@ -61,12 +61,12 @@ internal sealed class AdamW : IDisposable
         using var scope = NewDisposeScope();
         if (_confirmedStepCount != StepCount)
         {
-            _updates.fill_(StepCount);
+            _updates.Fill(StepCount);
             _confirmedStepCount = StepCount;
         }
 
         Tensor made = gradientNorm.isfinite().logical_and(loss.isfinite()).to(ScalarType.Float32);
-        _updates.add_(made);
+        _updates.PlusInPlace(made);
         Update(learningRate, gradientNorm, skip: ones_like(made).sub_(made));
     }
 
@@ -88,7 +88,7 @@ internal sealed class AdamW : IDisposable
     private void Update(double learningRate, Tensor gradientNorm, Tensor skip)
     {
         Tensor scale = _options.GradientClipNorm > 0
-            ? gradientNorm.add(1e-6f).mul_(1 / _options.GradientClipNorm).clamp_min_(1)                       // stays on the device
+            ? gradientNorm.Plus(1e-6f).TimesInPlace(1 / _options.GradientClipNorm).AtLeastInPlace(1)          // stays on the device
             : ones([], ScalarType.Float32, _parameters.Master.device);
         Range(0, _parameters.DecayCount, _options.WeightDecay);
         Range(_parameters.DecayCount, _parameters.Master.size(0) - _parameters.DecayCount, 0);

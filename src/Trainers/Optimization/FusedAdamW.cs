@@ -30,10 +30,7 @@ internal static class FusedAdamW
     public static void Step(Tensor p, Tensor g, Tensor m, Tensor v, Tensor t, double learningRate, AdamWOptions options, double weightDecay, Tensor scale, Tensor skip)
     {
         if (p.numel() == 0) return;
-        // Numbers would become native scalars that only TorchSharp's call knows, and that the garbage collector may free before libtorch reads them.
-        using Scalar rate = learningRate.ToScalar(), beta1 = options.Beta1.ToScalar(), beta2 = options.Beta2.ToScalar(), decay = weightDecay.ToScalar(), epsilon = options.Epsilon.ToScalar();
-
         // As lists: TorchScript takes a call for dead code whose only effect is on lists made inside the function.
-        _ = Unit.Value.invoke("step", (Tensor[])[p], (Tensor[])[g], (Tensor[])[m], (Tensor[])[v], (Tensor[])[t], rate, beta1, beta2, decay, epsilon, scale, skip);
+        Unit.Value.Call("step", (Tensor[])[p], (Tensor[])[g], (Tensor[])[m], (Tensor[])[v], (Tensor[])[t], learningRate, options.Beta1, options.Beta2, weightDecay, options.Epsilon, scale, skip);
     }
 }

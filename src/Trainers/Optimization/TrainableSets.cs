@@ -41,7 +41,7 @@ internal sealed class TrainableSets : IDisposable
         foreach ((FlatParameters parameters, _) in Sets)
         {
             Tensor norm = parameters.GradientSum.norm();
-            sum.addcmul_(norm, norm, 1);
+            sum.PlusProductInPlace(norm, norm);
         }
 
         return sum.sqrt().MoveToOuterDisposeScope();

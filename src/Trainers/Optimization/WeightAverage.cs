@@ -40,7 +40,7 @@ internal sealed class WeightAverage : IGptWeights, IDisposable
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         double decay = Math.Min(_decay, (1.0 + step) / (10.0 + step));
-        Values.lerp_(_parameters.Master, full([], 1 - decay, ScalarType.Float32, Values.device));
+        Values.lerp_(_parameters.Master, TensorArithmetic.Filled([], 1 - decay, ScalarType.Float32, Values.device));
     }
 
     /// <summary>Exchanges the averages with the weights: once before an evaluation, once after it.</summary>

@@ -83,7 +83,7 @@ internal sealed class DirectPreferenceLoop(
         {
             using UpdateStep<PreferencePair[]>.MicroBatch part = updates.Part(2 * some.Length, some.Max(static pair => pair.Length));
             (Tensor share, Tensor likelihood, Tensor ratio) = PreferencePass.Backward(_network, some, pairs.Length, options);
-            loss.add_(share);
+            loss.PlusInPlace(share);
             likelihoods.Add(likelihood.view(2, -1).MoveToOuterDisposeScope());
             ratios.Add(ratio.view(2, -1).MoveToOuterDisposeScope());
         }
@@ -93,9 +93,9 @@ internal sealed class DirectPreferenceLoop(
         run.Meter.Count(places, pairs.Length, pairs.Sum(pair => (pair.Chosen.Length * run.Memory.FlopsPerToken(pair.Chosen.Length)) + (pair.Rejected.Length * run.Memory.FlopsPerToken(pair.Rejected.Length))));
 
         // Implied rewards: β·(log π − log π_ref) (Rafailov et al. 2023, equation 5).
-        Tensor rewards = options.Beta * cat(ratios, 1), logs = cat(likelihoods, 1).mean([1]);              // (2, P), (2)
+        Tensor rewards = cat(ratios, 1).Times(options.Beta), logs = cat(likelihoods, 1).mean([1]);         // (2, P), (2)
         Tensor margins = rewards[0] - rewards[1], means = rewards.mean([1]);                               // (P), (2)
-        Tensor right = margins.gt(0).to(ScalarType.Float32) + (0.5 * margins.eq(0).to(ScalarType.Float32));
+        Tensor right = margins.Above(0).to(ScalarType.Float32).Plus(margins.EqualTo(0).to(ScalarType.Float32).Times(0.5));
         updates.End(LearningRateSchedule.At(run.State.Step, _optimizer, MaxSteps), [new(loss, pairs.Length, pairs.Length)], pairs,
             [.. new[] { means[0], means[1], right.mean(), margins.mean(), logs[0], logs[1] }.Select(static metric => new UpdateLoss(metric, 1, 1))]);
     }

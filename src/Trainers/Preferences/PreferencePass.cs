@@ -23,7 +23,7 @@ internal static class PreferencePass
 
         // 2. Their sums, the distance from the reference's, and the loss; ∂loss/∂log p of each token.
         Tensor likelihoods = batch.LogLikelihoods(tokens, options.LengthNormalized), ratios = batch.LogRatios(likelihoods);     // (R), (R)
-        Tensor loss = Each(ratios, options).sum() / pairsOfUpdate;
+        Tensor loss = Each(ratios, options).sum().Over(pairsOfUpdate);
         loss.backward();
 
         // 3. From there through the head and the network: the loss is a weighted negative log-likelihood to first order.

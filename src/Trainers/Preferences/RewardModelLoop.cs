@@ -100,7 +100,7 @@ internal sealed class RewardModelLoop(
         {
             using UpdateStep<RankedGroup[]>.MicroBatch part = updates.Part(some.Sum(static group => group.Responses.Length), some.Max(static group => group.Width));
             (Tensor sum, Tensor difference, Tensor reward) = Backward(model.Reward, some, groups.Length, options);
-            loss.add_(sum);
+            loss.PlusInPlace(sum);
             differences.Add(difference.MoveToOuterDisposeScope());
             rewards.Add(reward.MoveToOuterDisposeScope());
         }
@@ -110,7 +110,7 @@ internal sealed class RewardModelLoop(
         run.State = run.State with { Tokens = run.State.Tokens + tokens };
         run.Meter.Count(tokens, groups.Length, responses.Sum(response => response.Sequence.Length * run.Memory.FlopsPerToken(response.Sequence.Length)));
         Tensor all = cat(differences, 0), values = cat(rewards, 0);                                        // (P), (R)
-        Tensor right = all.gt(0).to(ScalarType.Float32) + (0.5 * all.eq(0).to(ScalarType.Float32));
+        Tensor right = all.Above(0).to(ScalarType.Float32).Plus(all.EqualTo(0).to(ScalarType.Float32).Times(0.5));
         updates.End(LearningRateSchedule.At(run.State.Step, _optimizer, MaxSteps), [new(loss, groups.Length, groups.Length)], groups,
             [.. new[] { right.mean(), all.mean(), values.min(), values.mean(), values.max() }.Select(static metric => new UpdateLoss(metric, 1, 1))]);
     }

@@ -44,7 +44,7 @@ internal sealed class RewardNetwork : IRewardWeights, IDisposable
         GptInitializer.Initialize(Extra, Config, seed, residualScale: null);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        Extra.ViewOf(Extra.Master, RewardParameterLayout.HeadWeight).mul_((1 / Math.Sqrt(Config.EmbeddingSize + 1)) / Config.InitializerRange);
+        Extra.ViewOf(Extra.Master, RewardParameterLayout.HeadWeight).TimesInPlace((1 / Math.Sqrt(Config.EmbeddingSize + 1)) / Config.InitializerRange);
     }
 
     /// <summary>Takes the head of another model of this shape.</summary>
@@ -63,7 +63,7 @@ internal sealed class RewardNetwork : IRewardWeights, IDisposable
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        Extra.ViewOf(Extra.Master, RewardParameterLayout.HeadBias).add_(by);
+        Extra.ViewOf(Extra.Master, RewardParameterLayout.HeadBias).PlusInPlace(by);
     }
 
     /// <inheritdoc/>

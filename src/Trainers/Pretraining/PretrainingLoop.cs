@@ -92,7 +92,7 @@ internal sealed class PretrainingLoop(PretrainingModel model, PackedRows trainin
             part.Done(StepPart.Data);
             Tensor hidden = _network.Hidden(ids);                                                         // (B·T, C)
             part.Done(StepPart.Forward);
-            loss.add_(LanguageModelPass.Backward(_network, hidden, targets, scale));
+            loss.PlusInPlace(LanguageModelPass.Backward(_network, hidden, targets, scale));
             starts.AddRange(batch.RowStarts);
             after = after with { Position = batch.After, RowPart = batch.RowPart };
         }

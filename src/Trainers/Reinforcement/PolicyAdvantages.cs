@@ -22,9 +22,9 @@ internal static class PolicyAdvantages
 
         // 1. −β·KL of each token, and the score at the token that ends the response (Ouyang et al. 2022, equation 2; Ziegler et al. 2019, equation 2).
         Tensor kl = options.Kl.Estimator == KlEstimator.K3 ? KlEstimate.K3(own, reference) : KlEstimate.K1(own, reference);
-        Tensor rewards = kl * batch.Mask * -beta;                                                          // (B, T)
+        Tensor rewards = (kl * batch.Mask).Times(-beta);                                                   // (B, T)
         float[] ends = [.. rows.SelectMany((row, i) => Enumerable.Range(0, batch.ResponseWidth).Select(t => t == row.Response.Length - 1 ? (float)scores[i] : 0))];
-        rewards += tensor(ends).view(rows.Count, batch.ResponseWidth);
+        rewards = rewards.Plus(tensor(ends).view(rows.Count, batch.ResponseWidth));
         var totals = new float[rows.Count];
         rewards.sum(1).CopyFloatsTo(totals);
         if (options.Algorithm != PolicyAlgorithm.Ppo)

@@ -70,7 +70,7 @@ internal sealed class PolicyBatch
     public Tensor LogProbabilities(GptNetwork network, Tensor states, double temperature)
     {
         using var scope = NewDisposeScope();
-        Tensor scaled = temperature == 1 ? states : states / temperature;                                  // the head is linear
+        Tensor scaled = temperature == 1 ? states : states.Over(temperature);                              // the head is linear
         return Spread(TokenLogProbabilities.Of(scaled, network.TokenEmbedding, HostCopy.To(_device, _targets))).MoveToOuterDisposeScope();
     }
 
@@ -109,7 +109,7 @@ internal sealed class PolicyBatch
         Tensor Part(Tensor some)
         {
             using var part = NewDisposeScope();
-            return TokenEntropy.Of(network.Logits(some / temperature).to(ScalarType.Float32)).MoveToOuterDisposeScope();   // (n)
+            return TokenEntropy.Of(network.Logits(some.Over(temperature)).to(ScalarType.Float32)).MoveToOuterDisposeScope(); // (n)
         }
     }
 

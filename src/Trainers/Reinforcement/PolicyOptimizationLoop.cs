@@ -133,8 +133,8 @@ internal sealed class PolicyOptimizationLoop(
         {
             using UpdateStep<IReadOnlyList<RolloutRow>>.MicroBatch part = updates.Part(some.Count, some.Max(static row => row.Width));
             (Tensor partLoss, Tensor partSums) = PolicyUpdate.Backward(model, some, rows, rollout.KlCoefficient, valueOnly, options);
-            loss.add_(partLoss);
-            sums = (sums is null ? partSums : sums + partSums).MoveToOuterDisposeScope();
+            loss.PlusInPlace(partLoss);
+            sums = (sums is null ? partSums : sums.Plus(partSums)).MoveToOuterDisposeScope();
         }
 
         // c. γ·(the loss of some text): the pretraining mix (Ouyang et al. 2022, equation 2).
@@ -142,7 +142,7 @@ internal sealed class PolicyOptimizationLoop(
         if (order is not null)
         {
             Tensor text = valueOnly ? zeros_like(loss) : Mix(updates, order);
-            loss.add_(text * options.PretrainingMix!.Coefficient);
+            loss.PlusInPlace(text.Times(options.PretrainingMix!.Coefficient));
             metrics.Add(text);
             run.State = run.State with { Position = order.Position };
         }
@@ -173,10 +173,10 @@ internal sealed class PolicyOptimizationLoop(
             (long[] inputs, long[] targets) = (new long[some.Length * width], new long[some.Length * width]);
             for (int i = 0; i < some.Length; i++) mix.CopyRow(some[i], inputs.AsSpan(i * width, width), targets.AsSpan(i * width, width));
             Tensor hidden = model.Network.Hidden(HostCopy.To(model.Network.TorchDevice, inputs).view(some.Length, width));   // (N, C)
-            sum.add_(LanguageModelPass.Backward(model.Network, hidden, HostCopy.To(model.Network.TorchDevice, targets), options.PretrainingMix.Coefficient / ((double)count * width)));
+            sum.PlusInPlace(LanguageModelPass.Backward(model.Network, hidden, HostCopy.To(model.Network.TorchDevice, targets), options.PretrainingMix.Coefficient / ((double)count * width)));
         }
 
-        return sum / ((double)count * width);
+        return sum.Over((double)count * width);
     }
 
     private IEnumerable<long> RowsOf(IReadOnlyList<RolloutRow> rows) => rows.Select(row => prompts[row.Prompt].Row).Distinct();

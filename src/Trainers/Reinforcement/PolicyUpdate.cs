@@ -33,9 +33,9 @@ internal static class PolicyUpdate
         Tensor entropy = batch.Entropy(network, states, options.Rollout.Temperature, differentiable: !valueOnly && options.EntropyCoefficient > 0);
         if (!valueOnly)
         {
-            loss = loss + policy.Loss;
-            if (!options.KlInReward && klCoefficient > 0) loss = loss + (klCoefficient * (k3 * Weights(mask, update.Count, tokens, options)).sum());
-            if (options.EntropyCoefficient > 0) loss = loss - (options.EntropyCoefficient * (entropy * perToken).sum());
+            loss = loss.Plus(policy.Loss);
+            if (!options.KlInReward && klCoefficient > 0) loss = loss.Plus((k3 * Weights(mask, update.Count, tokens, options)).sum().Times(klCoefficient));
+            if (options.EntropyCoefficient > 0) loss = loss - (entropy * perToken).sum().Times(options.EntropyCoefficient);
         }
 
         // 2. The value model: V of the tokens as it is now, against the returns.
@@ -43,7 +43,7 @@ internal static class PolicyUpdate
         if (model.Value is { } critic)
         {
             value = ValueLoss.Clipped(batch.Values(critic), batch.Of(static row => row.Values), batch.Of(static row => row.Returns), perToken, options.PpoInUse.ValueClipRange);
-            loss = loss + (options.PpoInUse.ValueCoefficient * value.Loss);
+            loss = loss.Plus(value.Loss.Times(options.PpoInUse.ValueCoefficient));
         }
 
         // 3. Backward, through both networks.
@@ -53,7 +53,7 @@ internal static class PolicyUpdate
             Tensor Mean(Tensor each) => (each.detach() * perToken).sum();
             List<Tensor> sums = options.Algorithm == PolicyAlgorithm.Grpo
                 ? [Mean(policy.ClippedLow), Mean(policy.ClippedHigh), Mean(k3), Mean(entropy)]
-                : [Mean(PolicyLoss.ApproximateKl(own, old)), Mean(policy.ClippedLow + policy.ClippedHigh), Mean(entropy), Mean(policy.Ratio), Mean(policy.Ratio.square()), policy.Loss.detach()];
+                : [Mean(PolicyLoss.ApproximateKl(own, old)), Mean(policy.ClippedLow.Plus(policy.ClippedHigh)), Mean(entropy), Mean(policy.Ratio), Mean(policy.Ratio.Squared()), policy.Loss.detach()];
             if (value is not null) sums.AddRange([value.Loss.detach(), Mean(value.Clipped)]);
             return (loss.detach().MoveToOuterDisposeScope(), stack(sums).MoveToOuterDisposeScope());
         }
@@ -67,7 +67,7 @@ internal static class PolicyUpdate
         for (long i = 0; i < sums.size(0); i++)
         {
             Tensor sum = sums.select(0, i);
-            yield return algorithm != PolicyAlgorithm.Grpo && i == 4 ? sum - sums.select(0, 3).square() : sum;   // the ratio's variance
+            yield return algorithm != PolicyAlgorithm.Grpo && i == 4 ? sum - sums.select(0, 3).Squared() : sum;  // the ratio's variance
         }
     }
 

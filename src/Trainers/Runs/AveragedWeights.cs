@@ -31,7 +31,7 @@ internal sealed class AveragedWeights : IDisposable
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         double decay = Math.Min(_decay, (1.0 + step) / (10.0 + step));
-        for (int i = 0; i < _values.Length; i++) _values[i].lerp_(_sets[i].Master, full([], 1 - decay, ScalarType.Float32, _values[i].device));
+        for (int i = 0; i < _values.Length; i++) _values[i].lerp_(_sets[i].Master, TensorArithmetic.Filled([], 1 - decay, ScalarType.Float32, _values[i].device));
     }
 
     /// <summary>Exchanges the averages with the weights: once before they are evaluated or written, once after it.</summary>

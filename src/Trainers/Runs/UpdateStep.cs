@@ -90,7 +90,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
         }
         else
         {
-            Tensor total = losses.Skip(1).Aggregate(losses[0].Sum, static (sum, loss) => sum + loss.Sum);
+            Tensor total = losses.Skip(1).Aggregate(losses[0].Sum, static (sum, loss) => sum.Plus(loss.Sum));
             foreach ((_, AdamW optimizer) in _run.Sets.Sets) optimizer.StepIfFinite(rate, norm, total);
         }
 

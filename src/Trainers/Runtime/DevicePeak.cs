@@ -18,7 +18,7 @@ internal static class DevicePeak
         Device torchDevice = TorchRuntime.Open(key.Device);
         int size = key.Device.IsCuda ? 8_192 : 1_024;
         ScalarType type = key.Precision == GptPrecision.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32;
-        Tensor a = full(size, size, 0.5, type, torchDevice), b = full(size, size, 0.25, type, torchDevice);
+        Tensor a = TensorArithmetic.Filled([size, size], 0.5, type, torchDevice), b = TensorArithmetic.Filled([size, size], 0.25, type, torchDevice);
         double best = 0;
         long begin = Stopwatch.GetTimestamp();
         for (int i = 0; i < 4 || (i < 100 && Stopwatch.GetElapsedTime(begin).TotalSeconds < 0.2); i++)

@@ -88,7 +88,7 @@ public sealed class TorchCausalModel : IHiddenStateModel, IResumableModel, IOnnx
             cancellationToken.ThrowIfCancellationRequested();
             using var piece = NewDisposeScope();
             int n = Math.Min(most, t - start);
-            Tensor positions = arange(start, start + n, ScalarType.Int64, Network.TorchDevice).repeat(rowCount);   // (B·n)
+            Tensor positions = TensorArithmetic.Integers(start, start + n, Network.TorchDevice).repeat(rowCount);  // (B·n)
             Network.HiddenWithCache(all.narrow(1, start, n), positions, cache, mask: null).CopyFloatsTo(part.AsSpan(0, rowCount * n * c)); // (B·n, C)
             cache.Advance(n);
             for (int row = 0; row < rowCount; row++) part.AsSpan(row * n * c, n * c).CopyTo(hidden[(((row * t) + start) * c)..]);

@@ -100,8 +100,8 @@ internal sealed class SupervisedTaskLoop(
             var batch = new TaskBatch(some, model.Network.Config, model.Network.TorchDevice, options.AuxiliaryLossWeight > 0);
             using UpdateStep<TaskExample[]>.MicroBatch part = updates.Part(batch.RowCount, batch.Width);
             (Tensor taskSum, Tensor auxiliarySum) = TaskPass.Backward(_network, batch, weights, taskScale, auxiliaryScale, options.ClassifierDropout);
-            task.add_(taskSum);
-            auxiliary.add_(auxiliarySum);
+            task.PlusInPlace(taskSum);
+            auxiliary.PlusInPlace(auxiliarySum);
         }
 
         long tokens = examples.Sum(static example => example.Sequences.Sum(static sequence => (long)sequence.Length));

@@ -23,7 +23,7 @@ internal static class TaskPass
         Tensor leaf = hidden.detach().requires_grad_();
         Tensor outputs = network.Outputs(network.States(leaf, batch), classifierDropout);                  // (R/S, K)
         Tensor task = network.Objective.Loss(outputs, batch, classWeights);
-        (task * taskScale).backward();
+        task.Times(taskScale).backward();
         Tensor auxiliary = zeros([], ScalarType.Float32, network.Network.TorchDevice);
         if (auxiliaryScale != 0 && batch.LanguageModelTargets > 0)
             auxiliary = LanguageModelPass.Backward(network.Network, leaf.index_select(0, batch.LanguageModelPlaces), batch.LanguageModelTokens, auxiliaryScale, batch.LanguageModelWeights);

@@ -39,7 +39,7 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
         var shape = (Shape)vars[1];
         (long b, long t, long h, long d, _) = shape;
         Tensor qkv = projected.view(b, t, 3, h, d).permute(2, 0, 3, 1, 4).contiguous().view(3, b * h, t, d);        // (3, B·H, T, D)
-        Tensor q = qkv.select(0, 0).mul_(shape.Scale), k = qkv.select(0, 1), v = qkv.select(0, 2);                  // (B·H, T, D), q/√D
+        Tensor q = qkv.select(0, 0).TimesInPlace(shape.Scale), k = qkv.select(0, 1), v = qkv.select(0, 2);          // (B·H, T, D), q/√D
         Tensor y = empty_like(q);
         var kept = vars[2] as KeptTensors;
         kept?.Add(qkv);
@@ -49,7 +49,7 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
             Tensor scores = q.narrow(1, start, n).bmm(k.narrow(1, first, m).transpose(1, 2));                       // (B·H, n, m)
             // Without a band the block's queries see all keys before the block.
             long masked = shape.Band >= start + n ? n : m;
-            scores.narrow(2, m - masked, masked).add_(shape.Mask(start, n, start + n - masked, masked, q.dtype));
+            scores.narrow(2, m - masked, masked).PlusInPlace(shape.Mask(start, n, start + n - masked, masked, q.dtype));
             Tensor p = scores.softmax(-1);
             y.narrow(1, start, n).copy_(p.bmm(v.narrow(1, first, m)));
             kept?.Add(p);
@@ -75,13 +75,13 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
         {
             using var scope = NewDisposeScope();
             Tensor p = kept[block++], dyBlock = dy.narrow(1, start, n);                                             // (B·H, n, m), (B·H, n, D)
-            dv.narrow(1, first, m).add_(p.transpose(1, 2).bmm(dyBlock));
+            dv.narrow(1, first, m).PlusInPlace(p.transpose(1, 2).bmm(dyBlock));
             Tensor ds = dyBlock.bmm(v.narrow(1, first, m).transpose(1, 2)).sub_(inner.narrow(1, start, n)).mul_(p);
             dq.narrow(1, start, n).copy_(ds.bmm(k.narrow(1, first, m)));
-            dk.narrow(1, first, m).add_(ds.transpose(1, 2).bmm(q.narrow(1, start, n)));
+            dk.narrow(1, first, m).PlusInPlace(ds.transpose(1, 2).bmm(q.narrow(1, start, n)));
         }
 
-        dq.mul_(shape.Scale);
+        dq.TimesInPlace(shape.Scale);
         return [dqkv.view(3, b, h, t, d).permute(1, 3, 0, 2, 4).reshape(b * t, 3 * h * d)];                         // (B·T, 3C)
     });
 
@@ -102,8 +102,8 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
         public Tensor Mask(long start, long n, long first, long m, ScalarType type)
         {
             using var noGradient = no_grad();
-            Tensor row = arange(start, start + n, ScalarType.Int64).unsqueeze(1), column = arange(first, first + m, ScalarType.Int64).unsqueeze(0);
-            return zeros(n, m, ScalarType.Float32).masked_fill_(column.gt(row).logical_or(column.le(row - Band)), float.NegativeInfinity).to(type);
+            Tensor row = TensorArithmetic.Integers(start, start + n, CPU).unsqueeze(1), column = TensorArithmetic.Integers(first, first + m, CPU).unsqueeze(0);
+            return zeros(n, m, ScalarType.Float32).Fill(column.gt(row).logical_or(column.le(row.Minus(Band))), double.NegativeInfinity).to(type);
         }
     }
 }

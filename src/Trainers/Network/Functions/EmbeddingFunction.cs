@@ -25,7 +25,7 @@ internal sealed class EmbeddingFunction : autograd.SingleTensorFunction<Embeddin
 
     public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor grad_output) => BackwardPass.Step(grad_output, 3, () =>
     {
-        if (ctx.get_data(nameof(Gradient)) is Gradient gradient) gradient.Table.index_add_(0, ctx.get_saved_variables()[0], grad_output, 1);
+        if (ctx.get_data(nameof(Gradient)) is Gradient gradient) gradient.Table.PlusRowsInPlace(ctx.get_saved_variables()[0], grad_output);
         return [];
     });
 

@@ -41,7 +41,7 @@ internal static class MatrixProduct
     {
         if (!IsOneDnn(a, b)) return a.mm(b);
         using Tensor columns = b.t();
-        return s_module.Value.invoke<Tensor>("product", a, columns);
+        return s_module.Value.Call("product", a, columns);
     }
 
     /// <summary>a·b + bias.</summary>
@@ -53,7 +53,7 @@ internal static class MatrixProduct
     {
         if (!IsOneDnn(a, b)) return addmm(bias, a, b, 1f, 1f);
         using Tensor columns = b.t();
-        return s_module.Value.invoke<Tensor>("affine", a, columns, bias);
+        return s_module.Value.Call("affine", a, columns, bias);
     }
 
     /// <summary>a·b + bias + residual.</summary>
@@ -64,9 +64,9 @@ internal static class MatrixProduct
     /// <returns>(n, m).</returns>
     public static Tensor Of(Tensor a, Tensor b, Tensor bias, Tensor residual)
     {
-        if (!IsOneDnn(a, b)) return addmm(residual, a, b, 1f, 1f).add_(bias);
+        if (!IsOneDnn(a, b)) return addmm(residual, a, b, 1f, 1f).PlusInPlace(bias);
         using Tensor columns = b.t();
-        return s_module.Value.invoke<Tensor>("affine_sum", a, residual, columns, bias);
+        return s_module.Value.Call("affine_sum", a, residual, columns, bias);
     }
 
     /// <summary>Adds scale·a·b to a matrix.</summary>
@@ -83,7 +83,7 @@ internal static class MatrixProduct
         }
 
         using Tensor product = Of(a, b);
-        sum.add_(product, scale);
+        sum.PlusInPlace(product, scale);
     }
 
     private static bool IsAmd()

@@ -90,5 +90,5 @@ public class NativeLifetimeTests
     private static IEnumerable<MethodReference> CalledBy(MethodDefinition method) => method.HasBody ? method.Body.Instructions.Select(static instruction => instruction.Operand).OfType<MethodReference>() : [];
 
     /// <summary>The name of the declaration, whatever the type arguments.</summary>
-    private static string NameOf(MethodReference method) => method.Resolve().FullName;
+    private static string NameOf(MethodReference method) => (method.Resolve() ?? method).FullName;
 }

@@ -169,7 +169,7 @@ internal static class TensorArithmetic
     /// <param name="unit">Holds the function.</param>
     /// <param name="name">Its name.</param>
     /// <param name="arguments">Tensors, arrays of them, and double.</param>
-    public static void Call(this jit.CompilationUnit unit, string name, params object[] arguments) => Call(arguments, values => unit.invoke(name, values));
+    public static void Call(this jit.CompilationUnit unit, string name, params object[] arguments) => (Call(arguments, values => unit.invoke(name, values)) as IDisposable)?.Dispose();
 
     /// <summary>Calls a function of a TorchScript module that gives a tensor.</summary>
     /// <param name="module">Holds the function.</param>
@@ -179,7 +179,12 @@ internal static class TensorArithmetic
 
     private static object Call(object[] arguments, Func<object[], object> function)
     {
-        object[] values = [.. arguments.Select(static argument => argument is double number ? number.ToScalar() : argument)];
+        object[] values = [.. arguments.Select(static argument => argument switch
+        {
+            double number => number.ToScalar(),
+            Tensor or Tensor[] => argument,
+            _ => throw new ArgumentException($"TorchSharp would make a number of its own of {argument} ({argument.GetType().Name}); give a double."),
+        })];
         try
         {
             return function(values);

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace MLNet.Gpt;
@@ -7,8 +6,6 @@ namespace MLNet.Gpt;
 /// <summary>JSON's own rules: strings, white space, values of any kind.</summary>
 internal sealed class JsonRules
 {
-    private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     // Control characters are written as \n and the like; those that have no such form are left out of free texts.
     private static readonly CodePointSet Rare = CodePointSet.Range(0, 0x1F).Except(CodePointSet.OfCharacters("\b\t\n\f\r"));
     private static readonly CodePointSet NeedEscape = CodePointSet.Range(0, 0x1F).Union(CodePointSet.OfCharacters("\"\\"));
@@ -62,13 +59,13 @@ internal sealed class JsonRules
     public static Expression Quoted(Expression inner) => Expression.Then(Expression.Of("\""), inner, Expression.Of("\""));
 
     /// <summary>A value as it is written.</summary>
-    public static Expression Literal(JsonElement value) => Expression.Of(JsonSerializer.Serialize(value, Relaxed));
+    public static Expression Literal(JsonElement value) => Expression.Of(Text(value));
 
     /// <summary>A string as it is written.</summary>
     public static Expression Literal(string text) => Expression.Of(Quote(text));
 
-    /// <summary>A string as JSON.</summary>
-    public static string Quote(string text) => JsonSerializer.Serialize(text, Relaxed);
+    /// <summary>A string as JSON, with the escapes that it needs and no others.</summary>
+    public static string Quote(string text) => $"\"{string.Concat(text.Select(static c => NeedEscape.Contains(c) ? Escape(c) : c.ToString()))}\"";
 
     /// <summary>Any number of items between brackets.</summary>
     public Expression List(string open, Expression item, string close) => Expression.Then(
@@ -85,18 +82,12 @@ internal sealed class JsonRules
         if (!_escapes.TryGetValue(escaped.Key, out Expression? escapes))
         {
             int rule = _grammar.Declare("escape");
-            _grammar.Define(rule, Expression.AnyOf([.. escaped.Ranges.SelectMany(static range => Enumerable.Range(range.First, range.Last - range.First + 1)).Select(Escape)]));
+            _grammar.Define(rule, Expression.AnyOf([.. escaped.Ranges.SelectMany(static range => Enumerable.Range(range.First, range.Last - range.First + 1)).Select(static c => Expression.Of(Escape(c)))]));
             _escapes.Add(escaped.Key, escapes = new Expression.Call(rule));
         }
 
         CodePointSet plain = set.Except(NeedEscape);
         return plain.IsEmpty ? escapes : Expression.AnyOf(Expression.Of(plain), escapes);
-
-        static Expression Escape(int c) => Expression.Of(c switch
-        {
-            '"' => "\\\"", '\\' => "\\\\", '\b' => "\\b", '\t' => "\\t", '\n' => "\\n", '\f' => "\\f", '\r' => "\\r",
-            _ => $"\\u{c:X4}",
-        });
     }
 
     /// <summary>The name of a member that a schema does not name: any string of up to 64 characters but some, by the tree of their characters.</summary>
@@ -109,13 +100,28 @@ internal sealed class JsonRules
         {
             List<Expression> ways = [];
             if (under.All(text => text.Length > depth)) ways.Add(Expression.Empty);
+            if (depth == LongestFreeName) return Expression.AnyOf(ways);
             IGrouping<int, Rune[]>[] next = [.. under.Where(text => text.Length > depth).GroupBy(text => text[depth].Value)];
             CodePointSet others = CodePointSet.All.Except(Rare).Except(CodePointSet.Union(next.Select(static group => CodePointSet.Of(group.Key))));
-            if (depth < LongestFreeName) ways.Add(Expression.Then(Written(others), Expression.Times(Written(CodePointSet.All.Except(Rare)), 0, LongestFreeName - 1 - depth)));
+            ways.Add(Expression.Then(Written(others), Expression.Times(Written(CodePointSet.All.Except(Rare)), 0, LongestFreeName - 1 - depth)));
             ways.AddRange(next.Select(group => Expression.Then(Written(CodePointSet.Of(group.Key)), Except([.. group], depth + 1))));
             return Expression.AnyOf(ways);
         }
     }
+
+    private static string Text(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.String => Quote(value.GetString()!),
+        JsonValueKind.Array => $"[{string.Join(',', value.EnumerateArray().Select(Text))}]",
+        JsonValueKind.Object => $"{{{string.Join(',', value.EnumerateObject().Select(static member => $"{Quote(member.Name)}:{Text(member.Value)}"))}}}",
+        _ => value.GetRawText(),
+    };
+
+    private static string Escape(int c) => c switch
+    {
+        '"' => "\\\"", '\\' => "\\\\", '\b' => "\\b", '\t' => "\\t", '\n' => "\\n", '\f' => "\\f", '\r' => "\\r",
+        _ => $"\\u{c:X4}",
+    };
 
     private Expression Rule(ref int? rule, string name, Func<Expression> body)
     {

@@ -46,6 +46,8 @@ internal sealed partial class JsonSchemaReader
         // 3. One rule for each member and the number of members before it, as far as that matters.
         (int min, int? max) = Counts(all, "minProperties", "maxProperties");
         if (max < min) return Contradiction(all[0].Pointer, $"At least {min} properties are asked for, and at most {max}.");
+        if (max < required.Count) return Contradiction(all[0].Pointer, $"{required.Count} properties are required, and at most {max} asked for.");
+        if (other is null && members.Count < min) return Contradiction(all[0].Pointer, $"At least {min} properties are asked for, and there may be {members.Count}.");
         int most = max ?? Math.Max(min, 1);
         var rules = new Dictionary<(int, int), Expression>();
         return Expression.Then(Expression.Of("{"), _json.Space, From(0, 0), Expression.Of("}"));

@@ -75,7 +75,7 @@ internal sealed partial class JsonSchemaReader
             int places = 0;
             for (decimal power = 1; power >= 0.000_000_1m && step < power; power /= 10) places++;
             if (step != (decimal)Math.Pow(10, -places))
-                throw new ConstraintException(ConstraintProblem.Unsupported, place.Pointer, $"'multipleOf' is supported for 1, 0.1, 0.01 and so on, not for {step}. Leave it out, or list the values in 'enum'.", "multipleOf");
+                throw new ConstraintException(ConstraintProblem.Unsupported, place.Pointer, string.Create(CultureInfo.InvariantCulture, $"'multipleOf' is supported for 1, 0.1, 0.01 and so on, not for {step}. Leave it out, or list the values in 'enum'."), "multipleOf");
             digits = Math.Min(digits ?? places, places);
         }
 

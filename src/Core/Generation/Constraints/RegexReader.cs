@@ -60,7 +60,7 @@ internal sealed class RegexReader
                 continue;
             }
 
-            if (atom is Expression.Text { Value.Length: 2 }) throw Unsupported("a quantifier behind a character of two UTF-16 units", $"Write (?:{_pattern[begin.._at]}) with the quantifier behind it.");
+            if (char.IsSurrogate(_pattern[begin])) throw Unsupported("a quantifier behind a character of two UTF-16 units", $"Write (?:{_pattern[begin.._at]}) with the quantifier behind it.");
             if (atom is Expression.Anchor) throw Wrong("A quantifier stands behind an anchor, which can't be repeated.");
             (int min, int? max) = ReadQuantifier();
             Take('?'); // lazy: the same texts
@@ -250,7 +250,7 @@ internal sealed class RegexReader
             item = One(c);
         }
 
-        single = ReferenceEquals(item.Narrow, item.Wide) || item.Narrow.Key == item.Wide.Key ? item.Narrow.First : null;
+        single = item.Narrow.Key == item.Wide.Key ? item.Narrow.First : null;
         return item;
     }
 

@@ -5,7 +5,7 @@ namespace MLNet.Gpt.Core.Tests.Generation.Constraints;
 /// <summary>Texts that an untrained model writes under a constraint.</summary>
 internal static class ConstrainedTexts
 {
-    private static readonly UntrainedModel Gpt2 = new(PublishedRanks.Gpt2.VocabularySize, 4_096);
+    private static readonly Lazy<UntrainedModel> s_gpt2 = new(static () => new(PublishedRanks.Gpt2.VocabularySize, 4_096));
 
     public static IReadOnlyList<string> Write(TextConstraint constraint, int count, int seed = 1, int maxNewTokens = 2_000) =>
         [.. Generate(constraint, count, seed, maxNewTokens).Select(static text =>
@@ -16,34 +16,29 @@ internal static class ConstrainedTexts
 
     public static IReadOnlyList<(string Text, FinishReason Reason)> Generate(TextConstraint constraint, int count, int seed = 1, int maxNewTokens = 2_000, GptTokenizer? tokenizer = null)
     {
-        ICausalModel model = tokenizer is null ? Gpt2 : new UntrainedModel(tokenizer.VocabularySize, 4_096);
+        ICausalModel model = tokenizer is null ? s_gpt2.Value : new UntrainedModel(tokenizer.VocabularySize, 4_096);
         tokenizer ??= PublishedRanks.Gpt2;
         IReadOnlyList<GeneratedSequence> sequences = TokenGenerator.Generate(
             model, [[tokenizer.EndOfTextId]], new() { SamplesPerPrompt = count, Seed = seed, MaxNewTokens = maxNewTokens }, tokenizer.EndOfTextId, constraint: constraint.Compile(tokenizer));
         return [.. sequences.Select(sequence => (tokenizer.Decode(sequence.TokenIds), sequence.FinishReason))];
     }
 
-    /// <summary>Whether the constraint lets a text be written, by bytes of one token each.</summary>
+    /// <summary>Whether the constraint lets a text be written, by bytes of one token each. Compiled for a tokenizer of its own, so that it is made anew.</summary>
     public static bool Allows(TextConstraint constraint, string text)
     {
-        GptTokenizer tokenizer = PublishedRanks.Gpt2;
+        GptTokenizer tokenizer = GrammarText.Bytes();
         ITokenMask mask = constraint.Compile(tokenizer).Begin([], [tokenizer.EndOfTextId]);
-        List<int> ids = [];
+        int[] ids = [.. System.Text.Encoding.UTF8.GetBytes(text)]; // the token of a byte has its number
         float[] logits = new float[tokenizer.VocabularySize];
-        foreach (int id in System.Text.Encoding.UTF8.GetBytes(text).Select(static b => ByteTokens.Value[b]))
+        for (int i = 0; i < ids.Length; i++)
         {
             Array.Clear(logits);
-            mask.Apply(ids.ToArray(), logits);
-            if (float.IsNegativeInfinity(logits[id])) return false;
-            ids.Add(id);
+            mask.Apply(ids.AsSpan(0, i), logits);
+            if (float.IsNegativeInfinity(logits[ids[i]])) return false;
         }
 
         Array.Clear(logits);
-        mask.Apply(ids.ToArray(), logits);
+        mask.Apply(ids, logits);
         return logits[tokenizer.EndOfTextId] == 0;
     }
-
-    private static readonly Lazy<Dictionary<byte, int>> ByteTokens = new(static () => Enumerable.Range(0, PublishedRanks.Gpt2.VocabularySize)
-        .Where(static id => !PublishedRanks.Gpt2.IsSpecialToken(id) && PublishedRanks.Gpt2.GetTokenBytes(id).Length == 1)
-        .ToDictionary(static id => PublishedRanks.Gpt2.GetTokenBytes(id).Span[0]));
 }

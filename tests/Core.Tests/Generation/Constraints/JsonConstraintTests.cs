@@ -138,6 +138,7 @@ public sealed class JsonConstraintTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Text_that_ends_at_the_limit_may_be_a_beginning_only()
     {
         (string text, FinishReason reason) = ConstrainedTexts.Generate(TextConstraint.JsonSchema("""{"type":"string","minLength":100}"""), 1, maxNewTokens: 5)[0];

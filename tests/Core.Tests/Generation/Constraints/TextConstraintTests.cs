@@ -12,6 +12,7 @@ public sealed class TextConstraintTests
 
     [TestMethod]
     [DynamicData(nameof(Expressions))]
+    [TestCategory("Long")]
     public void What_an_untrained_model_writes_matches_as_a_whole_in_DotNet_and_as_ECMAScript(int index, string pattern)
     {
         foreach (string text in ConstrainedTexts.Write(TextConstraint.Regex(pattern), count: 12, seed: index))
@@ -67,6 +68,7 @@ public sealed class TextConstraintTests
 
     [TestMethod]
     [DynamicData(nameof(Grammars))]
+    [TestCategory("Long")]
     public void What_an_untrained_model_writes_is_a_sentence_of_the_grammar(int index, string grammar)
     {
         // The same languages written as regular expressions with balancing groups, or checked by hand.
@@ -112,6 +114,7 @@ public sealed class TextConstraintTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void A_choice_is_one_of_the_texts_and_every_one_of_them_can_come()
     {
         string[] texts = ["yes", "yes, please", "no", "日本語", "👩‍👩‍👧", ""];
@@ -128,6 +131,7 @@ public sealed class TextConstraintTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void The_mask_has_every_token_that_can_go_on_and_no_other()
     {
         // Worked out without the automaton: a token may come where a prefix of it and what is written can be completed, which for these languages .NET's Regex tells of prefixes.
@@ -205,11 +209,84 @@ public sealed class TextConstraintTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void Several_threads_may_use_one_constraint()
     {
         TextConstraint constraint = TextConstraint.JsonSchema("""{"type":"array","items":{"type":"string","pattern":"^[a-z]{1,5}$"},"minItems":3,"maxItems":3}""");
         string[][] texts = new string[8][];
         Parallel.For(0, texts.Length, i => texts[i] = [.. ConstrainedTexts.Write(constraint, 10, seed: i % 2)]);
         for (int i = 2; i < texts.Length; i++) CollectionAssert.AreEqual(texts[i % 2], texts[i]);
+    }
+
+    [TestMethod]
+    public void A_choice_allows_its_texts_and_no_others()
+    {
+        TextConstraint choice = TextConstraint.Choice("yes", "yes, please", "日本", "\"", "");
+        foreach (string text in (string[])["yes", "yes, please", "日本", "\"", ""]) Assert.IsTrue(ConstrainedTexts.Allows(choice, text), text);
+        foreach (string text in (string[])["ye", "yes,", "no", "日", "yes, pleases"]) Assert.IsFalse(ConstrainedTexts.Allows(choice, text), text);
+        Assert.AreEqual((TextConstraintKind.Choice, """["a","b"]"""), (TextConstraint.Choice("a", "b").Kind, TextConstraint.Choice("a", "b").Source));
+        Assert.IsTrue(ConstrainedTexts.Allows(TextConstraint.Choice("only"), "only"));
+    }
+
+    [TestMethod]
+    public void A_constraint_is_made_of_something()
+    {
+        StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(static () => TextConstraint.Choice()).Message, "There is no text to choose; give one or more.");
+        StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(static () => TextConstraint.Choice("a", null!)).Message, "Text 1 is null; give it a text, or leave it out.");
+        StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(static () => TextConstraint.Choice(null!, "a")).Message, "Text 0 is null; give it a text, or leave it out.");
+        foreach (Action make in (Action[])
+        [
+            static () => TextConstraint.Choice((IReadOnlyList<string>)null!), static () => TextConstraint.Regex(null!), static () => TextConstraint.JsonSchema(null!), static () => TextConstraint.Json(null!),
+            static () => TextConstraint.Grammar(null!), static () => TextConstraint.Grammar("root ::= \"a\"", null!), static () => TextConstraint.Regex("a").Compile(null!),
+        ]) Assert.ThrowsExactly<ArgumentNullException>(make);
+        Assert.ThrowsExactly<ArgumentException>(static () => TextConstraint.Grammar("root ::= \"a\"", ""));
+    }
+
+    [TestMethod]
+    public void Each_kind_keeps_what_it_was_made_of()
+    {
+        Assert.AreEqual(new TextConstraint { Kind = TextConstraintKind.Regex, Source = "a+" }, TextConstraint.Regex("a+"));
+        Assert.AreEqual(new TextConstraint { Kind = TextConstraintKind.JsonSchema, Source = "{}" }, TextConstraint.JsonSchema("{}"));
+        Assert.AreEqual(new TextConstraint { Kind = TextConstraintKind.JsonSchema, Source = "{}", Whitespace = JsonWhitespace.Optional }, TextConstraint.JsonSchema("{}", JsonWhitespace.Optional));
+        Assert.AreEqual(new TextConstraint { Kind = TextConstraintKind.JsonSchema, Source = """{"type":"object"}""", Whitespace = JsonWhitespace.Optional }, TextConstraint.JsonObject(JsonWhitespace.Optional));
+        Assert.AreEqual(TextConstraint.JsonSchema("""{"type":"boolean"}""", JsonWhitespace.Optional), TextConstraint.Json<bool>(whitespace: JsonWhitespace.Optional));
+        Assert.AreEqual(TextConstraint.JsonSchema("""{"type":"boolean"}"""), TextConstraint.Json(typeof(bool)));
+        Assert.AreEqual(new TextConstraint { Kind = TextConstraintKind.Grammar, Source = "x", StartRule = "root" }, TextConstraint.Grammar("x"));
+        Assert.AreEqual(new TextConstraint { Kind = TextConstraintKind.Grammar, Source = "x", StartRule = "y" }, TextConstraint.Grammar("x", "y"));
+        StringAssert.Contains(TextConstraint.Json<System.Drawing.Point>(new(System.Text.Json.JsonSerializerDefaults.Web)).Source, "\"x\"");
+        Assert.IsTrue(ConstrainedTexts.Allows(TextConstraint.Grammar("x ::= \"a\"\ny ::= x x", "y"), "aa"));
+        Assert.IsTrue(ConstrainedTexts.Allows(TextConstraint.JsonObject(), """{"a":[1]}"""));
+        Assert.IsFalse(ConstrainedTexts.Allows(TextConstraint.JsonObject(), "[1]"));
+    }
+
+    [TestMethod]
+    [DataRow("[]", "There is no text to choose, or one is null; give one or more texts.")]
+    [DataRow("""["a",null]""", "There is no text to choose, or one is null; give one or more texts.")]
+    [DataRow("a", "The source is not a JSON array of strings; make the constraint with TextConstraint.Choice.")]
+    [DataRow("[1]", "The source is not a JSON array of strings; make the constraint with TextConstraint.Choice.")]
+    public void A_choice_that_was_saved_is_read_with_care(string source, string message) => GrammarText.Refuses(
+        () => new TextConstraint { Kind = TextConstraintKind.Choice, Source = source }.Compile(GrammarText.Bytes()), ConstraintProblem.Syntax, "the texts", message);
+
+    [TestMethod]
+    public void A_kind_that_there_is_not_is_refused()
+    {
+        var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(static () => new TextConstraint { Kind = (TextConstraintKind)9, Source = "a" }.Compile(GrammarText.Bytes()));
+        StringAssert.StartsWith(error.Message, "9 is none of TextConstraintKind's values.");
+        Assert.AreEqual("Kind", error.ParamName);
+    }
+
+    [TestMethod]
+    public void A_tokenizer_keeps_64_constraints()
+    {
+        GptTokenizer tokenizer = GrammarText.Bytes();
+        ITokenConstraint first = TextConstraint.Regex("a").Compile(tokenizer);
+        for (int i = 1; i < 64; i++) TextConstraint.Regex($"a{{{i}}}b").Compile(tokenizer);
+        Assert.AreSame(first, TextConstraint.Regex("a").Compile(tokenizer));
+        Assert.AreNotSame(first, TextConstraint.Regex("a").Compile(GrammarText.Bytes()));
+
+        // One more, and the others are forgotten.
+        ITokenConstraint next = TextConstraint.Regex("c").Compile(tokenizer);
+        Assert.AreNotSame(first, TextConstraint.Regex("a").Compile(tokenizer));
+        Assert.AreSame(next, TextConstraint.Regex("c").Compile(tokenizer));
     }
 }

@@ -1,0 +1,161 @@
+using MLNet.Gpt.Core.Tests.Tokenization;
+
+namespace MLNet.Gpt.Core.Tests.Generation.Constraints;
+
+[TestClass]
+public sealed class GrammarAutomatonTests
+{
+    private static readonly string[] s_grammars =
+    [
+        "root ::= (\"a\" | \"ab\" | \"abc\")* \"c\"",
+        "root ::= \"a\" root \"b\" | \"ab\"",
+        "root ::= \"ab\" root \"c\" | \"abc\" root \"bc\" | \"\"",
+        "root ::= item (\",\" item)*\nitem ::= [a-c]+ | \"[\" root \"]\" | \"(\" root \")\"",
+        "root ::= word (\" \" word)* \".\"\nword ::= [a-zé漢]{1,5} | \"(\" root \")\"",
+        "root ::= x x x\nx ::= \"a\"? y\ny ::= \"b\"? z\nz ::= \"c\"?",
+        "root ::= pair pair\npair ::= left \"b\" right | \"ab\"\nleft ::= \"a\" left | \"\"\nright ::= \"c\" right | \"a\"",
+        "root ::= [^a-y]* tail\ntail ::= \"a\" deep \"a\" | \"b\"\ndeep ::= \"b\" deep \"b\" | \"c\" deep2\ndeep2 ::= \"\" | \"bcb\"",
+    ];
+
+    [TestMethod]
+    public void A_token_may_come_where_all_its_bytes_may()
+    {
+        foreach (GptTokenizer tokenizer in (GptTokenizer[])[GrammarText.Bytes(), SampleTexts.TrainSmall()])
+        {
+            foreach (string rules in s_grammars)
+            {
+                GrammarAutomaton automaton = new GrammarText(GbnfReader.Read(rules, "root"), tokenizer).Automaton;
+                var random = new Random(1);
+                for (int text = 0; text < 4; text++)
+                {
+                    GrammarAutomaton.State state = automaton.Start;
+                    for (int length = 0; length < 25; length++)
+                    {
+                        byte[] mask = automaton.TokensAfter(state);
+                        Assert.HasCount((tokenizer.VocabularySize + 7) / 8 + 8, mask);
+                        List<int> allowed = [];
+                        for (int id = 0; id < tokenizer.VocabularySize; id++)
+                        {
+                            bool expected = !tokenizer.IsSpecialToken(id) && !ReferenceEquals(tokenizer.GetTokenBytes(id).ToArray().Aggregate(state, automaton.Step), automaton.Dead);
+                            if (expected != ((mask[id >> 3] & (1 << (id & 7))) != 0)) Assert.Fail($"{rules}: token {id} after {length}: {!expected}");
+                            if (expected) allowed.Add(id);
+                        }
+
+                        if (allowed.Count == 0)
+                        {
+                            Assert.IsTrue(state.IsAccepting, "a dead end");
+                            break;
+                        }
+
+                        // Longer tokens as often as bytes.
+                        int[] longer = [.. allowed.Where(id => tokenizer.GetTokenBytes(id).Length > 1)];
+                        int next = longer.Length > 0 && random.Next(2) == 0 ? longer[random.Next(longer.Length)] : allowed[random.Next(allowed.Count)];
+                        state = automaton.Step(state, next);
+                    }
+                }
+            }
+        }
+    }
+
+    [TestMethod]
+    public void A_text_goes_on_where_one_of_the_language_begins_with_it()
+    {
+        // Languages with all their texts of up to six letters.
+        foreach (string rules in (string[])
+        [
+            "root ::= \"a\" root \"b\" | \"ab\"", "root ::= (\"a\" | \"ab\" | \"abc\")* \"c\"", "root ::= x x\nx ::= \"a\" | \"b\" x \"c\"", "root ::= \"a\"{2,3} tail?\ntail ::= \"b\" tail | \"c\"",
+            "root ::= x \"a\" | \"c\" x\nx ::= y y\ny ::= \"a\" | \"b\" | \"\"",
+        ])
+        {
+            var text = new GrammarText(GbnfReader.Read(rules, "root"));
+            string[] accepted = [.. GrammarText.All("abc", 6).Where(text.Accepts)];
+            Assert.IsNotEmpty(accepted);
+            foreach (string one in GrammarText.All("abc", 2))
+                Assert.AreEqual(accepted.Any(longer => longer.StartsWith(one, StringComparison.Ordinal)), text.Begins(one), $"{rules}: '{one}'");
+        }
+
+        // By hand, since the automaton itself was asked above.
+        var nested = new GrammarText(GbnfReader.Read(s_grammars[1], "root"));
+        CollectionAssert.AreEqual(new[] { "aaabbb", "aabb", "ab" }, GrammarText.All("ab", 6).Where(nested.Accepts).Order(StringComparer.Ordinal).ToArray());
+    }
+
+    [TestMethod]
+    public void Nothing_follows_a_text_that_is_none_and_a_special_token_leads_nowhere()
+    {
+        GptTokenizer tokenizer = GrammarText.Bytes();
+        GrammarAutomaton automaton = new GrammarText(GbnfReader.Read("root ::= \"a\"+", "root"), tokenizer).Automaton;
+        Assert.AreSame(automaton.Dead, automaton.Step(automaton.Start, tokenizer.EndOfTextId));
+        Assert.AreSame(automaton.Dead, automaton.Step(automaton.Start, -1));
+        Assert.AreSame(automaton.Dead, automaton.Step(automaton.Start, tokenizer.VocabularySize));
+        Assert.AreSame(automaton.Dead, automaton.Step(automaton.Start, (byte)'b'));
+        Assert.AreSame(automaton.Dead, automaton.Step(automaton.Dead, (byte)'a'));
+        Assert.IsFalse(automaton.Dead.IsAccepting);
+        Assert.IsTrue(automaton.TokensAfter(automaton.Dead).All(static bits => bits == 0));
+        GrammarAutomaton.State once = automaton.Step(automaton.Start, (byte)'a');
+        GrammarAutomaton.State twice = automaton.Step(once, (byte)'a');
+        Assert.AreSame(twice, automaton.Step(twice, (byte)'a'), "States are shared.");
+        Assert.AreSame(automaton.TokensAfter(once), automaton.TokensAfter(once));
+        Assert.AreSame(automaton.Start, automaton.Start);
+    }
+
+    [TestMethod]
+    public void All_bytes_of_a_range_lead_the_same_way_and_those_beside_it_another()
+    {
+        foreach ((byte first, byte last) in ((byte, byte)[])[(0, 0), (0, 0x7F), (1, 1), (0x20, 0x7E), (0x7F, 0x7F), (0x61, 0x63)])
+        {
+            var set = CodePointSet.Range(first, last);
+            var text = new GrammarText(Grammar.Of(Expression.Of(set)));
+            for (int value = 0; value < 256; value++) Assert.AreEqual(value >= first && value <= last, text.Accepts((byte)value), $"{value} in {first} to {last}");
+        }
+
+        var any = new GrammarText(Grammar.Of(Expression.Of(CodePointSet.All)));
+        for (int value = 0; value < 256; value++) Assert.AreEqual(value < 0x80, any.Accepts((byte)value), $"{value}");
+        Assert.IsTrue(any.Accepts(0xF4, 0x8F, 0xBF, 0xBF) && !any.Accepts(0xF4, 0x90, 0x80, 0x80) && !any.Accepts(0xED, 0xA0, 0x80) && !any.Accepts(0xC1, 0x80) && !any.Accepts(0xFF));
+    }
+
+    [TestMethod]
+    public void What_was_made_for_a_long_text_is_forgotten_and_made_again()
+    {
+        // More masks than are kept, each of them right.
+        GptTokenizer tokenizer = GrammarText.Bytes();
+        GrammarAutomaton automaton = new GrammarText(GbnfReader.Read("root ::= (\"[\" \"a\"{2,4500} \"]\")+", "root"), tokenizer).Automaton;
+        for (int round = 0; round < 2; round++)
+        {
+            GrammarAutomaton.State state = automaton.Step(automaton.Start, (byte)'[');
+            for (int length = 0; length <= 4_500; length++)
+            {
+                byte[] mask = automaton.TokensAfter(state);
+                Assert.AreEqual(length < 4_500, (mask['a' >> 3] & (1 << ('a' & 7))) != 0);
+                Assert.AreEqual(length >= 2, (mask[']' >> 3] & (1 << (']' & 7))) != 0);
+                Assert.IsFalse((mask['b' >> 3] & (1 << ('b' & 7))) != 0);
+                if (length < 4_500) state = automaton.Step(state, (byte)'a');
+            }
+
+            Assert.IsTrue(automaton.Step(state, (byte)']').IsAccepting);
+        }
+    }
+
+    [TestMethod]
+    public void More_states_than_are_kept_are_read_too()
+    {
+        var text = new GrammarText(Grammar.Of(Expression.Then(Expression.Times(Expression.Of("a"), 100_000, 100_000), Expression.Of("bc"))));
+        byte[] letters = new byte[100_000];
+        letters.AsSpan().Fill((byte)'a');
+        for (int round = 0; round < 2; round++)
+        {
+            GrammarAutomaton.State state = text.After(letters);
+            Assert.IsTrue("bc"u8.ToArray().Aggregate(state, text.Automaton.Step).IsAccepting);
+            Assert.AreSame(text.Automaton.Dead, text.Automaton.Step(state, (byte)'a'));
+        }
+    }
+
+    [TestMethod]
+    public void A_text_can_be_read_in_at_most_20000_ways_at_once()
+    {
+        // n calls of a rule that may be empty are 2n places at which a text may stand before its first letter: the beginning, n times the rule, and n - 1 times the place behind it.
+        Assert.IsTrue(new GrammarText(GbnfReader.Read("root ::= x{10000}\nx ::= \"a\"?", "root")).Automaton.Start.IsAccepting);
+        GrammarText.Refuses(
+            static () => new GrammarText(GbnfReader.Read("root ::= x{10001}\nx ::= \"a\"?", "root")).Automaton.Start, ConstraintProblem.TooLarge, "the grammar",
+            "A text can be read in more than 20000 ways at once; make the grammar less ambiguous.");
+    }
+}

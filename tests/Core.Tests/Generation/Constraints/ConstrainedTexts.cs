@@ -23,22 +23,28 @@ internal static class ConstrainedTexts
         return [.. sequences.Select(sequence => (tokenizer.Decode(sequence.TokenIds), sequence.FinishReason))];
     }
 
-    /// <summary>Whether the constraint lets a text be written, by bytes of one token each. Compiled for a tokenizer of its own, so that it is made anew.</summary>
-    public static bool Allows(TextConstraint constraint, string text)
+    /// <summary>Tells of a text whether the constraint lets it be written, by bytes of one token each. Compiled for a tokenizer of its own, so that it is made anew.</summary>
+    public static Func<string, bool> Allowed(TextConstraint constraint)
     {
         GptTokenizer tokenizer = GrammarText.Bytes();
-        ITokenMask mask = constraint.Compile(tokenizer).Begin([], [tokenizer.EndOfTextId]);
-        int[] ids = [.. System.Text.Encoding.UTF8.GetBytes(text)]; // the token of a byte has its number
+        ITokenConstraint compiled = constraint.Compile(tokenizer);
         float[] logits = new float[tokenizer.VocabularySize];
-        for (int i = 0; i < ids.Length; i++)
+        return text =>
         {
-            Array.Clear(logits);
-            mask.Apply(ids.AsSpan(0, i), logits);
-            if (float.IsNegativeInfinity(logits[ids[i]])) return false;
-        }
+            ITokenMask mask = compiled.Begin([], [tokenizer.EndOfTextId]);
+            int[] ids = [.. System.Text.Encoding.UTF8.GetBytes(text)]; // the token of a byte has its number
+            for (int i = 0; i < ids.Length; i++)
+            {
+                Array.Clear(logits);
+                mask.Apply(ids.AsSpan(0, i), logits);
+                if (float.IsNegativeInfinity(logits[ids[i]])) return false;
+            }
 
-        Array.Clear(logits);
-        mask.Apply(ids, logits);
-        return logits[tokenizer.EndOfTextId] == 0;
+            Array.Clear(logits);
+            mask.Apply(ids, logits);
+            return logits[tokenizer.EndOfTextId] == 0;
+        };
     }
+
+    public static bool Allows(TextConstraint constraint, string text) => Allowed(constraint)(text);
 }

@@ -95,7 +95,8 @@ public sealed class GrammarAutomatonTests
         GrammarAutomaton.State twice = automaton.Step(once, (byte)'a');
         Assert.AreSame(twice, automaton.Step(twice, (byte)'a'), "States are shared.");
         Assert.AreSame(automaton.TokensAfter(once), automaton.TokensAfter(once));
-        Assert.AreSame(automaton.Start, automaton.Start);
+        GrammarAutomaton.State start = automaton.Start;
+        Assert.AreSame(start, automaton.Start);
     }
 
     [TestMethod]

@@ -36,8 +36,9 @@ public sealed class TextConstraintTests
     public void An_expression_allows_these_texts_and_not_those(string pattern, string allowed, string refused)
     {
         // "|" separates; none of the texts holds one.
-        foreach (string text in allowed.Split('|')) Assert.IsTrue(ConstrainedTexts.Allows(TextConstraint.Regex(pattern), text), text);
-        foreach (string text in refused.Split('|')) Assert.IsFalse(ConstrainedTexts.Allows(TextConstraint.Regex(pattern), text), text);
+        Func<string, bool> allows = ConstrainedTexts.Allowed(TextConstraint.Regex(pattern));
+        foreach (string text in allowed.Split('|')) Assert.IsTrue(allows(text), text);
+        foreach (string text in refused.Split('|')) Assert.IsFalse(allows(text), text);
     }
 
     [TestMethod]
@@ -58,10 +59,9 @@ public sealed class TextConstraintTests
     [DataRow(@"(?:a$)*", ConstraintProblem.Unsupported, "an anchor in a repeated group")]
     [DataRow("😀+", ConstraintProblem.Unsupported, "a quantifier behind a character of two UTF-16 units")]
     [DataRow("a$b", ConstraintProblem.Contradictory, null)]
-    [DataRow("(?:a{100000}){100000}", ConstraintProblem.TooLarge, null)]
     public void An_expression_that_can_not_be_used_is_refused(string pattern, ConstraintProblem problem, string? keyword)
     {
-        var error = Assert.ThrowsExactly<ConstraintException>(() => TextConstraint.Regex(pattern).Compile(PublishedRanks.Gpt2));
+        var error = Assert.ThrowsExactly<ConstraintException>(() => TextConstraint.Regex(pattern).Compile(GrammarText.Bytes()));
         Assert.AreEqual(problem, error.Problem, error.Message);
         Assert.AreEqual(keyword, error.Keyword);
     }
@@ -92,8 +92,9 @@ public sealed class TextConstraintTests
     [DataRow("root ::= .", "a|é|\n", "|ab")]
     public void A_grammar_allows_these_texts_and_not_those(string grammar, string allowed, string refused)
     {
-        foreach (string text in allowed.Split('|')) Assert.IsTrue(ConstrainedTexts.Allows(TextConstraint.Grammar(grammar), text), text);
-        foreach (string text in refused.Split('|')) Assert.IsFalse(ConstrainedTexts.Allows(TextConstraint.Grammar(grammar), text), text);
+        Func<string, bool> allows = ConstrainedTexts.Allowed(TextConstraint.Grammar(grammar));
+        foreach (string text in allowed.Split('|')) Assert.IsTrue(allows(text), text);
+        foreach (string text in refused.Split('|')) Assert.IsFalse(allows(text), text);
     }
 
     [TestMethod]
@@ -109,7 +110,7 @@ public sealed class TextConstraintTests
     [DataRow("root ::= <think>", ConstraintProblem.Unsupported)]
     public void A_grammar_that_can_not_be_used_is_refused(string grammar, ConstraintProblem problem)
     {
-        var error = Assert.ThrowsExactly<ConstraintException>(() => TextConstraint.Grammar(grammar).Compile(PublishedRanks.Gpt2));
+        var error = Assert.ThrowsExactly<ConstraintException>(() => TextConstraint.Grammar(grammar).Compile(GrammarText.Bytes()));
         Assert.AreEqual(problem, error.Problem, error.Message);
     }
 
@@ -126,7 +127,8 @@ public sealed class TextConstraintTests
     public void Constraints_are_equal_where_their_texts_are_and_compiled_once_for_a_tokenizer()
     {
         Assert.AreEqual(TextConstraint.Choice("a", "b"), TextConstraint.Choice("a", "b"));
-        Assert.AreSame(TextConstraint.Regex("[ab]").Compile(PublishedRanks.Gpt2), TextConstraint.Regex("[ab]").Compile(PublishedRanks.Gpt2));
+        GptTokenizer tokenizer = GrammarText.Bytes();
+        Assert.AreSame(TextConstraint.Regex("[ab]").Compile(tokenizer), TextConstraint.Regex("[ab]").Compile(tokenizer));
         Assert.AreNotEqual(TextConstraint.Regex("[ab]"), TextConstraint.Grammar("[ab]"));
     }
 
@@ -158,6 +160,7 @@ public sealed class TextConstraintTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void The_end_is_allowed_exactly_where_the_text_is_whole_and_other_stop_tokens_only_there_too()
     {
         GptTokenizer gpt2 = PublishedRanks.Gpt2;
@@ -222,8 +225,9 @@ public sealed class TextConstraintTests
     public void A_choice_allows_its_texts_and_no_others()
     {
         TextConstraint choice = TextConstraint.Choice("yes", "yes, please", "日本", "\"", "");
-        foreach (string text in (string[])["yes", "yes, please", "日本", "\"", ""]) Assert.IsTrue(ConstrainedTexts.Allows(choice, text), text);
-        foreach (string text in (string[])["ye", "yes,", "no", "日", "yes, pleases"]) Assert.IsFalse(ConstrainedTexts.Allows(choice, text), text);
+        Func<string, bool> allows = ConstrainedTexts.Allowed(choice);
+        foreach (string text in (string[])["yes", "yes, please", "日本", "\"", ""]) Assert.IsTrue(allows(text), text);
+        foreach (string text in (string[])["ye", "yes,", "no", "日", "yes, pleases"]) Assert.IsFalse(allows(text), text);
         Assert.AreEqual((TextConstraintKind.Choice, """["a","b"]"""), (TextConstraint.Choice("a", "b").Kind, TextConstraint.Choice("a", "b").Source));
         Assert.IsTrue(ConstrainedTexts.Allows(TextConstraint.Choice("only"), "only"));
     }

@@ -29,6 +29,7 @@ public static class OnnxExporter
     /// <exception cref="FolderNotReplaceableException">The existing folder holds something that isn't part of a package.</exception>
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="TrunkMismatchException">A head was trained over other weights.</exception>
     /// <exception cref="ArgumentException">An option is outside its range, or two don't go together.</exception>
     public static void Export(string checkpointFolder, string packageFolder, OnnxExportOptions? options = null)
     {
@@ -51,6 +52,7 @@ public static class OnnxExporter
     /// <exception cref="FolderNotReplaceableException">The existing folder holds something that isn't part of a package.</exception>
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="TrunkMismatchException">A head was trained over other weights.</exception>
     /// <exception cref="ArgumentException">An option is outside its range, or two don't go together.</exception>
     public static void ExportMerged(string checkpointFolder, string adapterFolder, string packageFolder, OnnxExportOptions? options = null)
     {
@@ -92,12 +94,13 @@ public static class OnnxExporter
     /// Writes graph, weights and configuration into a folder; other files in it, such as a tokenizer's, stay. Each file appears, or replaces
     /// the one of its name, only when it is complete; the graph comes last.
     /// </summary>
-    /// <param name="weights">The model's weights; each is read once, a layer normalisation's twice where matrices are quantized.</param>
+    /// <param name="weights">The model's weights; each is read once, a layer normalisation's twice where matrices are quantized, and once more for each head that names another model's.</param>
     /// <param name="packageFolder">The folder; created where it is missing.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="TrunkMismatchException">A head was trained over other weights.</exception>
     /// <exception cref="ArgumentException">An option, or a value of the configuration, is outside its range.</exception>
     public static void Write(IGptWeights weights, string packageFolder, OnnxExportOptions? options = null)
     {
@@ -105,8 +108,10 @@ public static class OnnxExporter
         ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
         options ??= new OnnxExportOptions();
         options.Validate();
+        SharedTrunk.Require(weights, options.Heads);
         GraphBuilder graph = GptGraph.Build(weights.Config, options);
-        WriteFiles(GptConfigJson.Write(weights.Config, options.EndOfTextId), graph, weights, packageFolder, options);
+        string config = GptConfigJson.Write(weights.Config, options.EndOfTextId, OnnxHead.FormsOf(options.Heads, weights.Config));
+        WriteFiles(config, graph, new HeadedGraphWeights(weights, options.Heads), packageFolder, options);
         if (options.EndOfTextId is { } end)
             AtomicFile.Write(Path.Combine(packageFolder, OnnxPackageLayout.GenAiConfigFile), stream => stream.Write(Encoding.UTF8.GetBytes(GenAiConfigJson.Write(weights.Config, end, graph.SharesCache))));
     }

@@ -3,7 +3,7 @@ using MLNet.Gpt.Tests.Reference;
 namespace MLNet.Gpt.Transforms.Tests;
 
 /// <summary>The formula's weights with a task head.</summary>
-internal sealed class FormulaClassifier(GptConfig config, ClassifierHead head) : IClassifierWeights
+internal sealed class FormulaClassifier(GptConfig config, ClassifierHead head, float phase = 0) : IClassifierWeights
 {
     private readonly FormulaWeights _network = new(config);
 
@@ -20,6 +20,6 @@ internal sealed class FormulaClassifier(GptConfig config, ClassifierHead head) :
             return;
         }
 
-        for (int i = 0; i < destination.Length; i++) destination[i] = MathF.Sin((0.7f * i) + k);
+        for (int i = 0; i < destination.Length; i++) destination[i] = MathF.Sin((0.7f * i) + k + phase);
     }
 }

@@ -3,7 +3,7 @@ using MLNet.Gpt.Tests.Reference;
 namespace MLNet.Gpt.Transforms.Tests;
 
 /// <summary>A reward model whose numbers follow a formula.</summary>
-internal sealed class FormulaReward(GptConfig config, RewardHead head) : IRewardWeights
+internal sealed class FormulaReward(GptConfig config, RewardHead head, float phase = 0) : IRewardWeights
 {
     private readonly FormulaWeights _network = new(config);
 
@@ -20,6 +20,6 @@ internal sealed class FormulaReward(GptConfig config, RewardHead head) : IReward
             return;
         }
 
-        for (int i = 0; i < destination.Length; i++) destination[i] = MathF.Sin((0.7f * i) + k);
+        for (int i = 0; i < destination.Length; i++) destination[i] = MathF.Sin((0.7f * i) + k + phase);
     }
 }

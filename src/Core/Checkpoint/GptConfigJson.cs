@@ -8,13 +8,14 @@ internal static class GptConfigJson
     /// <summary>Writes a configuration.</summary>
     /// <param name="config">A valid configuration.</param>
     /// <param name="endOfTextId">The tokenizer's end-of-text token; null (the default) where it is not known.</param>
+    /// <param name="heads">The heads that a package has beside the language model's; null (the default) for none.</param>
     /// <returns>The contents of <c>config.json</c>.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The configuration is not valid.</exception>
-    public static string Write(GptConfig config, int? endOfTextId = null)
+    public static string Write(GptConfig config, int? endOfTextId = null, IReadOnlyList<PackageHead>? heads = null)
     {
         ArgumentNullException.ThrowIfNull(config);
         using var stream = new MemoryStream();
-        CheckpointConfig.Write(stream, config.Validate(), endOfTextId);
+        CheckpointConfig.Write(stream, config.Validate(), endOfTextId, writeMore: json => PackageHeadsJson.Write(json, heads ?? []));
         return Encoding.UTF8.GetString(stream.ToArray());
     }
 

@@ -15,23 +15,7 @@ internal static class ClassifierModelChecks
     public static int Validate(ITextClassifierModel model, ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, ReadOnlySpan<float> outputs)
     {
         ArgumentNullException.ThrowIfNull(model);
-        int rows = lengths.Length, group = model.Head.SequencesPerOutput;
-        if (rows == 0 || rows % group != 0 || tokenIds.Length == 0 || tokenIds.Length % rows != 0)
-            throw new ArgumentException($"{tokenIds.Length} token ids and {rows} lengths are given; the rows must come in groups of {group}, each row with as many ids.", nameof(tokenIds));
-        int expected = rows / group * model.Head.OutputCount;
-        if (outputs.Length != expected) throw new ArgumentException($"The outputs have {outputs.Length} elements; {rows} rows give {expected}.", nameof(outputs));
-        int t = tokenIds.Length / rows, vocabulary = model.Config.VocabularySize + TaskSequences.SpecialTokenCount;
-        if (t > model.Config.ContextLength) throw new PromptTooLongException(t, model.Config.ContextLength, "Lay out the texts with TaskSequences.Build, which cuts them.");
-        for (int row = 0; row < rows; row++)
-        {
-            if (lengths[row] < 1 || lengths[row] > t) throw new ArgumentException($"Row {row} has the length {lengths[row]}; it must be 1 to {t}.", nameof(lengths));
-        }
-
-        for (int i = 0; i < tokenIds.Length; i++)
-        {
-            if ((uint)tokenIds[i] >= (uint)vocabulary) throw new TokenOutOfRangeException(tokenIds[i], vocabulary, $"row {i / t}, position {i % t}");
-        }
-
-        return t;
+        return HeadRowChecks.Validate(model.Config, TaskSequences.SpecialTokenCount, model.Head.SequencesPerOutput, _ => model.Head.OutputCount, tokenIds, lengths, outputs, nameof(outputs),
+            "Lay out the texts with TaskSequences.Build, which cuts them.");
     }
 }

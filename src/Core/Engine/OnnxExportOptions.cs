@@ -18,6 +18,12 @@ public sealed record OnnxExportOptions
     /// </summary>
     public LoraProjections AdaptableProjections { get; init; }
 
+    /// <summary>
+    /// Heads over the same trunk beside the language model's, each with an output of its own (<see cref="OnnxHead"/>). Empty (the default): none. They must have been trained over the very weights that are written:
+    /// a <see cref="TrunkMismatchException"/> names the tensor that differs. Language models only.
+    /// </summary>
+    public IReadOnlyList<OnnxHead> Heads { get; init; } = [];
+
     /// <summary>Which operators the graph is made of. Default <see cref="GraphOperators.OnnxRuntime"/>; <see cref="GraphOperators.Standard"/> goes with <see cref="WeightFormat.Float32"/> and <see cref="WeightFormat.Float16"/>.</summary>
     public GraphOperators Operators { get; init; }
 
@@ -45,10 +51,12 @@ public sealed record OnnxExportOptions
 
     /// <summary>Checks that nothing is asked for that a model with a head can't give.</summary>
     /// <exception cref="ArgumentException">A value is outside its range, or two don't go together.</exception>
-    /// <exception cref="UnsupportedOptionException">Room for adapters is asked for.</exception>
+    /// <exception cref="UnsupportedOptionException">Room for adapters or other heads are asked for.</exception>
     internal void ValidateForHead()
     {
         Validate();
+        if (Heads.Count > 0)
+            throw new UnsupportedOptionException(nameof(Heads), string.Join(", ", Heads.Select(static head => head.Name)), "Heads are written with a language model over their trunk, this one among them; export that.");
         if (AdaptableProjections != LoraProjections.None)
             throw new UnsupportedOptionException(nameof(AdaptableProjections), AdaptableProjections, "A classifier or reward model is exported with its adapter merged; leave it out.");
     }
@@ -66,6 +74,9 @@ public sealed record OnnxExportOptions
         if ((AdaptableProjections & ~LoraProjections.All) != 0)
             throw new ArgumentOutOfRangeException(nameof(AdaptableProjections), AdaptableProjections, $"{nameof(AdaptableProjections)} is {AdaptableProjections}; choose from {LoraProjections.AttentionIn}, {LoraProjections.AttentionOut}, {LoraProjections.FeedForwardIn} and {LoraProjections.FeedForwardOut}.");
         Quantization?.Validate();
+        ArgumentNullException.ThrowIfNull(Heads);
+        if (Heads.GroupBy(static head => head.Name).FirstOrDefault(static group => group.Count() > 1)?.Key is { } twice)
+            throw new ArgumentException($"Two heads have the name '{twice}'; give each one of its own.", nameof(Heads));
         if (ExternalDataThresholdBytes is < 0 or > LargestEmbeddedBytes)
         {
             throw new ArgumentOutOfRangeException(nameof(ExternalDataThresholdBytes), ExternalDataThresholdBytes,

@@ -78,9 +78,16 @@ internal static class OnnxPackageLayout
     /// </summary>
     public const string LastHiddenState = "last_hidden_state";
 
+    /// <summary>In ML.NET's model file, beside a package of several heads over one trunk: the name of the head that the transformer uses.</summary>
+    public const string UsedHeadFile = "mlnet_gpt_head.txt";
+
+    /// <summary>The output of a head over the package's trunk, float32; its shape is the kind's (<see cref="OnnxHeadKind"/>).</summary>
+    /// <param name="head">The head's name.</param>
+    public static string HeadOutput(string head) => $"heads.{head}";
+
     /// <summary>Whether a file of this name is part of a package.</summary>
     /// <param name="name">The file's name, without its folder.</param>
-    public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile or GenAiConfigFile || CompanionFiles.Contains(name) || AdapterOf(name) is not null;
+    public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile or GenAiConfigFile or UsedHeadFile || CompanionFiles.Contains(name) || AdapterOf(name) is not null;
 
     /// <summary>What the names of an adapter's two files begin with in a package.</summary>
     /// <param name="adapter">The adapter's name.</param>
@@ -89,10 +96,10 @@ internal static class OnnxPackageLayout
     /// <summary>The adapter that a file belongs to; null where it is no adapter's.</summary>
     /// <param name="name">The file's name, without its folder.</param>
     public static string? AdapterOf(string name) =>
-        name.Split('.') is ["adapter", { } adapter, { } file, { } extension] && $"{file}.{extension}" is LoraCheckpoint.ConfigFile or LoraCheckpoint.WeightsFile && IsAdapterName(adapter) ? adapter : null;
+        name.Split('.') is ["adapter", { } adapter, { } file, { } extension] && $"{file}.{extension}" is LoraCheckpoint.ConfigFile or LoraCheckpoint.WeightsFile && IsPlainName(adapter) ? adapter : null;
 
-    /// <summary>Whether an adapter may go by this name: 1 to 64 letters, digits, '-' or '_'.</summary>
-    public static bool IsAdapterName(string name) => name.Length is >= 1 and <= 64 && name.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
+    /// <summary>Whether an adapter or a head may go by this name: 1 to 64 letters, digits, '-' or '_'.</summary>
+    public static bool IsPlainName(string name) => name.Length is >= 1 and <= 64 && name.All(static c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_');
 
     /// <summary>Input with a default of zeros, (R, in): the first matrices of all adapters in the batch beside a projection, one below the other.</summary>
     /// <param name="layer">The layer, 0 to L-1.</param>

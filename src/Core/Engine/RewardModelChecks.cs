@@ -15,22 +15,7 @@ internal static class RewardModelChecks
     public static int Validate(IRewardModel model, ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, ReadOnlySpan<float> rewards)
     {
         ArgumentNullException.ThrowIfNull(model);
-        int rows = lengths.Length;
-        if (rows == 0 || tokenIds.Length == 0 || tokenIds.Length % rows != 0)
-            throw new ArgumentException($"{tokenIds.Length} token ids and {rows} lengths are given; each row must have as many ids, 1 or more.", nameof(tokenIds));
-        if (rewards.Length != rows) throw new ArgumentException($"The rewards have room for {rewards.Length}; {rows} rows give {rows}.", nameof(rewards));
-        int t = tokenIds.Length / rows, vocabulary = model.Config.VocabularySize + model.Head.AddedTokenCount;
-        if (t > model.Config.ContextLength) throw new PromptTooLongException(t, model.Config.ContextLength, "Lay out prompt and response with RewardSequences.Build, which cuts the prompt.");
-        for (int row = 0; row < rows; row++)
-        {
-            if (lengths[row] < 1 || lengths[row] > t) throw new ArgumentException($"Row {row} has the length {lengths[row]}; it must be 1 to {t}.", nameof(lengths));
-        }
-
-        for (int i = 0; i < tokenIds.Length; i++)
-        {
-            if ((uint)tokenIds[i] >= (uint)vocabulary) throw new TokenOutOfRangeException(tokenIds[i], vocabulary, $"row {i / t}, position {i % t}");
-        }
-
-        return t;
+        return HeadRowChecks.Validate(model.Config, model.Head.AddedTokenCount, group: 1, static _ => 1, tokenIds, lengths, rewards, nameof(rewards),
+            "Lay out prompt and response with RewardSequences.Build, which cuts the prompt.");
     }
 }

@@ -28,10 +28,10 @@ internal static class ClassifierConfigJson
         head.Validate();
         using var stream = new MemoryStream();
         CheckpointConfig.Write(stream, config with { VocabularySize = config.VocabularySize + TaskSequences.SpecialTokenCount }, endOfTextId,
-            head.Form.Architecture, WriteHead);
+            head.Form.Architecture, WriteMore);
         return Encoding.UTF8.GetString(stream.ToArray());
 
-        void WriteHead(Utf8JsonWriter json)
+        void WriteMore(Utf8JsonWriter json)
         {
             IReadOnlyList<string> names = head.Labels.Count > 0 ? head.Labels : ["LABEL_0"];
             json.WriteString("problem_type", head.IsRegression ? "regression" : "single_label_classification");
@@ -43,13 +43,7 @@ internal static class ClassifierConfigJson
             json.WriteEndObject();
             if (endOfTextId is { } pad) json.WriteNumber("pad_token_id", pad);
             json.WriteStartObject(Section);
-            json.WriteString(Task, head.Task.ToString());
-            json.WriteStartArray(Labels);
-            foreach (string label in head.Labels) json.WriteStringValue(label);
-            json.WriteEndArray();
-            json.WriteBoolean(Regression, head.IsRegression);
-            json.WriteString(Truncation, head.Truncation.ToString());
-            json.WriteString(Special, head.SpecialTokens.ToString());
+            WriteHead(json, head);
             json.WriteNumber("start_token_id", TaskSequences.StartId(config));
             json.WriteNumber("delimiter_token_id", TaskSequences.DelimiterId(config));
             json.WriteNumber("extract_token_id", TaskSequences.ExtractId(config));
@@ -72,14 +66,7 @@ internal static class ClassifierConfigJson
         using CheckpointJson values = CheckpointJson.Parse(Encoding.UTF8.GetBytes(section.GetRawText()), path);
         try
         {
-            var head = new ClassifierHead
-            {
-                Task = values.Required<SupervisedTask>(Task),
-                Labels = [.. LabelsOf()],
-                IsRegression = values.Boolean(Regression) ?? throw values.Wrong(Regression, null, "true or false"),
-                Truncation = values.Required<TextTruncation>(Truncation),
-                SpecialTokens = values.Required<SpecialTokenHandling>(Special),
-            };
+            ClassifierHead head = ReadHead(values);
             GptConfig config = written with { VocabularySize = written.VocabularySize - TaskSequences.SpecialTokenCount };
             return (config.Validate(), head.Validate());
         }
@@ -87,6 +74,32 @@ internal static class ClassifierConfigJson
         {
             throw new CorruptFileException(path, exception.Message, Remedy, exception);
         }
+    }
+
+    /// <summary>Writes what describes a head as properties of the object that is open.</summary>
+    public static void WriteHead(Utf8JsonWriter json, ClassifierHead head)
+    {
+        json.WriteString(Task, head.Task.ToString());
+        json.WriteStartArray(Labels);
+        foreach (string label in head.Labels) json.WriteStringValue(label);
+        json.WriteEndArray();
+        json.WriteBoolean(Regression, head.IsRegression);
+        json.WriteString(Truncation, head.Truncation.ToString());
+        json.WriteString(Special, head.SpecialTokens.ToString());
+    }
+
+    /// <summary>Reads what <see cref="WriteHead"/> wrote; not validated.</summary>
+    /// <exception cref="CorruptFileException">A value is missing or of another type.</exception>
+    public static ClassifierHead ReadHead(CheckpointJson values)
+    {
+        return new ClassifierHead
+        {
+            Task = values.Required<SupervisedTask>(Task),
+            Labels = [.. LabelsOf()],
+            IsRegression = values.Boolean(Regression) ?? throw values.Wrong(Regression, null, "true or false"),
+            Truncation = values.Required<TextTruncation>(Truncation),
+            SpecialTokens = values.Required<SpecialTokenHandling>(Special),
+        };
 
         IEnumerable<string> LabelsOf()
         {

@@ -26,10 +26,10 @@ internal static class RewardConfigJson
         config.Validate();
         head.Validate();
         using var stream = new MemoryStream();
-        CheckpointConfig.Write(stream, config with { VocabularySize = config.VocabularySize + head.AddedTokenCount }, endOfTextId, "ForSequenceClassification", WriteHead);
+        CheckpointConfig.Write(stream, config with { VocabularySize = config.VocabularySize + head.AddedTokenCount }, endOfTextId, "ForSequenceClassification", WriteMore);
         return Encoding.UTF8.GetString(stream.ToArray());
 
-        void WriteHead(Utf8JsonWriter json)
+        void WriteMore(Utf8JsonWriter json)
         {
             json.WriteString("problem_type", "regression");
             json.WriteStartObject("id2label");
@@ -40,10 +40,7 @@ internal static class RewardConfigJson
             json.WriteEndObject();
             if (endOfTextId is { } pad) json.WriteNumber("pad_token_id", pad);
             json.WriteStartObject(Section);
-            json.WriteString(Readout, head.Readout.ToString());
-            json.WriteBoolean(Conversations, head.Conversations);
-            json.WriteString(Overflow, head.Overflow.ToString());
-            json.WriteString(Special, head.SpecialTokens.ToString());
+            WriteHead(json, head);
             if (head.AddedTokenCount > 0) json.WriteNumber("readout_token_id", RewardSequences.ReadoutId(config));
             json.WriteEndObject();
         }
@@ -64,13 +61,7 @@ internal static class RewardConfigJson
         using CheckpointJson values = CheckpointJson.Parse(Encoding.UTF8.GetBytes(section.GetRawText()), path);
         try
         {
-            var head = new RewardHead
-            {
-                Readout = values.Required<RewardReadout>(Readout),
-                Conversations = values.Boolean(Conversations) ?? throw values.Wrong(Conversations, null, "true or false"),
-                Overflow = values.Required<PromptOverflow>(Overflow),
-                SpecialTokens = values.Required<SpecialTokenHandling>(Special),
-            };
+            RewardHead head = ReadHead(values);
             GptConfig config = written with { VocabularySize = written.VocabularySize - head.AddedTokenCount };
             return (config.Validate(), head.Validate());
         }
@@ -79,4 +70,23 @@ internal static class RewardConfigJson
             throw new CorruptFileException(path, exception.Message, Remedy, exception);
         }
     }
+
+    /// <summary>Writes what describes a head as properties of the object that is open.</summary>
+    public static void WriteHead(Utf8JsonWriter json, RewardHead head)
+    {
+        json.WriteString(Readout, head.Readout.ToString());
+        json.WriteBoolean(Conversations, head.Conversations);
+        json.WriteString(Overflow, head.Overflow.ToString());
+        json.WriteString(Special, head.SpecialTokens.ToString());
+    }
+
+    /// <summary>Reads what <see cref="WriteHead"/> wrote; not validated.</summary>
+    /// <exception cref="CorruptFileException">A value is missing or of another type.</exception>
+    public static RewardHead ReadHead(CheckpointJson values) => new()
+    {
+        Readout = values.Required<RewardReadout>(Readout),
+        Conversations = values.Boolean(Conversations) ?? throw values.Wrong(Conversations, null, "true or false"),
+        Overflow = values.Required<PromptOverflow>(Overflow),
+        SpecialTokens = values.Required<SpecialTokenHandling>(Special),
+    };
 }

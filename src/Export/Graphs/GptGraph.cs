@@ -23,14 +23,15 @@ internal sealed partial class GptGraph
 
     private GptGraph(GptConfig config, OnnxExportOptions options, params IEnumerable<GptParameterInfo> more)
     {
-        (this.config, this.options) = (config, options);
+        (this.config, this.options, heads) = (config, options, OnnxHead.FormsOf(options.Heads, config));
         parameters = GptParameterLayout.Of(config).Concat(more).ToDictionary(static parameter => parameter.Name);
     }
 
     /// <summary>Builds the graph.</summary>
     /// <param name="config">A valid configuration.</param>
     /// <param name="options">Valid options.</param>
-    public static GraphBuilder Build(GptConfig config, OnnxExportOptions options) => new GptGraph(config, options).Build();
+    public static GraphBuilder Build(GptConfig config, OnnxExportOptions options) =>
+        new GptGraph(config, options, HeadedGraphWeights.LayoutOf(config, OnnxHead.FormsOf(options.Heads, config))).Build();
 
     private GraphBuilder Build()
     {
@@ -63,7 +64,7 @@ internal sealed partial class GptGraph
         if (SharesCache) CountPositions(ids);
 
         // 3. Embedding.
-        string tokens = EmbedTokens(ids);                                                                                 // (B, T, C)
+        string tokens = EmbedAllTokens(ids);                                                                              // (B, T, C)
         string places = graph.Node("wpe", "Gather", [Weight(GptParameterLayout.PositionEmbedding), positions]);           // (B, T, C)
 
         // 4. Blocks.
@@ -84,6 +85,9 @@ internal sealed partial class GptGraph
         }
 
         graph.Output(OnnxPackageLayout.LastHiddenState, DataType.Float, "batch_size", "sequence_length", config.EmbeddingSize);
+
+        // 6. Other heads.
+        AddHeads(mask, keys);
         return graph;
     }
 

@@ -39,9 +39,15 @@ internal sealed class KeyValueCache : IDisposable
     /// <summary>Counts n more positions as held.</summary>
     public void Advance(long n) => Length += n;
 
-    /// <summary>Keeps the given rows in the given order.</summary>
-    public void SelectRows(Tensor rows)
+    /// <summary>The numbers that <see cref="SelectRows"/> has copied so far.</summary>
+    public long CopiedNumbers { get; private set; }
+
+    /// <summary>Keeps the given rows in the given order. Only positions that are held are copied, and nothing where the first rows stay in their places.</summary>
+    public void SelectRows(ReadOnlySpan<int> rows)
     {
+        int count = rows.Length;
+        (int Place, int Row, int Count, bool IsRepeated)[] runs = Runs(rows);
+        bool isPrefix = runs is [{ Row: 0, IsRepeated: false }];
         _keys = Select(_keys);
         _values = Select(_values);
 
@@ -50,8 +56,19 @@ internal sealed class KeyValueCache : IDisposable
             var kept = new Tensor[layers.Length];
             for (int i = 0; i < layers.Length; i++)
             {
-                kept[i] = layers[i].index_select(0, rows).DetachFromDisposeScope();
-                layers[i].Dispose();
+                Tensor from = layers[i];
+                kept[i] = (isPrefix ? from.narrow(0, 0, count) : empty(count, from.size(1), Capacity, from.size(3), from.dtype, from.device)).DetachFromDisposeScope();
+                if (!isPrefix)
+                {
+                    foreach ((int place, int row, int n, bool isRepeated) in runs)
+                    {
+                        Tensor target = kept[i].narrow(0, place, n).narrow(2, 0, Length);                    // (n, H, Length, D)
+                        target.copy_(from.narrow(0, row, isRepeated ? 1 : n).narrow(2, 0, Length));
+                        CopiedNumbers += target.numel();
+                    }
+                }
+
+                from.Dispose();
             }
 
             return kept;
@@ -114,6 +131,20 @@ internal sealed class KeyValueCache : IDisposable
     public void Dispose()
     {
         foreach (Tensor tensor in _keys.Concat(_values)) tensor.Dispose();
+    }
+
+    /// <summary>The rows as runs of neighbours, or of one row again and again: each is one copy.</summary>
+    private static (int Place, int Row, int Count, bool IsRepeated)[] Runs(ReadOnlySpan<int> rows)
+    {
+        var runs = new List<(int, int, int, bool)>();
+        for (int i = 0, n; i < rows.Length; i += n)
+        {
+            int step = i + 1 < rows.Length && rows[i + 1] == rows[i] ? 0 : 1;
+            for (n = 1; i + n < rows.Length && rows[i + n] == rows[i] + (n * step);) n++;
+            runs.Add((i, rows[i], n, step == 0));
+        }
+
+        return [.. runs];
     }
 
     private Tensor Layer(int tensor) => (tensor % 2 == 0 ? _keys : _values)[tensor / 2];

@@ -107,11 +107,10 @@ internal sealed class TorchCausalDecoder : ISavableDecoder
             indices[i] = rows[i];
         }
 
-        Tensor index = tensor(indices, device: _network.TorchDevice);
-        _cache.SelectRows(index);
+        _cache.SelectRows(rows);
         if (_paddingMask is not null)
         {
-            Tensor kept = _paddingMask.index_select(0, index).DetachFromDisposeScope();
+            Tensor kept = _paddingMask.index_select(0, tensor(indices, device: _network.TorchDevice)).DetachFromDisposeScope();
             _paddingMask.Dispose();
             _paddingMask = kept;
         }

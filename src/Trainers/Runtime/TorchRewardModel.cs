@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A reward model on TorchSharp, float32. Owns its network.</summary>
 /// <remarks>Several threads may call <see cref="Run"/> at once. Disposing the model meanwhile is safe: the weights stay until the last call has ended.</remarks>
-public sealed class TorchRewardModel : IRewardModel, IOnnxExportable
+public sealed class TorchRewardModel : IRewardModel, IOnnxExportable, IRewardWeights
 {
     private readonly NativeLifetime _lifetime;
     private readonly string _tokenizerHash;
@@ -50,6 +50,14 @@ public sealed class TorchRewardModel : IRewardModel, IOnnxExportable
             Network.Rewards(new RewardBatch(part, Config, Network.Network.TorchDevice)).CopyFloatsTo(rewards.Slice(done, part.Length));
             done += part.Length;
         }
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public void Read(string name, Span<float> destination)
+    {
+        using NativeLease lease = _lifetime.Acquire();
+        Network.Read(name, destination);
     }
 
     /// <inheritdoc/>

@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 
 /// <summary>A GPT with a task head on TorchSharp, float32. Owns its network.</summary>
 /// <remarks>Several threads may call <see cref="Run"/> at once. Disposing the model meanwhile is safe: the weights stay until the last call has ended.</remarks>
-public sealed class TorchTextClassifier : ITextClassifierModel, IOnnxExportable
+public sealed class TorchTextClassifier : ITextClassifierModel, IOnnxExportable, IClassifierWeights
 {
     private readonly TaskNetwork _network;
     private readonly NativeLifetime _lifetime;
@@ -53,6 +53,14 @@ public sealed class TorchTextClassifier : ITextClassifierModel, IOnnxExportable
             _network.Outputs(_network.States(_network.Hidden(batch), batch), dropout: 0).CopyFloatsTo(found);
             done += found.Length;
         }
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public void Read(string name, Span<float> destination)
+    {
+        using NativeLease lease = _lifetime.Acquire();
+        _network.Read(name, destination);
     }
 
     /// <inheritdoc/>

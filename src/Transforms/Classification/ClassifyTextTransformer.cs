@@ -35,9 +35,7 @@ public sealed class ClassifyTextTransformer : GptTextTransformer
     internal static ClassifyTextTransformer Load(ModelFileContents contents)
     {
         var settings = contents.ReadSettings<Settings>();
-        return contents.OpenModel(
-            (folder, device, backing) => GptClassifier.FromOnnx(folder, device, options: null, backing),
-            (model, owned) => new ClassifyTextTransformer(settings, model, owned));
+        return contents.OpenClassifier((model, owned) => new ClassifyTextTransformer(settings, model, owned));
     }
 
     private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);

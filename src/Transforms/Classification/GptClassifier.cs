@@ -15,11 +15,11 @@ public sealed class GptClassifier : IDisposable
     /// <param name="tokenizer">The tokenizer; it may have fewer tokens than the engine's vocabulary, never more.</param>
     /// <exception cref="ArgumentException">The tokenizer has more tokens than the engine's vocabulary.</exception>
     public GptClassifier(ITextClassifierModel engine, GptTokenizer tokenizer)
-        : this(engine, tokenizer, backing: null)
+        : this(engine, tokenizer, companions: null, backing: null)
     {
     }
 
-    internal GptClassifier(ITextClassifierModel engine, GptTokenizer tokenizer, IDisposable? backing)
+    internal GptClassifier(ITextClassifierModel engine, GptTokenizer tokenizer, ModelCompanions? companions, IDisposable? backing)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(tokenizer);
@@ -27,6 +27,7 @@ public sealed class GptClassifier : IDisposable
             throw new ArgumentException($"The tokenizer has {tokenizer.VocabularySize} tokens, the model only {engine.Config.VocabularySize}; take the tokenizer that the model was trained with.", nameof(tokenizer));
         Engine = engine;
         Tokenizer = tokenizer;
+        Companions = companions;
         _backing = backing;
         _lifetime = new NativeLifetime(this, Free);
     }
@@ -43,6 +44,9 @@ public sealed class GptClassifier : IDisposable
     /// <summary>The network's shape.</summary>
     public GptConfig Config => Engine.Config;
 
+    /// <summary>What the language model over the same trunk has besides weights and tokenizer; null where there is none.</summary>
+    internal ModelCompanions? Companions { get; }
+
     /// <summary>
     /// How <see cref="ExportOnnx"/> writes the model where it is given no options, and <c>mlContext.Model.Save</c> with every pipeline that holds it. Null (the default): float32, or, for a model
     /// that was opened from a package, as it is; such a model can't be written in another form.
@@ -53,21 +57,26 @@ public sealed class GptClassifier : IDisposable
     /// <param name="folder">The package, as <see cref="ExportOnnx"/> writes it.</param>
     /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
+    /// <param name="head">
+    /// The head's name, where the package has several over one trunk (<see cref="OnnxExportOptions.Heads"/>); null (the default) for a package of its own. Beside a language model that is open already, take
+    /// GptModel.OpenClassifier: it shares the weights.
+    /// </param>
     /// <exception cref="CheckpointNotFoundException">The folder, a file of the model or the tokenizer's files are missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says, or the model has no task head.</exception>
+    /// <exception cref="UnknownHeadException">The package has no such head, or several and none is named.</exception>
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
     /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
-    public static GptClassifier FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null) => FromOnnx(folder, device, options, backing: null);
+    public static GptClassifier FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null, string? head = null) => FromOnnx(folder, device, options, head, backing: null);
 
-    internal static GptClassifier FromOnnx(string folder, GptDevice? device, OnnxEngineOptions? options, IDisposable? backing)
+    internal static GptClassifier FromOnnx(string folder, GptDevice? device, OnnxEngineOptions? options, string? head, IDisposable? backing)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        OnnxTextClassifier engine = OnnxTextClassifier.Load(folder, device, options);
+        OnnxTextClassifier engine = OnnxTextClassifier.Load(folder, device, options, head);
         try
         {
             GptTokenizer tokenizer = OnnxPackageTokenizer.Load(folder, engine.TokenizerHash);
-            return new GptClassifier(engine, tokenizer, backing);
+            return new GptClassifier(engine, tokenizer, engine.Shared is null ? null : ModelCompanions.Load(folder, tokenizer), backing);
         }
         catch
         {
@@ -92,6 +101,12 @@ public sealed class GptClassifier : IDisposable
         WriteTo(target.WorkPath, options ?? ExportOptions);
         target.Publish();
     }
+
+    /// <summary>This model's head, to be written beside a language model over the same trunk (<see cref="OnnxExportOptions.Heads"/>).</summary>
+    /// <param name="name">The head's name in the package: 1 to 64 letters, digits, '-' or '_'.</param>
+    /// <exception cref="ArgumentException">The name is no such name.</exception>
+    /// <exception cref="OnnxExportUnavailableException">The engine does not implement <see cref="IClassifierWeights"/>: a package does not give its weights away.</exception>
+    public OnnxHead AsHead(string name) => OnnxHead.Classifier(name, ModelPackage.WeightsOf<IClassifierWeights>(Engine));
 
     /// <summary>Classifies one example.</summary>
     /// <param name="texts">Its texts: one; premise and hypothesis; two texts to compare; or a context and two or more answers.</param>
@@ -147,12 +162,20 @@ public sealed class GptClassifier : IDisposable
     {
         using NativeLease lease = _lifetime.Acquire();
         IReadOnlyList<string> elsewhere = ModelPackage.WriteToSave(Engine, Tokenizer, ExportOptions, folder);
+        ModelPackage.WriteUsedHead((Engine as OnnxTextClassifier)?.Shared?.Name, folder);
+        WriteCompanions(folder);
         return elsewhere;
     }
 
     private void WriteTo(string folder, OnnxExportOptions? options)
     {
         ModelPackage.Write(Engine, Tokenizer, options, folder);
+        WriteCompanions(folder);
+    }
+
+    private void WriteCompanions(string folder)
+    {
+        if (Companions is { } companions) ModelPackage.WriteCompanions(companions, Tokenizer, Config, folder);
     }
 
     private void Run(int[][][] sequences, int[] dropped, TextPrediction[] predictions, ReadOnlySpan<int> batch, int rows, int t, CancellationToken cancellationToken)

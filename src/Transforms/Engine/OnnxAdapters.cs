@@ -39,7 +39,7 @@ internal sealed class OnnxAdapters
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         ArgumentNullException.ThrowIfNull(name);
-        if (!OnnxPackageLayout.IsAdapterName(name)) throw new ArgumentException($"'{name}' is no adapter's name; use 1 to 64 letters, digits, '-' or '_'.", nameof(name));
+        if (!OnnxPackageLayout.IsPlainName(name)) throw new ArgumentException($"'{name}' is no adapter's name; use 1 to 64 letters, digits, '-' or '_'.", nameof(name));
         if (Projections == LoraProjections.None)
         {
             throw new UnsupportedOptionException("adapter", name,

@@ -28,6 +28,7 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
         AdapterTable = new(package, OnnxAdapters.ProjectionsOf(session, package, Cache.Type), Cache.Type);
         KeepAllLogits = Scalar(0);
         KeepLastLogits = Scalar(1);
+        KeepNoLogits = Scalar(-int.MaxValue); // what the graph takes as "from the position int.MaxValue on"
         TakesLogitsToKeep = session.OverridableInitializerMetadata.ContainsKey(OnnxPackageLayout.LogitsToKeep) || session.InputMetadata.ContainsKey(OnnxPackageLayout.LogitsToKeep);
         TokenizerHash = session.ModelMetadata.CustomMetadataMap.GetValueOrDefault(OnnxPackageLayout.TokenizerHashKey);
         Weights = Enum.TryParse(session.ModelMetadata.CustomMetadataMap.GetValueOrDefault(OnnxPackageLayout.WeightsKey), out WeightFormat weights) ? weights : WeightFormat.Float32;
@@ -73,6 +74,9 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
     /// <inheritdoc/>
     public IReadOnlyCollection<IModelAdapter> Adapters => AdapterTable.Loaded;
 
+    /// <summary>The heads that the package has beside the language model's, by their names, over the same weights (<see cref="OnnxExportOptions.Heads"/>).</summary>
+    public IReadOnlyDictionary<string, OnnxHeadKind> Heads => package.HeadKinds;
+
     internal InferenceSession Session { get; }
 
     /// <summary>The adapters.</summary>
@@ -93,6 +97,9 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
     internal OrtValue KeepAllLogits { get; }
 
     internal OrtValue KeepLastLogits { get; }
+
+    /// <summary>For graphs of this library's exporter.</summary>
+    internal OrtValue KeepNoLogits { get; }
 
     /// <summary>The GPU's memory; null on the CPU.</summary>
     internal OrtMemoryInfo? CacheMemory { get; }
@@ -207,7 +214,47 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
                 "Export the model again with this version of the library, from its checkpoint (OnnxExporter) or from the fitted transformer.");
         }
 
-        OnnxHiddenStates.Compute(this, tokenIds, rowCount, t, hidden, cancellationToken);
+        int[] lengths = new int[rowCount];
+        lengths.AsSpan().Fill(t);
+        OnnxRowPass.Compute(this, tokenIds, lengths, OnnxPackageLayout.LastHiddenState, [rowCount, t, Config.EmbeddingSize], hidden, KeepLastLogits, cancellationToken); // the graph computes logits too, but no more than it must
+    }
+
+    /// <summary>Computes one of the heads for whole rows, and no logits.</summary>
+    /// <param name="name">The head's name, of <see cref="Heads"/>.</param>
+    /// <param name="tokenIds">(R, T), row-major, padded on the right with any id of the vocabulary; T is at most the context length. The tokens that the head adds have the ids from V on, V the vocabulary's size.</param>
+    /// <param name="lengths">(R): each row's tokens, 1 to T; all kinds but <see cref="OnnxHeadKind.Value"/> and a mean read at the last one.</param>
+    /// <param name="outputs">
+    /// Receives what <see cref="OnnxHeadKind"/> says of R rows, row-major: values at padding mean nothing; of a classifier whose rows are read together, one output for <see cref="ClassifierHead.SequencesPerOutput"/> of them.
+    /// </param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>, while it computes.</param>
+    /// <exception cref="UnknownHeadException">The package has no head of this name.</exception>
+    /// <exception cref="ArgumentException">The lengths of the spans do not fit together.</exception>
+    /// <exception cref="PromptTooLongException">T exceeds the context length.</exception>
+    /// <exception cref="TokenOutOfRangeException">An id is neither of the vocabulary nor one that the head adds.</exception>
+    /// <exception cref="InferenceFailedException">ONNX Runtime failed while it computed.</exception>
+    public void RunHead(string name, ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, Span<float> outputs, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        using NativeLease lease = lifetime.Acquire();
+        PackageHead head = package.RequireHead(name, kind: null);
+        HeadRowChecks.Validate(Config, head.AddedTokenCount, head.SequencesPerOutput, t => head.OutputsOf(t, Config), tokenIds, lengths, outputs, nameof(outputs), "Cut the rows.");
+        OnnxSharedHead.Compute(this, head, tokenIds, lengths, outputs, cancellationToken);
+    }
+
+    /// <summary>Opens one of the heads as a model of its own, which keeps the session open until it is disposed.</summary>
+    /// <exception cref="UnknownHeadException">The package has no such head.</exception>
+    internal OnnxTextClassifier OpenClassifier(string? name)
+    {
+        PackageHead head = package.RequireHead(name, OnnxHeadKind.Classifier);
+        return new(head.Classifier!, new OnnxSharedHead(this, lifetime.Acquire(), head));
+    }
+
+    /// <summary>The same for a reward model.</summary>
+    /// <exception cref="UnknownHeadException">The package has no such head.</exception>
+    internal OnnxRewardModel OpenRewardModel(string? name)
+    {
+        PackageHead head = package.RequireHead(name, OnnxHeadKind.Reward);
+        return new(head.Reward!, new OnnxSharedHead(this, lifetime.Acquire(), head));
     }
 
     /// <inheritdoc/>
@@ -235,6 +282,7 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
         if (rowGather.IsValueCreated) rowGather.Value.Dispose();
         KeepAllLogits.Dispose();
         KeepLastLogits.Dispose();
+        KeepNoLogits.Dispose();
         CacheMemory?.Dispose();
         Session.Dispose();
     }

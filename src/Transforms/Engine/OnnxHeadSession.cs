@@ -4,8 +4,8 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace MLNet.Gpt;
 
-/// <summary>A package of a GPT with a head, loaded: token sequences in, the head's outputs out. The callers check arguments.</summary>
-internal sealed class OnnxHeadSession : IDisposable
+/// <summary>A package of a GPT with a head and nothing else, loaded.</summary>
+internal sealed class OnnxHeadSession : IOnnxHead
 {
     private static readonly string[] Inputs = [OnnxPackageLayout.InputIds, OnnxPackageLayout.AttentionMask], Outputs = [OnnxPackageLayout.Logits];
 
@@ -19,13 +19,10 @@ internal sealed class OnnxHeadSession : IDisposable
         TokenizerHash = session.ModelMetadata.CustomMetadataMap.GetValueOrDefault(OnnxPackageLayout.TokenizerHashKey);
     }
 
-    /// <summary>The package.</summary>
     public OnnxPackage Package { get; }
 
-    /// <summary>Where the model computes.</summary>
     public GptDevice Device { get; }
 
-    /// <summary>The hash of the tokenizer that the model was trained with; null where the package does not tell.</summary>
     public string? TokenizerHash { get; }
 
     /// <summary>Loads a package.</summary>
@@ -50,13 +47,6 @@ internal sealed class OnnxHeadSession : IDisposable
         }
     }
 
-    /// <summary>Computes.</summary>
-    /// <param name="tokenIds">(R, T), row-major, padded on the right.</param>
-    /// <param name="lengths">(R): each row's tokens.</param>
-    /// <param name="outputRows">R / S.</param>
-    /// <param name="outputs">(R / S, K).</param>
-    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> while it computes.</param>
-    /// <exception cref="InferenceFailedException">ONNX Runtime gave up.</exception>
     public unsafe void Run(ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, int outputRows, Span<float> outputs, CancellationToken cancellationToken)
     {
         int rows = lengths.Length, t = tokenIds.Length / rows;

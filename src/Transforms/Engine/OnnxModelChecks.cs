@@ -21,7 +21,7 @@ internal static class OnnxModelChecks
     {
         string path = package.ModelPath;
         GptConfig config = package.Config;
-        RequireMetadata(session.ModelMetadata.CustomMetadataMap, path, config);
+        RequireMetadata(session.ModelMetadata.CustomMetadataMap, path, package);
 
         IReadOnlyDictionary<string, NodeMetadata> inputs = session.InputMetadata, outputs = session.OutputMetadata;
         var known = new HashSet<string>(StringComparer.Ordinal) { OnnxPackageLayout.LogitsToKeep };
@@ -40,6 +40,9 @@ internal static class OnnxModelChecks
 
         if (outputs.ContainsKey(OnnxPackageLayout.LastHiddenState))
             Check(outputs, "output", OnnxPackageLayout.LastHiddenState, TensorElementType.Float, Any, Any, config.EmbeddingSize);
+
+        foreach (PackageHead head in package.Heads)
+            Check(outputs, "output", head.Output, TensorElementType.Float, Any, head.Kind == OnnxHeadKind.Value ? Any : head.OutputsOf(1, config));
 
         if (inputs.Keys.FirstOrDefault(name => !known.Contains(name)) is { } other)
             throw Corrupt($"it has an input '{other}', which a GPT of {config.LayerCount} layers (config.json) does not have.");
@@ -78,7 +81,7 @@ internal static class OnnxModelChecks
         return (type, heads);
     }
 
-    private static void RequireMetadata(Dictionary<string, string> metadata, string path, GptConfig config)
+    private static void RequireMetadata(Dictionary<string, string> metadata, string path, OnnxPackage package)
     {
         if (metadata.TryGetValue(OnnxPackageLayout.FormatVersionKey, out string? version)
             && version != OnnxPackageLayout.FormatVersion.ToString(CultureInfo.InvariantCulture))
@@ -87,7 +90,8 @@ internal static class OnnxModelChecks
                 "Export the model again with this version of the library, or use the version that wrote it.");
         }
 
-        if (metadata.TryGetValue(OnnxPackageLayout.ConfigKey, out string? json) && GptConfigJson.Parse(json, path) != config)
+        if (metadata.TryGetValue(OnnxPackageLayout.ConfigKey, out string? json)
+            && (GptConfigJson.Parse(json, path) != package.Config || !PackageHeadsJson.AreSame(json, File.ReadAllText(Path.Combine(package.Folder, OnnxPackageLayout.ConfigFile)), path)))
             throw new CorruptFileException(path, "its own configuration isn't that of the config.json beside it; the two belong to different models.", "Copy both files from one package.");
     }
 

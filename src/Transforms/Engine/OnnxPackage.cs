@@ -6,12 +6,16 @@ namespace MLNet.Gpt;
 /// <param name="Folder">Its full path.</param>
 /// <param name="Config">The model's shape, from config.json.</param>
 /// <param name="DataFiles">The files with weights beside the graph, relative to the folder.</param>
-internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyList<string> DataFiles)
+/// <param name="Heads">The heads over the language model's trunk, from config.json.</param>
+internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyList<string> DataFiles, IReadOnlyList<PackageHead> Heads)
 {
     private const string Remedy = "Export the model again, or copy the whole package again.";
 
     /// <summary>The graph's file.</summary>
     public string ModelPath => Path.Combine(Folder, OnnxPackageLayout.ModelFile);
+
+    /// <summary>The heads' kinds, by their names.</summary>
+    public IReadOnlyDictionary<string, OnnxHeadKind> HeadKinds => Heads.ToDictionary(static head => head.Name, static head => head.Kind, StringComparer.Ordinal);
 
     /// <summary>Opens a package.</summary>
     /// <param name="folder">Its folder.</param>
@@ -30,10 +34,15 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
             if (!File.Exists(Path.Combine(path, name))) throw new CheckpointNotFoundException(path, $"it has no {name}.", Where);
         }
 
-        GptConfig config = GptConfigJson.Read(Path.Combine(path, OnnxPackageLayout.ConfigFile));
-        string model = Path.Combine(path, OnnxPackageLayout.ModelFile);
-        return new OnnxPackage(path, config, CheckDataFiles(model, path, OnnxFileScan.Scan(model).External));
+        string configPath = Path.Combine(path, OnnxPackageLayout.ConfigFile), model = Path.Combine(path, OnnxPackageLayout.ModelFile);
+        GptConfig config = GptConfigJson.Read(configPath);
+        return new OnnxPackage(path, config, CheckDataFiles(model, path, OnnxFileScan.Scan(model).External), PackageHeadsJson.Read(configPath, config));
     }
+
+    /// <summary>A head by its name and kind; null for any kind.</summary>
+    /// <exception cref="UnknownHeadException">There is none.</exception>
+    public PackageHead RequireHead(string? name, OnnxHeadKind? kind) =>
+        Heads.FirstOrDefault(head => head.Name == name && (kind is null || head.Kind == kind)) ?? throw new UnknownHeadException(Folder, name, kind, HeadKinds);
 
     /// <summary>Copies graph, weights and configuration; not the tokenizer.</summary>
     /// <param name="target">The folder.</param>

@@ -6,48 +6,62 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable, 
 {
     private const string Remedy = "Export the model again with GptClassifier.ExportOnnx, or copy the whole package again.";
 
-    private readonly OnnxHeadSession _session;
+    private readonly IOnnxHead _head;
     private readonly NativeLifetime _lifetime;
 
-    private OnnxTextClassifier(ClassifierHead head, OnnxHeadSession session)
+    /// <param name="head">The head.</param>
+    /// <param name="session">What computes it; owned by the model from now on.</param>
+    internal OnnxTextClassifier(ClassifierHead head, IOnnxHead session)
     {
-        _session = session;
+        _head = session;
         _lifetime = new NativeLifetime(this, session.Dispose);
         Head = head;
     }
 
-    OnnxPackage IOnnxPackaged.Package => _session.Package;
+    OnnxPackage IOnnxPackaged.Package => _head.Package;
 
     /// <inheritdoc/>
-    public GptConfig Config => _session.Package.Config;
+    public GptConfig Config => _head.Package.Config;
 
     /// <inheritdoc/>
     public ClassifierHead Head { get; }
 
     /// <inheritdoc/>
-    public GptDevice Device => _session.Device;
+    public GptDevice Device => _head.Device;
 
     /// <summary>The hash of the tokenizer that the model was trained with; null where the package does not tell.</summary>
-    public string? TokenizerHash => _session.TokenizerHash;
+    public string? TokenizerHash => _head.TokenizerHash;
+
+    /// <summary>The head among several over one trunk that this is; null where the package is this head's alone.</summary>
+    internal OnnxSharedHead? Shared => _head as OnnxSharedHead;
 
     /// <summary>Loads a package and checks that its graph is a GPT with the head that its config.json says.</summary>
     /// <param name="folder">A folder with <c>model.onnx</c> and <c>config.json</c>.</param>
     /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">Threads and precision; null for the defaults.</param>
+    /// <param name="head">The head's name, where the package has several over one trunk (<see cref="OnnxExportOptions.Heads"/>); null (the default) for a package of its own.</param>
     /// <returns>The model, which the caller disposes.</returns>
     /// <exception cref="CheckpointNotFoundException">The folder, its model.onnx or its config.json is missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says, points outside the folder, has no task head, or does not fit the other.</exception>
+    /// <exception cref="UnknownHeadException">The package has no such head, or several and none is named.</exception>
     /// <exception cref="UnsupportedModelException">The package asks for a computation that this library does not perform.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
     /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
     /// <exception cref="ArgumentOutOfRangeException">An option is outside its range.</exception>
-    public static OnnxTextClassifier Load(string folder, GptDevice? device = null, OnnxEngineOptions? options = null)
+    public static OnnxTextClassifier Load(string folder, GptDevice? device = null, OnnxEngineOptions? options = null, string? head = null)
     {
         options ??= new OnnxEngineOptions();
         options.Validate();
         OnnxPackage package = OnnxPackage.Open(folder);
-        (GptConfig config, ClassifierHead head) = ClassifierConfigJson.Read(Path.Combine(package.Folder, OnnxPackageLayout.ConfigFile));
-        return new(head, OnnxHeadSession.Load(package with { Config = config }, head.OutputCount, device, options, Remedy));
+        if (head is not null || package.Heads.Count > 0)
+        {
+            package.RequireHead(head, OnnxHeadKind.Classifier);
+            using OnnxCausalModel trunk = OnnxCausalModel.Load(folder, device, options); // stays open until the head is disposed
+            return trunk.OpenClassifier(head);
+        }
+
+        (GptConfig config, ClassifierHead own) = ClassifierConfigJson.Read(Path.Combine(package.Folder, OnnxPackageLayout.ConfigFile));
+        return new(own, OnnxHeadSession.Load(package with { Config = config }, own.OutputCount, device, options, Remedy));
     }
 
     /// <inheritdoc/>
@@ -56,7 +70,7 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable, 
     {
         using NativeLease lease = _lifetime.Acquire();
         ClassifierModelChecks.Validate(this, tokenIds, lengths, outputs);
-        _session.Run(tokenIds, lengths, lengths.Length / Head.SequencesPerOutput, outputs, cancellationToken);
+        _head.Run(tokenIds, lengths, lengths.Length / Head.SequencesPerOutput, outputs, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -65,7 +79,7 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable, 
     public void WriteOnnxPackage(string folder, OnnxExportOptions? options = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        _session.Package.CopyTo(folder, options);
+        _head.Package.CopyTo(folder, options);
     }
 
     /// <summary>Releases the weights and the threads: at once, or when the last call has ended. May be called more than once.</summary>

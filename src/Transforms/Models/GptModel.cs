@@ -291,16 +291,14 @@ public sealed partial class GptModel : IDisposable
     {
         using NativeLease lease = _lifetime.Acquire();
         IReadOnlyList<string> elsewhere = ModelPackage.WriteToSave(Engine, Tokenizer, ExportOptions, folder);
-        Companions.Save(folder);
-        GenAiConfigJson.WriteTokenizerConfig(folder, Tokenizer, Config.ContextLength);
+        ModelPackage.WriteCompanions(Companions, Tokenizer, Config, folder);
         return elsewhere;
     }
 
     private void WriteTo(string folder, OnnxExportOptions? options)
     {
         ModelPackage.Write(Engine, Tokenizer, options, folder);
-        Companions.Save(folder);
-        GenAiConfigJson.WriteTokenizerConfig(folder, Tokenizer, Config.ContextLength);
+        ModelPackage.WriteCompanions(Companions, Tokenizer, Config, folder);
     }
 
     private ITokenConstraint? ConstraintOf(GenerationOptions options, ITokenConstraint? constraint)

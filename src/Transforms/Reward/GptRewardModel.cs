@@ -17,11 +17,11 @@ public sealed class GptRewardModel : IDisposable
     /// <exception cref="ArgumentException">The tokenizer has more tokens than the engine's vocabulary, or the model needs a chat template.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
     public GptRewardModel(IRewardModel engine, GptTokenizer tokenizer, ChatTemplate? chatTemplate = null)
-        : this(engine, tokenizer, chatTemplate, backing: null)
+        : this(engine, tokenizer, chatTemplate, companions: null, backing: null)
     {
     }
 
-    private GptRewardModel(IRewardModel engine, GptTokenizer tokenizer, ChatTemplate? chatTemplate, IDisposable? backing)
+    internal GptRewardModel(IRewardModel engine, GptTokenizer tokenizer, ChatTemplate? chatTemplate, ModelCompanions? companions, IDisposable? backing)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(tokenizer);
@@ -33,6 +33,7 @@ public sealed class GptRewardModel : IDisposable
         Engine = engine;
         Tokenizer = tokenizer;
         ChatTemplate = engine.Head.Conversations ? chatTemplate : null;
+        Companions = companions;
         _backing = backing;
         _lifetime = new NativeLifetime(this, Free);
     }
@@ -52,6 +53,9 @@ public sealed class GptRewardModel : IDisposable
     /// <summary>The network's shape.</summary>
     public GptConfig Config => Engine.Config;
 
+    /// <summary>What the language model over the same trunk has besides weights and tokenizer; null where there is none.</summary>
+    internal ModelCompanions? Companions { get; }
+
     /// <summary>
     /// How <see cref="ExportOnnx"/> writes the model where it is given no options, and <c>mlContext.Model.Save</c> with every pipeline that holds it. Null (the default): float32, or, for a model
     /// that was opened from a package, as it is; such a model can't be written in another form.
@@ -62,25 +66,30 @@ public sealed class GptRewardModel : IDisposable
     /// <param name="folder">The package, as <see cref="ExportOnnx"/> writes it.</param>
     /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
+    /// <param name="head">
+    /// The head's name, where the package has several over one trunk (<see cref="OnnxExportOptions.Heads"/>); null (the default) for a package of its own. Beside a language model that is open already, take
+    /// GptModel.OpenRewardModel: it shares the weights.
+    /// </param>
     /// <exception cref="CheckpointNotFoundException">The folder, a file of the model or the tokenizer's files are missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says, or the model is no reward model.</exception>
+    /// <exception cref="UnknownHeadException">The package has no such head, or several and none is named.</exception>
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
     /// <exception cref="ChatTemplateException">The model reads conversations, and its chat template is missing or can't be used.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
     /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
-    public static GptRewardModel FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null) => FromOnnx(folder, device, options, backing: null);
+    public static GptRewardModel FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null, string? head = null) => FromOnnx(folder, device, options, head, backing: null);
 
-    internal static GptRewardModel FromOnnx(string folder, GptDevice? device, OnnxEngineOptions? options, IDisposable? backing)
+    internal static GptRewardModel FromOnnx(string folder, GptDevice? device, OnnxEngineOptions? options, string? head, IDisposable? backing)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        OnnxRewardModel engine = OnnxRewardModel.Load(folder, device, options);
+        OnnxRewardModel engine = OnnxRewardModel.Load(folder, device, options, head);
         try
         {
             GptTokenizer tokenizer = OnnxPackageTokenizer.Load(folder, engine.TokenizerHash);
             ChatTemplate? template = engine.Head.Conversations ? ChatTemplate.Load(folder) : null;
             if (engine.Head.Conversations && template is null)
                 throw new ChatTemplateException($"The reward model in '{folder}' reads conversations, and has no {ChatTemplate.FileName}.", "Put the model's own chat template back, or export the model again.");
-            return new GptRewardModel(engine, tokenizer, template, backing);
+            return new GptRewardModel(engine, tokenizer, template, engine.Shared is null ? null : ModelCompanions.Load(folder, tokenizer), backing);
         }
         catch
         {
@@ -105,6 +114,18 @@ public sealed class GptRewardModel : IDisposable
         WriteTo(target.WorkPath, options ?? ExportOptions);
         target.Publish();
     }
+
+    /// <summary>This model's head, to be written beside a language model over the same trunk (<see cref="OnnxExportOptions.Heads"/>). Where its prompts are conversations, they are written with the language model's chat template.</summary>
+    /// <param name="name">The head's name in the package: 1 to 64 letters, digits, '-' or '_'.</param>
+    /// <exception cref="ArgumentException">The name is no such name.</exception>
+    /// <exception cref="OnnxExportUnavailableException">The engine does not implement <see cref="IRewardWeights"/>: a package does not give its weights away.</exception>
+    public OnnxHead AsHead(string name) => OnnxHead.Reward(name, ModelPackage.WeightsOf<IRewardWeights>(Engine));
+
+    /// <summary>The same head read at every token, as a value model is.</summary>
+    /// <param name="name">The head's name in the package: 1 to 64 letters, digits, '-' or '_'.</param>
+    /// <exception cref="ArgumentException">The name is no such name, or the head reads at a token of its own.</exception>
+    /// <exception cref="OnnxExportUnavailableException">The engine does not implement <see cref="IRewardWeights"/>: a package does not give its weights away.</exception>
+    public OnnxHead AsValueHead(string name) => OnnxHead.Value(name, ModelPackage.WeightsOf<IRewardWeights>(Engine));
 
     /// <summary>Scores one response.</summary>
     /// <param name="prompt">The prompt: a text, or the JSON of a conversation (<see cref="RewardHead.Conversations"/>).</param>
@@ -179,14 +200,21 @@ public sealed class GptRewardModel : IDisposable
     {
         using NativeLease lease = _lifetime.Acquire();
         IReadOnlyList<string> elsewhere = ModelPackage.WriteToSave(Engine, Tokenizer, ExportOptions, folder);
-        ChatTemplate?.Save(folder);
+        ModelPackage.WriteUsedHead((Engine as OnnxRewardModel)?.Shared?.Name, folder);
+        WriteCompanions(folder);
         return elsewhere;
     }
 
     private void WriteTo(string folder, OnnxExportOptions? options)
     {
         ModelPackage.Write(Engine, Tokenizer, options, folder);
-        ChatTemplate?.Save(folder);
+        WriteCompanions(folder);
+    }
+
+    private void WriteCompanions(string folder)
+    {
+        if (Companions is { } companions) ModelPackage.WriteCompanions(companions, Tokenizer, Config, folder);
+        else ChatTemplate?.Save(folder);
     }
 
     private void Free()

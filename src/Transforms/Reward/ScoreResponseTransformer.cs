@@ -38,9 +38,7 @@ public sealed class ScoreResponseTransformer : GptTextTransformer
     internal static ScoreResponseTransformer Load(ModelFileContents contents)
     {
         var settings = contents.ReadSettings<Settings>();
-        return contents.OpenModel(
-            (folder, device, backing) => GptRewardModel.FromOnnx(folder, device, options: null, backing),
-            (model, owned) => new ScoreResponseTransformer(settings, model, owned));
+        return contents.OpenReward((model, owned) => new ScoreResponseTransformer(settings, model, owned));
     }
 
     private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);

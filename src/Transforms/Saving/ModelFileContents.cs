@@ -83,16 +83,46 @@ internal sealed class ModelFileContents(string kind, string settings, PrivateFol
         }
     }
 
+    /// <summary>The same for a classifier: a model of its own, or one of the heads over the trunk of a language model, with which it shares the weights.</summary>
+    public TTransformer OpenClassifier<TTransformer>(Func<GptClassifier, IDisposable, TTransformer> create) => ReadUsedHead() is { } head
+        ? OpenModel((model, share) => OpenHead(model.OpenClassifier, head, share, create))
+        : OpenModel((folder, on, backing) => GptClassifier.FromOnnx(folder, on, options: null, head: null, backing), create);
+
+    /// <summary>The same for a reward model.</summary>
+    public TTransformer OpenReward<TTransformer>(Func<GptRewardModel, IDisposable, TTransformer> create) => ReadUsedHead() is { } head
+        ? OpenModel((model, share) => OpenHead(model.OpenRewardModel, head, share, create))
+        : OpenModel((folder, on, backing) => GptRewardModel.FromOnnx(folder, on, options: null, head: null, backing), create);
+
     /// <summary>The same for a policy and its reward model.</summary>
     public TTransformer OpenPolicyAndReward<TTransformer>(Func<GptModel, GptRewardModel, IDisposable, TTransformer> create)
     {
         ModelFileContents second = Second ?? throw Corrupt($"the reward model of its transformer '{kind}' is missing.");
-        return second.OpenModel(
-            (folder, on, backing) => GptRewardModel.FromOnnx(folder, on, options: null, backing),
+        return second.OpenReward(
             (reward, rewardShare) => OpenModel((policy, policyShare) => create(policy, reward, new OwnedPair(policyShare, rewardShare))));
     }
 
     public void Dispose() => _folder?.Dispose();
+
+    private static TTransformer OpenHead<TModel, TTransformer>(Func<string, TModel> open, string head, IDisposable share, Func<TModel, IDisposable, TTransformer> create)
+        where TModel : class, IDisposable
+    {
+        TModel model = open(head);
+        try
+        {
+            return create(model, new OwnedPair(model, share));
+        }
+        catch
+        {
+            model.Dispose(); // the share is the caller's
+            throw;
+        }
+    }
+
+    private string? ReadUsedHead()
+    {
+        string path = Path.Combine(_folder!.Path, OnnxPackageLayout.UsedHeadFile);
+        return File.Exists(path) ? File.ReadAllText(path) : null;
+    }
 
     private SharedModels.Share<TModel> Open<TModel>(GptDevice on, Func<string, GptDevice, IDisposable, TModel> open)
         where TModel : class, IDisposable => SharedModels.Join($"{typeof(TModel).Name} {ContentHash} {on}", () =>

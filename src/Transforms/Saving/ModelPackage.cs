@@ -36,4 +36,23 @@ internal static class ModelPackage
         (engine as OnnxCausalModel)?.WriteAdapters(folder);
         return package.Files();
     }
+
+    /// <summary>Writes what a language model has besides weights and tokenizer.</summary>
+    public static void WriteCompanions(ModelCompanions companions, GptTokenizer tokenizer, GptConfig config, string folder)
+    {
+        companions.Save(folder);
+        GenAiConfigJson.WriteTokenizerConfig(folder, tokenizer, config.ContextLength);
+    }
+
+    /// <summary>Notes the head that a transformer uses of a package that has several; null where it has a package of its own.</summary>
+    public static void WriteUsedHead(string? head, string folder)
+    {
+        if (head is not null) File.WriteAllText(Path.Combine(folder, OnnxPackageLayout.UsedHeadFile), head);
+    }
+
+    /// <summary>An engine's weights.</summary>
+    /// <exception cref="OnnxExportUnavailableException">It does not give them away.</exception>
+    public static TWeights WeightsOf<TWeights>(object engine)
+        where TWeights : class => engine as TWeights ?? throw new OnnxExportUnavailableException(engine.GetType(),
+            $"The model's engine, {engine.GetType().Name}, does not implement {typeof(TWeights).Name}, so its head can't be written beside others. Take the trained model, on TorchSharp.");
 }

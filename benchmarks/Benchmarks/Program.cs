@@ -23,6 +23,7 @@ switch (args.FirstOrDefault())
     case "rollout": return RolloutBenchmark.Run(options);
     case "decode": return DecodeBenchmark.Run(options);
     case "quantize": return QuantizeBenchmark.Run(options);
+    case "heads": return HeadsBenchmark.Run(options);
     case "save-load": return SaveLoadBenchmark.Run(options);
     case "onnx-checker": return OnnxCheckerBenchmark.Run(options);
     case "batch-rows": return BatchRowsBenchmark.Run(options);

@@ -54,6 +54,8 @@ public sealed class OnnxGraphTests
     [DataRow(14, 14)]
     [DataRow(20, 14, DisplayName = "More than there are")]
     [DataRow(0, 14, DisplayName = "0 means all")]
+    [DataRow(-3, 11, DisplayName = "All but the first three")]
+    [DataRow(-int.MaxValue, 0, DisplayName = "None")]
     public void The_logits_of_as_many_last_positions_are_computed_as_asked_for(int keep, int expected)
     {
         ReferenceCase reference = ReferenceCase.Named("pre-norm");

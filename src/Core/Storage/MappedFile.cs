@@ -64,6 +64,14 @@ internal sealed unsafe class MappedFile : IDisposable
         return new(_start + offset, length);
     }
 
+    /// <summary>Where bytes of the file lie; valid until this object is disposed.</summary>
+    public byte* Address(long offset, long length)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        Check(offset, length);
+        return _start + offset;
+    }
+
     public void Dispose()
     {
         if (_disposed) return;

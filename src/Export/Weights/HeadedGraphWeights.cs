@@ -6,7 +6,7 @@ namespace MLNet.Gpt;
 internal sealed class HeadedGraphWeights : IGptWeights
 {
     /// <summary>(n, C): the embeddings of the tokens that the heads add, in the order of their ids.</summary>
-    public const string Tokens = "heads.tokens.weight";
+    public const string Tokens = "heads_tokens.weight";
 
     private readonly IGptWeights _trunk;
     private readonly Dictionary<string, (OnnxHead Head, string Source)> _parts = new(StringComparer.Ordinal);

@@ -57,6 +57,23 @@ public static class GptTrainersExtensions
         }
     }
 
+    extension(GptClassifier model)
+    {
+        /// <summary>
+        /// The language model over the classifier's own network, with which it shares the weights: what a package of several heads is exported from, the classifier's among them (<see cref="OnnxExportOptions.Heads"/>).
+        /// It writes as well as the auxiliary language-model loss has kept it.
+        /// </summary>
+        /// <returns>The model, which the caller disposes; either may be disposed first.</returns>
+        /// <exception cref="NotSupportedException">The classifier does not run on TorchSharp.</exception>
+        public GptModel ToLanguageModel()
+        {
+            if (model.Engine is not TorchTextClassifier engine)
+                throw new NotSupportedException($"A network is shared with a classifier on TorchSharp; this one runs on {model.Engine.GetType().Name}. Take the trained one.");
+            using NativeLease lease = engine.Acquire();
+            return new(new TorchCausalModel(engine.Network.Network.Share(null)), model.Tokenizer);
+        }
+    }
+
     extension(GptModel model)
     {
         /// <summary>

@@ -72,4 +72,8 @@ public sealed class TorchTextClassifier : ITextClassifierModel, IOnnxExportable,
 
     /// <summary>Frees the weights: at once, or when the last call has ended. May be called more than once.</summary>
     public void Dispose() => _lifetime.Dispose();
+
+    /// <summary>Keeps the network alive while something else reads it.</summary>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    internal NativeLease Acquire() => _lifetime.Acquire();
 }

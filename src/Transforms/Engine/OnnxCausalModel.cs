@@ -12,13 +12,14 @@ namespace MLNet.Gpt;
 public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdaptableModel, IOnnxExportable, IOnnxPackaged
 {
     private readonly OnnxPackage package;
+    private readonly MappedTable? table; // which the session reads
     private readonly Lazy<RowGather> rowGather;
     private readonly Lazy<byte[]> fingerprint;
     private readonly NativeLifetime lifetime;
 
-    private OnnxCausalModel(OnnxPackage package, InferenceSession session, GptDevice device, OnnxEngineOptions options)
+    private OnnxCausalModel(OnnxPackage package, InferenceSession session, MappedTable? table, GptDevice device, OnnxEngineOptions options)
     {
-        this.package = package;
+        (this.package, this.table) = (package, table);
         lifetime = new NativeLifetime(this, Free);
         Session = session;
         Device = device;
@@ -133,17 +134,20 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
         options ??= new OnnxEngineOptions();
         options.Validate();
         OnnxPackage package = OnnxPackage.Open(folder);
-        (InferenceSession session, GptDevice chosen) = OrtRuntime.Open(package.ModelPath, device, options);
+        MappedTable? table = MappedTable.Of(package);
+        InferenceSession? session = null;
         try
         {
+            (session, GptDevice chosen) = OrtRuntime.Open(package.ModelPath, device, options, table);
             OnnxModelChecks.Require(session, package);
-            var model = new OnnxCausalModel(package, session, chosen, options);
+            var model = new OnnxCausalModel(package, session, table, chosen, options);
             model.AdapterTable.LoadAll();
             return model;
         }
         catch
         {
-            session.Dispose();
+            session?.Dispose();
+            table?.Dispose();
             throw;
         }
     }
@@ -285,6 +289,7 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
         KeepNoLogits.Dispose();
         CacheMemory?.Dispose();
         Session.Dispose();
+        table?.Dispose();
     }
 
     private static OrtValue Scalar(long value) => OrtValue.CreateTensorValueFromMemory([value], []);

@@ -11,6 +11,9 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
 {
     private const string Remedy = "Export the model again, or copy the whole package again.";
 
+    /// <summary>The token embedding, float32 and beside the graph; null where it is not.</summary>
+    public OnnxExternalTensor? TokenTable { get; init; }
+
     /// <summary>The graph's file.</summary>
     public string ModelPath => Path.Combine(Folder, OnnxPackageLayout.ModelFile);
 
@@ -36,7 +39,12 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
 
         string configPath = Path.Combine(path, OnnxPackageLayout.ConfigFile), model = Path.Combine(path, OnnxPackageLayout.ModelFile);
         GptConfig config = GptConfigJson.Read(configPath);
-        return new OnnxPackage(path, config, CheckDataFiles(model, path, OnnxFileScan.Scan(model).External), PackageHeadsJson.Read(configPath, config));
+        (IReadOnlyList<OnnxExternalTensor> external, _, string weights) = OnnxFileScan.Scan(model);
+        return new OnnxPackage(path, config, CheckDataFiles(model, path, external), PackageHeadsJson.Read(configPath, config))
+        {
+            TokenTable = weights != nameof(WeightFormat.Float32) ? null
+                : external.FirstOrDefault(tensor => tensor.Name == GptParameterLayout.TokenEmbedding && tensor.Length == (long)config.VocabularySize * config.EmbeddingSize * sizeof(float)),
+        };
     }
 
     /// <summary>A head by its name and kind; null for any kind.</summary>

@@ -19,18 +19,19 @@ internal static class OrtRuntime
     /// <param name="modelPath">The model's file.</param>
     /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
     /// <param name="options">The engine's settings.</param>
+    /// <param name="table">The model's token embedding, where it is mapped already; used on the CPU, and to be disposed after the session.</param>
     /// <returns>The session and the device it computes on.</returns>
     /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
     /// <exception cref="CorruptFileException">ONNX Runtime refuses the model.</exception>
-    public static (InferenceSession Session, GptDevice Device) Open(string modelPath, GptDevice? device, OnnxEngineOptions options)
+    public static (InferenceSession Session, GptDevice Device) Open(string modelPath, GptDevice? device, OnnxEngineOptions options, MappedTable? table = null)
     {
         try
         {
             GptDevice chosen = device ?? (WhyNoCuda(0, options) is null ? GptDevice.Cuda() : GptDevice.Cpu);
             if (device?.CudaIndex is { } index && WhyNoCuda(index, options) is { } reason)
                 throw new DeviceUnavailableException(chosen, reason.Message, CudaRemedy, reason.Exception);
-            return (OpenModel(modelPath, chosen, options), chosen);
+            return (OpenModel(modelPath, chosen, options, table), chosen);
         }
         catch (Exception exception) when (MissingLibrary(exception) is { } missing)
         {
@@ -56,11 +57,17 @@ internal static class OrtRuntime
     /// <summary>An exception's message without the line break and the full stop that may end it.</summary>
     internal static string Plain(Exception exception) => exception.Message.AsSpan().TrimEnd().TrimEnd('.').ToString();
 
-    private static InferenceSession OpenModel(string modelPath, GptDevice device, OnnxEngineOptions options)
+    private static InferenceSession OpenModel(string modelPath, GptDevice device, OnnxEngineOptions options, MappedTable? table)
     {
         using SessionOptions settings = Settings(device, options);
         try
         {
+            if (!device.IsCuda && table is not null)
+            {
+                table.AddTo(settings);
+                return table.WhileReadThrough(() => new InferenceSession(modelPath, settings));
+            }
+
             if (!device.IsCuda || !OnnxFileScan.Scan(modelPath).SharesCache) return new InferenceSession(modelPath, settings);
 
             // CUDA's operator with a shared buffer computes neither float32 nor masks: the one with two buffers takes its place.

@@ -1,0 +1,52 @@
+using System.Globalization;
+using MLNet.Gpt.Tests.Reference;
+
+namespace MLNet.Gpt.Transforms.Tests.Engine;
+
+/// <summary>The token embedding, mapped beside the copy of it that the output head multiplies by.</summary>
+[TestClass]
+public sealed class MappedTableTests
+{
+    // 8 MB of token embedding, and little else.
+    private static readonly GptConfig Wide = new() { VocabularySize = 32_000, ContextLength = 16, EmbeddingSize = 64, LayerCount = 1, HeadCount = 2 };
+
+    [TestMethod]
+    public void A_loaded_model_keeps_the_pages_that_were_looked_up_and_no_others_and_unmaps_them_when_it_is_disposed()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Mappings are read from /proc, which only Linux has.");
+        using TestPackage package = TestPackage.WithDataFile(Wide), inside = TestPackage.Of(Wide);
+        string path = package[OnnxPackageLayout.DataFile];
+        using (OnnxCausalModel model = package.Load(), other = inside.Load())
+        {
+            Assert.IsLessThan(2_000, ResidentKilobytes(path), "of 8,000");
+            int[] ids = [0, 31_999, 12_345];
+            Logits.AreClose(Logits.OfSequence(other, ids), Logits.OfSequence(model, ids));
+            Assert.IsLessThan(2_000, ResidentKilobytes(path));
+        }
+
+        Assert.DoesNotContain(path, File.ReadAllText("/proc/self/maps"));
+    }
+
+    [TestMethod]
+    public void A_package_that_can_not_be_opened_leaves_nothing_mapped()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Mappings are read from /proc, which only Linux has.");
+        using TestPackage package = TestPackage.WithDataFile(Wide);
+        package.Replace(OnnxPackageLayout.ModelFile, "FastGelu"u8, "SlowGelu"u8);
+        Assert.ThrowsExactly<CorruptFileException>(package.Load);
+        Assert.DoesNotContain(package[OnnxPackageLayout.DataFile], File.ReadAllText("/proc/self/maps"));
+    }
+
+    private static long ResidentKilobytes(string path)
+    {
+        long sum = 0;
+        bool isOf = false;
+        foreach (string line in File.ReadLines("/proc/self/smaps"))
+        {
+            if (line.Length > 0 && char.IsAsciiHexDigitLower(line[0])) isOf = line.EndsWith(path, StringComparison.Ordinal);
+            else if (isOf && line.StartsWith("Rss:", StringComparison.Ordinal)) sum += long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+        }
+
+        return sum;
+    }
+}

@@ -11,7 +11,7 @@ public sealed class MappedTableTests
     private static readonly GptConfig Wide = new() { VocabularySize = 32_000, ContextLength = 16, EmbeddingSize = 64, LayerCount = 1, HeadCount = 2 };
 
     [TestMethod]
-    public void A_loaded_model_keeps_the_pages_that_were_looked_up_and_no_others_and_unmaps_them_when_it_is_disposed()
+    public void A_loaded_model_has_given_back_the_pages_of_its_token_embedding_looks_tokens_up_in_it_and_unmaps_it_when_it_is_disposed()
     {
         if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Mappings are read from /proc, which only Linux has.");
         using TestPackage package = TestPackage.WithDataFile(Wide), inside = TestPackage.Of(Wide);
@@ -21,7 +21,6 @@ public sealed class MappedTableTests
             Assert.IsLessThan(2_000, ResidentKilobytes(path), "of 8,000");
             int[] ids = [0, 31_999, 12_345];
             Logits.AreClose(Logits.OfSequence(other, ids), Logits.OfSequence(model, ids));
-            Assert.IsLessThan(2_000, ResidentKilobytes(path));
         }
 
         Assert.DoesNotContain(path, File.ReadAllText("/proc/self/maps"));

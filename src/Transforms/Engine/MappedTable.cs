@@ -51,9 +51,10 @@ internal sealed unsafe partial class MappedTable : IDisposable
         settings.AddInitializer(GptParameterLayout.TokenEmbedding, _value);
     }
 
-    /// <summary>Opens a session, which reads the table from beginning to end, and drops the pages behind it again and again.</summary>
+    /// <summary>Opens a session, which reads the table from beginning to end, and drops the pages behind it again and again. Elsewhere than on Linux the system decides by itself what stays.</summary>
     public InferenceSession WhileReadThrough(Func<InferenceSession> open)
     {
+        if (!OperatingSystem.IsLinux()) return open();
         using var opened = new ManualResetEventSlim();
         var dropping = new Thread(() =>
         {
@@ -79,10 +80,9 @@ internal sealed unsafe partial class MappedTable : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    // Nothing is lost: the mapping is of a file and read alone. Elsewhere than on Linux the system decides by itself.
+    // Nothing is lost: the mapping is of a file and read alone.
     private void Drop()
     {
-        if (!OperatingSystem.IsLinux()) return;
         nint page = Environment.SystemPageSize, first = (nint)_start / page * page;
         _ = Advise((void*)first, (nuint)((nint)_start + (nint)_length - first), DontNeed); // a refusal leaves the pages where they are
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using MLNet.Gpt.Core.Tests;
 using MLNet.Gpt.Tests.Reference;
 
 namespace MLNet.Gpt.Transforms.Tests.Engine;
@@ -34,6 +35,22 @@ public sealed class MappedTableTests
         package.Replace(OnnxPackageLayout.ModelFile, "FastGelu"u8, "SlowGelu"u8);
         Assert.ThrowsExactly<CorruptFileException>(package.Load);
         Assert.DoesNotContain(package[OnnxPackageLayout.DataFile], File.ReadAllText("/proc/self/maps"));
+    }
+
+    [TestMethod]
+    public void The_session_of_several_heads_closes_with_the_last_of_them()
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Mappings are read from /proc, which only Linux has.");
+        using var folder = new TemporaryFolder();
+        string path = new HeadedPackage(options: new() { ExternalDataThresholdBytes = 0 }).Write(folder), file = Path.Combine(path, OnnxPackageLayout.DataFile);
+        GptModel model = GptModel.FromOnnx(path, GptDevice.Cpu);
+        GptClassifier classifier = model.OpenClassifier("colour");
+        GptRewardModel reward = model.OpenRewardModel("reward");
+        model.Dispose();
+        classifier.Dispose();
+        Assert.Contains(file, File.ReadAllText("/proc/self/maps"));
+        reward.Dispose();
+        Assert.DoesNotContain(file, File.ReadAllText("/proc/self/maps"));
     }
 
     private static long ResidentKilobytes(string path)

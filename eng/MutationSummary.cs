@@ -2,11 +2,13 @@
 // Reads the report that eng/mutate.sh leaves, and prints the changes that no test noticed, each file's score, and the whole.
 //
 //   dotnet run --file eng/MutationSummary.cs -- REPORT [DOCUMENT]
+//   dotnet run --file eng/MutationSummary.cs -- REPORT DOCUMENT named
 //
 // DOCUMENT: a page that names the changes that make no difference, in lines such as
 //     | `Generation/TokenSampler.cs` | `if (p < 1)` → `if (p <= 1)` | why |
 // where the first code is the line (its spaces apart) or a part of it, and the second what the change makes of it. Such
 // changes count neither as noticed nor as missed. Exit code 0 only if every file reaches 90 %.
+// named: writes the answer to each of them for eng/MutationWorker.cs, which then does not ask about it, and nothing else.
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -18,7 +20,6 @@ using JsonDocument report = JsonDocument.Parse(File.ReadAllText(args[0]));
     .. File.ReadLines(args[1]).Select(line => Regex.Match(line, @"^\| `([^`]+\.cs)` \| `([^`]+)` → `([^`]*)` \|")).Where(match => match.Success)
         .Select(match => (match.Groups[1].Value, Plain(match.Groups[2].Value), Plain(match.Groups[3].Value))),
 ];
-var used = new HashSet<(string, string, string)>();
 (int killed, int survived, int uncovered, int same, int below) all = default;
 foreach (JsonProperty file in report.RootElement.GetProperty("files").EnumerateObject().OrderBy(file => file.Name, StringComparer.Ordinal))
 {
@@ -28,21 +29,24 @@ foreach (JsonProperty file in report.RootElement.GetProperty("files").EnumerateO
     foreach (JsonElement mutant in file.Value.GetProperty("mutants").EnumerateArray())
     {
         string status = mutant.GetProperty("status").GetString()!;
+        if (args is [_, _, "named"])
+        {
+            if (status is not ("Ignored" or "CompileError") && IsNamed(name, lines, mutant)) Console.WriteLine($"{mutant.GetProperty("id").GetString()}\tSurvived\tmakes no difference");
+            continue;
+        }
+
         if (status is "Killed" or "Timeout") killed++;
         if (status is not ("Survived" or "NoCoverage")) continue;
-        string changed = Changed(lines, mutant);
-        int line = mutant.GetProperty("location").GetProperty("start").GetProperty("line").GetInt32();
-        string source = Plain(lines[line - 1]);
-        if (equal.FirstOrDefault(known => known.File == name && source.Contains(known.Line, StringComparison.Ordinal) && Plain(changed).Contains(known.Change, StringComparison.Ordinal)) is { File: not null } named)
+        if (IsNamed(name, lines, mutant))
         {
             same++;
-            used.Add(named);
             continue;
         }
 
         if (status == "Survived") survived++;
         else uncovered++;
-        Console.WriteLine($"{status,-10} {name}:{line}\n    - {lines[line - 1].Trim()}\n    + {changed.Trim()}");
+        int line = mutant.GetProperty("location").GetProperty("start").GetProperty("line").GetInt32();
+        Console.WriteLine($"{status,-10} {name}:{line}\n    - {lines[line - 1].Trim()}\n    + {Changed(lines, mutant).Trim()}");
     }
 
     int counted = killed + survived + uncovered;
@@ -52,9 +56,17 @@ foreach (JsonProperty file in report.RootElement.GetProperty("files").EnumerateO
     all = (all.killed + killed, all.survived + survived, all.uncovered + uncovered, all.same + same, all.below + (score < Least ? 1 : 0));
 }
 
+if (args is [_, _, "named"]) return 0;
 int total = all.killed + all.survived + all.uncovered;
 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"mutate score={(total == 0 ? 0 : 100.0 * all.killed / total):F1} killed={all.killed} survived={all.survived} uncovered={all.uncovered} equal={all.same} files_below_90={all.below}"));
 return total > 0 && all.below == 0 ? 0 : 1;
+
+// Whether the document names a change.
+bool IsNamed(string name, string[] lines, JsonElement mutant)
+{
+    string source = Plain(lines[mutant.GetProperty("location").GetProperty("start").GetProperty("line").GetInt32() - 1]), changed = Plain(Changed(lines, mutant));
+    return equal.Any(known => known.File == name && source.Contains(known.Line, StringComparison.Ordinal) && changed.Contains(known.Change, StringComparison.Ordinal));
+}
 
 // The line as the change makes it; of a change over several lines, the first of them.
 static string Changed(string[] lines, JsonElement mutant)

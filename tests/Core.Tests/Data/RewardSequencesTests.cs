@@ -25,10 +25,41 @@ public sealed class RewardSequencesTests
     {
         PromptTooLongException exception = Assert.ThrowsExactly<PromptTooLongException>(() => RewardSequences.Build(new RewardHead(), Config, [1], [1, 2, 3, 4, 5, 6, 7, 8], out _));
         Assert.AreEqual((9, 8), (exception.TokenCount, exception.Limit));
-        StringAssert.Contains(exception.Message, "The response alone has 8 tokens");
-        exception = Assert.ThrowsExactly<PromptTooLongException>(() => RewardSequences.Build(new RewardHead { Overflow = PromptOverflow.Error }, Config, [1, 2, 3, 4, 5, 6], [1, 2, 3], out _));
+        StringAssert.Contains(exception.Message, "The response alone has 8 tokens, and it is never cut; leave it out, or take a model with a longer context.");
+        var error = new RewardHead { Overflow = PromptOverflow.Error };
+        exception = Assert.ThrowsExactly<PromptTooLongException>(() => RewardSequences.Build(error, Config, [1, 2, 3, 4, 5, 6], [1, 2, 3], out _));
         Assert.AreEqual((9, 8), (exception.TokenCount, exception.Limit));
-        Assert.ThrowsExactly<ArgumentException>(() => RewardSequences.Build(new RewardHead(), Config, [], [1], out _));
-        Assert.ThrowsExactly<ArgumentException>(() => RewardSequences.Build(new RewardHead(), Config, [1], [], out _));
+        StringAssert.Contains(exception.Message, "Shorten the prompt of 6 tokens, or train the reward model with Overflow KeepTail.");
+        foreach ((int[] prompt, int[] response, string name) in ((int[], int[], string)[])[([], [1], "prompt"), ([1, 2], [], "response"), ([], [], "prompt")])
+        {
+            var nothing = Assert.ThrowsExactly<ArgumentException>(() => RewardSequences.Build(new RewardHead(), Config, prompt, response, out _));
+            Assert.AreEqual(name, nothing.ParamName);
+            StringAssert.StartsWith(nothing.Message, $"The prompt has {prompt.Length} tokens and the response {response.Length}; give 1 or more of each.");
+        }
+
+        // With the read-out token there is room for one less, and both numbers count it.
+        var withToken = new RewardHead { Readout = RewardReadout.ReadoutToken, Overflow = PromptOverflow.Error };
+        exception = Assert.ThrowsExactly<PromptTooLongException>(() => RewardSequences.Build(withToken, Config, [1], [1, 2, 3, 4, 5, 6, 7], out _));
+        Assert.AreEqual((9, 8), (exception.TokenCount, exception.Limit));
+        exception = Assert.ThrowsExactly<PromptTooLongException>(() => RewardSequences.Build(withToken, Config, [1, 2], [1, 2, 3, 4, 5, 6], out _));
+        Assert.AreEqual((9, 8), (exception.TokenCount, exception.Limit));
+    }
+
+    [TestMethod]
+    public void What_just_fits_is_whole()
+    {
+        var error = new RewardHead { Overflow = PromptOverflow.Error };
+        Assert.HasCount(8, RewardSequences.Build(error, Config, [1], [1, 2, 3, 4, 5, 6, 7], out int dropped));
+        Assert.AreEqual(0, dropped);
+        Assert.HasCount(8, RewardSequences.Build(error, Config, [1, 2, 3, 4, 5], [1, 2, 3], out _));
+        Assert.HasCount(8, RewardSequences.Build(error with { Readout = RewardReadout.ReadoutToken }, Config, [1, 2, 3, 4], [1, 2, 3], out _));
+    }
+
+    [TestMethod]
+    public void Nothing_may_be_missing()
+    {
+        Assert.AreEqual("config", Assert.ThrowsExactly<ArgumentNullException>(() => RewardSequences.ReadoutId(null!)).ParamName);
+        Assert.AreEqual("head", Assert.ThrowsExactly<ArgumentNullException>(() => RewardSequences.Build(null!, Config, [1], [1], out _)).ParamName);
+        Assert.AreEqual("config", Assert.ThrowsExactly<ArgumentNullException>(() => RewardSequences.Build(new RewardHead(), null!, [1], [1], out _)).ParamName);
     }
 }

@@ -43,7 +43,16 @@ public sealed class TaskSequencesTests
         var error = Assert.ThrowsExactly<ContextTooShortException>(() => TaskSequences.Build(head, Config with { ContextLength = 4 }, [Two, Two], out _));
         Assert.AreEqual((4, 5), (error.ContextLength, error.Needed));
         Assert.ThrowsExactly<ContextTooShortException>(() => TaskSequences.RequireRoom(SupervisedTask.TextClassification, Config with { ContextLength = 2 }));
-        Assert.ThrowsExactly<ArgumentException>(() => TaskSequences.Build(head, Config, [Two], out _));
+        var wrong = Assert.ThrowsExactly<ArgumentException>(() => TaskSequences.Build(head, Config, [Two], out _));
+        Assert.AreEqual("texts", wrong.ParamName);
+        StringAssert.StartsWith(wrong.Message, "TextEntailment takes 2 texts, but 1 are given.");
+        Assert.AreEqual("head", Assert.ThrowsExactly<ArgumentNullException>(() => TaskSequences.Build(null!, Config, [Two], out _)).ParamName);
+        Assert.AreEqual("config", Assert.ThrowsExactly<ArgumentNullException>(() => TaskSequences.Build(head, null!, [Two, Two], out _)).ParamName);
+        Assert.AreEqual("texts", Assert.ThrowsExactly<ArgumentNullException>(() => TaskSequences.Build(head, Config, null!, out _)).ParamName);
+
+        // Just enough.
+        TaskSequences.RequireRoom(SupervisedTask.TextClassification, Config with { ContextLength = 3 });
+        TaskSequences.RequireRoom(SupervisedTask.TextEntailment, Config with { ContextLength = 5 });
         Assert.ThrowsExactly<ArgumentException>(() => TaskSequences.Build(head with { Task = SupervisedTask.MultipleChoice, Labels = [] }, Config, [Two, Two], out _));
     }
 

@@ -221,18 +221,22 @@ public sealed class TokenFileTests
         // The file: header 128, tokens 1 2 9 | 3 9 at 128 (10 bytes), offsets 0 3 5 at 144, 168 bytes.
         ("empty", static _ => [], "it has 0 bytes"),
         ("cut in the header", static b => b[..127], "it has 127 bytes"),
-        ("another magic", static b => With(b, 0, (byte)'X'), "not with a token file's"),
-        ("a newer version", static b => With32(b, 8, 2), "its version is 2"),
-        ("another token width", static b => With32(b, 12, 4), "stores 4 bytes a token"),
-        ("no vocabulary", static b => With32(b, 16, 0), "vocabulary size is 0"),
-        ("end-of-text outside the vocabulary", static b => With32(b, 20, 10), "end-of-text id 10"),
+        ("cut behind the header", static b => b[..128], "it has 128 bytes where its header says 168: it is cut short."),
+        ("another magic", static b => With(b, 0, (byte)'X'), "it begins with 584C475054544F4B, not with a token file's 4D4C475054544F4B (\"MLGPTTOK\")."),
+        ("a newer version", static b => With32(b, 8, 2), "its version is 2; this library reads version 1."),
+        ("another token width", static b => With32(b, 12, 4), "it stores 4 bytes a token, where a vocabulary of 10 asks for 2."),
+        ("no vocabulary", static b => With32(b, 16, 0), "its vocabulary size is 0; it must be 1 or more."),
+        ("end-of-text outside the vocabulary", static b => With32(b, 20, 10), "its end-of-text id 10 is outside the vocabulary of 10."),
         ("negative end-of-text", static b => With32(b, 20, -1), "end-of-text id -1"),
         ("no tokens", static b => With64(b, 24, 0), "holds 0 tokens"),
         ("negative tokens", static b => With64(b, 24, -5), "holds -5 tokens"),
         ("more tokens than bytes", static b => With64(b, 24, 1_000), "1000 tokens, which 168 bytes do not"),
+        ("as many tokens as the bytes of the file could be", static b => With64(b, 24, 84), "its document offsets begin at byte 144; 84 tokens put them at 296."),
+        ("one token more", static b => With64(b, 24, 85), "it says that it holds 85 tokens, which 168 bytes do not."),
         ("tokens whose size overflows", static b => With64(b, 24, long.MaxValue), "tokens, which 168 bytes do not"),
         ("no documents", static b => With64(b, 32, 0), "holds 0 documents"),
         ("more documents than tokens", static b => With64(b, 32, 6), "holds 6 documents in 5 tokens"),
+        ("as many documents as tokens", static b => With64(b, 32, 5), "its length is said to be 168 bytes; 5 tokens and 5 documents make 192."),
         ("documents whose size overflows", static b => With64(b, 32, long.MaxValue), "documents in 5 tokens"),
         ("tokens elsewhere", static b => With64(b, 40, 130), "tokens begin at byte 130"),
         ("offsets inside the tokens", static b => With64(b, 48, 136), "document offsets begin at byte 136"),
@@ -296,6 +300,14 @@ public sealed class TokenFileTests
             Assert.ThrowsExactly<CorruptFileException>(() => file.Read(0, new int[3])), Assert.ThrowsExactly<CorruptFileException>(() => file.Read(1, new long[1])),
         })
             StringAssert.Contains(exception.Message, $"token 1 (document 0) is {vocabularySize}, outside the vocabulary of {vocabularySize}.");
+    }
+
+    [TestMethod]
+    public void A_vocabulary_may_be_the_end_of_the_text_alone()
+    {
+        using var folder = new TemporaryFolder();
+        using TokenFile file = TokenFiles.Write(folder["a"], 1, 0, [0, 0], [0]);
+        Assert.AreEqual((1, 0, 5L, 2), (file.VocabularySize, file.EndOfTextId, file.TokenCount, file.DocumentCount));
     }
 
     [TestMethod]

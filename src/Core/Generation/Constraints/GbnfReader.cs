@@ -72,10 +72,8 @@ internal sealed class GbnfReader
     private Expression ReadSequence(bool nested)
     {
         List<Expression> parts = [];
-        while (true)
+        while (_at < _text.Length && Peek is not ('|' or ')' or '\r' or '\n'))
         {
-            Skip(lines: nested);
-            if (_at == _text.Length || Peek is '|' or ')' or '\r' or '\n') break;
             Expression atom = ReadAtom();
             Skip(lines: nested);
             while (_at < _text.Length && Peek is '*' or '+' or '?' or '{')
@@ -88,7 +86,7 @@ internal sealed class GbnfReader
             parts.Add(atom);
         }
 
-        return parts.Count == 0 ? Expression.Empty : Expression.Then(parts);
+        return Expression.Then(parts);
     }
 
     private Expression ReadAtom()
@@ -106,7 +104,6 @@ internal sealed class GbnfReader
             case '(':
                 _at++;
                 Expression group = ReadAlternatives(nested: true);
-                Skip(lines: true);
                 if (_at == _text.Length || Peek != ')') throw Wrong("A parenthesis is not closed.");
                 _at++;
                 return group;

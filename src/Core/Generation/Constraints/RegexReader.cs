@@ -68,7 +68,7 @@ internal sealed class RegexReader
             parts.Add(Expression.Times(atom, min, max));
         }
 
-        return parts.Count == 0 ? Expression.Empty : Expression.Then(parts);
+        return Expression.Then(parts);
     }
 
     private (int Min, int? Max) ReadQuantifier()

@@ -60,6 +60,22 @@ public sealed class ExpressionTests
     }
 
     [TestMethod]
+    public void A_character_is_all_its_bytes_and_no_more()
+    {
+        foreach (Expression expression in (Expression[])[Expression.Of("😀"), Expression.Of(CodePointSet.Of(0x1F600)), Expression.Of("é"), Expression.Of(CodePointSet.Of('é'))])
+        {
+            var text = new GrammarText(Grammar.Of(expression));
+            byte[][] characters = [[0xF0, 0x9F, 0x98, 0x80], [0xC3, 0xA9]];
+            Assert.AreEqual(1, characters.Count(text.Accepts));
+            foreach (byte[] character in characters)
+            {
+                for (int length = 0; length < character.Length; length++) Assert.IsFalse(text.Accepts(character[..length]), $"{length} bytes");
+                Assert.IsFalse(text.Accepts([.. character, character[^1]]));
+            }
+        }
+    }
+
+    [TestMethod]
     public void An_anchor_has_no_graph()
     {
         var error = Assert.ThrowsExactly<InvalidOperationException>(static () => _ = new GrammarText(Grammar.Of(new Expression.Anchor(true))));

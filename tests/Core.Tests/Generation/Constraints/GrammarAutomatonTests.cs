@@ -95,6 +95,9 @@ public sealed class GrammarAutomatonTests
         GrammarAutomaton.State twice = automaton.Step(once, (byte)'a');
         Assert.AreSame(twice, automaton.Step(twice, (byte)'a'), "States are shared.");
         Assert.AreSame(automaton.TokensAfter(once), automaton.TokensAfter(once));
+        var nested = new GrammarText(GbnfReader.Read(s_grammars[1], "root"), tokenizer);
+        GrammarAutomaton.State deep = nested.After("aaa");
+        Assert.AreSame(nested.Automaton.TokensAfter(deep), nested.Automaton.TokensAfter(deep));
         GrammarAutomaton.State start = automaton.Start;
         Assert.AreSame(start, automaton.Start);
     }
@@ -115,6 +118,7 @@ public sealed class GrammarAutomatonTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void What_was_made_for_a_long_text_is_forgotten_and_made_again()
     {
         // More masks than are kept, each of them right.
@@ -137,6 +141,7 @@ public sealed class GrammarAutomatonTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void More_states_than_are_kept_are_read_too()
     {
         var text = new GrammarText(Grammar.Of(Expression.Then(Expression.Times(Expression.Of("a"), 100_000, 100_000), Expression.Of("bc"))));

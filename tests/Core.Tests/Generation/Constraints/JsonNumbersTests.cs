@@ -44,9 +44,9 @@ public sealed class JsonNumbersTests
     public void Numbers_between_bounds_are_written_and_no_others(string? lower, string? upper)
     {
         decimal? low = Parse(lower), high = Parse(upper);
-        foreach ((bool lowExclusive, bool highExclusive) in ((bool, bool)[])[(false, false), (true, false), (false, true), (true, true)])
+        foreach ((bool lowExclusive, bool highExclusive) in ((bool, bool)[])[(false, false), (true, false), (false, true)])
         {
-            foreach (int? digits in (int?[])[0, 1, 2, null])
+            foreach (int? digits in (int?[])[0, 2, null])
             {
                 bool[] expected = [.. s_numbers.Select(number => number.Digits <= (digits ?? 15) && number.Value is { } value
                     && (low is null || value > low || (value == low && !lowExclusive)) && (high is null || value < high || (value == high && !highExclusive)))];

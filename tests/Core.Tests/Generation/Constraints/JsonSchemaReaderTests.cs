@@ -56,7 +56,7 @@ public sealed class JsonSchemaReaderTests
     [DataRow("""{"enum":[1,2,3],"const":2}""", "2", "1|3")]
     [DataRow("""{"allOf":[{"enum":[1,2,3]},{"enum":[2,3,4]}]}""", "2|3", "1|4")]
     [DataRow("""{"allOf":[{"enum":[1,2,3]},{"const":3}]}""", "3", "1|2")]
-    [DataRow("""{"allOf":[{"enum":[1,"a",2]},{"type":"integer","minimum":2}]}""", "2", "1|\"a\"")]
+    [DataRow("""{"allOf":[{"enum":[1,"a",2]},{"type":"integer","minimum":2}]}""", "2", "1|\"a\"|3")]
     [DataRow("""{"enum":[1,2,3,4,5],"minimum":2,"maximum":4}""", "2|3|4", "1|5")]
     [DataRow("""{"enum":[1,2,3,4,5],"exclusiveMinimum":2,"exclusiveMaximum":4}""", "3", "1|2|4|5")]
     [DataRow("""{"enum":[1,2,3,1e400],"minimum":2}""", "2|3", "1|1e400")]
@@ -110,9 +110,9 @@ public sealed class JsonSchemaReaderTests
         {
             foreach (string? additional in (string?[])[null, "false", "{\"const\":9}"])
             {
-                foreach (int? min in (int?[])[null, 0, 1, 2, 4])
+                foreach (int? min in (int?[])[null, 1, 2, 4])
                 {
-                    foreach (int? max in (int?[])[null, 0, 1, 2, 3, 5])
+                    foreach (int? max in (int?[])[null, 0, 2, 3])
                     {
                         // Members in the order a, b, c, then up to three others.
                         Dictionary<string, bool> texts = [];
@@ -145,9 +145,9 @@ public sealed class JsonSchemaReaderTests
         {
             foreach (string? items in (string?[])[null, "false", "{\"const\":9}"])
             {
-                foreach (int? min in (int?[])[null, 0, 1, 2, 3, 4])
+                foreach (int? min in (int?[])[null, 1, 2, 4])
                 {
-                    foreach (int? max in (int?[])[null, 0, 1, 2, 3, 5])
+                    foreach (int? max in (int?[])[null, 0, 2, 3])
                     {
                         // The first are 0 and 1 as far as the prefix goes, the others 9; or one of them is not.
                         Dictionary<string, bool> texts = [];
@@ -177,7 +177,7 @@ public sealed class JsonSchemaReaderTests
     {
         var text = new GrammarText(JsonSchemaReader.Read("""{"properties":{"a":{"const":1},"b":{"type":"array","prefixItems":[{"const":1},{"const":2}],"items":{"const":3}},"c":{"type":"array","items":{"const":1}},"d":{"type":"array","maxItems":0}}}""", JsonWhitespace.Optional));
         foreach (string one in (string[])["{ }", "{\n}", "{ \"a\": 1, \"b\": [ 1, 2, 3, 3 ], \"c\": [ 1, 1 ], \"d\": [ ] }", "{\"b\":[ ]}", "{\"b\":[ 1 ],\"c\":[ ]}", "{\"b\":[1,2 ]}", "{\"c\":[1 ]\n}"]) Assert.IsTrue(text.Accepts(one), one);
-        foreach (string one in (string[])[" {}", "{} ", "{\"a\" :1}", "{\"a\":1 ,\"b\":[]}", "{\"b\":[1 ,2]}", "{\"b\":[1,2 ,3]}", "{\"c\":[1 ,1]}", "{\"c\":[  1]}"]) Assert.IsFalse(text.Accepts(one), one);
+        foreach (string one in (string[])[" {}", "{} ", "{\"a\" :1}", "{\"a\":1 ,\"b\":[]}", "{\"b\":[1 ,2]}", "{\"b\":[1,2 ,3]}", "{\"c\":[1 ,1]}", "{\"b\":[  ]}", "{\"c\":[  ]}", "{\"d\":[  ]}", "{  }", "{\"c\":[  1]}"]) Assert.IsFalse(text.Accepts(one), one);
         text = new GrammarText(JsonSchemaReader.Read("""{"properties":{"a":{"const":1}}}""", JsonWhitespace.None));
         foreach (string one in (string[])["{ }", "{ \"a\":1}", "{\"a\": 1}", "{\"a\":1 }"]) Assert.IsFalse(text.Accepts(one), one);
     }
@@ -366,6 +366,7 @@ public sealed class JsonSchemaReaderTests
     [DataRow("""{"exclusiveMaximum":-1e400}""", "#", "exclusiveMaximum", "'exclusiveMaximum' is -1e400, which is beyond what is supported; choose a number of at most 28 digits.")]
     [DataRow("""{"multipleOf":1e400}""", "#", "multipleOf", "'multipleOf' is 1e400, which is beyond what is supported; choose a number of at most 28 digits.")]
     [DataRow("""{"multipleOf":-1e400}""", "#", "multipleOf", "'multipleOf' is -1e400, which is beyond what is supported; choose a number of at most 28 digits.")]
+    [DataRow("""{"enum":["a"],"pattern":"(?<=b)a"}""", "character 2 of the regular expression '(?<=b)a'", "lookbehind", "It uses lookbehind, which is not supported. Write the texts themselves; a set of characters such as [^\"] does in most cases.")]
     [DataRow("""{"enum":["a"],"format":"date"}""", "#", "format", "'format' beside listed values is not supported. Leave it out.")]
     [DataRow("""{"enum":[{}],"properties":{}}""", "#", "properties", "'properties' beside listed objects or arrays is not supported. List only those that it allows, and leave it out.")]
     [DataRow("""{"enum":[[]],"required":[]}""", "#", "required", "'required' beside listed objects or arrays is not supported. List only those that it allows, and leave it out.")]
@@ -413,6 +414,9 @@ public sealed class JsonSchemaReaderTests
 
     [TestMethod]
     [DataRow("false", "#", "The schema 'false' allows nothing.")]
+    [DataRow("""{"$ref":"#/$defs/f","minimum":1,"$defs":{"f":false}}""", "#", "The schema 'false' allows nothing.")]
+    [DataRow("""{"allOf":[{"minimum":1},false]}""", "#", "The schema 'false' allows nothing.")]
+    [DataRow("""{"allOf":[{"properties":{"a":{"type":"string"}}},{"properties":{"a":{"type":"integer"}}}],"required":["a"]}""", "#/allOf/0/properties/a", "The types that #/allOf/0/properties/a and #/allOf/1/properties/a ask for exclude each other.")]
     [DataRow("""{"properties":{"a":false},"required":["a"]}""", "#", "The property 'a' is required, and not allowed.")]
     [DataRow("""{"additionalProperties":false,"required":["a"]}""", "#", "The property 'a' is required, and not allowed.")]
     [DataRow("""{"minProperties":2,"maxProperties":1}""", "#", "At least 2 properties are asked for, and at most 1.")]

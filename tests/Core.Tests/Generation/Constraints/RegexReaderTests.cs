@@ -30,6 +30,7 @@ public sealed class RegexReaderTests
     [DataRow("[a-b][b-c]")]
     [DataRow("[^b-c]+")]
     [DataRow("[-a]b")]
+    [DataRow("[a-a]b")]
     [DataRow("[a-]b")]
     [DataRow("[\\x61-\\x62]{2}")]
     [DataRow("\\x61\\u0062")]
@@ -144,14 +145,9 @@ public sealed class RegexReaderTests
         string[] samples = [.. Enumerable.Range(0, 0x10000).Where(static c => c is < 0xD800 or > 0xDFFF).GroupBy(static c => CharUnicodeInfo.GetUnicodeCategory((char)c)).SelectMany(static group => group.Take(2)).Select(static c => ((char)c).ToString())];
         foreach (string name in "L,M,N,Z,P,S,Lu,Ll,Lt,Lm,Lo,Mn,Mc,Me,Nd,Nl,No,Zs,Zl,Zp,Cc,Cf,Co,Cn,Pc,Pd,Ps,Pe,Pi,Pf,Po,Sm,Sc,Sk,So".Split(','))
         {
-            CodePointSet set = ((Expression.Characters)RegexReader.ReadWhole($"\\p{{{name}}}")).Set, complement = ((Expression.Characters)RegexReader.ReadWhole($"\\P{{{name}}}")).Set;
-            foreach (string sample in samples)
-            {
-                Assert.AreEqual(Regex.IsMatch(sample, $"\\p{{{name}}}"), set.Contains(sample[0]), $"U+{(int)sample[0]:X4} and {name}");
-                Assert.AreEqual(!set.Contains(sample[0]), complement.Contains(sample[0]), $"U+{(int)sample[0]:X4} and not {name}");
-            }
-
-            Assert.IsFalse(set.Contains(0x1F600) || complement.Contains(0x1F600), name);
+            CodePointSet set = ((Expression.Characters)RegexReader.ReadWhole($"\\p{{{name}}}")).Set;
+            foreach (string sample in samples) Assert.AreEqual(Regex.IsMatch(sample, $"\\p{{{name}}}"), set.Contains(sample[0]), $"U+{(int)sample[0]:X4} and {name}");
+            Assert.IsFalse(set.Contains(0x1F600), name);
         }
     }
 

@@ -241,9 +241,10 @@ public sealed class TextConstraintTests
         foreach (Action make in (Action[])
         [
             static () => TextConstraint.Choice((IReadOnlyList<string>)null!), static () => TextConstraint.Regex(null!), static () => TextConstraint.JsonSchema(null!), static () => TextConstraint.Json(null!),
-            static () => TextConstraint.Grammar(null!), static () => TextConstraint.Grammar("root ::= \"a\"", null!), static () => TextConstraint.Regex("a").Compile(null!),
+            static () => TextConstraint.Grammar(null!), static () => TextConstraint.Grammar("root ::= \"a\"", null!),
         ]) Assert.ThrowsExactly<ArgumentNullException>(make);
         Assert.ThrowsExactly<ArgumentException>(static () => TextConstraint.Grammar("root ::= \"a\"", ""));
+        Assert.AreEqual("tokenizer", Assert.ThrowsExactly<ArgumentNullException>(static () => TextConstraint.Regex("a").Compile(null!)).ParamName);
     }
 
     [TestMethod]
@@ -256,6 +257,7 @@ public sealed class TextConstraintTests
         Assert.AreEqual(TextConstraint.JsonSchema("""{"type":"boolean"}""", JsonWhitespace.Optional), TextConstraint.Json<bool>(whitespace: JsonWhitespace.Optional));
         Assert.AreEqual(TextConstraint.JsonSchema("""{"type":"boolean"}"""), TextConstraint.Json(typeof(bool)));
         Assert.AreEqual(new TextConstraint { Kind = TextConstraintKind.Grammar, Source = "x", StartRule = "root" }, TextConstraint.Grammar("x"));
+        Assert.AreEqual("root", new TextConstraint { Kind = TextConstraintKind.Regex, Source = "x" }.StartRule);
         Assert.AreEqual(new TextConstraint { Kind = TextConstraintKind.Grammar, Source = "x", StartRule = "y" }, TextConstraint.Grammar("x", "y"));
         StringAssert.Contains(TextConstraint.Json<System.Drawing.Point>(new(System.Text.Json.JsonSerializerDefaults.Web)).Source, "\"x\"");
         Assert.IsTrue(ConstrainedTexts.Allows(TextConstraint.Grammar("x ::= \"a\"\ny ::= x x", "y"), "aa"));

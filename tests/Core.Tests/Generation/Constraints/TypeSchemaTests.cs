@@ -18,6 +18,7 @@ public sealed class TypeSchemaTests
     [DataRow(typeof(uint), """{"type":"integer","minimum":0,"maximum":4294967295}""")]
     [DataRow(typeof(long), """{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}""")]
     [DataRow(typeof(ulong), """{"type":"integer","minimum":0,"maximum":18446744073709551615}""")]
+    [DataRow(typeof(Int128), """{"type":"integer"}""")]
     [DataRow(typeof(int?), """{"type":["integer","null"],"minimum":-2147483648,"maximum":2147483647}""")]
     [DataRow(typeof(double), """{"type":"number"}""")]
     [DataRow(typeof(bool), """{"type":"boolean"}""")]

@@ -66,6 +66,21 @@ public sealed class PersonalDataTests
     public void A_card_is_no_part_of_another_number(string text, string expected) =>
         Assert.AreEqual(expected, string.Join(' ', PersonalData.Find(text).Select(static match => $"{match.Start}+{match.Length}")));
 
+    // The first kind in the order has its place; what only touches it has its own.
+    [TestMethod]
+    [DataRow("a4111111111111111@x.org", "Email 0+23")]
+    [DataRow("12 rue de Bob@x.org", "Email 10+9")]
+    [DataRow("1600 Pennsylvania Ave.4111111111111111", "Address 0+22 Card 22+16")]
+    public void What_lies_within_another_kind_is_part_of_it(string text, string expected) =>
+        Assert.AreEqual(expected, string.Join(' ', PersonalData.Find(text).Select(static match => $"{match.Kind} {match.Start}+{match.Length}")));
+
+    [TestMethod]
+    [DataRow("030 901", false)]
+    [DataRow("030 9018", true)]
+    [DataRow("+49 12345 12345 123", true)]
+    [DataRow("+49 12345 12345 1234", false)]
+    public void A_telephone_number_has_7_to_15_digits(string text, bool found) => Assert.HasCount(found ? 1 : 0, PersonalData.Find(text));
+
     [TestMethod]
     public void Matches_may_touch_and_be_empty_and_not_overlap()
     {

@@ -34,8 +34,8 @@ public sealed record LoraOptions
     public LoraOptions Validate()
     {
         if (Rank < 1) throw new ArgumentOutOfRangeException(nameof(Rank), Rank, $"Rank is {Rank}; it must be 1 or more.");
-        if (!(Alpha > 0 && double.IsFinite(Alpha))) throw new ArgumentOutOfRangeException(nameof(Alpha), Alpha, $"Alpha is {Alpha}; it must be above 0 and finite.");
-        if (!(Dropout is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(Dropout), Dropout, $"Dropout is {Dropout}; it must be at least 0 and below 1 (0 switches it off).");
+        if (!(Alpha > 0 && double.IsFinite(Alpha))) throw new ArgumentOutOfRangeException(nameof(Alpha), Alpha, FormattableString.Invariant($"Alpha is {Alpha}; it must be above 0 and finite."));
+        if (!(Dropout is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(Dropout), Dropout, FormattableString.Invariant($"Dropout is {Dropout}; it must be at least 0 and below 1 (0 switches it off)."));
         if (Projections == LoraProjections.None || (Projections & ~LoraProjections.All) != 0)
             throw new ArgumentOutOfRangeException(nameof(Projections), Projections, $"Projections is {Projections}; choose one or more of AttentionIn, AttentionOut, FeedForwardIn and FeedForwardOut.");
         if (Layers is not null && (Layers.Count == 0 || Layers.Any(static layer => layer < 0) || Layers.Distinct().Count() < Layers.Count))

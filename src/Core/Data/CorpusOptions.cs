@@ -28,7 +28,7 @@ public sealed record CorpusOptions
     public CorpusOptions Validate()
     {
         if (!(ValidationFraction >= 0 && ValidationFraction < 1))
-            throw new ArgumentOutOfRangeException(nameof(ValidationFraction), ValidationFraction, $"{nameof(ValidationFraction)} is {ValidationFraction}; it must be at least 0 (no validation) and below 1.");
+            throw new ArgumentOutOfRangeException(nameof(ValidationFraction), ValidationFraction, FormattableString.Invariant($"{nameof(ValidationFraction)} is {ValidationFraction}; it must be at least 0 (no validation) and below 1."));
         if (!Enum.IsDefined(Split)) throw new ArgumentOutOfRangeException(nameof(Split), Split, $"{nameof(Split)} is {Split}; choose {CorpusSplit.ByDocument} or {CorpusSplit.ByPosition}.");
         if (MaxThreads < 1) throw new ArgumentOutOfRangeException(nameof(MaxThreads), MaxThreads, $"{nameof(MaxThreads)} is {MaxThreads}; it must be 1 or more, or null for one a processor.");
         return this;

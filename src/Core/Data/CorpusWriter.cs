@@ -68,10 +68,10 @@ internal sealed class CorpusWriter : IDisposable
         }
 
         if (_train.Documents == 0)
-            throw new EmptyCorpusException($"No training text is left of {read} documents. Lower {nameof(CorpusOptions.ValidationFraction)}, which is {_fraction}, or add text.");
+            throw new EmptyCorpusException(FormattableString.Invariant($"No training text is left of {read} documents. Lower {nameof(CorpusOptions.ValidationFraction)}, which is {_fraction}, or add text."));
         _train.Complete();
         if (_validation.Documents > 0) _validation.Complete();
-        else if (_fraction > 0) throw new EmptyCorpusException($"No document, or no character, falls within the validation fraction {_fraction}. Raise it, choose another seed, or set it to 0 for no validation.");
+        else if (_fraction > 0) throw new EmptyCorpusException(FormattableString.Invariant($"No document, or no character, falls within the validation fraction {_fraction}. Raise it, choose another seed, or set it to 0 for no validation."));
         return new()
         {
             DocumentsRead = read,

@@ -8,7 +8,7 @@ public sealed class UnsupportedOptionException : GptException
     /// <param name="value">Its value.</param>
     /// <param name="remedy">What the user can do about it, as a sentence.</param>
     public UnsupportedOptionException(string option, object? value, string remedy)
-        : base($"Option '{option}' is {value ?? "null"}, which is not supported. {remedy}")
+        : base(FormattableString.Invariant($"Option '{option}' is {value ?? "null"}, which is not supported. {remedy}"))
     {
         Option = option;
         Value = value;

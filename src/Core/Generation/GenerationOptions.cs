@@ -150,7 +150,7 @@ public record GenerationOptions
         foreach ((int id, float bias) in LogitBias)
             Require(id >= 0 && float.IsFinite(bias), bias, $"{nameof(LogitBias)}[{id}]", "finite, for a token of 0 or more");
         Require(BeamCount >= 1, BeamCount, nameof(BeamCount), "1 (off) or more");
-        Require(BeamCount == 1 || IsGreedy, BeamCount, nameof(BeamCount), $"1 where Temperature is {Temperature}: beam search draws nothing; set Temperature to 0");
+        Require(BeamCount == 1 || IsGreedy, BeamCount, nameof(BeamCount), FormattableString.Invariant($"1 where Temperature is {Temperature}: beam search draws nothing; set Temperature to 0"));
         Require(BeamCount == 1 || SamplesPerPrompt <= BeamCount, SamplesPerPrompt, nameof(SamplesPerPrompt), $"at most BeamCount, which is {BeamCount}");
         Require(float.IsFinite(LengthPenalty), LengthPenalty, nameof(LengthPenalty), "finite");
         Require(TopLogProbabilities is null or (>= 0 and <= 100), TopLogProbabilities, nameof(TopLogProbabilities), "0 to 100, or null to switch it off");

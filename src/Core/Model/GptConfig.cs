@@ -129,12 +129,12 @@ public sealed record GptConfig
 
         static void Probability(float value, string name)
         {
-            if (!(value >= 0 && value < 1)) throw new ArgumentOutOfRangeException(name, value, $"{name} is {value}; it must be at least 0 and below 1 (0 switches it off).");
+            if (!(value >= 0 && value < 1)) throw new ArgumentOutOfRangeException(name, value, FormattableString.Invariant($"{name} is {value}; it must be at least 0 and below 1 (0 switches it off)."));
         }
 
         static void Positive(float value, string name)
         {
-            if (!(value > 0 && float.IsFinite(value))) throw new ArgumentOutOfRangeException(name, value, $"{name} is {value}; it must be above 0 and finite.");
+            if (!(value > 0 && float.IsFinite(value))) throw new ArgumentOutOfRangeException(name, value, FormattableString.Invariant($"{name} is {value}; it must be above 0 and finite."));
         }
     }
 

@@ -37,7 +37,7 @@ public sealed record AdamWOptions
     public AdamWOptions Validate()
     {
         Check(LearningRate > 0 && double.IsFinite(LearningRate), LearningRate, nameof(LearningRate), "above 0 and finite");
-        Check(MinLearningRate is not { } minimum || (minimum >= 0 && minimum <= LearningRate), MinLearningRate, nameof(MinLearningRate), $"from 0 to LearningRate ({LearningRate})");
+        Check(MinLearningRate is not { } minimum || (minimum >= 0 && minimum <= LearningRate), MinLearningRate, nameof(MinLearningRate), FormattableString.Invariant($"from 0 to LearningRate ({LearningRate})"));
         Check(WarmupSteps >= 0, WarmupSteps, nameof(WarmupSteps), "0 or more");
         Check(DecaySteps is not { } decay || decay > WarmupSteps, DecaySteps, nameof(DecaySteps), $"more than WarmupSteps ({WarmupSteps})");
         Check(Beta1 is >= 0 and < 1, Beta1, nameof(Beta1), "at least 0 and below 1");
@@ -49,7 +49,7 @@ public sealed record AdamWOptions
 
         static void Check(bool ok, object? value, string name, string range)
         {
-            if (!ok) throw new ArgumentOutOfRangeException(name, value, $"{name} is {value}; it must be {range}.");
+            if (!ok) throw new ArgumentOutOfRangeException(name, value, FormattableString.Invariant($"{name} is {value}; it must be {range}."));
         }
     }
 }

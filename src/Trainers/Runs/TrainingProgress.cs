@@ -76,7 +76,7 @@ public sealed record TrainingProgress(
         if (BitsPerByte is { } bits) line.Append(CultureInfo.InvariantCulture, $"  {bits:F4} bits/byte");
         foreach ((string name, double value) in Metrics ?? new Dictionary<string, double>()) line.Append(CultureInfo.InvariantCulture, $"  {name} {value:G4}");
         line.Append(CultureInfo.InvariantCulture, $"  lr {LearningRate:E2}  grad {GradientNorm:F2}");
-        line.Append(CultureInfo.InvariantCulture, $"  {(ExamplesPerSecond is { } examples ? $"{examples:N0} examples/s" : $"{TokensPerSecond:N0} tokens/s")}");
+        line.Append(CultureInfo.InvariantCulture, $"  {ExamplesPerSecond ?? TokensPerSecond:N0} {(ExamplesPerSecond is null ? "tokens" : "examples")}/s");
         if (ModelFlopsUtilization is { } mfu) line.Append(CultureInfo.InvariantCulture, $"  MFU {100 * mfu:F1} %");
         if (PeakMemoryBytes is { } peak) line.Append(CultureInfo.InvariantCulture, $"  peak {ByteSize.Text(peak)}");
         if (LossSpikes > 0) line.Append(CultureInfo.InvariantCulture, $"  {LossSpikes} spikes");

@@ -183,7 +183,7 @@ internal static class TensorArithmetic
         {
             double number => number.ToScalar(),
             Tensor or Tensor[] => argument,
-            _ => throw new ArgumentException($"TorchSharp would make a number of its own of {argument} ({argument.GetType().Name}); give a double."),
+            _ => throw new ArgumentException(FormattableString.Invariant($"TorchSharp would make a number of its own of {argument} ({argument.GetType().Name}); give a double.")),
         })];
         try
         {

@@ -30,7 +30,7 @@ public sealed partial record SelfConsistencyOptions
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(Samples, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(MaxConcurrency, 1);
-        if (!(Temperature > 0) || !float.IsFinite(Temperature)) throw new ArgumentOutOfRangeException(nameof(Temperature), Temperature, $"{nameof(Temperature)} is {Temperature}; it must be above 0, or all answers are one.");
+        if (!(Temperature > 0) || !float.IsFinite(Temperature)) throw new ArgumentOutOfRangeException(nameof(Temperature), Temperature, FormattableString.Invariant($"{nameof(Temperature)} is {Temperature}; it must be above 0, or all answers are one."));
         ArgumentNullException.ThrowIfNull(Extract);
         ArgumentNullException.ThrowIfNull(Comparer);
     }

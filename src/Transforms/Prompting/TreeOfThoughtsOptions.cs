@@ -33,7 +33,7 @@ public sealed record TreeOfThoughtsOptions
         ArgumentOutOfRangeException.ThrowIfLessThan(Proposals, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(Breadth, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(Judgements, 1);
-        if (!(Temperature > 0) || !float.IsFinite(Temperature)) throw new ArgumentOutOfRangeException(nameof(Temperature), Temperature, $"{nameof(Temperature)} is {Temperature}; it must be above 0, or all proposals are one.");
+        if (!(Temperature > 0) || !float.IsFinite(Temperature)) throw new ArgumentOutOfRangeException(nameof(Temperature), Temperature, FormattableString.Invariant($"{nameof(Temperature)} is {Temperature}; it must be above 0, or all proposals are one."));
         ArgumentException.ThrowIfNullOrEmpty(ProposePrompt);
         ArgumentException.ThrowIfNullOrEmpty(JudgePrompt);
     }

@@ -34,7 +34,7 @@ public sealed record RetrieveTextOptions
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(Top, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(MaxTokens, 1);
-        if (!(MinSimilarity >= -1 && MinSimilarity <= 1)) throw new ArgumentOutOfRangeException(nameof(MinSimilarity), MinSimilarity, $"{nameof(MinSimilarity)} is {MinSimilarity}; a cosine is -1 to 1.");
+        if (!(MinSimilarity >= -1 && MinSimilarity <= 1)) throw new ArgumentOutOfRangeException(nameof(MinSimilarity), MinSimilarity, FormattableString.Invariant($"{nameof(MinSimilarity)} is {MinSimilarity}; a cosine is -1 to 1."));
         ArgumentNullException.ThrowIfNull(Separator);
         ArgumentNullException.ThrowIfNull(Embedding);
         Embedding.Validate();

@@ -15,38 +15,74 @@ internal sealed class ChatConversations(int most, string? folder)
     private static readonly JsonSerializerOptions Json = new(AIJsonUtilities.DefaultOptions) { WriteIndented = false };
 
     private readonly Lock _gate = new();
-    private readonly LinkedList<(string Id, Kept Conversation)> _kept = new(); // the one used last is first
+    private readonly LinkedList<Kept> _kept = new(); // the one used last is first
 
     /// <summary>Waits until a conversation is free and gives it. An id that is not known begins one.</summary>
     /// <exception cref="CorruptFileException">The conversation's file is none, or is of another conversation.</exception>
     public async Task<Kept> EnterAsync(string id, CancellationToken cancellationToken)
     {
-        Kept conversation;
+        LinkedListNode<Kept>? node;
         lock (_gate)
         {
-            LinkedListNode<(string Id, Kept Conversation)>? node = _kept.First;
+            node = _kept.First;
             while (node is not null && node.Value.Id != id) node = node.Next;
-            if (node is null) node = new((id, new Kept(id, PathOf(id))));
+            if (node is null) node = new(new Kept(this, id, PathOf(id)));
             else _kept.Remove(node);
             _kept.AddFirst(node);
-            if (_kept.Count > most) _kept.RemoveLast();
-            conversation = node.Value.Conversation;
+            node.Value.Callers++;
+            LetGo();
         }
 
-        await conversation.EnterAsync(cancellationToken).ConfigureAwait(false);
-        return conversation;
+        try
+        {
+            await node.Value.EnterAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            Leave(node.Value);
+            throw;
+        }
+
+        return node.Value;
+    }
+
+    private void Leave(Kept conversation)
+    {
+        lock (_gate)
+        {
+            conversation.Callers--;
+            LetGo();
+        }
+    }
+
+    // Never one that a call is in or waits for: the next call with its id would begin a second one, which knows nothing of what the first is being told.
+    private void LetGo()
+    {
+        for (LinkedListNode<Kept>? node = _kept.Last; node is not null && _kept.Count > most;)
+        {
+            LinkedListNode<Kept> last = node;
+            node = node.Previous;
+            if (last.Value.Callers == 0) _kept.Remove(last);
+        }
     }
 
     // An id is any text: it must not become a path.
     private string? PathOf(string id) => folder is null ? null : Path.Combine(folder, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(id))) + ".json");
 
     /// <summary>One conversation; dispose it to let the next call in.</summary>
+    /// <param name="owner">Those that it is one of.</param>
     /// <param name="id">Its id.</param>
     /// <param name="path">Its file; null for none.</param>
-    internal sealed class Kept(string id, string? path) : IDisposable
+    internal sealed class Kept(ChatConversations owner, string id, string? path) : IDisposable
     {
         private readonly SemaphoreSlim _turn = new(1);
         private List<ChatMessage>? _messages;   // null until the file has been looked at
+
+        /// <summary>Its id.</summary>
+        public string Id => id;
+
+        /// <summary>The calls that are in it or wait for it; under the owner's lock.</summary>
+        public int Callers { get; set; }
 
         /// <summary>What has been said.</summary>
         public IReadOnlyList<ChatMessage> Messages => _messages ?? [];
@@ -57,7 +93,7 @@ internal sealed class ChatConversations(int most, string? folder)
             await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
-                _messages ??= path is not null && File.Exists(path) ? Read(path) : [];
+                _messages ??= path is not null ? Read(path) : [];
             }
             catch
             {
@@ -77,8 +113,13 @@ internal sealed class ChatConversations(int most, string? folder)
         }
 
         /// <inheritdoc/>
-        public void Dispose() => _turn.Release();
+        public void Dispose()
+        {
+            _turn.Release();
+            owner.Leave(this);
+        }
 
+        // A file that is not there, or is being deleted, is a conversation that begins.
         private List<ChatMessage> Read(string file)
         {
             try
@@ -87,6 +128,10 @@ internal sealed class ChatConversations(int most, string? folder)
                 if (contents.Version != Version) throw Corrupt($"its version is {contents.Version}; this library reads version {Version}.");
                 if (contents.Id != id) throw Corrupt($"it is the conversation '{contents.Id}', and '{id}' is asked for.");
                 return contents.Messages is { } messages && !messages.Contains(null!) ? messages : throw Corrupt("it has no messages.");
+            }
+            catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+            {
+                return [];
             }
             catch (Exception exception) when (exception is JsonException or NotSupportedException)
             {

@@ -295,6 +295,65 @@ public sealed class ChatToolTests
     }
 
     [TestMethod]
+    public async Task A_conversation_that_a_call_is_in_stays_one_whatever_comes_meanwhile()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string? chats in (string?[])[null, folder["chats"]])
+        {
+            // Says "y" to everything, and to "one" only when it may.
+            using ManualResetEventSlim entered = new(), leave = new();
+            List<string> prompts = [];
+            IChatClient Client() => new GptModel(
+                new HistoryModel(Characters.VocabularySize, 4_096, history =>
+                {
+                    string text = Characters.Decode(history);
+                    bool begins = text.EndsWith("Assistant:\n", StringComparison.Ordinal);
+                    if (begins) lock (prompts) prompts.Add(text);
+                    if (text.EndsWith("one<|endoftext|>Assistant:\n", StringComparison.Ordinal))
+                    {
+                        entered.Set();
+                        leave.Wait();
+                    }
+
+                    float[] logits = new float[Characters.VocabularySize];
+                    logits[begins ? Characters.Encode("y")[0] : Characters.EndOfTextId] = 30;
+                    return logits;
+                }),
+                Characters, ChatTemplate.Default).AsChatClient(new() { MaxConversations = 1, ConversationFolder = chats, Generation = new() { Temperature = 0 } });
+            using IChatClient client = Client();
+
+            // 1. While the first call is in the conversation, another conversation and a second call of this one come.
+            Task<ChatResponse> first = client.GetResponseAsync("one", new() { ConversationId = "a" });
+            entered.Wait();
+            await client.GetResponseAsync("x", new() { ConversationId = "b" });
+            Task<ChatResponse> second = client.GetResponseAsync("two", new() { ConversationId = "a" });
+            using var gone = new CancellationTokenSource();
+            Task<ChatResponse> third = client.GetResponseAsync("three", new() { ConversationId = "a" }, gone.Token);
+            await gone.CancelAsync();
+            await Assert.ThrowsAsync<OperationCanceledException>(() => third);
+            leave.Set();
+            await Task.WhenAll(first, second);
+            StringAssert.EndsWith(prompts[^1], "User:\none<|endoftext|>Assistant:\ny<|endoftext|>User:\ntwo<|endoftext|>Assistant:\n");
+
+            // 2. Its folder is deleted: what is in memory is written again with the next answer; what has left it begins anew.
+            if (chats is null) continue;
+            Directory.Delete(chats, recursive: true);
+            await client.GetResponseAsync("three", new() { ConversationId = "a" });
+            StringAssert.Contains(prompts[^1], "one");
+            using (IChatClient later = Client())
+            {
+                await later.GetResponseAsync("four", new() { ConversationId = "a" });
+                StringAssert.Contains(prompts[^1], "one<|endoftext|>Assistant:\ny<|endoftext|>User:\ntwo<|endoftext|>Assistant:\ny<|endoftext|>User:\nthree<|endoftext|>Assistant:\ny<|endoftext|>User:\nfour");
+                await later.GetResponseAsync("x", new() { ConversationId = "b" });
+                Directory.Delete(chats, recursive: true);
+                await later.GetResponseAsync("five", new() { ConversationId = "a" });
+            }
+
+            Assert.DoesNotContain("one", prompts[^1]);
+        }
+    }
+
+    [TestMethod]
     public async Task Empty_messages_penalties_and_many_calls_at_once()
     {
         using IChatClient client = Scripted(static prompt => prompt.Contains("1 + 2", StringComparison.Ordinal) ? "3" : "?");

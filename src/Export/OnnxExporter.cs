@@ -61,7 +61,50 @@ public static class OnnxExporter
         Export(checkpoint, new MergedWeights(checkpoint, adapter), packageFolder, options);
     }
 
-    private static void Export(GptCheckpoint checkpoint, IGptWeights weights, string packageFolder, OnnxExportOptions? options)
+    /// <summary>
+    /// Writes a checkpoint folder as a package with LoRA adapters beside its weights, which are loaded with it: one copy of the weights serves them all. The graph leaves room at the projections that one of them adapts, and at
+    /// <see cref="OnnxExportOptions.AdaptableProjections"/>; else as <see cref="Export(string, string, OnnxExportOptions?)"/>.
+    /// </summary>
+    /// <param name="checkpointFolder">The base: a folder in Hugging Face's layout for GPT-1 or GPT-2.</param>
+    /// <param name="adapterFolders">The adapters' folders, in PEFT's layout, by their names: 1 to 64 letters, digits, '-' or '_', which do not differ by case alone.</param>
+    /// <param name="packageFolder">The package's folder. If it exists, it may hold nothing but a package.</param>
+    /// <param name="options">Null for the defaults.</param>
+    /// <exception cref="CheckpointNotFoundException">A folder or one of its files is missing.</exception>
+    /// <exception cref="CorruptFileException">A file of the checkpoint or of an adapter breaks the rules of its format.</exception>
+    /// <exception cref="UnsupportedModelException">The checkpoint asks for a computation that this library does not perform.</exception>
+    /// <exception cref="UnsupportedAdapterException">An adapter does.</exception>
+    /// <exception cref="TensorMismatchException">A tensor is missing, misshaped, of another type, or unknown; or an adapter belongs to another base.</exception>
+    /// <exception cref="TokenizerMismatchException">The checkpoint's tokenizer has more tokens than its model.</exception>
+    /// <exception cref="FolderNotWritableException">The package's folder can't be created or written.</exception>
+    /// <exception cref="FolderNotReplaceableException">The existing folder holds something that isn't part of a package.</exception>
+    /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="ArgumentException">A name is none, or two are the same; an option is outside its range, or two don't go together.</exception>
+    public static void ExportWithAdapters(string checkpointFolder, IReadOnlyDictionary<string, string> adapterFolders, string packageFolder, OnnxExportOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(adapterFolders);
+        options ??= new OnnxExportOptions();
+        using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
+        var names = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        LoraProjections projections = options.AdaptableProjections;
+        foreach ((string name, string folder) in adapterFolders)
+        {
+            if (!OnnxPackageLayout.IsPlainName(name)) throw new ArgumentException($"'{name}' is no adapter's name; use 1 to 64 letters, digits, '-' or '_'.", nameof(adapterFolders));
+            if (!names.Add(name)) throw new ArgumentException($"There are two adapters '{name}'; give each a name that differs by more than case.", nameof(adapterFolders));
+            using LoraCheckpoint adapter = LoraCheckpoint.Open(folder, checkpoint.Config);
+            projections |= adapter.Options.Projections;
+        }
+
+        Export(checkpoint, checkpoint, packageFolder, options with { AdaptableProjections = projections }, target =>
+        {
+            foreach ((string name, string folder) in adapterFolders)
+            {
+                foreach (string file in (string[])[LoraCheckpoint.ConfigFile, LoraCheckpoint.WeightsFile]) Copy(Path.Combine(folder, file), Path.Combine(target, OnnxPackageLayout.AdapterPrefix(name) + file));
+            }
+        });
+    }
+
+    private static void Export(GptCheckpoint checkpoint, IGptWeights weights, string packageFolder, OnnxExportOptions? options, Action<string>? addFiles = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
         options ??= new OnnxExportOptions();
@@ -75,9 +118,7 @@ public static class OnnxExporter
         foreach (string name in OnnxPackageLayout.CompanionFiles)
         {
             string source = Path.Combine(checkpoint.Folder, name);
-            if (!File.Exists(source)) continue;
-            using FileStream file = File.OpenRead(source);
-            AtomicFile.Write(Path.Combine(target.WorkPath, name), file.CopyTo, file.Length);
+            if (File.Exists(source)) Copy(source, Path.Combine(target.WorkPath, name));
         }
 
         // The package's config.json is written anew: begin and end tokens that the checkpoint's alone names go into generation_config.json.
@@ -87,7 +128,14 @@ public static class OnnxExporter
             GenAiConfigJson.WriteTokenizerConfig(target.WorkPath, tokenizer, checkpoint.Config.ContextLength);
         }
 
+        addFiles?.Invoke(target.WorkPath);
         target.Publish();
+    }
+
+    private static void Copy(string source, string path)
+    {
+        using FileStream file = File.OpenRead(source);
+        AtomicFile.Write(path, file.CopyTo, file.Length);
     }
 
     /// <summary>

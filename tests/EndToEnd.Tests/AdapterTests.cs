@@ -1,3 +1,4 @@
+using Microsoft.Extensions.AI;
 using Microsoft.ML;
 
 namespace MLNet.Gpt.EndToEnd.Tests;
@@ -153,6 +154,21 @@ public sealed class AdapterTests
         SequenceScore score = models.Base.Score("abc def", new ScoreTextOptions { Adapter = "wide" }), merged = models.Merged("wide").Score("abc def");
         Assert.AreEqual(merged.LogLikelihood, score.LogLikelihood, 1e-4);
         Assert.AreNotEqual(models.Base.Score("abc def").LogLikelihood, score.LogLikelihood, 1e-2);
+        double apart = 0;
+        foreach ((SequenceEmbedding found, SequenceEmbedding expected, SequenceEmbedding plain) in models.Base.Embed(["abc def", "g"], new() { Adapter = "WIDE" }).Zip(models.Merged("wide").Embed(["abc def", "g"]), models.Base.Embed(["abc def", "g"])))
+        {
+            for (int i = 0; i < found.Vector.Length; i++)
+            {
+                Assert.AreEqual(expected.Vector[i], found.Vector[i], Tolerance);
+                apart = Math.Max(apart, Math.Abs(plain.Vector[i] - found.Vector[i]));
+            }
+        }
+
+        Assert.IsGreaterThan(1e-2, apart);
+        Assert.ThrowsExactly<UnknownAdapterException>(() => models.Base.Embed(["a"], new() { Adapter = "none" }));
+        Assert.ThrowsExactly<UnsupportedOptionException>(() => models.Torch.Embed(["a"], new() { Adapter = "wide" }));
+        var hidden = new float[3 * Config.EmbeddingSize];
+        Assert.ThrowsExactly<ArgumentException>(() => ((IAdaptableHiddenStateModel)models.Base.Engine).ComputeHiddenStates([1, 2, 3], [], hidden));
         Assert.ThrowsExactly<UnknownAdapterException>(() => models.Base.ScoreChoices(["a"], [["b", "c"]], new ScoreChoicesOptions { Adapter = "none", Separator = "" }));
 
         UnknownAdapterException unknown = Assert.ThrowsExactly<UnknownAdapterException>(() => { _ = queue.GenerateAsync("a", greedy with { Adapter = "french" }); });
@@ -221,6 +237,55 @@ public sealed class AdapterTests
         Assert.AreEqual(models.Merged("late").Generate("d", options with { Adapter = null }), deployed.Generate("d", options with { Adapter = "late" }));
         Assert.ThrowsExactly<UnknownAdapterException>(() => ml.Gpt().Transforms.GenerateText("Answer", "Prompt", models.Base, options with { Adapter = "none" }).Fit(data));
         (loaded as IDisposable)?.Dispose();
+    }
+
+    [TestMethod]
+    public async Task A_stream_has_the_adapter_of_the_moment_when_it_was_asked_for()
+    {
+        using var folder = new TemporaryFolder();
+        using var models = new Models(folder, Config, new() { AdaptableProjections = LoraProjections.All });
+        (ChatTemplate.Default with { SystemMarker = "a", UserMarker = "b", AssistantMarker = "c" }).Save(folder["base"]);
+        using GptModel model = GptModel.FromOnnx(folder["base"], GptDevice.Cpu);
+        model.LoadAdapter("one", folder["wide"]);
+        GenerateTextOptions options = new() { MaxNewTokens = 12, Temperature = 0, StopAtEndOfText = false, Adapter = "one" };
+        using GptSession text = model.BeginSession(), conversation = model.BeginSession();
+        using var queue = new GptGenerationQueue(model);
+        using IChatClient client = model.AsChatClient(new() { Generation = options });
+        string continued = model.Generate("abc", options), answered = model.Chat([ConversationTurn.User("abc")], options).Text;
+        (string Name, string Expected, IAsyncEnumerable<string> Pieces)[] streams =
+        [
+            ("model", continued, model.GenerateStreaming("abc", options)), ("queue", continued, queue.GenerateStreaming("abc", options)), ("session", continued, text.ContinueStreaming("abc", options)),
+            ("conversation", answered, conversation.AskStreaming("abc", options)), ("client", answered, client.GetStreamingResponseAsync("abc").Select(static update => update.Text)),
+        ];
+        model.UnloadAdapter("one");
+        model.LoadAdapter("one", folder["stable"]);
+        Assert.AreNotEqual(continued, model.Generate("abc", options));
+        Assert.AreNotEqual(answered, model.Chat([ConversationTurn.User("abc")], options).Text);
+        foreach ((string name, string expected, IAsyncEnumerable<string> pieces) in streams) Assert.AreEqual(expected, string.Concat(await pieces.ToArrayAsync()), name);
+    }
+
+    [TestMethod]
+    public void A_checkpoint_and_adapters_become_one_package_with_room_for_no_more_than_they_need()
+    {
+        using var folder = new TemporaryFolder();
+        using var models = new Models(folder, Config, new());
+        models.Torch.SaveCheckpoint(folder["checkpoint"]);
+        OnnxExporter.ExportWithAdapters(folder["checkpoint"], new Dictionary<string, string> { ["late"] = folder["late"], ["other"] = folder["stable"] }, folder["package"]);
+        using GptModel model = GptModel.FromOnnx(folder["package"], GptDevice.Cpu);
+        Assert.AreEqual(Late.Projections | Stable.Projections, ((IAdaptableModel)model.Engine).AdaptableProjections);
+        GenerateTextOptions options = new() { MaxNewTokens = 12, Temperature = 0, StopAtEndOfText = false };
+        foreach ((string? name, string? source) in ((string?, string?)[])[(null, null), ("late", "late"), ("other", "stable")])
+            Assert.AreEqual(models.Merged(source).Generate("abc", options), model.Generate("abc", options with { Adapter = name }), name);
+        OnnxExporter.ExportWithAdapters(folder["checkpoint"], new Dictionary<string, string>(), folder["none"], new() { AdaptableProjections = LoraProjections.AttentionOut });
+        using GptModel none = GptModel.FromOnnx(folder["none"], GptDevice.Cpu);
+        Assert.AreEqual((0, LoraProjections.AttentionOut), (none.Adapters.Count, ((IAdaptableModel)none.Engine).AdaptableProjections));
+
+        foreach (string[] names in (string[][])[["a.b"], [""], ["late", "Late"]])
+            Assert.ThrowsExactly<ArgumentException>(() => OnnxExporter.ExportWithAdapters(folder["checkpoint"], names.ToDictionary(static name => name, _ => folder["late"]), folder["refused"]), string.Join(",", names));
+        LoraCheckpoint.Write(folder["small"], Config with { EmbeddingSize = 48 }, Stable, static (_, values) => values.AsSpan().Fill(0.1f));
+        Assert.ThrowsExactly<TensorMismatchException>(() => OnnxExporter.ExportWithAdapters(folder["checkpoint"], new Dictionary<string, string> { ["small"] = folder["small"] }, folder["refused"]));
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => OnnxExporter.ExportWithAdapters(folder["checkpoint"], new Dictionary<string, string> { ["none"] = folder["none-such"] }, folder["refused"]));
+        Assert.IsFalse(Directory.Exists(folder["refused"]));
     }
 
     [TestMethod]

@@ -21,6 +21,17 @@ internal sealed class AdaptedModel(IAdaptableModel model, IModelAdapter adapter)
     {
         ArgumentNullException.ThrowIfNull(model);
         if (name is null || model is AdaptedModel) return model;
+        IModelAdapter adapter = Find(model, name);
+        return new AdaptedModel((IAdaptableModel)model, adapter);
+    }
+
+    /// <summary>The adapter of a name.</summary>
+    /// <param name="model">The model; no view.</param>
+    /// <param name="name">The adapter's name.</param>
+    /// <exception cref="UnsupportedOptionException">The model takes no adapters.</exception>
+    /// <exception cref="UnknownAdapterException">No adapter of this name is loaded.</exception>
+    public static IModelAdapter Find(ICausalModel model, string name)
+    {
         if (model is not IAdaptableModel { AdaptableProjections: not LoraProjections.None } adaptable)
         {
             throw new UnsupportedOptionException(nameof(GenerationOptions.Adapter), name,
@@ -28,7 +39,7 @@ internal sealed class AdaptedModel(IAdaptableModel model, IModelAdapter adapter)
         }
 
         IReadOnlyCollection<IModelAdapter> loaded = adaptable.Adapters;
-        return new AdaptedModel(adaptable, loaded.FirstOrDefault(one => string.Equals(one.Name, name, StringComparison.OrdinalIgnoreCase)) ?? throw new UnknownAdapterException(name, [.. loaded.Select(static one => one.Name)]));
+        return loaded.FirstOrDefault(one => string.Equals(one.Name, name, StringComparison.OrdinalIgnoreCase)) ?? throw new UnknownAdapterException(name, [.. loaded.Select(static one => one.Name)]);
     }
 
     /// <inheritdoc/>

@@ -16,6 +16,9 @@ public record EmbeddingOptions
     /// </summary>
     public TextTruncation? Truncation { get; init; } = TextTruncation.Head;
 
+    /// <summary>The LoRA adapter that the sequences are embedded with, as <see cref="GenerationOptions.Adapter"/>. Null (the default): the base alone.</summary>
+    public string? Adapter { get; init; }
+
     /// <summary>The most sequences that are computed at once, 1 or more. Default 16.</summary>
     public int BatchSize { get; init; } = 16;
 

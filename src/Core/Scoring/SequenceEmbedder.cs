@@ -20,6 +20,8 @@ internal static class SequenceEmbedder
     /// <exception cref="TokenOutOfRangeException">A token id is outside the vocabulary.</exception>
     /// <exception cref="PromptTooLongException">A sequence does not fit the context and <see cref="EmbeddingOptions.Truncation"/> is null.</exception>
     /// <exception cref="HiddenStatesUnavailableException">The model was written without its hidden states.</exception>
+    /// <exception cref="UnknownAdapterException">The adapter is not loaded.</exception>
+    /// <exception cref="UnsupportedOptionException">An adapter is named, and the model takes none.</exception>
     public static IReadOnlyList<SequenceEmbedding> Embed(
         IHiddenStateModel model, IReadOnlyList<int[]> sequences, int endOfTextId, EmbeddingOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -28,6 +30,9 @@ internal static class SequenceEmbedder
         options ??= new EmbeddingOptions();
         options.Validate();
         GptConfig config = model.Config;
+        IModelAdapter? adapter = options.Adapter is { } name ? AdaptedModel.Find(model, name) : null;
+        if (adapter is not null && model is not IAdaptableHiddenStateModel)
+            throw new UnsupportedOptionException(nameof(options.Adapter), options.Adapter, $"The engine {model.GetType().Name} gives hidden states of the base alone; merge the adapter into the base, or implement {nameof(IAdaptableHiddenStateModel)}.");
 
         // Rows of like length go together: less is computed for nothing.
         Row[] rows = [.. sequences.Select((tokens, i) => Prepare(tokens, i, endOfTextId, options, config))];
@@ -37,13 +42,13 @@ internal static class SequenceEmbedder
         foreach (Row[] batch in rows.OrderBy(row => row.Tokens.Length).Chunk(batchSize))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            EmbedBatch(model, batch, options, endOfTextId, results, cancellationToken);
+            EmbedBatch(model, adapter, batch, options, endOfTextId, results, cancellationToken);
         }
 
         return results;
     }
 
-    private static void EmbedBatch(IHiddenStateModel model, Row[] batch, EmbeddingOptions options, int endOfTextId, SequenceEmbedding[] results, CancellationToken cancellationToken)
+    private static void EmbedBatch(IHiddenStateModel model, IModelAdapter? adapter, Row[] batch, EmbeddingOptions options, int endOfTextId, SequenceEmbedding[] results, CancellationToken cancellationToken)
     {
         // B rows of T tokens, filled up on the right; C: the vector's size.
         int t = batch[^1].Tokens.Length, c = model.Config.EmbeddingSize;
@@ -55,7 +60,8 @@ internal static class SequenceEmbedder
         }
 
         var hidden = new float[ids.Length * c];
-        model.ComputeHiddenStates(ids, batch.Length, hidden, cancellationToken); // (B, T, C)
+        if (adapter is null) model.ComputeHiddenStates(ids, batch.Length, hidden, cancellationToken); // (B, T, C)
+        else ((IAdaptableHiddenStateModel)model).ComputeHiddenStates(ids, [.. Enumerable.Repeat(adapter, batch.Length)], hidden, cancellationToken);
         for (int b = 0; b < batch.Length; b++)
         {
             Row row = batch[b];

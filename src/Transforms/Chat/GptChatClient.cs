@@ -26,6 +26,7 @@ internal sealed class GptChatClient : IChatClient
     {
         // The messages are read, and turned into tokens, on a thread of the pool: the caller has its Task at once, and back at once when it cancels.
         GenerationOptions generation = ChatRequest.ToGeneration(options, _options, _model.Adapters);
+        ICausalModel engine = _model.EngineFor(generation);
         ChatForm form = ChatForm.Of(options, _options.Tools);
         ArgumentNullException.ThrowIfNull(messages);
         using ChatConversations.Kept? kept = options?.ConversationId is { } id ? await _conversations.EnterAsync(id, cancellationToken).ConfigureAwait(false) : null;
@@ -34,7 +35,7 @@ internal sealed class GptChatClient : IChatClient
         {
             asked = [.. messages];
             ChatPrompt prompt = ChatPrompt.Create(_model, [.. before, .. asked], options, form, generation, _options, cancellationToken);
-            return (prompt, Generate(prompt, onToken: null, cancellationToken));
+            return (prompt, Generate(engine, prompt, onToken: null, cancellationToken));
         }, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
         IList<AIContent> contents = prompt.Read(_model.ToText(sequence, generation).Text, sequence.FinishReason);
         var answer = new ChatMessage(ChatRole.Assistant, contents) { MessageId = NewId() };
@@ -54,10 +55,11 @@ internal sealed class GptChatClient : IChatClient
     {
         // Options and turns are checked by the call itself, not by the first step of the enumeration; what takes time, the tokens, waits for that.
         GenerationOptions generation = ChatRequest.ToGeneration(options, _options, _model.Adapters);
+        ICausalModel engine = _model.EngineFor(generation);
         ChatForm form = ChatForm.Of(options, _options.Tools);
         ChatMessage[] asked = [.. messages ?? throw new ArgumentNullException(nameof(messages))];
         if (options?.ConversationId is null) _model.RequireChatTemplate().CheckPrompt(ChatRequest.ToTurns(asked, options, form, _options.Tools));
-        return Stream(asked, options, form, generation, cancellationToken);
+        return Stream(engine, asked, options, form, generation, cancellationToken);
     }
 
     public object? GetService(Type serviceType, object? serviceKey = null)
@@ -75,7 +77,7 @@ internal sealed class GptChatClient : IChatClient
     }
 
     private async IAsyncEnumerable<ChatResponseUpdate> Stream(
-        ChatMessage[] asked, ChatOptions? options, ChatForm form, GenerationOptions generation, [EnumeratorCancellation] CancellationToken cancellationToken)
+        ICausalModel engine, ChatMessage[] asked, ChatOptions? options, ChatForm form, GenerationOptions generation, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using ChatConversations.Kept? kept = options?.ConversationId is { } id ? await _conversations.EnterAsync(id, cancellationToken).ConfigureAwait(false) : null;
         ChatMessage[] all = [.. kept?.Messages ?? [], .. asked];
@@ -86,7 +88,7 @@ internal sealed class GptChatClient : IChatClient
         ChatPrompt prompt = await Task.Run(() => ChatPrompt.Create(_model, all, options, form, generation, _options, cancellationToken), cancellationToken).ConfigureAwait(false);
         var text = new StringBuilder();
         int given = 0;
-        await foreach (string piece in TextStream.Enumerate(_model, (onToken, stop) => Task.FromResult(Generate(prompt, onToken, stop)), prompt.Generation, end => sequence = end, cancellationToken).ConfigureAwait(false))
+        await foreach (string piece in TextStream.Enumerate(_model, (onToken, stop) => Task.FromResult(Generate(engine, prompt, onToken, stop)), prompt.Generation, end => sequence = end, cancellationToken).ConfigureAwait(false))
         {
             text.Append(piece);
             if (given == 0 && prompt.MayBecomeCall(text.ToString())) continue;
@@ -111,8 +113,8 @@ internal sealed class GptChatClient : IChatClient
         };
     }
 
-    private GeneratedSequence Generate(ChatPrompt prompt, Action<GeneratedToken>? onToken, CancellationToken cancellationToken) =>
-        _model.GenerateTokens([[.. prompt.TokenIds]], prompt.Generation, onToken, cancellationToken, prompt.Constraint)[0];
+    private GeneratedSequence Generate(ICausalModel engine, ChatPrompt prompt, Action<GeneratedToken>? onToken, CancellationToken cancellationToken) =>
+        _model.GenerateTokens([[.. prompt.TokenIds]], prompt.Generation, onToken, cancellationToken, prompt.Constraint, engine)[0];
 
     private static ChatFinishReason ReasonOf(GeneratedSequence sequence, IList<AIContent> contents) =>
         contents.Any(static content => content is FunctionCallContent) ? ChatFinishReason.ToolCalls

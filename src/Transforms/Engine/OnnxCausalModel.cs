@@ -9,7 +9,7 @@ namespace MLNet.Gpt;
 /// the model meanwhile is safe: weights and threads stay until the last call has ended and the last decoder has been disposed. The package's files are not read again after loading, except by
 /// <see cref="WriteOnnxPackage"/>.
 /// </remarks>
-public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdaptableModel, IOnnxExportable, IOnnxPackaged
+public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableModel, IOnnxExportable, IOnnxPackaged
 {
     private readonly OnnxPackage package;
     private readonly MappedTable? table; // which the session reads
@@ -162,10 +162,7 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
     /// <inheritdoc/>
     public ICausalDecoder BeginDecoding(IReadOnlyList<IModelAdapter?> adapters, int capacity)
     {
-        ArgumentNullException.ThrowIfNull(adapters);
-        if (adapters.Count == 0) throw new ArgumentException("There are no rows; give an adapter, or null, for each.", nameof(adapters));
-        return Begin([.. adapters.Select(one => one as OnnxAdapter is { } adapter && adapter.IsOf(AdapterTable) ? adapter
-            : one is null ? null : throw new ArgumentException($"The adapter '{one.Name}' is not one of this model's; load it here.", nameof(adapters)))], capacity);
+        return Begin(Own(adapters), capacity);
     }
 
     /// <inheritdoc/>
@@ -210,17 +207,28 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
     /// <exception cref="InferenceFailedException">ONNX Runtime failed while it computed.</exception>
     public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, int rowCount, Span<float> hidden, CancellationToken cancellationToken = default)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(rowCount, 1);
+        ComputeHidden(tokenIds, new OnnxAdapter?[rowCount], hidden, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="InferenceFailedException">ONNX Runtime failed while it computed.</exception>
+    public void ComputeHiddenStates(ReadOnlySpan<int> tokenIds, IReadOnlyList<IModelAdapter?> adapters, Span<float> hidden, CancellationToken cancellationToken = default) =>
+        ComputeHidden(tokenIds, Own(adapters), hidden, cancellationToken);
+
+    private void ComputeHidden(ReadOnlySpan<int> tokenIds, OnnxAdapter?[] adapters, Span<float> hidden, CancellationToken cancellationToken)
+    {
         using NativeLease lease = lifetime.Acquire();
-        int t = HiddenStateChecks.Validate(Config, tokenIds, rowCount, hidden);
+        int t = HiddenStateChecks.Validate(Config, tokenIds, adapters.Length, hidden);
         if (!Session.OutputMetadata.ContainsKey(OnnxPackageLayout.LastHiddenState))
         {
             throw new HiddenStatesUnavailableException(package.ModelPath, $"its graph has no output '{OnnxPackageLayout.LastHiddenState}'.",
                 "Export the model again with this version of the library, from its checkpoint (OnnxExporter) or from the fitted transformer.");
         }
 
-        int[] lengths = new int[rowCount];
+        int[] lengths = new int[adapters.Length];
         lengths.AsSpan().Fill(t);
-        OnnxRowPass.Compute(this, tokenIds, lengths, OnnxPackageLayout.LastHiddenState, [rowCount, t, Config.EmbeddingSize], hidden, KeepLastLogits, cancellationToken); // the graph computes logits too, but no more than it must
+        OnnxRowPass.Compute(this, tokenIds, lengths, adapters, OnnxPackageLayout.LastHiddenState, [adapters.Length, t, Config.EmbeddingSize], hidden, KeepLastLogits, cancellationToken); // the graph computes logits too, but no more than it must
     }
 
     /// <summary>Computes one of the heads for whole rows, and no logits.</summary>
@@ -280,6 +288,15 @@ public sealed class OnnxCausalModel : IHiddenStateModel, IResumableModel, IAdapt
 
     /// <summary>Releases the weights and the threads: at once, or when the last call has ended and the last decoder has been disposed. May be called more than once.</summary>
     public void Dispose() => lifetime.Dispose();
+
+    /// <summary>Rows' adapters, which this model has loaded.</summary>
+    private OnnxAdapter?[] Own(IReadOnlyList<IModelAdapter?> adapters)
+    {
+        ArgumentNullException.ThrowIfNull(adapters);
+        if (adapters.Count == 0) throw new ArgumentException("There are no rows; give an adapter, or null, for each.", nameof(adapters));
+        return [.. adapters.Select(one => one as OnnxAdapter is { } adapter && adapter.IsOf(AdapterTable) ? adapter
+            : one is null ? null : throw new ArgumentException($"The adapter '{one.Name}' is not one of this model's; load it here.", nameof(adapters)))];
+    }
 
     private void Free()
     {

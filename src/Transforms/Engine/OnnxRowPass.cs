@@ -10,6 +10,7 @@ internal static class OnnxRowPass
     /// <param name="model">The model.</param>
     /// <param name="tokenIds">(B, T), padded on the right.</param>
     /// <param name="lengths">(B): each row's tokens, 1 to T.</param>
+    /// <param name="adapterOfRow">(B): each row's adapter, null for none; null where no row has one.</param>
     /// <param name="output">The output's name.</param>
     /// <param name="shape">Its shape.</param>
     /// <param name="numbers">Receives it, float32.</param>
@@ -17,7 +18,7 @@ internal static class OnnxRowPass
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="InferenceFailedException">ONNX Runtime failed.</exception>
     public static unsafe void Compute(
-        OnnxCausalModel model, ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, string output, long[] shape, Span<float> numbers, OrtValue keep, CancellationToken cancellationToken)
+        OnnxCausalModel model, ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, OnnxAdapter?[]? adapterOfRow, string output, long[] shape, Span<float> numbers, OrtValue keep, CancellationToken cancellationToken)
     {
         int rows = lengths.Length, t = tokenIds.Length / rows;
         var ids = new long[tokenIds.Length];
@@ -25,8 +26,12 @@ internal static class OnnxRowPass
         var mask = new long[tokenIds.Length];
         for (int i = 0; i < ids.Length; i++) (ids[i], positions[i], mask[i]) = (tokenIds[i], i % t, i % t < lengths[i / t] ? 1 : 0);
 
-        var inputs = new OrtValue?[model.InputNames.Length];
-        int own = inputs.Length - (2 * model.Config.LayerCount);
+        using var adapters = new AdapterInputs(model.AdapterTable);
+        adapters.Set(adapterOfRow ?? []);
+        string[] names = adapters.IsNeeded ? model.AdaptedInputNames : model.InputNames;
+        var inputs = new OrtValue[names.Length];
+        int plain = model.InputNames.Length, firstPast = plain - (2 * model.Config.LayerCount);
+        OrtValue? scales = null;
         using var runOptions = new RunOptions();
         fixed (float* address = numbers)
         {
@@ -37,11 +42,12 @@ internal static class OnnxRowPass
                 inputs[1] = OrtValue.CreateTensorValueFromMemory(mask, idsShape);
                 inputs[2] = OrtValue.CreateTensorValueFromMemory(positions, idsShape);
                 if (model.TakesLogitsToKeep) inputs[3] = keep;
-                for (int i = own; i < inputs.Length; i++)
+                for (int i = firstPast; i < plain; i++)
                     inputs[i] = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, model.Cache.Type, [rows, model.Cache.Heads, 0, model.Cache.HeadSize]);
+                if (adapters.IsNeeded) scales = adapters.Place(inputs.AsSpan(plain), firstRow: 0, rows);
                 using OrtValue result = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Float, shape, (IntPtr)address, (long)numbers.Length * sizeof(float));
                 using OrtInterrupt interrupt = OrtInterrupt.Watch(runOptions, cancellationToken);
-                model.Session.Run(runOptions, model.InputNames, inputs!, [output], [result]);
+                model.Session.Run(runOptions, names, inputs, [output], [result]);
             }
             catch (OnnxRuntimeException exception)
             {
@@ -50,10 +56,12 @@ internal static class OnnxRowPass
             }
             finally
             {
-                for (int i = 0; i < inputs.Length; i++)
+                for (int i = 0; i < plain; i++)
                 {
                     if (!ReferenceEquals(inputs[i], keep)) inputs[i]?.Dispose();
                 }
+
+                scales?.Dispose();
             }
         }
     }

@@ -42,7 +42,7 @@ internal sealed class OnnxSharedHead : IOnnxHead
 
         int width = head.OutputsOf(t, model.Config);
         Span<float> computed = group == 1 ? outputs : new float[rows * width];
-        OnnxRowPass.Compute(model, ids, lengths, head.Output, [rows, width], computed, model.KeepNoLogits, cancellationToken);
+        OnnxRowPass.Compute(model, ids, lengths, adapterOfRow: null, head.Output, [rows, width], computed, model.KeepNoLogits, cancellationToken);
         if (group == 1) return;
         outputs.Clear();
         for (int i = 0; i < computed.Length; i++) outputs[(i / (group * width) * width) + (i % width)] += computed[i];

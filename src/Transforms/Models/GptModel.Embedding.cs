@@ -11,6 +11,8 @@ public sealed partial class GptModel
     /// <exception cref="ArgumentException">An option is out of range, or a text is null.</exception>
     /// <exception cref="PromptTooLongException">A text does not fit the context and <see cref="EmbeddingOptions.Truncation"/> is null.</exception>
     /// <exception cref="HiddenStatesUnavailableException">The model gives no hidden states: an ONNX package of an earlier version or of another exporter.</exception>
+    /// <exception cref="UnknownAdapterException">The adapter is not loaded.</exception>
+    /// <exception cref="UnsupportedOptionException">An adapter is named, and the model takes none.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public IReadOnlyList<SequenceEmbedding> Embed(IReadOnlyList<string> texts, EmbedTextOptions? options = null, CancellationToken cancellationToken = default)
     {

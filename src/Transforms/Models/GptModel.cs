@@ -190,7 +190,9 @@ public sealed partial class GptModel : IDisposable
         options ??= Generation;
         CheckStops(options);
         RequireOneSample(options);
-        return TextStream.Enumerate(this, _ => Tokenizer.Encode(prompt, options.SpecialTokens), options, onEnd: null, cancellationToken);
+        ICausalModel engine = EngineFor(options);
+        return TextStream.Enumerate(
+            this, (onToken, token) => Task.FromResult(GenerateTokens([Tokenizer.Encode(prompt, options.SpecialTokens)], options, onToken, token, engine: engine)[0]), options, onEnd: null, cancellationToken);
     }
 
     /// <summary>Scores a text.</summary>
@@ -225,13 +227,25 @@ public sealed partial class GptModel : IDisposable
     /// </summary>
     public void Dispose() => _lifetime.Dispose();
 
+    /// <summary>The model with the adapter that a call names. Chosen when the call is made, it stays the call's, whatever is loaded and unloaded before the first token.</summary>
+    /// <exception cref="UnknownAdapterException">The adapter is not loaded.</exception>
+    /// <exception cref="UnsupportedOptionException">An adapter is named, and the model takes none.</exception>
+    internal ICausalModel EngineFor(GenerationOptions options) => AdaptedModel.Of(Engine, options.Adapter);
+
+    /// <summary>The continuations of prompts.</summary>
+    /// <param name="prompts">The tokens.</param>
+    /// <param name="options">How to generate.</param>
+    /// <param name="onToken">Told of each token; null for no calls.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    /// <param name="constraint">Goes before the options'; null for none.</param>
+    /// <param name="engine">Of <see cref="EngineFor"/>; null to choose it now.</param>
     internal IReadOnlyList<GeneratedSequence> GenerateTokens(
-        IReadOnlyList<int[]> prompts, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken, ITokenConstraint? constraint = null)
+        IReadOnlyList<int[]> prompts, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken, ITokenConstraint? constraint = null, ICausalModel? engine = null)
     {
         using NativeLease lease = _lifetime.Acquire();
         constraint = ConstraintOf(options, constraint);
         options = WithEnds(options);
-        return TokenGenerator.Generate(Engine, [.. prompts.Select(Begun)], options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, constraint, cancellationToken);
+        return TokenGenerator.Generate(engine ?? Engine, [.. prompts.Select(Begun)], options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, constraint, cancellationToken);
     }
 
     /// <summary>A prompt's continuations for a running batch, one for each sample.</summary>
@@ -277,7 +291,7 @@ public sealed partial class GptModel : IDisposable
             if (id >= Tokenizer.VocabularySize) throw new TokenOutOfRangeException(id, Tokenizer.VocabularySize, nameof(GenerationOptions.LogitBias));
         }
 
-        _ = AdaptedModel.Of(Engine, options.Adapter);
+        _ = EngineFor(options);
         (options as GenerateTextOptions)?.Constraint?.Compile(Tokenizer);
         foreach (int id in options.StopTokenIds)
         {

@@ -47,7 +47,7 @@ public sealed class GptSession : IDisposable
     public GeneratedText Continue(string text, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         (int[] prompt, GenerateTextOptions checkedOptions) = PromptOf(text, options);
-        return Model.ToText(Keep(Run(prompt, checkedOptions, onToken: null, cancellationToken)), checkedOptions);
+        return Model.ToText(Keep(Run(Model.EngineFor(checkedOptions), prompt, checkedOptions, onToken: null, cancellationToken)), checkedOptions);
     }
 
     /// <summary>As <see cref="Continue"/>, and gives the text as it comes.</summary>
@@ -60,7 +60,8 @@ public sealed class GptSession : IDisposable
     public IAsyncEnumerable<string> ContinueStreaming(string text, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         (int[] prompt, GenerateTextOptions checkedOptions) = PromptOf(text, options);
-        return Stream((onToken, token) => Run(prompt, checkedOptions, onToken, token), checkedOptions, cancellationToken);
+        ICausalModel engine = Model.EngineFor(checkedOptions);
+        return Stream((onToken, token) => Run(engine, prompt, checkedOptions, onToken, token), checkedOptions, cancellationToken);
     }
 
     /// <summary>Says something in the conversation, and lets the model answer.</summary>
@@ -78,7 +79,7 @@ public sealed class GptSession : IDisposable
     public GeneratedText Ask(string message, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         options = CheckConversation(message, options);
-        return Model.ToText(Keep(Answer(message, options, onToken: null, cancellationToken)), options);
+        return Model.ToText(Keep(Answer(Model.EngineFor(options), message, options, onToken: null, cancellationToken)), options);
     }
 
     /// <summary>As <see cref="Ask"/>, and gives the answer as it comes.</summary>
@@ -92,7 +93,8 @@ public sealed class GptSession : IDisposable
     public IAsyncEnumerable<string> AskStreaming(string message, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         GenerateTextOptions checkedOptions = CheckConversation(message, options);
-        return Stream((onToken, token) => Answer(message, checkedOptions, onToken, token), checkedOptions, cancellationToken);
+        ICausalModel engine = Model.EngineFor(checkedOptions);
+        return Stream((onToken, token) => Answer(engine, message, checkedOptions, onToken, token), checkedOptions, cancellationToken);
     }
 
     /// <summary>A session that stands where this one does and goes on independently.</summary>
@@ -188,11 +190,11 @@ public sealed class GptSession : IDisposable
         Keep(outcome!);
     }
 
-    private Outcome Answer(string message, GenerateTextOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    private Outcome Answer(ICausalModel engine, string message, GenerateTextOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
         ConversationTurn asked = ConversationTurn.User(message);
         int[] prompt = [.. Model.RenderPrompt([.. _turns, asked], options, cancellationToken).TokenIds];
-        Outcome outcome = Run(prompt, Model.ChatOptions(options), onToken, cancellationToken);
+        Outcome outcome = Run(engine, prompt, Model.ChatOptions(options), onToken, cancellationToken);
         return outcome with { Turns = [asked, ConversationTurn.Assistant(Model.ToText(outcome.Sequence, options).Text)] };
     }
 
@@ -204,9 +206,9 @@ public sealed class GptSession : IDisposable
     }
 
     /// <summary>Continues a prompt from where it parts from what has been computed.</summary>
-    private Outcome Run(int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
+    private Outcome Run(ICausalModel engine, int[] prompt, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken)
     {
-        (GenerationStep step, GenerationRow[] rows) = Model.BeginRows(Model.Engine, prompt, options, onToken, constraint: null, cancellationToken);
+        (GenerationStep step, GenerationRow[] rows) = Model.BeginRows(engine, prompt, options, onToken, constraint: null, cancellationToken);
         GenerationRow row = rows[0];
 
         // 1. Back to where the prompt parts from what the decoder has seen; its last token is computed again, for its logits.

@@ -7,16 +7,6 @@ namespace MLNet.Gpt;
 /// <summary>Turns tokens under way into text under way.</summary>
 internal static class TextStream
 {
-    /// <summary>Generates on a thread of the pool and gives the text as it settles.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="prompt">Makes the prompt's tokens, unless it is cancelled; called on that thread.</param>
-    /// <param name="options">How to generate.</param>
-    /// <param name="onEnd">Gets the whole sequence when it has ended, before the last piece of text is given.</param>
-    /// <param name="cancellationToken">Ends the stream.</param>
-    public static IAsyncEnumerable<string> Enumerate(
-        GptModel model, Func<CancellationToken, int[]> prompt, GenerationOptions options, Action<GeneratedSequence>? onEnd, CancellationToken cancellationToken) =>
-        Enumerate(model, (onToken, token) => Task.FromResult(model.GenerateTokens([prompt(token)], options, onToken, token)[0]), options, onEnd, cancellationToken);
-
     /// <summary>Gives the text of a sequence as it settles, whatever generates it.</summary>
     /// <param name="model">The model.</param>
     /// <param name="generate">Makes the sequence and tells of each token; called on a thread of the pool.</param>

@@ -66,7 +66,7 @@ public sealed class GptGenerationQueue : IDisposable
     public Task<GeneratedText> GenerateAsync(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         GenerateTextOptions checkedOptions = Check(prompt, options);
-        ICausalModel engine = EngineFor(checkedOptions);
+        ICausalModel engine = _model.EngineFor(checkedOptions);
         return Task.Run(async () => _model.ToText(await Enqueue(engine, prompt, checkedOptions, null, cancellationToken).ConfigureAwait(false), checkedOptions), cancellationToken);
     }
 
@@ -80,7 +80,7 @@ public sealed class GptGenerationQueue : IDisposable
     public IAsyncEnumerable<string> GenerateStreaming(string prompt, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
     {
         GenerateTextOptions checkedOptions = Check(prompt, options);
-        ICausalModel engine = EngineFor(checkedOptions);
+        ICausalModel engine = _model.EngineFor(checkedOptions);
         return TextStream.Enumerate(_model, (onToken, token) => Enqueue(engine, prompt, checkedOptions, onToken, token), checkedOptions, onEnd: null, cancellationToken);
     }
 
@@ -110,7 +110,7 @@ public sealed class GptGenerationQueue : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         options ??= _model.Generation;
         _model.CheckStops(options);
-        QueuedGeneration[] samples = _model.ToQueue(EngineFor(options), prompt, options, onToken, constraint, cancellationToken);
+        QueuedGeneration[] samples = _model.ToQueue(_model.EngineFor(options), prompt, options, onToken, constraint, cancellationToken);
         Enqueue(samples);
         return AllOf(samples);
 
@@ -181,9 +181,6 @@ public sealed class GptGenerationQueue : IDisposable
 
         one.Cancel();
     }
-
-    /// <summary>The model with the adapter that a call names. It is chosen when the call is made, so that the call keeps it when it is unloaded meanwhile.</summary>
-    private ICausalModel EngineFor(GenerationOptions options) => AdaptedModel.Of(_model.Engine, options.Adapter);
 
     private void Run()
     {

@@ -55,7 +55,7 @@ public sealed class SaveAndLoadTests
         var embedding = new EmbedTextOptions
         {
             Pooling = EmbeddingPooling.LastToken, Normalize = false, Truncation = TextTruncation.HeadAndTail, BatchSize = 3, SpecialTokens = SpecialTokenHandling.Recognize,
-            TokenCountColumnName = "N", DroppedTokenCountColumnName = "D",
+            TokenCountColumnName = "N", DroppedTokenCountColumnName = "D", Adapter = "narrow",
         };
         var choosing = new ScoreChoicesOptions
         {

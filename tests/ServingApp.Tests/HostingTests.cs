@@ -1,7 +1,13 @@
 using System.Net;
 using System.Net.Http.Headers;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 using ServingApp.Hosting;
+using ServingApp.Models;
+using ServingApp.OpenAi;
 using static ServingApp.Tests.TestServing;
 
 namespace ServingApp.Tests;
@@ -45,6 +51,26 @@ public sealed class HostingTests
             new ApiKeyGate(options with { ApiKeys = ["k"] }).CheckAddresses([address]);
             new ApiKeyGate(options with { RequireApiKey = false }).CheckAddresses([address]);
         }
+    }
+
+    [TestMethod]
+    public void Without_keys_a_connection_over_another_address_is_refused()
+    {
+        var options = new ServingOptions { Demo = true };
+        foreach ((string? address, ServingOptions with, bool passes) in ((string?, ServingOptions, bool)[])
+            [("127.0.0.1", options, true), ("::1", options, true), (null, options, true), ("192.168.1.2", options, false), ("192.168.1.2", options with { RequireApiKey = false }, true)])
+        {
+            var context = new DefaultHttpContext { Connection = { LocalIpAddress = address is null ? null : IPAddress.Parse(address) } };
+            if (passes) new ApiKeyGate(with).Check(context);
+            else Assert.AreEqual(401, Assert.ThrowsExactly<OpenAiException>(() => new ApiKeyGate(with).Check(context), address).Status);
+        }
+    }
+
+    [TestMethod]
+    public void The_time_to_end_is_the_host_s()
+    {
+        using TestServing server = Saying(static _ => "x", ("ShutdownSeconds", "7"));
+        Assert.AreEqual(TimeSpan.FromSeconds(7), server.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout);
     }
 
     [TestMethod]
@@ -94,6 +120,26 @@ public sealed class HostingTests
             Assert.DoesNotContain("://", text, file);
             Assert.IsGreaterThan(200, text.Length, file);
         }
+    }
+
+    // Alone, as the next one.
+    [TestMethod]
+    [DoNotParallelize]
+    public async Task Who_waits_is_counted_once_whatever_names_the_queue_has()
+    {
+        var steps = new SemaphoreSlim(0);
+        var engine = new ScriptedModel(static _ => "abc") { Steps = steps };
+        using var server = new TestServing(options =>
+        {
+            var model = new ServedModel("tiny", options.Sharing, engine.ToModel());
+            return [model, model.WithAdapter("one"), model.WithAdapter("two")];
+        }, ("BatchRows", "1"));
+        HttpClient client = await server.ReadyAsync();
+        Task<HttpResponseMessage>[] asked = [.. Enumerable.Range(0, 3).Select(_ => client.PostAsync("/v1/chat/completions", Chat("go")))];
+        await UntilAsync(() => engine.OpenDecoders == 1 && server.Waiting == 2);
+        StringAssert.Matches(await client.GetStringAsync("/metrics"), new System.Text.RegularExpressions.Regex(@"serving_queue_length\{.*\} 2\b"));
+        steps.Release(100);
+        foreach (Task<HttpResponseMessage> one in asked) Assert.AreEqual(HttpStatusCode.OK, (await one).StatusCode);
     }
 
     // Alone: what is measured is heard by every server of the process.

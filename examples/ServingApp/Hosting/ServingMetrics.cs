@@ -25,8 +25,8 @@ internal sealed class ServingMetrics
         _rows = meter.CreateHistogram("serving.batch.rows", "{sequence}", "Sequences that were under way when one of them got a token.", advice: new InstrumentAdvice<int> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64] });
         _tokens = meter.CreateCounter<long>("serving.tokens", "{token}", "Tokens read (type input) and written (type output).");
         _refused = meter.CreateCounter<long>("serving.requests.refused", "{request}", "Requests that were answered with an error, by status code.");
-        meter.CreateObservableUpDownCounter("serving.queue.length", () => calls.Length + models.All.Sum(static model => model.Queue?.WaitingCount ?? 0), "{request}", "Answers and calls that wait to be computed.");
-        meter.CreateObservableCounter("serving.prompt.reused", () => models.All.Sum(static model => model.Queue?.ReusedTokens ?? 0), "{token}", "Tokens of prompts that were not computed again.");
+        meter.CreateObservableUpDownCounter("serving.queue.length", () => calls.Length + models.Queues.Sum(static queue => queue.WaitingCount), "{request}", "Answers and calls that wait to be computed.");
+        meter.CreateObservableCounter("serving.prompt.reused", () => models.Queues.Sum(static queue => queue.ReusedTokens), "{token}", "Tokens of prompts that were not computed again.");
     }
 
     public void Refused(int status) => _refused.Add(1, new KeyValuePair<string, object?>("http.response.status_code", status));

@@ -15,12 +15,12 @@ internal sealed record ServingOptions
     public bool Demo { get; init; }
 
     /// <summary>
-    /// LoRA adapters by name: a request for <c>model@name</c> is answered with that one. Each is the folder of a package with the adapter merged, or, where <see cref="Model"/> is a checkpoint folder, the adapter's in PEFT's layout. Each is a
-    /// model of its own in memory. Empty (the default) for none.
+    /// LoRA adapters by name, besides those that lie in a package: a request for <c>model@name</c> is answered with that one. Each is a folder in PEFT's layout, where <see cref="Model"/> is a checkpoint folder or a package with room for it:
+    /// they share the model's weights and its batch. Or each is the folder of a package with the adapter merged, which is a model of its own in memory. Empty (the default) for none.
     /// </summary>
     public IReadOnlyDictionary<string, string> Adapters { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The numbers in which the weights of a checkpoint folder, and of its adapters, are kept. Default float32; Int8 takes a quarter of the memory.</summary>
+    /// <summary>The numbers in which the weights of a checkpoint folder are kept; its adapters stay as they are. Default float32; Int8 takes a quarter of the memory.</summary>
     public WeightFormat Weights { get; init; } = WeightFormat.Float32;
 
     /// <summary>The keys of which a request must carry one, as <c>Authorization: Bearer KEY</c>. Empty (the default) means none, which is possible on loopback alone.</summary>
@@ -44,10 +44,10 @@ internal sealed record ServingOptions
     /// <summary>The most answers to one request (n), and the most texts of one request for embeddings, scores or classes is 32 times that. 1 or more, default 8.</summary>
     public int MaxChoices { get; init; } = 8;
 
-    /// <summary>The most answers of a model that wait for a place, and the most calls for vectors, scores and classes that wait, besides those that are computed, 0 or more. Default 64. Beyond that: 429.</summary>
+    /// <summary>The most answers of a model, with its adapters, that wait for a place, and the most calls for vectors, scores and classes that wait, besides those that are computed, 0 or more. Default 64. Beyond that: 429.</summary>
     public int QueueLength { get; init; } = 64;
 
-    /// <summary>The most answers of a model that are computed together, 1 or more. Default 16. More gives more tokens a second and takes more memory for the key/value cache.</summary>
+    /// <summary>The most answers of a model, with its adapters, that are computed together, 1 or more. Default 16. More gives more tokens a second and takes more memory for the key/value cache.</summary>
     public int BatchRows { get; init; } = 16;
 
     /// <summary>The most tokens of prompts that are computed between two tokens of the answers under way, 1 or more. Default 256.</summary>

@@ -6,21 +6,37 @@ namespace ServingApp.Models;
 /// <summary>Opens what the settings name: the model, and behind it the model with each adapter.</summary>
 internal static class ModelFiles
 {
-    /// <summary>Opens everything.</summary>
+    /// <summary>Opens everything. Adapters that are files of their own, or lie in the package, share the model's weights and its batch; a package with one merged is a model of its own.</summary>
     /// <exception cref="GptException">Files are missing, damaged, do not fit each other, or belong to a model that this library does not know.</exception>
     /// <exception cref="InvalidOperationException">A zip holds no transformer of MLNet.Gpt.</exception>
-    /// <exception cref="ServingConfigurationException">There are adapters, and the model writes no text, or an adapter can't be merged into it.</exception>
+    /// <exception cref="ServingConfigurationException">There are adapters, and the model writes no text or takes none; or a name is none, or another's.</exception>
     public static IReadOnlyList<ServedModel> Open(ServingOptions options)
     {
         var models = new List<ServedModel>();
         try
         {
+            // 1. The model. A checkpoint is written with its adapters beside it.
             string path = options.Model ?? "demo", name = options.ModelName ?? Path.GetFileNameWithoutExtension(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+            Dictionary<string, string> alone = options.Adapters.Where(static adapter => File.Exists(Path.Combine(adapter.Value, "adapter_config.json"))).ToDictionary();
+            bool isCheckpoint = !options.Demo && IsCheckpoint(path);
             models.Add(options.Demo ? Written(name, options, DemoModel.Write)
-                : IsCheckpoint(path) ? Written(name, options, folder => OnnxExporter.Export(path, folder, Form(options)))
+                : isCheckpoint ? Written(name, options, folder => Named(alone.Keys, () => OnnxExporter.ExportWithAdapters(path, alone, folder, new() { Weights = options.Weights })))
                 : ServedModel.Open(path, name, options.Sharing));
-            if (options.Adapters.Count > 0 && models[0].Gpt is null) throw new ServingConfigurationException($"Serving:Adapters names {options.Adapters.Keys.First()}, and the model '{name}' writes no text; leave the adapters out.");
-            foreach ((string adapter, string folder) in options.Adapters) models.Add(OpenAdapter(folder, $"{name}@{adapter}", options));
+            ServedModel model = models[0];
+            if (options.Adapters.Count > 0 && model.Gpt is null) throw new ServingConfigurationException($"Serving:Adapters names {options.Adapters.Keys.First()}, and the model '{name}' writes no text; leave the adapters out.");
+
+            // 2. Those that others bring along, and those of the package.
+            if (!isCheckpoint) foreach ((string adapter, string folder) in alone) Load(model, adapter, folder, options);
+            models.AddRange(model.Gpt?.Adapters.Select(adapter => model.WithAdapter(adapter.Name)) ?? []);
+
+            // 3. Packages with an adapter merged.
+            foreach ((string adapter, string folder) in options.Adapters.Where(adapter => !alone.ContainsKey(adapter.Key)))
+            {
+                if (models.Exists(other => string.Equals(other.Name, $"{name}@{adapter}", StringComparison.OrdinalIgnoreCase)))
+                    throw new ServingConfigurationException($"Serving:Adapters:{adapter} is '{folder}', and the model '{name}' has an adapter of that name; choose another.");
+                models.Add(ServedModel.Open(folder, $"{name}@{adapter}", options.Sharing));
+            }
+
             return models;
         }
         catch
@@ -30,20 +46,31 @@ internal static class ModelFiles
         }
     }
 
-    // A package that has the adapter merged; or the adapter itself, in PEFT's layout, which is merged into the checkpoint.
-    private static ServedModel OpenAdapter(string folder, string name, ServingOptions options)
+    private static void Load(ServedModel model, string adapter, string folder, ServingOptions options)
     {
-        if (!File.Exists(Path.Combine(folder, "adapter_config.json"))) return ServedModel.Open(folder, name, options.Sharing);
-        if (options.Model is not { } path || !IsCheckpoint(path))
+        try
         {
-            throw new ServingConfigurationException($"'{folder}' is a LoRA adapter by itself, and the model {(options.Demo ? "is the demonstration" : $"'{options.Model}' is a package or a model.zip")}, into whose weights it can't be merged. "
-                + "Give the checkpoint folder of its base as the model, or write the two as a package (OnnxExporter.ExportMerged) and name that here.");
+            Named([adapter], () => model.Gpt!.LoadAdapter(adapter, folder));
         }
-
-        return Written(name, options, target => OnnxExporter.ExportMerged(path, folder, target, Form(options)));
+        catch (UnsupportedOptionException)
+        {
+            throw new ServingConfigurationException($"'{folder}' is a LoRA adapter by itself, and the model {(options.Demo ? "is the demonstration" : $"'{options.Model}' is a package or a model.zip")}, which has no room for it. "
+                + "Give the checkpoint folder of its base as the model, write that as a package with its adapters (OnnxExporter.ExportWithAdapters), or write a package with this one merged (OnnxExporter.ExportMerged) and name that here.");
+        }
     }
 
-    private static OnnxExportOptions Form(ServingOptions options) => new() { Weights = options.Weights };
+    // What is wrong with a name is wrong with the settings.
+    private static void Named(IEnumerable<string> adapters, Action use)
+    {
+        try
+        {
+            use();
+        }
+        catch (ArgumentException exception)
+        {
+            throw new ServingConfigurationException($"Serving:Adapters names {string.Join(", ", adapters)}: {exception.Message}");
+        }
+    }
 
     private static bool IsCheckpoint(string path) =>
         Directory.Exists(path) && !File.Exists(Path.Combine(path, "model.onnx")) && Directory.EnumerateFiles(path, "*.safetensors").Any();

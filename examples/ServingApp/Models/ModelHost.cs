@@ -1,3 +1,4 @@
+using MLNet.Gpt;
 using ServingApp.Hosting;
 using ServingApp.OpenAi;
 
@@ -15,7 +16,10 @@ internal sealed class ModelHost(ServingOptions options, IHostApplicationLifetime
     /// <summary>The model, and behind it the model with each adapter; empty until they are open.</summary>
     public IReadOnlyList<ServedModel> All => _models;
 
-    /// <summary>The same.</summary>
+    /// <summary>The queues of those that write: one of the model and its adapters, and one of each package with an adapter merged.</summary>
+    public IEnumerable<GptGenerationQueue> Queues => _models.Select(static model => model.Queue).OfType<GptGenerationQueue>().Distinct();
+
+    /// <summary>The same as <see cref="All"/>.</summary>
     /// <exception cref="OpenAiException">They are not open yet.</exception>
     public IReadOnlyList<ServedModel> RequireAll() => _models is { Count: > 0 } models ? models : throw OpenAiException.Loading();
 
@@ -24,8 +28,7 @@ internal sealed class ModelHost(ServingOptions options, IHostApplicationLifetime
     public ServedModel Require(string? name)
     {
         IReadOnlyList<ServedModel> models = RequireAll();
-        return name is null ? models[0] : models.FirstOrDefault(model => model.Name == name)
-            ?? throw new OpenAiException(404, "invalid_request_error", $"There is no model '{name}'; this server has {string.Join(", ", models.Select(static model => $"'{model.Name}'"))}.", "model", "model_not_found");
+        return name is null ? models[0] : models.FirstOrDefault(model => model.Name == name) ?? throw NotFound(name, models);
     }
 
     public Task StartAsync(CancellationToken cancellationToken)
@@ -38,12 +41,22 @@ internal sealed class ModelHost(ServingOptions options, IHostApplicationLifetime
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await _opening.WaitAsync(cancellationToken);
-        foreach (ServedModel model in _models) model.Queue?.Dispose();
+        foreach (GptGenerationQueue queue in Queues) queue.Dispose();
     }
 
     public void Dispose()
     {
         foreach (ServedModel model in _models) model.Dispose();
+    }
+
+    private static OpenAiException NotFound(string name, IReadOnlyList<ServedModel> models)
+    {
+        string message = name.StartsWith(models[0].Name + "@", StringComparison.Ordinal)
+            ? $"The model '{models[0].Name}' has no adapter '{name[(models[0].Name.Length + 1)..]}'; it has {(models.Count > 1 ? Names(models.Skip(1)) : "none")}, and answers to '{models[0].Name}' without one."
+            : $"There is no model '{name}'; this server has {Names(models)}.";
+        return new(404, "invalid_request_error", message, "model", "model_not_found");
+
+        static string Names(IEnumerable<ServedModel> models) => string.Join(", ", models.Select(static model => $"'{model.Name}'"));
     }
 
     private void Open()

@@ -8,11 +8,12 @@ namespace ServingApp.Models;
 
 /// <summary>What a file gives to serve: a GPT that writes, scores and embeds, a classifier, a reward model, or several of them.</summary>
 /// <remarks>
-/// A LoRA adapter is served as a model of its own name, with weights and a queue of its own. A request reaches what computes it by <see cref="Queue"/> and <see cref="Generation"/> alone, so that models which can share a batch may share a queue.
+/// A LoRA adapter is served under a name of its own: <see cref="WithAdapter"/> has the same weights, queue and running batch, and differs in <see cref="Generation"/> alone.
 /// </remarks>
 internal sealed class ServedModel : IDisposable
 {
     private readonly IDisposable? _owner; // what the models go with
+    private readonly bool _sharesQueue;   // another disposes it
 
     /// <param name="name">The name in requests.</param>
     /// <param name="sharing">How requests share <paramref name="gpt"/>.</param>
@@ -32,6 +33,9 @@ internal sealed class ServedModel : IDisposable
         if (gpt is not null) Queue = new GptGenerationQueue(gpt, sharing);
     }
 
+    private ServedModel(ServedModel model, string adapter) =>
+        (Name, Gpt, Queue, Generation, _sharesQueue) = ($"{model.Name}@{adapter}", model.Gpt, model.Queue, model.Generation with { Adapter = adapter }, true);
+
     /// <summary>The name in requests.</summary>
     public string Name { get; }
 
@@ -44,7 +48,7 @@ internal sealed class ServedModel : IDisposable
     /// <summary>Where generations wait and run together; null where nothing writes.</summary>
     public GptGenerationQueue? Queue { get; }
 
-    /// <summary>How text is generated where a request does not say.</summary>
+    /// <summary>How text is generated where a request does not say, and the adapter that texts are written, scored and embedded with.</summary>
     public GenerateTextOptions Generation { get; }
 
     /// <summary>When it was opened.</summary>
@@ -67,6 +71,10 @@ internal sealed class ServedModel : IDisposable
         };
     }
 
+    /// <summary>The same model with one of the adapters that it has loaded, under the name <c>model@adapter</c>. It goes with the model; disposing it changes nothing.</summary>
+    /// <param name="adapter">The adapter's name.</param>
+    public ServedModel WithAdapter(string adapter) => new(this, adapter);
+
     /// <exception cref="OpenAiException">The model writes no text.</exception>
     public GptModel RequireGpt() => Gpt ?? throw OpenAiException.Invalid("model", $"The model '{Name}' writes no text; it is a {(Classifier is null ? "reward model" : "classifier")}.", "model_not_supported");
 
@@ -79,7 +87,7 @@ internal sealed class ServedModel : IDisposable
 
     public void Dispose()
     {
-        Queue?.Dispose();
+        if (!_sharesQueue) Queue?.Dispose();
         _owner?.Dispose();
     }
 

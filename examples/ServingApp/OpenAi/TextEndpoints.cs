@@ -21,7 +21,7 @@ internal static class TextEndpoints
         _ = request.String("user");
         return stop =>
         {
-            IReadOnlyList<SequenceEmbedding> vectors = model.Embed(texts, new EmbedTextOptions { Truncation = null, SpecialTokens = SpecialTokenHandling.AsText }, stop);
+            IReadOnlyList<SequenceEmbedding> vectors = model.Embed(texts, new EmbedTextOptions { Truncation = null, SpecialTokens = SpecialTokenHandling.AsText, Adapter = served.Generation.Adapter }, stop);
             long tokens = vectors.Sum(static vector => (long)vector.TokenCount);
             return new
             {
@@ -41,7 +41,7 @@ internal static class TextEndpoints
         return stop => new
         {
             @object = "list",
-            data = model.Score(texts, new ScoreTextOptions { SpecialTokens = SpecialTokenHandling.AsText }, stop).Select(static (score, index) => new
+            data = model.Score(texts, new ScoreTextOptions { SpecialTokens = SpecialTokenHandling.AsText, Adapter = served.Generation.Adapter }, stop).Select(static (score, index) => new
             {
                 index,
                 log_likelihood = score.LogLikelihood,

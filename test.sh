@@ -7,7 +7,8 @@
 #
 # Needs the .NET 10 SDK. Ends with one line, "N passed, N failed, N skipped", and exit code 0 only if something ran and
 # nothing failed. Tests that need the tinyshakespeare text look for tinyshakespeare.txt in the folder that MLNET_GPT_TESTDATA
-# names, and are skipped, with the reason said, without it.
+# names, and are skipped, with the reason said, without it. So are those of the serving example's page without a Chromium
+# (docs/testing.md).
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

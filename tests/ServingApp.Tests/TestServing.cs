@@ -45,6 +45,14 @@ internal sealed class TestServing : WebApplicationFactory<ServingOptions>
     /// <summary>Where it listens, over a real socket, when the model is open.</summary>
     public async Task<Uri> ListenAsync()
     {
+        Uri address = Listen();
+        while (!Models.IsReady) await Task.Delay(5);
+        return address;
+    }
+
+    /// <summary>Where it listens, whether or not the model is open.</summary>
+    public Uri Listen()
+    {
         lock (_settings)
         {
             if (!_listens)
@@ -55,7 +63,6 @@ internal sealed class TestServing : WebApplicationFactory<ServingOptions>
             }
         }
 
-        while (!Models.IsReady) await Task.Delay(5);
         return new Uri(Services.GetRequiredService<Microsoft.AspNetCore.Hosting.Server.IServer>().Features.Get<Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature>()!.Addresses.First());
     }
 

@@ -5,29 +5,43 @@ let running = null; // the AbortController of an answer under way
 
 const headers = () => ({ "Content-Type": "application/json", ...($("key").value ? { Authorization: `Bearer ${$("key").value}` } : {}) });
 
-function show(role, text) {
-  const turn = document.createElement("div");
-  turn.className = `turn ${role}`;
-  turn.textContent = text; // text, whatever it looks like
-  $("turns").append(turn);
-  turn.scrollIntoView({ block: "end" });
-  return turn;
+// Appends to the conversation, and keeps its end in view for whoever was looking at it.
+function append(element, className, text) {
+  element.className = className;
+  following(() => {
+    element.textContent = text; // text, whatever it looks like
+    $("turns").append(element);
+  });
+  return element;
 }
 
-function note(text) {
-  const line = document.createElement("div");
-  line.className = "note";
-  line.textContent = text;
-  $("turns").append(line);
-  line.scrollIntoView({ block: "end" });
+const show = (role, text) => append(document.createElement("div"), `turn ${role}`, text);
+const note = text => append(document.createElement("div"), "note", text);
+
+function following(change) {
+  const turns = $("turns"), atEnd = turns.scrollHeight - turns.scrollTop - turns.clientHeight < 50;
+  change();
+  if (atEnd) turns.scrollTop = turns.scrollHeight;
 }
 
-// The data of each server-sent event, as they come.
+// A request; what the browser calls a TypeError is a server that isn't there.
+async function reach(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Error("The server can't be reached.");
+  }
+}
+
+// The data of each server-sent event, as they come; they end where the connection does.
 async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(error => {
+      if (error.name === "AbortError") throw error;
+      return { done: true };
+    });
     if (done) return;
     const parts = (rest + value).split("\n\n");
     rest = parts.pop();
@@ -36,20 +50,25 @@ async function* events(response) {
 }
 
 async function ask(text) {
-  conversation.push({ role: "user", content: text });
+  const mine = conversation; // a new one may begin meanwhile
+  mine.push({ role: "user", content: text });
   show("user", text);
   const turn = show("assistant", "");
+  $("turns").scrollTop = $("turns").scrollHeight; // who asks wants to see the answer
   const begun = performance.now();
-  running = new AbortController();
+  const abort = running = new AbortController();
   $("send").textContent = "Stop";
-  let answer = "", reason = null, usage = null;
+  let answer = "", reason = null, usage = null, whole = false;
   try {
-    const body = { messages: conversation, stream: true, stream_options: { include_usage: true }, max_completion_tokens: Number($("tokens").value) || undefined };
+    const body = { model: $("model").value || undefined, messages: mine, stream: true, stream_options: { include_usage: true }, max_completion_tokens: Number($("tokens").value) || undefined };
     if ($("temperature").value !== "") body.temperature = Number($("temperature").value);
-    const response = await fetch("v1/chat/completions", { method: "POST", headers: headers(), body: JSON.stringify(body), signal: running.signal });
+    const response = await reach("v1/chat/completions", { method: "POST", headers: headers(), body: JSON.stringify(body), signal: abort.signal });
     if (!response.ok) throw new Error((await response.json()).error.message);
     for await (const data of events(response)) {
-      if (data === "[DONE]") break;
+      if (data === "[DONE]") {
+        whole = true;
+        break;
+      }
       const chunk = JSON.parse(data);
       if (chunk.error) throw new Error(chunk.error.message);
       usage = chunk.usage ?? usage;
@@ -57,22 +76,30 @@ async function ask(text) {
         answer += choice.delta.content ?? "";
         reason = choice.finish_reason ?? reason;
       }
-      turn.textContent = answer;
-      turn.scrollIntoView({ block: "end" });
+      following(() => turn.textContent = answer);
     }
-    if (usage) note(`${usage.prompt_tokens} tokens read, ${usage.completion_tokens} written in ${((performance.now() - begun) / 1000).toFixed(1)} s${reason === "length" ? ", cut off" : ""}`);
+    if (!whole) throw new Error("The connection broke off.");
+    note(`${usage.prompt_tokens} tokens read, ${usage.completion_tokens} written in ${((performance.now() - begun) / 1000).toFixed(1)} s${reason === "length" ? ", cut off" : ""}`);
   } catch (error) {
-    if (error.name === "AbortError") note("stopped");
-    else {
+    if (mine !== conversation) return;
+    if (error.name === "AbortError") {
+      if (!answer) turn.remove();
+      note("stopped");
+    } else {
       turn.classList.add("error");
-      turn.textContent = answer + (answer ? "\n" : "") + error.message;
+      following(() => turn.textContent = answer + (answer ? "\n" : "") + error.message);
     }
   } finally {
-    // An exchange without an answer is not part of the conversation.
-    if (answer) conversation.push({ role: "assistant", content: answer });
-    else conversation.pop();
-    running = null;
-    $("send").textContent = "Send";
+    // An exchange without an answer is no part of the conversation: what was asked can be sent again.
+    if (answer) mine.push({ role: "assistant", content: answer });
+    else {
+      mine.pop();
+      if (mine === conversation && !$("text").value) $("text").value = text;
+    }
+    if (running === abort) {
+      running = null;
+      $("send").textContent = "Send";
+    }
   }
 }
 
@@ -92,13 +119,33 @@ $("text").addEventListener("keydown", event => {
 });
 $("clear").addEventListener("click", () => {
   running?.abort();
+  running = null;
   conversation = [];
+  $("send").textContent = "Send";
   $("turns").replaceChildren();
+  $("text").focus();
 });
 
+// The models that there are: one and its adapters. A server that still opens them is asked again.
 async function greet() {
-  const response = await fetch("v1/models", { headers: headers() });
-  $("model").textContent = response.ok ? (await response.json()).data[0].id : response.status === 401 ? "needs an API key (Settings)" : "not ready";
+  let models = [], state = "";
+  try {
+    const response = await reach("v1/models", { headers: headers() });
+    if (response.ok) models = (await response.json()).data.map(model => model.id);
+    else if (response.status === 401) state = "needs an API key (Settings)";
+    else {
+      state = "not ready";
+      setTimeout(greet, 1000 * (Number(response.headers.get("Retry-After")) || 5));
+    }
+  } catch (error) {
+    state = error.message;
+    setTimeout(greet, 5000);
+  }
+  const chosen = $("model").value;
+  $("model").replaceChildren(...models.map(id => new Option(id, id, false, id === chosen)));
+  $("model").hidden = models.length === 0;
+  $("model").disabled = models.length < 2;
+  $("state").textContent = state;
 }
 $("key").addEventListener("change", greet);
 greet();

@@ -80,12 +80,35 @@ public sealed class BadRequestTests
     }
 
     [TestMethod]
+    public async Task The_settings_bound_lengths_answers_and_texts()
+    {
+        using TestServing server = Saying(static _ => "abcdefghij", ("DefaultNewTokens", "3"), ("MaxNewTokens", "5"), ("MaxChoices", "4"), ("BatchRows", "2"));
+        HttpClient client = await server.ReadyAsync();
+        foreach ((string more, string text) in ((string, string)[])[("", "abc"), ("\"max_tokens\":5", "abcde"), ("\"max_completion_tokens\":2", "ab"), ("\"n\":2", "abc")])
+        {
+            using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go", more));
+            JsonElement choice = (await JsonAsync(response)).GetProperty("choices")[0];
+            Assert.AreEqual((text, "length"), (choice.GetProperty("message").GetProperty("content").GetString(), choice.GetProperty("finish_reason").GetString()), more);
+        }
+
+        foreach ((string more, string param) in ((string, string)[])[("\"max_tokens\":6", "max_tokens"), ("\"n\":3", "n"), ("\"stop\":\"a\",\"response_format\":{\"type\":\"json_object\"}", "stop")])
+        {
+            using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go", more));
+            Assert.AreEqual((HttpStatusCode.BadRequest, param), (response.StatusCode, (await JsonAsync(response)).GetProperty("error").GetProperty("param").GetString()), more);
+        }
+
+        using HttpResponseMessage texts = await client.PostAsync("/v1/score", Body(JsonSerializer.Serialize(new { input = Enumerable.Repeat("a", (32 * 4) + 1) })));
+        Assert.AreEqual((HttpStatusCode.BadRequest, "input"), (texts.StatusCode, (await JsonAsync(texts)).GetProperty("error").GetProperty("param").GetString()));
+    }
+
+    [TestMethod]
     public async Task What_is_too_large_is_refused()
     {
         using TestServing server = Saying(static _ => "x", ("MaxRequestBytes", "1000"), ("MaxPromptTokens", "30"));
         HttpClient client = await server.ReadyAsync();
         using HttpResponseMessage large = await client.PostAsync("/v1/chat/completions", Chat(new string('a', 1000)));
         Assert.AreEqual((HttpStatusCode.RequestEntityTooLarge, "request_too_large"), (large.StatusCode, (await JsonAsync(large)).GetProperty("error").GetProperty("code").GetString()));
+        Assert.IsTrue(large.Headers.ConnectionClose, "nobody reads the rest of the body");
         using var unknownLength = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = Chat(new string('a', 1000)) };
         unknownLength.Headers.TransferEncodingChunked = true;
         using HttpResponseMessage chunked = await client.SendAsync(unknownLength);

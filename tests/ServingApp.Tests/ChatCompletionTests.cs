@@ -148,6 +148,16 @@ public sealed class ChatCompletionTests
         Assert.AreEqual(" upon", string.Concat(events[..^1].Select(static data => JsonDocument.Parse(data).RootElement.GetProperty("choices")[0].GetProperty("text").GetString())));
     }
 
+    // One token for each letter, not one for all thirteen.
+    [TestMethod]
+    public async Task What_looks_like_a_special_token_is_text()
+    {
+        using TestServing server = Saying(static _ => "x");
+        HttpClient client = await server.ReadyAsync();
+        JsonElement text = await JsonAsync(await client.PostAsync("/v1/completions", Body("""{"prompt":"<|endoftext|>"}"""))), chat = await JsonAsync(await client.PostAsync("/v1/chat/completions", Chat("<|endoftext|>")));
+        Assert.AreEqual((13, 17), (text.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), chat.GetProperty("usage").GetProperty("prompt_tokens").GetInt32()));
+    }
+
     [TestMethod]
     public async Task The_demonstration_runs_on_ONNX_Runtime_and_says_words_of_its_text()
     {

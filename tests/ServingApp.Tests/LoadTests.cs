@@ -209,6 +209,21 @@ public sealed class LoadTests
     }
 
     [TestMethod]
+    public async Task What_is_not_through_when_the_time_to_end_is_over_gets_a_503()
+    {
+        var steps = new SemaphoreSlim(0);
+        var engine = new ScriptedModel(static _ => "abcdef") { Steps = steps };
+        using TestServing server = Of(engine, ("BatchRows", "1"));
+        HttpClient client = await server.ReadyAsync();
+        Task<HttpResponseMessage> running = client.PostAsync("/v1/chat/completions", Chat("go")), waiting = client.PostAsync("/v1/chat/completions", Chat("go"));
+        await UntilAsync(() => engine.OpenDecoders == 1 && server.Waiting == 1);
+        await server.Models.StopAsync(default);
+        foreach (Task<HttpResponseMessage> asked in (Task<HttpResponseMessage>[])[running, waiting])
+            Assert.AreEqual((HttpStatusCode.ServiceUnavailable, "shutting_down"), ((await asked).StatusCode, ErrorCode(await JsonAsync(await asked))));
+        Assert.AreEqual(0, engine.OpenDecoders);
+    }
+
+    [TestMethod]
     public async Task While_it_stops_requests_get_a_503()
     {
         using TestServing server = Saying(static _ => "x");

@@ -1,6 +1,7 @@
 using System.ClientModel;
 using System.ClientModel.Primitives;
 using Microsoft.Extensions.AI;
+using MLNet.Gpt;
 using OpenAI;
 
 namespace ServingApp.Tests;
@@ -53,7 +54,8 @@ public sealed class OpenAiClientTests
         Assert.AreEqual(1, vectors[0].Vector.ToArray().Sum(static x => (double)x * x), 1e-5); // unit length
         Assert.IsLessThan(1e-6, vectors[0].Vector.ToArray().Zip(vectors[1].Vector.ToArray(), static (x, y) => Math.Abs(x - y)).Max());
         Assert.IsGreaterThan(0.1, vectors[0].Vector.ToArray().Zip(vectors[2].Vector.ToArray(), static (x, y) => Math.Abs(x - y)).Max());
-        Assert.IsGreaterThan(0, vectors.Usage!.InputTokenCount!.Value);
+        GptTokenizer tokenizer = server.Models.All[0].Gpt!.Tokenizer;
+        Assert.AreEqual((2 * tokenizer.Encode("I am a tiny model").Length) + tokenizer.Encode("words").Length, vectors.Usage!.InputTokenCount!.Value);
 
         ClientResult<OpenAI.Models.OpenAIModelCollection> models = await client.GetOpenAIModelClient().GetModelsAsync();
         Assert.AreEqual("demo", models.Value.Single().Id);

@@ -34,6 +34,18 @@ public sealed class ServedModelTests
         // Greedy, of "a" by way of one of its followers to " tiny", or to the end: in the text, " a" is followed by " tiny", " file", " small", " model".
         Assert.AreEqual("stop", json.GetProperty("choices")[0].GetProperty("finish_reason").GetString(), json.GetRawText());
         Assert.DoesNotContain("tiny", json.GetProperty("choices")[0].GetProperty("text").GetString()!);
+        JsonElement own = await JsonAsync(await client.PostAsync("/v1/completions", Body("""{"model":"words","prompt":"I am a","stop":"zzz"}""")));
+        Assert.AreEqual(json.GetProperty("choices")[0].GetRawText(), own.GetProperty("choices")[0].GetRawText(), "a request's stop strings come beside the pipeline's");
+    }
+
+    [TestMethod]
+    public async Task Guessed_tokens_of_a_pipeline_are_left_out_and_beams_are_refused()
+    {
+        using var server = new TestServing(static options => [new ServedModel("tiny", options.Sharing, new ScriptedModel(static _ => "abc").ToModel(), new() { PromptLookupTokens = 4 })]);
+        HttpClient client = await server.ReadyAsync();
+        JsonElement json = await JsonAsync(await client.PostAsync("/v1/completions", Body("""{"prompt":"abc"}""")));
+        Assert.AreEqual("abc", json.GetProperty("choices")[0].GetProperty("text").GetString());
+        Assert.AreEqual("BeamCount", Assert.ThrowsExactly<UnsupportedOptionException>(() => new ServedModel("tiny", new(), new ScriptedModel(static _ => "abc").ToModel(), new() { Temperature = 0, BeamCount = 2 })).Option);
     }
 
     [TestMethod]
@@ -55,6 +67,7 @@ public sealed class ServedModelTests
             for (int i = 0; i < 3; i++) Assert.AreEqual(expected.Scores[i], scores[i], 1e-5f);
         }
 
+        Assert.AreEqual(HttpStatusCode.BadRequest, (await client.PostAsync("/v1/classify", Body(JsonSerializer.Serialize(new { input = Enumerable.Repeat("a", (32 * 8) + 1) })))).StatusCode); // MaxChoices is 8
         using HttpResponseMessage chat = await client.PostAsync("/v1/chat/completions", Body("""{"messages":[{"role":"user","content":"x"}]}"""));
         Assert.AreEqual((HttpStatusCode.BadRequest, "model_not_supported"), (chat.StatusCode, (await JsonAsync(chat)).GetProperty("error").GetProperty("code").GetString()));
         Assert.AreEqual(HttpStatusCode.BadRequest, (await client.PostAsync("/v1/classify", Body("""{"input":[["a","b"]]}"""))).StatusCode); // the task reads one text

@@ -94,7 +94,7 @@ public sealed class TokenFileTests
     {
         using var folder = new TemporaryFolder();
         using var writer = new TokenFileWriter(folder["a"], 10, 9, TokenFiles.Hash);
-        Assert.ThrowsExactly<EmptyCorpusException>(writer.Complete);
+        Assert.AreEqual($"No document was written to '{folder["a"]}'. Give one document with text, or more.", Assert.ThrowsExactly<EmptyCorpusException>(writer.Complete).Message);
         Assert.ThrowsExactly<ArgumentException>(() => writer.Append([]));
         TokenOutOfRangeException exception = Assert.ThrowsExactly<TokenOutOfRangeException>(() => writer.Append([1, 10]));
         Assert.AreEqual(10, exception.TokenId);
@@ -117,7 +117,9 @@ public sealed class TokenFileTests
         using (var writer = new TokenFileWriter(folder["a"], 70_000, 9, TokenFiles.Hash.ToUpperInvariant()))
         {
             Assert.AreEqual("textByteCount", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => writer.Append([1], -1)).ParamName);
-            Assert.AreEqual("document", Assert.ThrowsExactly<ArgumentException>(() => writer.Append([])).ParamName);
+            var nothing = Assert.ThrowsExactly<ArgumentException>(() => writer.Append([]));
+            Assert.AreEqual("document", nothing.ParamName);
+            StringAssert.StartsWith(nothing.Message, "The document has no tokens; leave it out.");
             writer.Append([1, 2], 5);
             Assert.AreEqual((3L, 1), (writer.TokenCount, writer.DocumentCount));
             writer.Complete();
@@ -135,6 +137,7 @@ public sealed class TokenFileTests
         file.Read(3, Span<int>.Empty);
         file.Read(3, Span<long>.Empty);
         Assert.AreEqual("document", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.RangeOf(-1)).ParamName);
+        Assert.AreEqual("document", Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.RangeOf(1)).ParamName);
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.DocumentOf(-1));
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => file.Read(2, new int[2])).Message, $"Tokens 2 to 3 were asked for; '{folder["a"]}' holds 3, from 0.");
         Assert.AreEqual("tokenizer", Assert.ThrowsExactly<ArgumentNullException>(() => file.RequireTokenizer(null!)).ParamName);
@@ -196,8 +199,11 @@ public sealed class TokenFileTests
         TokenizerMismatchException exception = Assert.ThrowsExactly<TokenizerMismatchException>(() => file.RequireTokenizer(other));
         StringAssert.Contains(exception.Expected, tokenizer.Hash);
         Assert.AreEqual(other.Hash, exception.Found);
+        StringAssert.Contains(exception.Message, "Use the tokenizer that made the file, or write the token file again with this one.");
         file.RequireModel(new GptConfig { VocabularySize = file.VocabularySize });
-        Assert.ThrowsExactly<TokenizerMismatchException>(() => file.RequireModel(new GptConfig { VocabularySize = file.VocabularySize - 1 }));
+        exception = Assert.ThrowsExactly<TokenizerMismatchException>(() => file.RequireModel(new GptConfig { VocabularySize = file.VocabularySize - 1 }));
+        Assert.AreEqual(("a vocabulary of 4 tokens", "a model of 3"), (exception.Expected, exception.Found));
+        StringAssert.Contains(exception.Message, "Set the model's VocabularySize to 4 or more.");
     }
 
     [TestMethod]
@@ -229,6 +235,7 @@ public sealed class TokenFileTests
         ("end-of-text outside the vocabulary", static b => With32(b, 20, 10), "its end-of-text id 10 is outside the vocabulary of 10."),
         ("negative end-of-text", static b => With32(b, 20, -1), "end-of-text id -1"),
         ("no tokens", static b => With64(b, 24, 0), "holds 0 tokens"),
+        ("one token", static b => With64(b, 24, 1), "it says that it holds 2 documents in 1 tokens."),
         ("negative tokens", static b => With64(b, 24, -5), "holds -5 tokens"),
         ("more tokens than bytes", static b => With64(b, 24, 1_000), "1000 tokens, which 168 bytes do not"),
         ("as many tokens as the bytes of the file could be", static b => With64(b, 24, 84), "its document offsets begin at byte 144; 84 tokens put them at 296."),
@@ -314,7 +321,9 @@ public sealed class TokenFileTests
     public void A_missing_file_is_the_file_systems_own_exception()
     {
         using var folder = new TemporaryFolder();
-        Assert.ThrowsExactly<CheckpointNotFoundException>(() => TokenFile.Open(folder["none"]));
+        string message = Assert.ThrowsExactly<CheckpointNotFoundException>(() => TokenFile.Open(folder["none"])).Message;
+        StringAssert.Contains(message, "There is no such file.", StringComparison.OrdinalIgnoreCase);
+        StringAssert.Contains(message, "Write it with ");
     }
 
     private static byte[] With(byte[] bytes, int position, byte value)

@@ -7,6 +7,33 @@ namespace MLNet.Gpt.Core.Tests.Checkpoint;
 [TestClass]
 public sealed class SafeTensorsFileTests
 {
+    // The names and bytes of safetensors' Dtype.
+    [TestMethod]
+    public void Each_type_has_its_name_and_size()
+    {
+        (string Name, SafeTensorType Type, int Size)[] types =
+        [
+            ("BOOL", SafeTensorType.Bool, 1), ("U8", SafeTensorType.UInt8, 1), ("I8", SafeTensorType.Int8, 1), ("F8_E5M2", SafeTensorType.Float8E5M2, 1), ("F8_E4M3", SafeTensorType.Float8E4M3, 1),
+            ("F8_E8M0", SafeTensorType.Float8E8M0, 1), ("I16", SafeTensorType.Int16, 2), ("U16", SafeTensorType.UInt16, 2), ("F16", SafeTensorType.Float16, 2), ("BF16", SafeTensorType.BFloat16, 2),
+            ("I32", SafeTensorType.Int32, 4), ("U32", SafeTensorType.UInt32, 4), ("F32", SafeTensorType.Float32, 4), ("C64", SafeTensorType.Complex64, 8), ("F64", SafeTensorType.Float64, 8),
+            ("I64", SafeTensorType.Int64, 8), ("U64", SafeTensorType.UInt64, 8),
+        ];
+        CollectionAssert.AreEquivalent(Enum.GetValues<SafeTensorType>(), types.Select(static type => type.Type).ToArray());
+        foreach ((string name, SafeTensorType type, int size) in types)
+        {
+            Assert.AreEqual((name, size), (type.Name(), type.Size()));
+            Assert.AreEqual(type, SafeTensorTypes.Parse(name));
+        }
+
+        foreach (string name in (string[])["", "f32", "F32 ", "F4"]) Assert.IsNull(SafeTensorTypes.Parse(name), name);
+        foreach (int value in (int[])[types.Length, -1])
+        {
+            var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ((SafeTensorType)value).Name());
+            Assert.AreEqual("type", error.ParamName);
+            StringAssert.StartsWith(error.Message, "There is no such element type.");
+        }
+    }
+
     [TestMethod]
     public void A_file_written_by_hand_is_read()
     {

@@ -24,8 +24,9 @@ internal readonly record struct MemoryEstimate(long ParameterBytes, long Activat
         long parameters = (n * (training.Frozen ? 4 + copies : trained + (2 * copies))) + (training.OtherParameters * trained);
 
         // A layer keeps, of each token: the residual stream before both norms (float32) and the norms' outputs; q, k and v; attention's output; the
-        // feed-forward's two inner states; a byte for each number that dropout drew.
-        long kept = (2 * 4 * c) + (width * ((2 * c) + (3 * c) + c + (2 * f))) + (training.Dropout.Residual > 0 ? 2 * c : 0);
+        // feed-forward's two inner states; what dropout drew (in the working type on a CPU, a byte each on a GPU).
+        long drawn = training.Device.IsCuda ? 1 : width;
+        long kept = (2 * 4 * c) + (width * ((2 * c) + (3 * c) + c + (2 * f))) + (training.Dropout.Residual > 0 ? 2 * c * drawn : 0);
 
         // Fused attention keeps a logarithm for each head. Dropout of the probabilities has no fused form on a CPU: (B, H, T, T) float32 before and behind it,
         // what it drew, and scaled copies of q and k. Attention in blocks keeps the probabilities of what its queries see, and its output in a second order.

@@ -292,8 +292,11 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         Tensor projected = p.AttentionIn.Of(x, Training);                                                  // (B·T, 3C)
         int? band = Config.BandWidthOfLayer(index);
         double dropout = Training ? Dropout.Attention : 0;
-        if (cache is null && mask is null && dropout == 0 && x.device_type == DeviceType.CPU && WorkingType == ScalarType.BFloat16)
-            return CausalAttentionFunction.Of(projected, b, t, h, band);
+        if (cache is null && mask is null && dropout == 0 && x.device_type == DeviceType.CPU)
+        {
+            if (WorkingType == ScalarType.BFloat16) return CausalAttentionFunction.Of(projected, b, t, h, band);
+            if ((band is null || band >= t) && AttentionKernel.Takes(t, d)) return FusedAttentionFunction.Of(projected, b, t, h);
+        }
 
         Tensor[] qkv = projected.view(b, t, 3 * h * d).chunk(3, -1);                                       // 3 of (B, T, C)
         Tensor q = qkv[0].view(b, t, h, d).transpose(1, 2);                                                // (B, H, T, D)

@@ -30,7 +30,7 @@ public sealed class CausalAttentionFunctionTests
         manual_seed(3);
         Tensor qkv = randn(200, 3 * 16) * 100;
         Tensor found = CausalAttentionFunction.Of(qkv, 1, 200, 1, null);
-        AreClose(Definition(qkv.to(ScalarType.Float64), 1, 200, 1, null), found, 1e-4, "result");
+        AttentionDefinition.AreClose(AttentionDefinition.Of(qkv.to(ScalarType.Float64), 1, 200, 1, null), found, 1e-4, "result");
     }
 
     [TestMethod]
@@ -58,27 +58,10 @@ public sealed class CausalAttentionFunctionTests
         manual_seed(b + t + d);
         Tensor values = randn(b * t, 3 * h * d).to(type), gradient = randn(b * t, h * d).to(type);
         Tensor exact = values.to(ScalarType.Float64).requires_grad_(), fast = values.clone().requires_grad_();
-        Tensor expected = Definition(exact, b, t, h, band), found = CausalAttentionFunction.Of(fast, b, t, h, band);
-        AreClose(expected, found, tolerance, $"{type} result");
+        Tensor expected = AttentionDefinition.Of(exact, b, t, h, band), found = CausalAttentionFunction.Of(fast, b, t, h, band);
+        AttentionDefinition.AreClose(expected, found, tolerance, $"{type} result");
         expected.backward([gradient.to(ScalarType.Float64)]);
         BackwardPass.Run(found, gradient);
-        AreClose(exact.grad!, fast.grad!, tolerance, $"{type} gradient");
-    }
-
-    private static Tensor Definition(Tensor qkv, long b, long t, long h, int? band)
-    {
-        long c = qkv.size(1) / 3;
-        Tensor[] parts = [.. qkv.view(b, t, 3 * c).chunk(3, -1).Select(part => part.view(b, t, h, c / h).transpose(1, 2))];   // (B, H, T, D)
-        Tensor distance = arange(t).unsqueeze(1) - arange(t).unsqueeze(0);
-        Tensor hidden = distance.lt(0).logical_or(distance.ge(band ?? t));
-        Tensor scores = (parts[0].matmul(parts[1].transpose(-2, -1)) / Math.Sqrt(c / h)).masked_fill(hidden, double.NegativeInfinity);
-        return scores.softmax(-1).matmul(parts[2]).transpose(1, 2).reshape(b * t, c);
-    }
-
-    private static void AreClose(Tensor expected, Tensor found, double tolerance, string what)
-    {
-        using var scope = NewDisposeScope();
-        double scale = expected.detach().abs().max().item<double>(), difference = (expected.detach() - found.detach().to(ScalarType.Float64)).abs().max().item<double>();
-        Assert.IsLessThanOrEqualTo(tolerance * scale, difference, $"{what}: differs by {difference:E2}, the largest number is {scale:E2}");
+        AttentionDefinition.AreClose(exact.grad!, fast.grad!, tolerance, $"{type} gradient");
     }
 }

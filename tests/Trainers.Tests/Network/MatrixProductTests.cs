@@ -112,6 +112,7 @@ public sealed class MatrixProductTests
         {
             MatrixProduct.UsesOneDnn = oneDnn;
             using var scope = NewDisposeScope();
+            Assert.AreEqual(oneDnn, MatrixProduct.IsOneDnn(zeros(6 * 128, 96), zeros(96, 4 * 96)));   // sums of 96 products may be the same to the last bit
             using GptNetwork network = new(config, GptDevice.Cpu, seed: 5) { Training = true };
             manual_seed(3);
             Tensor ids = randint(0, 96, [6, 128], ScalarType.Int64), targets = randint(0, 96, [6 * 128], ScalarType.Int64);
@@ -120,7 +121,6 @@ public sealed class MatrixProductTests
         })];
         double largest = gradients[1].Max(Math.Abs);
         Assert.IsGreaterThan(1e-3, largest);
-        CollectionAssert.AreNotEqual(gradients[0], gradients[1], "one library computed both");
         for (int i = 0; i < gradients[0].Length; i++) Assert.AreEqual(gradients[1][i], gradients[0][i], 1e-4 * largest, $"element {i}");
     }
 

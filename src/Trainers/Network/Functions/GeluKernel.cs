@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -37,7 +36,7 @@ internal static unsafe class GeluKernel
     public static Tensor Forward(Tensor x)
     {
         Tensor result = empty_like(x);
-        nint source = Address(x), destination = Address(result);
+        nint source = VectorMath.Address(x), destination = VectorMath.Address(result);
         if (x.dtype == ScalarType.Float32) InParts(x.numel(), (start, count) => Forward<Single512>(source, destination, start, count));
         else InParts(x.numel(), (start, count) => Forward<BFloat512>(source, destination, start, count));
         GC.KeepAlive(x);
@@ -51,7 +50,7 @@ internal static unsafe class GeluKernel
     public static Tensor Backward(Tensor x, Tensor gradient)
     {
         Tensor result = empty_like(x);
-        nint source = Address(x), upstream = Address(gradient), destination = Address(result);
+        nint source = VectorMath.Address(x), upstream = VectorMath.Address(gradient), destination = VectorMath.Address(result);
         if (x.dtype == ScalarType.Float32) InParts(x.numel(), (start, count) => Backward<Single512>(source, upstream, destination, start, count));
         else InParts(x.numel(), (start, count) => Backward<BFloat512>(source, upstream, destination, start, count));
         GC.KeepAlive(x);
@@ -74,12 +73,6 @@ internal static unsafe class GeluKernel
             long start = index * size;
             if (start < count) part(start, Math.Min(size, count - start));
         });
-    }
-
-    private static nint Address(Tensor tensor)
-    {
-        using Tensor first = tensor.view(-1).narrow(0, 0, 1);
-        return (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }
 
     private static void Forward<TFormat>(nint source, nint destination, long start, long count)
@@ -108,7 +101,7 @@ internal static unsafe class GeluKernel
     private static Vector512<float> Sigma(Vector512<float> x)
     {
         Vector512<float> inner = x * Vector512.FusedMultiplyAdd(x * x, Vector512.Create(Cubic), Vector512.Create(Linear));
-        return Vector512<float>.One / (Vector512<float>.One + Exp(-inner));
+        return Vector512<float>.One / (Vector512<float>.One + VectorMath.Exp(-inner));
     }
 
     /// <summary>σ + x·σ·(1 − σ)·(2z)'.</summary>
@@ -118,29 +111,6 @@ internal static unsafe class GeluKernel
         Vector512<float> sigma = Sigma(x);
         Vector512<float> slope = Vector512.FusedMultiplyAdd(x * x, Vector512.Create(3 * Cubic), Vector512.Create(Linear));
         return Vector512.FusedMultiplyAdd(x * sigma * (Vector512<float>.One - sigma), slope, sigma);
-    }
-
-    /// <summary>
-    /// e^x for x of [-87, 88], outside of which it is taken for the nearer end: 2ⁿ·e^f with |f| ≤ ½·ln 2, e^f by its Taylor polynomial of degree 7
-    /// (the term after it is below 6e-9). .NET's own goes by way of float64 and takes twice as long.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Exp(Vector512<float> x)
-    {
-        // ln 2 in two parts, the first with few enough bits that n times it is exact.
-        const float LogE = 1.44269504f, Upper = 0.693359375f, Lower = -2.12194440e-4f;
-        x = Vector512.MaxNative(Vector512.MinNative(x, Vector512.Create(88f)), Vector512.Create(-87f));
-        Vector512<float> n = Vector512.Round(x * LogE);
-        Vector512<float> f = Vector512.FusedMultiplyAdd(n, Vector512.Create(-Lower), Vector512.FusedMultiplyAdd(n, Vector512.Create(-Upper), x));
-        Vector512<float> sum = Vector512.Create(1f / 5_040);
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512.Create(1f / 720));
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512.Create(1f / 120));
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512.Create(1f / 24));
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512.Create(1f / 6));
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512.Create(0.5f));
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512<float>.One);
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512<float>.One);
-        return sum * ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();   // 2ⁿ by its exponent bits
     }
 
     /// <summary>How numbers lie in memory.</summary>

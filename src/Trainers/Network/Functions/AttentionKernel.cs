@@ -1,0 +1,404 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MLNet.Gpt;
+
+/// <summary>
+/// Multi-head causal self-attention (Vaswani et al. 2017, equation 1) and its gradient in float32 on a CPU with vectors of 512 bits, a head at a time: scores,
+/// probabilities and their products of some queries stay in the processor's cache, and nothing of (T, T) is kept for the backward pass, which computes the
+/// probabilities again from the logarithm of each row's sum (Dao et al. 2022, algorithms 1 and 4, with whole rows of scores in place of running maxima).
+/// </summary>
+/// <remarks>
+/// Symbols: B batch, T time, H heads, D head size, C = H·D channels. Heads are divided among threads and each is computed in one order, so that the result does
+/// not depend on their number. May be called from several threads.
+/// </remarks>
+internal static unsafe class AttentionKernel
+{
+    /// <summary>Queries whose scores are computed at once, and keys that a product takes together: a block of scores is contiguous and lies in the first cache.</summary>
+    private const int Block = 64;
+
+    /// <summary>Rows of a register tile.</summary>
+    private const int Rows = 4;
+
+    /// <summary>
+    /// Longer rows are left to libtorch: what a head needs in the backward pass no longer lies in the cache.
+    /// </summary>
+    private const long LongestRow = 1_024;
+
+    /// <summary>Whether this machine has the vectors. Set by benchmarks, to compare.</summary>
+    public static bool IsAvailable { get; set; } = Vector512.IsHardwareAccelerated;
+
+    /// <summary>Whether the kernel takes heads of this form: T a multiple of 64 up to 1,024, D 32 or a multiple of 64.</summary>
+    /// <param name="t">T.</param>
+    /// <param name="d">D.</param>
+    public static bool Takes(long t, long d) => IsAvailable && t % Block == 0 && t is > 0 and <= LongestRow && (d == 32 || (d % 64 == 0 && d > 0));
+
+    /// <summary>The weighted sums of the values.</summary>
+    /// <param name="projected">(B·T, 3C) float32, contiguous: queries, keys and values side by side.</param>
+    /// <param name="b">B.</param>
+    /// <param name="t">T.</param>
+    /// <param name="h">H.</param>
+    /// <returns>(B·T, C), and (B, H, T): the logarithm of each query's sum of exponentials.</returns>
+    public static (Tensor Output, Tensor LogSums) Forward(Tensor projected, long b, long t, long h)
+    {
+        var shape = new Shape((int)t, (int)h, (int)(projected.size(1) / (3 * h)));
+        Tensor output = empty(b * t, shape.Channels), logSums = empty(b, h, t);
+        nint source = VectorMath.Address(projected), destination = VectorMath.Address(output), sums = VectorMath.Address(logSums);
+        EachHead(b * h, shape.ForwardFloats, (head, memory) => Forward(shape, head, (float*)source, (float*)destination, (float*)sums, (float*)memory));
+        GC.KeepAlive(projected);
+        return (output, logSums);
+    }
+
+    /// <summary>The gradient of <see cref="Forward(Tensor, long, long, long)"/>.</summary>
+    /// <param name="projected">As it was given.</param>
+    /// <param name="output">What it returned.</param>
+    /// <param name="logSums">What it returned.</param>
+    /// <param name="gradient">(B·T, C) float32, contiguous.</param>
+    /// <param name="b">B.</param>
+    /// <param name="t">T.</param>
+    /// <param name="h">H.</param>
+    /// <returns>(B·T, 3C).</returns>
+    public static Tensor Backward(Tensor projected, Tensor output, Tensor logSums, Tensor gradient, long b, long t, long h)
+    {
+        var shape = new Shape((int)t, (int)h, (int)(projected.size(1) / (3 * h)));
+        Tensor result = empty_like(projected);
+        nint source = VectorMath.Address(projected), outputs = VectorMath.Address(output), sums = VectorMath.Address(logSums);
+        nint upstream = VectorMath.Address(gradient), destination = VectorMath.Address(result);
+        EachHead(b * h, shape.BackwardFloats, (head, memory) =>
+            Backward(shape, head, (float*)source, (float*)outputs, (float*)sums, (float*)upstream, (float*)destination, (float*)memory));
+        GC.KeepAlive(projected);
+        GC.KeepAlive(output);
+        GC.KeepAlive(logSums);
+        GC.KeepAlive(gradient);
+        return result;
+    }
+
+    /// <summary>Calls a body for each head of each row, with memory of its own, on as many threads as libtorch takes.</summary>
+    private static void EachHead(long heads, long floats, Action<int, nint> body)
+    {
+        int threads = (int)Math.Min(heads, get_num_threads()), next = -1;
+        if (threads == 1) Work();
+        else Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ => Work());
+
+        void Work()
+        {
+            void* memory = NativeMemory.AlignedAlloc((nuint)(floats * sizeof(float)), 64);
+            try
+            {
+                for (int head; (head = Interlocked.Increment(ref next)) < heads;) body(head, (nint)memory);
+            }
+            finally
+            {
+                NativeMemory.AlignedFree(memory);
+            }
+        }
+    }
+
+    private static void Forward(Shape shape, int head, float* projected, float* output, float* logSums, float* memory)
+    {
+        (int t, int d, int c) = (shape.T, shape.D, shape.Channels);
+        float* rows = projected + shape.FirstOf(head, 3);
+        float* q = memory, v = q + (t * d), keys = v + (t * d), scores = keys + (t * d);
+        Pack(rows, 3 * c, q, t, d, shape.Scale);
+        Pack(rows + (2 * c), 3 * c, v, t, d, 1);
+        PackTransposed(rows + c, 3 * c, keys, t, d);
+        float* y = output + shape.FirstOf(head, 1);
+        for (int start = 0; start < t; start += Block)
+        {
+            for (int j = 0; j <= start; j += Block)
+                Multiply(q + (start * d), d, 1, keys + (j * d), Block, scores + (j * Block), Block, Block, Block, d, add: false);
+            for (int i = 0; i < Block; i++) logSums[((long)head * t) + start + i] = Softmax(scores + (i * Block), start + i + 1);
+            for (int i = 0; i < Block; i += Rows)
+            {
+                float* to = y + ((long)(start + i) * c);
+                for (int j = 0; j <= start; j += Block)
+                    Multiply(scores + (j * Block) + (i * Block), Block, 1, v + (j * d), d, to, c, Rows, d, j < start ? Block : i + Rows, add: j > 0);
+            }
+        }
+    }
+
+    private static void Backward(Shape shape, int head, float* projected, float* output, float* logSums, float* gradient, float* result, float* memory)
+    {
+        (int t, int d, int c) = (shape.T, shape.D, shape.Channels);
+        int size = t * d;
+        float* rows = projected + shape.FirstOf(head, 3);
+        float* q = memory, k = q + size, keys = k + size, values = keys + size, dy = values + size, dq = dy + size, dk = dq + size, dv = dk + size;
+        float* p = dv + size, ds = p + (Block * Block);
+        Pack(rows, 3 * c, q, t, d, shape.Scale);
+        Pack(rows + c, 3 * c, k, t, d, 1);
+        PackTransposed(rows + c, 3 * c, keys, t, d);
+        PackTransposed(rows + (2 * c), 3 * c, values, t, d);
+        Pack(gradient + shape.FirstOf(head, 1), c, dy, t, d, 1);
+        float* y = output + shape.FirstOf(head, 1), inner = stackalloc float[Block];
+        for (int start = 0; start < t; start += Block)
+        {
+            for (int i = 0; i < Block; i++) inner[i] = Dot(dy + ((start + i) * d), y + ((long)(start + i) * c), d);   // Σ p·∂p, equation 4 of the paper
+            for (int j = 0; j <= start; j += Block)
+            {
+                Multiply(q + (start * d), d, 1, keys + (j * d), Block, p, Block, Block, Block, d, add: false);        // the scores
+                Multiply(dy + (start * d), d, 1, values + (j * d), Block, ds, Block, Block, Block, d, add: false);    // ∂p
+                for (int i = 0; i < Block; i++)
+                    Gradients(p + (i * Block), ds + (i * Block), j < start ? Block : i + 1, logSums[((long)head * t) + start + i], inner[i]);
+                Multiply(ds, Block, 1, k + (j * d), d, dq + (start * d), d, Block, d, Block, add: j > 0);             // ∂s·k
+                Multiply(p, 1, Block, dy + (start * d), d, dv + (j * d), d, Block, d, Block, add: j < start);         // pᵀ·∂y
+                Multiply(ds, 1, Block, q + (start * d), d, dk + (j * d), d, Block, d, Block, add: j < start);         // ∂sᵀ·q
+            }
+        }
+
+        float* destination = result + shape.FirstOf(head, 3);
+        Unpack(dq, destination, 3 * c, t, d, shape.Scale);
+        Unpack(dk, destination + c, 3 * c, t, d, 1);
+        Unpack(dv, destination + (2 * c), 3 * c, t, d, 1);
+    }
+
+    /// <summary>A row of scores, 64 in each block, becomes probabilities, 0 behind what the query sees.</summary>
+    /// <returns>The logarithm of the sum of exponentials.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Softmax(float* scores, int visible)
+    {
+        Vector512<float> largest = Vector512.Create(float.NegativeInfinity), sum = Vector512<float>.Zero;
+        for (int first = 0; first < visible; first += Block)
+        {
+            float* row = scores + (first * Block);
+            for (int j = 0; j < Block; j += 16) largest = Vector512.Max(largest, Visible(Vector512.Load(row + j), first + j, visible, float.NegativeInfinity));
+        }
+
+        float top = Largest(largest);
+        Vector512<float> shift = Vector512.Create(top);
+        for (int first = 0; first < visible; first += Block)
+        {
+            float* row = scores + (first * Block);
+            for (int j = 0; j < Block; j += 16)
+            {
+                Vector512<float> p = Visible(VectorMath.Exp(Vector512.Load(row + j) - shift), first + j, visible, 0);
+                p.Store(row + j);
+                sum += p;
+            }
+        }
+
+        float total = Vector512.Sum(sum);
+        Vector512<float> factor = Vector512.Create(1 / total);
+        for (int first = 0; first < visible; first += Block)
+        {
+            float* row = scores + (first * Block);
+            for (int j = 0; j < Block; j += 16) (Vector512.Load(row + j) * factor).Store(row + j);
+        }
+
+        return top + MathF.Log(total);
+    }
+
+    /// <summary>64 scores become probabilities, their gradients become the scores' gradients.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Gradients(float* scores, float* gradients, int visible, float logSum, float inner)
+    {
+        Vector512<float> shift = Vector512.Create(logSum), mean = Vector512.Create(inner);
+        for (int j = 0; j < Block; j += 16)
+        {
+            Vector512<float> p = Visible(VectorMath.Exp(Vector512.Load(scores + j) - shift), j, visible, 0);
+            p.Store(scores + j);
+            (p * (Visible(Vector512.Load(gradients + j), j, visible, inner) - mean)).Store(gradients + j);
+        }
+    }
+
+    /// <summary>Numbers from place j on, those from place <paramref name="visible"/> on replaced.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Visible(Vector512<float> x, int j, int visible, float otherwise) => j + 16 <= visible ? x
+        : Vector512.ConditionalSelect(Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(visible - j)).AsSingle(), x, Vector512.Create(otherwise));
+
+    private static float Largest(Vector512<float> x)
+    {
+        Vector256<float> half = Vector256.Max(x.GetLower(), x.GetUpper());
+        Vector128<float> quarter = Vector128.Max(half.GetLower(), half.GetUpper());
+        return Math.Max(Math.Max(quarter[0], quarter[1]), Math.Max(quarter[2], quarter[3]));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Dot(float* a, float* b, int count)
+    {
+        Vector512<float> sum = Vector512<float>.Zero;
+        for (int i = 0; i < count; i += 16) sum = Vector512.FusedMultiplyAdd(Vector512.Load(a + i), Vector512.Load(b + i), sum);
+        return Vector512.Sum(sum);
+    }
+
+    /// <summary>T rows of D numbers, side by side and scaled.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Pack(float* source, int stride, float* destination, int t, int d, float scale)
+    {
+        Vector512<float> factor = Vector512.Create(scale);
+        for (int i = 0; i < t; i++)
+            for (int j = 0; j < d; j += 16) (Vector512.Load(source + ((long)i * stride) + j) * factor).Store(destination + (i * d) + j);
+    }
+
+    /// <summary>Puts T packed rows back, scaled.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Unpack(float* source, float* destination, int stride, int t, int d, float scale)
+    {
+        Vector512<float> factor = Vector512.Create(scale);
+        for (int i = 0; i < t; i++)
+            for (int j = 0; j < d; j += 16) (Vector512.Load(source + (i * d) + j) * factor).Store(destination + ((long)i * stride) + j);
+    }
+
+    /// <summary>T rows of D numbers, 64 rows at a time as D rows of 64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void PackTransposed(float* source, int stride, float* destination, int t, int d)
+    {
+        for (int i = 0; i < t; i += 16)
+        {
+            float* first = source + ((long)i * stride), target = destination + (i / Block * Block * d) + (i % Block);
+            for (int j = 0; j < d; j++)
+            {
+                float* from = first + j;
+                float* to = target + (j * Block);
+                for (int n = 0; n < 16; n++, from += stride) to[n] = *from;
+            }
+        }
+    }
+
+    /// <summary>c = a·b, or c += a·b.</summary>
+    /// <param name="a">(m, k); m a multiple of 4.</param>
+    /// <param name="aRow">From one row of a to the next.</param>
+    /// <param name="aStep">From one column of a to the next.</param>
+    /// <param name="b">(k, n); n 32 or a multiple of 64.</param>
+    /// <param name="bRow">From one row of b to the next.</param>
+    /// <param name="c">(m, n).</param>
+    /// <param name="cRow">From one row of c to the next.</param>
+    /// <param name="m">Rows of the result.</param>
+    /// <param name="n">Columns of the result.</param>
+    /// <param name="k">Products of a sum.</param>
+    /// <param name="add">Whether the product is added to c.</param>
+    private static void Multiply(float* a, int aRow, int aStep, float* b, int bRow, float* c, int cRow, int m, int n, int k, bool add)
+    {
+        if (n == 32)
+        {
+            for (int i = 0; i < m; i += Rows) Tile32(a + ((long)i * aRow), aRow, aStep, b, bRow, c + ((long)i * cRow), cRow, k, add);
+            return;
+        }
+
+        // A part of b that is 64 wide is read by all rows before the next one.
+        for (int j = 0; j < n; j += 64)
+            for (int i = 0; i < m; i += Rows) Tile64(a + ((long)i * aRow), aRow, aStep, b + j, bRow, c + ((long)i * cRow) + j, cRow, k, add);
+    }
+
+    /// <summary>Four rows of 64 columns, in sixteen registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile64(float* a, nint aRow, nint aStep, float* b, nint bRow, float* c, nint cRow, int k, bool add)
+    {
+        Vector512<float> c00, c01, c02, c03, c10, c11, c12, c13, c20, c21, c22, c23, c30, c31, c32, c33;
+        float* c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow;
+        if (add)
+        {
+            (c00, c01, c02, c03) = (Vector512.Load(c), Vector512.Load(c + 16), Vector512.Load(c + 32), Vector512.Load(c + 48));
+            (c10, c11, c12, c13) = (Vector512.Load(c1), Vector512.Load(c1 + 16), Vector512.Load(c1 + 32), Vector512.Load(c1 + 48));
+            (c20, c21, c22, c23) = (Vector512.Load(c2), Vector512.Load(c2 + 16), Vector512.Load(c2 + 32), Vector512.Load(c2 + 48));
+            (c30, c31, c32, c33) = (Vector512.Load(c3), Vector512.Load(c3 + 16), Vector512.Load(c3 + 32), Vector512.Load(c3 + 48));
+        }
+        else
+        {
+            c00 = c01 = c02 = c03 = c10 = c11 = c12 = c13 = c20 = c21 = c22 = c23 = c30 = c31 = c32 = c33 = Vector512<float>.Zero;
+        }
+
+        for (; k > 0; k--, a += aStep, b += bRow)
+        {
+            Vector512<float> b0 = Vector512.Load(b), b1 = Vector512.Load(b + 16), b2 = Vector512.Load(b + 32), b3 = Vector512.Load(b + 48);
+            Vector512<float> x = Vector512.Create(a[0]);
+            c00 = Vector512.FusedMultiplyAdd(x, b0, c00);
+            c01 = Vector512.FusedMultiplyAdd(x, b1, c01);
+            c02 = Vector512.FusedMultiplyAdd(x, b2, c02);
+            c03 = Vector512.FusedMultiplyAdd(x, b3, c03);
+            x = Vector512.Create(a[aRow]);
+            c10 = Vector512.FusedMultiplyAdd(x, b0, c10);
+            c11 = Vector512.FusedMultiplyAdd(x, b1, c11);
+            c12 = Vector512.FusedMultiplyAdd(x, b2, c12);
+            c13 = Vector512.FusedMultiplyAdd(x, b3, c13);
+            x = Vector512.Create(a[2 * aRow]);
+            c20 = Vector512.FusedMultiplyAdd(x, b0, c20);
+            c21 = Vector512.FusedMultiplyAdd(x, b1, c21);
+            c22 = Vector512.FusedMultiplyAdd(x, b2, c22);
+            c23 = Vector512.FusedMultiplyAdd(x, b3, c23);
+            x = Vector512.Create(a[3 * aRow]);
+            c30 = Vector512.FusedMultiplyAdd(x, b0, c30);
+            c31 = Vector512.FusedMultiplyAdd(x, b1, c31);
+            c32 = Vector512.FusedMultiplyAdd(x, b2, c32);
+            c33 = Vector512.FusedMultiplyAdd(x, b3, c33);
+        }
+
+        Store(c, c00, c01, c02, c03);
+        Store(c1, c10, c11, c12, c13);
+        Store(c2, c20, c21, c22, c23);
+        Store(c3, c30, c31, c32, c33);
+
+        static void Store(float* to, Vector512<float> x, Vector512<float> y, Vector512<float> z, Vector512<float> w)
+        {
+            x.Store(to);
+            y.Store(to + 16);
+            z.Store(to + 32);
+            w.Store(to + 48);
+        }
+    }
+
+    /// <summary>Four rows of 32 columns, in eight registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile32(float* a, nint aRow, nint aStep, float* b, nint bRow, float* c, nint cRow, int k, bool add)
+    {
+        Vector512<float> c00, c01, c10, c11, c20, c21, c30, c31;
+        float* c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow;
+        if (add)
+        {
+            (c00, c01, c10, c11) = (Vector512.Load(c), Vector512.Load(c + 16), Vector512.Load(c1), Vector512.Load(c1 + 16));
+            (c20, c21, c30, c31) = (Vector512.Load(c2), Vector512.Load(c2 + 16), Vector512.Load(c3), Vector512.Load(c3 + 16));
+        }
+        else
+        {
+            c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = Vector512<float>.Zero;
+        }
+
+        for (; k > 0; k--, a += aStep, b += bRow)
+        {
+            Vector512<float> b0 = Vector512.Load(b), b1 = Vector512.Load(b + 16);
+            Vector512<float> x = Vector512.Create(a[0]), y = Vector512.Create(a[aRow]), z = Vector512.Create(a[2 * aRow]), w = Vector512.Create(a[3 * aRow]);
+            c00 = Vector512.FusedMultiplyAdd(x, b0, c00);
+            c01 = Vector512.FusedMultiplyAdd(x, b1, c01);
+            c10 = Vector512.FusedMultiplyAdd(y, b0, c10);
+            c11 = Vector512.FusedMultiplyAdd(y, b1, c11);
+            c20 = Vector512.FusedMultiplyAdd(z, b0, c20);
+            c21 = Vector512.FusedMultiplyAdd(z, b1, c21);
+            c30 = Vector512.FusedMultiplyAdd(w, b0, c30);
+            c31 = Vector512.FusedMultiplyAdd(w, b1, c31);
+        }
+
+        c00.Store(c);
+        c01.Store(c + 16);
+        c10.Store(c1);
+        c11.Store(c1 + 16);
+        c20.Store(c2);
+        c21.Store(c2 + 16);
+        c30.Store(c3);
+        c31.Store(c3 + 16);
+    }
+
+    /// <param name="T">Positions.</param>
+    /// <param name="H">Heads.</param>
+    /// <param name="D">Numbers of a head.</param>
+    private readonly record struct Shape(int T, int H, int D)
+    {
+        /// <summary>C.</summary>
+        public int Channels => H * D;
+
+        /// <summary>1/√D.</summary>
+        public float Scale => 1 / MathF.Sqrt(D);
+
+        /// <summary>Numbers that a head's forward pass needs beside its input and output.</summary>
+        public long ForwardFloats => (3L * T * D) + (Block * T);
+
+        /// <summary>The same for its backward pass.</summary>
+        public long BackwardFloats => (8L * T * D) + (2 * Block * Block);
+
+        /// <summary>Where the numbers of a head begin in rows of so many times C.</summary>
+        /// <param name="head">Row of the batch · H + head.</param>
+        /// <param name="parts">How many times.</param>
+        public long FirstOf(int head, int parts) => ((long)(head / H) * T * parts * Channels) + ((head % H) * D);
+    }
+}

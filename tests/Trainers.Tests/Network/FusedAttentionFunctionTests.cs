@@ -1,0 +1,109 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace MLNet.Gpt.Trainers.Tests.Network;
+
+/// <summary>Attention by vectors of 512 bits against the definition in float64. A processor without them takes libtorch's, and there is nothing to test.</summary>
+[TestClass]
+public sealed class FusedAttentionFunctionTests
+{
+    [TestMethod]
+    [DataRow(1, 64, 1, 64)]
+    [DataRow(2, 64, 3, 32)]
+    [DataRow(3, 128, 2, 64)]
+    [DataRow(1, 192, 5, 128)]
+    [DataRow(2, 256, 4, 32)]
+    [DataRow(1, 1024, 2, 64)]
+    public void The_result_and_its_gradient_are_those_of_whole_matrices(int b, int t, int h, int d)
+    {
+        RequireVectors();
+        Assert.IsTrue(AttentionKernel.Takes(t, d));
+        using var scope = NewDisposeScope();
+        manual_seed(b + t + d);
+        Tensor values = randn(b * t, 3 * h * d), gradient = randn(b * t, h * d);
+        Tensor exact = values.to(ScalarType.Float64).requires_grad_(), fast = values.clone().requires_grad_();
+        Tensor expected = AttentionDefinition.Of(exact, b, t, h, null), found = FusedAttentionFunction.Of(fast, b, t, h);
+        using (no_grad()) Assert.IsTrue(found.detach().Equals(FusedAttentionFunction.Of(fast, b, t, h)), "without a gradient");
+        AttentionDefinition.AreClose(expected, found, 3e-6, "result");
+        expected.backward([gradient.to(ScalarType.Float64)]);
+        BackwardPass.Run(found, gradient);
+        AttentionDefinition.AreClose(exact.grad!, fast.grad!, 3e-6, "gradient");
+    }
+
+    [TestMethod]
+    public void Scores_far_apart_stay_finite()
+    {
+        RequireVectors();
+        using var scope = NewDisposeScope();
+        manual_seed(3);
+        Tensor qkv = (randn(128, 3 * 64) * 100).requires_grad_(), exact = qkv.detach().to(ScalarType.Float64);
+        Tensor found = FusedAttentionFunction.Of(qkv, 1, 128, 1);
+        AttentionDefinition.AreClose(AttentionDefinition.Of(exact, 1, 128, 1, null), found, 1e-3, "result");
+        BackwardPass.Run(found, ones(128, 64));
+        Assert.IsTrue(qkv.grad!.isfinite().all().ToBoolean());
+    }
+
+    [TestMethod]
+    public void What_a_query_does_not_see_has_no_bearing_on_it()
+    {
+        RequireVectors();
+        using var scope = NewDisposeScope();
+        manual_seed(4);
+        Tensor qkv = randn(128, 3 * 64), other = qkv.clone();
+        other.narrow(0, 77, 51).copy_(randn(51, 3 * 64) * 50);
+        using var noGradient = no_grad();
+        Tensor one = FusedAttentionFunction.Of(qkv, 1, 128, 1), two = FusedAttentionFunction.Of(other, 1, 128, 1);
+        Assert.IsTrue(one.narrow(0, 0, 77).Equals(two.narrow(0, 0, 77)));
+        Assert.IsFalse(one.narrow(0, 77, 1).Equals(two.narrow(0, 77, 1)));
+    }
+
+    [TestMethod]
+    public void The_number_of_threads_changes_no_bit()
+    {
+        RequireVectors();
+        using var scope = NewDisposeScope();
+        manual_seed(5);
+        Tensor qkv = randn(2 * 128, 3 * 3 * 64), gradient = randn(2 * 128, 3 * 64);
+        int threads = get_num_threads();
+        try
+        {
+            set_num_threads(1);
+            (Tensor y, Tensor dqkv) = Run();
+            set_num_threads(4);
+            for (int i = 0; i < 5; i++)
+            {
+                (Tensor y4, Tensor dqkv4) = Run();
+                Assert.IsTrue(y.Equals(y4));
+                Assert.IsTrue(dqkv.Equals(dqkv4));
+            }
+        }
+        finally
+        {
+            set_num_threads(threads);
+        }
+
+        (Tensor, Tensor) Run()
+        {
+            Tensor x = qkv.clone().requires_grad_();
+            Tensor y = FusedAttentionFunction.Of(x, 2, 128, 3);
+            BackwardPass.Run(y, gradient);
+            return (y.detach(), x.grad!);
+        }
+    }
+
+    [TestMethod]
+    [DataRow(64, 64, true)]
+    [DataRow(1024, 128, true)]
+    [DataRow(128, 32, true)]
+    [DataRow(100, 64, false)]
+    [DataRow(0, 64, false)]
+    [DataRow(2048, 64, false)]
+    [DataRow(128, 48, false)]
+    [DataRow(128, 96, false)]
+    public void Forms_that_its_tiles_do_not_fit_are_left_to_libtorch(int t, int d, bool taken) => Assert.AreEqual(taken && AttentionKernel.IsAvailable, AttentionKernel.Takes(t, d));
+
+    private static void RequireVectors()
+    {
+        if (!AttentionKernel.IsAvailable) Assert.Inconclusive("This processor has no vectors of 512 bits.");
+    }
+}

@@ -17,8 +17,10 @@ internal static class FuzzBenchmark
     public static int Run(BenchmarkArguments arguments)
     {
         long inputs = arguments.Int("--inputs", 1_000_000);
+        string only = arguments.Text("--only", "");
         arguments.RefuseOthers();
-        IReadOnlyList<FuzzTarget> targets = FuzzTargets.All;
+        IReadOnlyList<FuzzTarget> targets = [.. FuzzTargets.All.Where(target => target.Name.Contains(only, StringComparison.OrdinalIgnoreCase))];
+        if (targets.Count == 0) throw new ArgumentException($"--only is '{only}'; the parsers are {string.Join(", ", FuzzTargets.All.Select(static target => target.Name))}.");
         string statePath = Path.GetTempFileName();
         try
         {

@@ -23,15 +23,13 @@ internal static unsafe class AttentionKernel
     /// <summary>Rows of a register tile.</summary>
     private const int Rows = 4;
 
-    /// <summary>
-    /// Longer rows are left to libtorch: what a head needs in the backward pass no longer lies in the cache.
-    /// </summary>
-    private const long LongestRow = 1_024;
+    /// <summary>Longer rows are left to libtorch: what a head needs in the backward pass, 8·T·D numbers, no longer lies in the second cache.</summary>
+    private const long LongestRow = 2_048;
 
     /// <summary>Whether this machine has the vectors. Set by benchmarks, to compare.</summary>
     public static bool IsAvailable { get; set; } = Vector512.IsHardwareAccelerated;
 
-    /// <summary>Whether the kernel takes heads of this form: T a multiple of 64 up to 1,024, D 32 or a multiple of 64.</summary>
+    /// <summary>Whether the kernel takes heads of this form: T a multiple of 64 up to 2,048, D 32 or a multiple of 64.</summary>
     /// <param name="t">T.</param>
     /// <param name="d">D.</param>
     public static bool Takes(long t, long d) => IsAvailable && t % Block == 0 && t is > 0 and <= LongestRow && (d == 32 || (d % 64 == 0 && d > 0));

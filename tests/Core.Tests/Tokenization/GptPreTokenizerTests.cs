@@ -29,6 +29,10 @@ public sealed class GptPreTokenizerTests
     [DataRow("we'll  go", "we/'ll/ / go")]
     [DataRow("don'T", "don/'/T")]
     [DataRow(" 's", " '/s")]
+    [DataRow("'l", "'/l")]
+    [DataRow("it'l", "it/'/l")]
+    [DataRow("'la", "'/la")]
+    [DataRow("'v", "'/v")]
     [DataRow("a1b", "a/1/b")]
     [DataRow(" 12 !?", " 12/ !?")]
     [DataRow("a\n\n\nb", "a/\n\n/\n/b")]
@@ -40,6 +44,9 @@ public sealed class GptPreTokenizerTests
     [DataRow("👍👍a", "👍👍/a")]
     [DataRow("e\u0301", "e/\u0301")]
     public void Words_are_those_of_Hugging_Faces_pre_tokenizer(string text, string words) => Assert.AreEqual(words, Split(s_plain, text));
+
+    [TestMethod]
+    public void No_text_is_refused() => Assert.AreEqual("text", Assert.ThrowsExactly<ArgumentNullException>(() => s_plain.PreTokenize(null!)).ParamName);
 
     [TestMethod]
     [DataRow("a<|x|>b", "a/[<|x|>]/b")]

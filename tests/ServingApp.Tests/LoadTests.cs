@@ -188,8 +188,7 @@ public sealed class LoadTests
         var steps = new SemaphoreSlim(0);
         var engine = new ScriptedModel(static _ => "abcdef") { Steps = steps };
         using TestServing server = Of(engine);
-        server.UseKestrel(0);
-        server.StartServer();
+        server.Listen();
         using HttpClient client = server.CreateClient();
         await UntilAsync(() => server.Models.IsReady);
         steps.Release(2);

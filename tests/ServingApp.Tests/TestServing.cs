@@ -57,9 +57,10 @@ internal sealed class TestServing : WebApplicationFactory<ServingOptions>
         {
             if (!_listens)
             {
-                UseKestrel(0);
-                StartServer();
+                // Without a port: the factory would write it into the addresses of a server that the program starts at the same time (dotnet/aspnetcore 67714).
                 _listens = true;
+                UseKestrel();
+                StartServer();
             }
         }
 
@@ -88,6 +89,7 @@ internal sealed class TestServing : WebApplicationFactory<ServingOptions>
 
     protected override void ConfigureWebHost(IWebHostBuilder builder)
     {
+        if (_listens) builder.UseSetting(WebHostDefaults.ServerUrlsKey, "http://127.0.0.1:0");
         foreach ((string name, string value) in _settings) builder.UseSetting($"Serving:{name}", value);
         if (_open is null) return;
         builder.UseSetting("Serving:Model", "of the test");

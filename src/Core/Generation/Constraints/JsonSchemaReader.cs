@@ -151,7 +151,6 @@ internal sealed partial class JsonSchemaReader
         var seen = new HashSet<string>();
         while (place.Schema.ValueKind == JsonValueKind.Object && place.Keyword("$ref") is not null && place.Without("$ref").IsEmpty)
         {
-            Check(place);
             if (!seen.Add(place.Key)) throw new ConstraintException(ConstraintProblem.EndlessRecursion, place.Pointer, "The reference leads back to itself without anything in between.", "$ref");
             place = Target(place);
         }

@@ -19,6 +19,9 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
     /// <summary>The capacity of each decoder that was begun, in order.</summary>
     public List<int> Capacities { get; } = [];
 
+    /// <summary>What each call of Append could have been cancelled with, in order.</summary>
+    public List<CancellationToken> CancellationTokens { get; } = [];
+
     /// <summary>Whether its decoders can be forked, as they can unless this says no.</summary>
     public bool IsForkable { get; init; } = true;
 
@@ -77,6 +80,7 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
             int n = CausalDecoderChecks.Validate(this, model.Config, tokenIds, mask, scope, logits);
             int vocabulary = model.Config.VocabularySize;
             model.RowsOfCalls.Add(RowCount);
+            model.CancellationTokens.Add(cancellationToken);
             model.MaskedCalls.Add(!mask.IsEmpty);
             model.LargestLogitsBuffer = Math.Max(model.LargestLogitsBuffer, logits.Length);
             logits.Fill(float.NaN); // undefined, unless set below

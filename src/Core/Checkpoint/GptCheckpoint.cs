@@ -174,7 +174,7 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
             {
                 Span<float> values = buffer.AsSpan(0, (int)tensor.ElementCount);
                 weights.Read(parameters[tensor.Name].Name, values);
-                const int Chunk = 1 << 24; // the bytes of a whole tensor can be more than a span counts
+                const int Chunk = 1 << 16; // the bytes of a whole tensor can be more than a span counts
                 for (int start = 0; start < values.Length; start += Chunk)
                     stream.Write(MemoryMarshal.AsBytes(values.Slice(start, Math.Min(Chunk, values.Length - start))));
             },

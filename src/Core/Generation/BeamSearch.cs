@@ -80,7 +80,7 @@ internal static class BeamSearch
             if (live.Count == 0) break;
             if (ended.Count == beams)
             {
-                int length = options.LengthPenalty > 0 ? prompt.Limit + 1 : live[0].Row.Tokens.Count + 1;
+                int length = options.LengthPenalty > 0 ? prompt.Limit : live[0].Row.Tokens.Count + 1;
                 if (Score(live.Max(static beam => beam.Sum), length) <= ended[^1].Score) break;
             }
 

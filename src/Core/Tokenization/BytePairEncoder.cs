@@ -136,10 +136,6 @@ internal sealed class BytePairEncoder(BytePairMerges merges)
                 previous[next[left]] = left;
                 Renew(left, tokens, next, ranks, heap, ref waiting);
             }
-            else
-            {
-                ranks[left] = BytePairMerges.None;
-            }
 
             if (previous[left] >= 0) Renew(previous[left], tokens, next, ranks, heap, ref waiting);
         }

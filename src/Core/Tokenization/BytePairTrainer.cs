@@ -27,6 +27,9 @@ internal sealed class BytePairTrainer(BytePairTrainingOptions options, IProgress
     private int[] _lengths = [];
     private long[] _counts = [];
 
+    /// <summary>The most bytes of all distinct words together; for tests, less than an array holds.</summary>
+    internal int MostBytes { get; init; } = Array.MaxLength;
+
     private BytePairTrainingProgress _progress = new() { TargetVocabularySize = options.VocabularySize };
 
     public TokenizerDefinition Train(IEnumerable<string> texts)
@@ -84,9 +87,9 @@ internal sealed class BytePairTrainer(BytePairTrainingOptions options, IProgress
     private void LayOut(Dictionary<string, long> words, ReadOnlySpan<int> byteIds)
     {
         long total = words.Keys.Sum(word => (long)Encoding.UTF8.GetByteCount(word));
-        if (total > Array.MaxLength)
+        if (total > MostBytes)
         {
-            throw new ArgumentException($"The texts' distinct words have {total} bytes together; at most {Array.MaxLength} can be trained on. Train on a sample of the texts.", nameof(words));
+            throw new ArgumentException($"The texts' distinct words have {total} bytes together; at most {MostBytes} can be trained on. Train on a sample of the texts.", "texts");
         }
 
         (_symbols, _starts, _lengths, _counts) = (new int[total], new int[words.Count], new int[words.Count], new long[words.Count]);

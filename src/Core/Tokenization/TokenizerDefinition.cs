@@ -51,7 +51,7 @@ internal sealed class TokenizerDefinition
 
     /// <summary>Checks the parts of a tokenizer and puts them together.</summary>
     /// <param name="kind">The kind.</param>
-    /// <param name="vocabulary">Every token with its id, special ones included.</param>
+    /// <param name="vocabulary">Every token once with its id, special and added ones included.</param>
     /// <param name="merges">The merges as pairs of tokens.</param>
     /// <param name="specialTokens">The tokens that are special.</param>
     /// <param name="source">The file that they come from, for messages.</param>
@@ -70,12 +70,8 @@ internal sealed class TokenizerDefinition
     {
         string[] tokens = OrderById(vocabulary, source);
         var ids = new Dictionary<string, int>(tokens.Length, StringComparer.Ordinal);
-        for (int id = 0; id < tokens.Length; id++)
-        {
-            if (!ids.TryAdd(tokens[id], id)) throw Corrupt(source, $"token '{tokens[id]}' has the ids {ids[tokens[id]]} and {id}.");
-        }
-
-        Dictionary<string, int> special = Find(specialTokens, "special"), added = Find((addedTokens ?? []).Except(specialTokens), "added");
+        for (int id = 0; id < tokens.Length; id++) ids.Add(tokens[id], id);
+        Dictionary<string, int> special = Find(specialTokens), added = Find((addedTokens ?? []).Except(specialTokens));
         if (!special.ContainsKey(GptTokenizer.EndOfText))
         {
             throw new UnsupportedTokenizerException(
@@ -89,12 +85,7 @@ internal sealed class TokenizerDefinition
         return new TokenizerDefinition(
             kind, tokens, ResolveMerges(merges, ids, IsWhole, source, mergesSource ?? source), special.ToFrozenDictionary(StringComparer.Ordinal), added.ToFrozenDictionary(StringComparer.Ordinal));
 
-        Dictionary<string, int> Find(IEnumerable<string> names, string what)
-        {
-            var found = new Dictionary<string, int>(StringComparer.Ordinal);
-            foreach (string token in names) found[token] = ids.TryGetValue(token, out int id) ? id : throw Corrupt(source, $"{what} token '{token}' has no id.");
-            return found;
-        }
+        Dictionary<string, int> Find(IEnumerable<string> names) => names.ToDictionary(static token => token, token => ids[token], StringComparer.Ordinal);
     }
 
     /// <summary>A SHA-256 over kind, tokens, special and added tokens and merges, in lower-case hex.</summary>

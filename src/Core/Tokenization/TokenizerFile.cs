@@ -61,7 +61,7 @@ internal static class TokenizerFile
         var vocabulary = new List<KeyValuePair<string, long>>();
         foreach (JsonProperty property in element.EnumerateObject())
         {
-            string token = WellFormed(() => property.Name, path);
+            string token = property.Name;
             if (property.Value.ValueKind != JsonValueKind.Number || !property.Value.TryGetInt64(out long id))
             {
                 throw Corrupt(path, $"token '{token}' has id {Show(property.Value)}, which isn't a whole number.");
@@ -75,7 +75,7 @@ internal static class TokenizerFile
 
     /// <summary>A JSON string.</summary>
     public static string ReadText(JsonElement element, string what, string path) => element.ValueKind == JsonValueKind.String
-        ? WellFormed(() => element.GetString()!, path)
+        ? element.GetString()!
         : throw Corrupt(path, $"{what} is {Show(element)}, not a string.");
 
     /// <summary>The two tokens of a merge written with a space between them.</summary>
@@ -144,17 +144,4 @@ internal static class TokenizerFile
 
     public static CorruptFileException Corrupt(string path, string problem, Exception? cause = null) =>
         new(path, problem, "Copy the tokenizer's files again from where they come from.", cause);
-
-    // A JSON escape may name half a surrogate pair, which makes no string.
-    private static string WellFormed(Func<string> read, string path)
-    {
-        try
-        {
-            return read();
-        }
-        catch (InvalidOperationException exception)
-        {
-            throw Corrupt(path, "a string in it isn't well-formed Unicode.", exception);
-        }
-    }
 }

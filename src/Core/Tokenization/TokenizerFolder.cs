@@ -114,7 +114,7 @@ internal static class TokenizerFolder
         private readonly Dictionary<string, long> _ids = IdsOf(vocabulary);
         private readonly Dictionary<string, string> _specials = new(StringComparer.Ordinal) { [GptTokenizer.EndOfText] = "" };
 
-        /// <summary>The tokens that are found in text as a whole.</summary>
+        /// <summary>The tokens that the files add, which are found in text as a whole, as the special ones are.</summary>
         public HashSet<string> Added { get; } = new(StringComparer.Ordinal);
 
         public void Add(string token, long id, string path)
@@ -141,8 +141,6 @@ internal static class TokenizerFolder
                         path, "special tokens", $"'{token}', which has no id in {VocabularyFiles.VocabularyName} or {AddedTokensName}", "tokens with an id",
                         $"Add it to {AddedTokensName} with the id that the model knows it by, or take it out.");
                 }
-
-                Added.Add(token);
             }
 
             return _specials.Keys;

@@ -43,9 +43,9 @@ internal static class VocabularyFiles
 
     public static void WriteMerges(TokenizerDefinition definition, Stream stream)
     {
-        using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true) { NewLine = "\n" };
-        writer.WriteLine(VersionLine);
-        foreach ((int left, int right) in definition.Merges) writer.WriteLine($"{definition.Tokens[left]} {definition.Tokens[right]}");
+        using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true);
+        writer.Write($"{VersionLine}\n");
+        foreach ((int left, int right) in definition.Merges) writer.Write($"{definition.Tokens[left]} {definition.Tokens[right]}\n");
     }
 
     /// <summary>Tokens are written as themselves, not as escapes, as other tools do.</summary>

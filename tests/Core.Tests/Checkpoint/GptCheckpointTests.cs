@@ -373,6 +373,51 @@ public sealed class GptCheckpointTests
         }
     }
 
+    // What a writer leaves that was killed between its two renames; Storage/AtomicFolderTests says so.
+    [TestMethod]
+    public void A_folder_that_was_complete_but_not_in_its_place_is_put_there()
+    {
+        using var folder = new TemporaryFolder();
+        CheckpointFixtures.Copy("gpt2", folder[".model.complete"]);
+        using (GptCheckpoint checkpoint = GptCheckpoint.Open(folder["model"])) CheckpointFixtures.AssertFormula(checkpoint);
+        CollectionAssert.AreEqual(new[] { "model" }, folder.Names);
+    }
+
+    [TestMethod]
+    public void What_can_not_be_opened_is_not_kept_open()
+    {
+        using var folder = new TemporaryFolder();
+        CheckpointFixtures.Copy("gpt2-sharded", folder["model"]);
+        using (GptCheckpoint.Open(folder["model"]))
+        {
+            if (OperatingSystem.IsLinux()) CollectionAssert.AreEqual(new[] { "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors" }, MappedFiles.In(folder["model"]));
+        }
+
+        JsonNode json = JsonNode.Parse(File.ReadAllText(folder["model/config.json"]))!;
+        json["n_positions"] = 7;
+        File.WriteAllText(folder["model/config.json"], json.ToJsonString());
+        Assert.ThrowsExactly<TensorMismatchException>(() => GptCheckpoint.Open(folder["model"]));
+        Assert.IsEmpty(MappedFiles.In(folder["model"]));
+        File.WriteAllBytes(folder["broken.safetensors"], [1, 0, 0, 0, 0, 0, 0, 0, (byte)'{']);
+        Assert.ThrowsExactly<CorruptFileException>(() => SafeTensorsFile.Open(folder["broken.safetensors"]));
+        Assert.IsEmpty(MappedFiles.In(folder.Path));
+    }
+
+    // A piece has 65,536 numbers.
+    [TestMethod]
+    [DataRow(65_535)]
+    [DataRow(65_536)]
+    [DataRow(65_537)]
+    [DataRow(150_000)]
+    public void A_tensor_of_several_pieces_is_written_whole(int vocabularySize)
+    {
+        using var folder = new TemporaryFolder();
+        var weights = new RandomWeights(CheckpointFixtures.Gpt2 with { VocabularySize = vocabularySize, EmbeddingSize = 1, HeadCount = 1, LayerCount = 1 });
+        GptCheckpoint.Write(folder["model"], weights);
+        using GptCheckpoint written = GptCheckpoint.Open(folder["model"]);
+        CheckpointFixtures.AssertEqual(weights, written);
+    }
+
     [TestMethod]
     public void Reading_asks_for_a_known_name_and_the_right_length()
     {

@@ -229,6 +229,29 @@ public sealed class LoraCheckpointTests
         Assert.Contains("h.2.", flatter.TensorName);
     }
 
+    // What a writer leaves that was killed between its two renames; Storage/AtomicFolderTests says so.
+    [TestMethod]
+    public void A_folder_that_was_complete_but_not_in_its_place_is_put_there()
+    {
+        string path = Write(new LoraOptions());
+        Directory.Move(path, Path.Combine(_folder, $".{Path.GetFileName(path)}.complete"));
+        using (LoraCheckpoint adapter = LoraCheckpoint.Open(path, Base)) Assert.HasCount(6, adapter.Tensors);
+        CollectionAssert.AreEqual(new[] { Path.GetFileName(path) }, TemporaryFolder.NamesIn(_folder));
+    }
+
+    [TestMethod]
+    public void What_can_not_be_opened_is_not_kept_open()
+    {
+        string path = Write(new LoraOptions());
+        using (LoraCheckpoint.Open(path, Base))
+        {
+            if (OperatingSystem.IsLinux()) CollectionAssert.AreEqual(new[] { "adapter_model.safetensors" }, MappedFiles.In(path));
+        }
+
+        Assert.ThrowsExactly<TensorMismatchException>(() => LoraCheckpoint.Open(path, Base with { EmbeddingSize = 32 }));
+        Assert.IsEmpty(MappedFiles.In(path));
+    }
+
     [TestMethod]
     public void Missing_files_are_named()
     {

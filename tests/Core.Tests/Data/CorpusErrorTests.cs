@@ -70,6 +70,44 @@ public sealed class CorpusErrorTests
         StringAssert.EndsWith(message, $"). {Remedy}");
     }
 
+    // What a writer leaves that was killed between its two renames; Storage/AtomicFolderTests says so.
+    [TestMethod]
+    public void A_folder_that_was_complete_but_not_in_its_place_is_put_there()
+    {
+        using var folder = new TemporaryFolder();
+        using (Corpus.Build(Documents, Letters, folder["a"])) { }
+        Directory.Move(folder["a"], folder[".a.complete"]);
+        using (Corpus corpus = Corpus.Open(folder["a"])) Assert.IsGreaterThan(0, corpus.Train.DocumentCount);
+        CollectionAssert.AreEqual(new[] { "a" }, folder.Names);
+    }
+
+    [TestMethod]
+    public void What_can_not_be_opened_is_not_kept_open()
+    {
+        using var folder = new TemporaryFolder();
+        using (Corpus.Build(Documents, Letters, folder["a"]))
+        {
+            if (OperatingSystem.IsLinux()) CollectionAssert.AreEqual(new[] { "train.tokens", "validation.tokens" }, MappedFiles.In(folder["a"]));
+        }
+
+        // 1. The report speaks of other numbers; 2. one of the files is missing; 3. the documents of one go on behind its end.
+        string report = folder["a/corpus.json"], text = File.ReadAllText(report);
+        JsonNode json = JsonNode.Parse(text)!;
+        json["TrainTokens"] = 1;
+        File.WriteAllText(report, json.ToJsonString());
+        Assert.ThrowsExactly<CorruptFileException>(() => Corpus.Open(folder["a"]));
+        Assert.IsEmpty(MappedFiles.In(folder["a"]));
+        File.WriteAllText(report, text);
+        File.Move(folder["a/validation.tokens"], folder["validation.tokens"]);
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => Corpus.Open(folder["a"]));
+        Assert.IsEmpty(MappedFiles.In(folder["a"]));
+        byte[] bytes = File.ReadAllBytes(folder["validation.tokens"]);
+        bytes[^8]++;
+        File.WriteAllBytes(folder["validation.tokens"], bytes);
+        Assert.ThrowsExactly<CorruptFileException>(() => TokenFile.Open(folder["validation.tokens"]));
+        Assert.IsEmpty(MappedFiles.In(folder.Path));
+    }
+
     [TestMethod]
     public void A_corpus_that_can_not_be_divided_is_told_with_what_to_do()
     {

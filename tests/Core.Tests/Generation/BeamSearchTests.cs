@@ -96,6 +96,150 @@ public sealed class BeamSearchTests
     }
 
     [TestMethod]
+    public void The_search_goes_on_while_its_best_beam_can_take_the_last_of_the_places()
+    {
+        // Two beams. 2-end has 0.36, then 1-1-end has 0.189, and 1-1-1 with 0.231 is better than that, if not than the best; the other beam, 2-1, has no more than 0.04.
+        HistoryModel model = Known(("0", [1e-9, 0.6, 0.4]), ("0 1", [0.3, 0.7, 1e-9]), ("0 2", [0.9, 0.1, 1e-9]), ("0 1 1", [0.45, 0.55, 1e-9]), ("0 2 1", [0.5, 0.5, 1e-9]));
+        Assert.AreEqual("2; 1 1 1", Search(model, new() { LengthPenalty = 0, MaxNewTokens = 9 }));
+    }
+
+    [TestMethod]
+    public void Of_long_sequences_the_bound_is_a_sequence_of_all_tokens_that_there_is_room_for()
+    {
+        // α = 1. 1-end and 2-end have log 0.36 / 2 = -0.51. What goes on has log 0.24 = -1.43, which over two tokens is -0.71 and over three, the most, -0.48.
+        HistoryModel model = Known(("0", [1e-9, 0.6, 0.4]), ("0 1", [0.6, 0.4, 1e-9]), ("0 2", [0.9, 0.1, 1e-9]), ("0 1 1", [1e-9, 1, 1e-9]));
+        StringAssert.StartsWith(Search(model, new() { LengthPenalty = 1, MaxNewTokens = 3 }), "1 1 1; ");
+
+        // The same where it is the context that leaves room for four tokens: log 0.0003 / 4 = -2.0 is worse than -0.46 and -0.26, as it would not be over 50.
+        float[] then = HistoryModel.Log(0.999, 0.0005, 0.0005);
+        model = HistoryModel.Bigram(4, HistoryModel.Log(1e-9, 0.6, 0.4), then, then);
+        Assert.AreEqual("1; 2", Search(model, new() { LengthPenalty = 1, MaxNewTokens = 50 }));
+        Assert.HasCount(2, model.RowsOfCalls);
+    }
+
+    [TestMethod]
+    [DataRow(0.27, 0.15, "2; 1 1 1", 4)]
+    [DataRow(0.25, 0.17, "2; 1 1", 3)]
+    public void Of_short_sequences_the_bound_is_one_that_ends_with_the_next_token(double goesOn, double ends, string expected, int calls)
+    {
+        // α = -1: the logarithm times the length. 1-1-end has 3 · log 0.15 = -5.7, and 1-1-1 can have 4 · log 0.27 = -5.2; or -5.3, and no more than 4 · log 0.25 = -5.5.
+        HistoryModel model = Known(
+            ("0", [1e-9, 0.6, 0.4]), ("0 1", [0.3, 0.7, 1e-9]), ("0 2", [0.9, 0.1, 1e-9]), ("0 1 1", [ends / 0.42, goesOn / 0.42, 1e-9]), ("0 2 1", [0.5, 0.5, 1e-9]));
+        Assert.AreEqual(expected, Search(model, new() { LengthPenalty = -1, MaxNewTokens = 9 }));
+        Assert.HasCount(calls, model.RowsOfCalls);
+    }
+
+    [TestMethod]
+    public void The_search_ends_where_the_best_beam_is_no_better_than_the_last_place()
+    {
+        // All four tokens are alike. The end has 1/4; then 1-end has 1/16, as the beams 1-1 and 1-2 have.
+        HistoryModel model = HistoryModel.Bigram(16, new float[4], new float[4], new float[4], new float[4]);
+        Assert.AreEqual("; 1", Search(model, new() { LengthPenalty = 0, MaxNewTokens = 9 }));
+        Assert.HasCount(2, model.RowsOfCalls);
+
+        // Three sequences have ended where two are asked for: 0.4, and then 0.2997 twice.
+        float[] then = HistoryModel.Log(0.999, 0.0005, 0.0005);
+        model = HistoryModel.Bigram(64, HistoryModel.Log(0.4, 0.3, 0.3), then, then);
+        Assert.AreEqual("; 1", Search(model, new() { LengthPenalty = 0, MaxNewTokens = 50 }));
+        Assert.HasCount(2, model.RowsOfCalls);
+    }
+
+    [TestMethod]
+    public void Of_equal_ones_the_first_beam_goes_first_and_then_the_lowest_token()
+    {
+        // 1, 2 and 3 are alike, and the end never comes: 1 and 2 stay; then of all six 1-1 and 1-2.
+        float[] row = HistoryModel.Log(1e-9, 0.3, 0.3, 0.3);
+        Assert.AreEqual("1; 2", Search(HistoryModel.Bigram(16, row, row, row, row), new() { MaxNewTokens = 1 }));
+        Assert.AreEqual("1 1; 1 2", Search(HistoryModel.Bigram(16, row, row, row, row), new() { MaxNewTokens = 2 }));
+
+        // 1-end and 2-end are alike.
+        float[] end = HistoryModel.Log(1, 1e-9, 1e-9);
+        Assert.AreEqual("1; 2", Search(HistoryModel.Bigram(16, HistoryModel.Log(1e-9, 0.5, 0.5), end, end), new() { MaxNewTokens = 9 }));
+    }
+
+    [TestMethod]
+    public void Several_ends_of_every_beam_leave_as_many_beams_as_there_were()
+    {
+        // Two ends, 0 and 3, of 0.495 each: 0.297 and 0.198 twice; what goes on has 0.006 and 0.004. α = 3, five tokens: log 0.006 / 5³ = -0.04 is better than log 0.297 / 2³ = -0.15.
+        var model = new HistoryModel(4, 64, static history => history.Count switch
+        {
+            1 => HistoryModel.Log(1e-9, 0.6, 0.4, 1e-9),
+            2 => HistoryModel.Log(0.495, 0.01, 1e-9, 0.495),
+            _ => HistoryModel.Log(1e-9, 1, 1e-9, 1e-9),
+        });
+        Assert.AreEqual("1 1 1 1 1; 2 1 1 1 1", Search(model, new() { MaxNewTokens = 5, LengthPenalty = 3, StopTokenIds = [3] }));
+        CollectionAssert.AreEqual(new[] { 1, 2, 2, 2, 2 }, model.RowsOfCalls);
+    }
+
+    [TestMethod]
+    public void Tokens_that_the_tokenizer_lacks_are_no_candidates_of_any_beam()
+    {
+        // The model has a fourth one, the likeliest. 1-2 has 0.54, 2-1 0.36.
+        HistoryModel model = HistoryModel.Bigram(16, HistoryModel.Log(1e-9, 0.6, 0.4, 9), HistoryModel.Log(1e-9, 0.1, 0.9, 9), HistoryModel.Log(1e-9, 0.9, 0.1, 9), new float[4]);
+        IReadOnlyList<GeneratedSequence> found = TokenGenerator.Generate(model, [[0]], new() { Temperature = 0, BeamCount = 2, SamplesPerPrompt = 2, MaxNewTokens = 2, LengthPenalty = 0 }, End, tokenCount: 3);
+        Assert.AreEqual("1 2; 2 1", Texts(found));
+        Assert.AreEqual(Math.Log(0.54), found[0].Score!.Value, 1e-5);
+        Assert.AreEqual(Math.Log(0.36), found[1].Score!.Value, 1e-5);
+    }
+
+    [TestMethod]
+    public void Every_beam_goes_on_behind_its_own_tokens_and_is_told_what_the_model_thought_of_them()
+    {
+        // The logits depend on all tokens so far. All ways to write up to three tokens of 1, 2 and 3, against a beam for each of them.
+        var model = new HistoryModel(4, 16, static history => Logits(history));
+        var all = new List<(string Tokens, double Score)>();
+        Follow([1], 0);
+        List<GeneratedToken> reported = [];
+        IReadOnlyList<GeneratedSequence> found = TokenGenerator.Generate(
+            model, [[1]], new() { Temperature = 0, MaxNewTokens = 3, BeamCount = 40, SamplesPerPrompt = 5, LengthPenalty = 0, TopLogProbabilities = 1 }, End, onToken: reported.Add);
+        CollectionAssert.AreEqual(all.OrderByDescending(static item => item.Score).Take(5).Select(static item => item.Tokens).ToArray(), Texts(found).Split("; "));
+        CollectionAssert.AreEqual(found.SelectMany(static sequence => sequence.LogProbabilities!).ToArray(), reported.Select(static token => token.LogProbability).ToArray());
+        foreach (GeneratedSequence sequence in found)
+        {
+            Assert.HasCount(sequence.TokenIds.Count, sequence.LogProbabilities!);
+            for (int i = 0; i < sequence.TokenIds.Count; i++)
+            {
+                double[] logs = LogProbabilities([1, .. sequence.TokenIds.Take(i)]);
+                TokenLogProbability told = sequence.LogProbabilities![i];
+                Assert.AreEqual((sequence.TokenIds[i], Array.IndexOf(logs, logs.Max())), (told.TokenId, told.Alternatives.Single().Key));
+                Assert.AreEqual(logs[told.TokenId], told.LogProbability, 1e-5);
+            }
+        }
+
+        void Follow(int[] history, double sum)
+        {
+            double[] logs = LogProbabilities(history);
+            all.Add((string.Join(' ', history[1..]), sum + logs[End]));
+            for (int next = 1; next < 4; next++)
+            {
+                if (history.Length == 3) all.Add((string.Join(' ', [.. history[1..], next]), sum + logs[next]));
+                else Follow([.. history, next], sum + logs[next]);
+            }
+        }
+
+        static float[] Logits(IReadOnlyList<int> history)
+        {
+            var random = new Random(history.Aggregate(5, static (hash, id) => (hash * 31) + id));
+            return [.. Enumerable.Range(0, 4).Select(_ => (float)(random.NextDouble() * 3))];
+        }
+
+        static double[] LogProbabilities(IReadOnlyList<int> history)
+        {
+            float[] logits = Logits(history);
+            double total = Math.Log(logits.Sum(static logit => Math.Exp(logit)));
+            return [.. logits.Select(logit => logit - total)];
+        }
+    }
+
+    [TestMethod]
+    public void As_many_results_are_given_as_are_asked_for()
+    {
+        float[] row = HistoryModel.Log(0.1, 0.2, 0.3, 0.4);
+        foreach (int samples in new[] { 1, 2, 3 })
+            Assert.HasCount(samples, TokenGenerator.Generate(HistoryModel.Bigram(16, row, row, row, row), [[1]], new() { Temperature = 0, BeamCount = 3, SamplesPerPrompt = samples, MaxNewTokens = 2 }, End));
+    }
+
+    [TestMethod]
     public void The_tokens_of_each_result_are_reported_when_the_search_has_ended_and_the_last_one_settles_the_text()
     {
         HistoryModel model = HistoryModel.Bigram(16, [0, 3, 2, 1], [0, 3, 2, 1], [0, 3, 2, 1], [0, 3, 2, 1]);
@@ -128,6 +272,20 @@ public sealed class BeamSearchTests
         Assert.HasCount(1, found);
         CollectionAssert.AreEqual(new[] { 1 }, found[0].TokenIds.ToArray());
     }
+
+    /// <summary>A model of three tokens that has these probabilities behind these tokens; behind all others the end is sure.</summary>
+    private static HistoryModel Known(params (string History, double[] Probabilities)[] table)
+    {
+        Dictionary<string, float[]> rows = table.ToDictionary(static row => row.History, static row => HistoryModel.Log(row.Probabilities));
+        float[] sure = HistoryModel.Log(1, 1e-9, 1e-9);
+        return new HistoryModel(3, 64, history => rows.GetValueOrDefault(string.Join(' ', history), sure));
+    }
+
+    /// <summary>The two results of two beams behind the token 0, each as its tokens.</summary>
+    private static string Search(HistoryModel model, GenerationOptions options) =>
+        Texts(TokenGenerator.Generate(model, [[0]], options with { Temperature = 0, BeamCount = 2, SamplesPerPrompt = 2 }, End));
+
+    private static string Texts(IReadOnlyList<GeneratedSequence> sequences) => string.Join("; ", sequences.Select(static sequence => string.Join(' ', sequence.TokenIds)));
 
     /// <summary>Token 1 first, and then the end.</summary>
     private sealed class OneThenTheEnd : ITokenConstraint, IForkableTokenMask

@@ -63,6 +63,21 @@ public sealed class PrefixCacheTests
         Assert.AreEqual(0, model.OpenDecoders);
     }
 
+    [TestMethod]
+    public void A_copy_that_can_not_be_cut_back_is_freed_and_nothing_counts_as_reused()
+    {
+        using HistoryModel model = Model;
+        using var cache = new PrefixCache(100);
+        using (var decoder = (IForkableDecoder)model.BeginDecoding(1, 200))
+        {
+            decoder.Append(Tokens(0, 20), default, LogitsScope.LastPosition, new float[100]);
+            cache.Add(Tokens(0, 20), null, new Uncuttable(decoder));
+        }
+
+        Assert.AreEqual("no room", Assert.ThrowsExactly<InsufficientMemoryException>(() => cache.Find(Tokens(0, 21), null, 200)).Message);
+        Assert.AreEqual((1, 0L), (model.OpenDecoders, cache.ReusedTokens));
+    }
+
     private static int[] Tokens(int first, int count) => [.. Enumerable.Range(first, count)];
 
     private static void Add(PrefixCache cache, HistoryModel model, int[] prompt)
@@ -77,5 +92,30 @@ public sealed class PrefixCacheTests
         using IForkableDecoder? found = cache.Find(prompt, null, 200);
         Assert.AreEqual(200, found?.Capacity ?? 200);
         return found?.Length;
+    }
+
+    /// <summary>A decoder that fails where it is cut back, as do its copies.</summary>
+    private sealed class Uncuttable(IForkableDecoder inner) : IForkableDecoder
+    {
+        public int RowCount => inner.RowCount;
+
+        public int Length => inner.Length;
+
+        public int Capacity => inner.Capacity;
+
+        public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits, CancellationToken cancellationToken = default) =>
+            inner.Append(tokenIds, mask, scope, logits, cancellationToken);
+
+        public void SelectRows(ReadOnlySpan<int> rows) => inner.SelectRows(rows);
+
+        public IForkableDecoder Fork(int capacity) => new Uncuttable(inner.Fork(capacity));
+
+        public void Truncate(int length) => throw new InsufficientMemoryException("no room");
+
+        public void Join(IForkableDecoder other) => inner.Join(other);
+
+        public void Compact() => inner.Compact();
+
+        public void Dispose() => inner.Dispose();
     }
 }

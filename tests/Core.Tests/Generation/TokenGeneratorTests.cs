@@ -250,6 +250,19 @@ public sealed class TokenGeneratorTests
     }
 
     [TestMethod]
+    [DataRow(1, 0)]
+    [DataRow(1, 3)]
+    [DataRow(2, 0)]
+    public void The_engine_is_given_the_callers_cancellation_token_with_every_call(int beams, int lookup)
+    {
+        using var source = new CancellationTokenSource();
+        HistoryModel model = Cycle();
+        TokenGenerator.Generate(model, [[1]], new() { Temperature = 0, MaxNewTokens = 5, BeamCount = beams, PromptLookupTokens = lookup, StopAtEndOfText = false }, EndOfText, cancellationToken: source.Token);
+        Assert.IsGreaterThan(1, model.CancellationTokens.Count);
+        Assert.IsTrue(model.CancellationTokens.TrueForAll(token => token == source.Token));
+    }
+
+    [TestMethod]
     public void Prompts_of_like_length_share_a_batch_and_only_unequal_ones_are_padded()
     {
         HistoryModel model = Cycle();

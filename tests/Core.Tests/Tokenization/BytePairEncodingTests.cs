@@ -49,6 +49,22 @@ public sealed class BytePairEncodingTests
         },
         iter: 2_000);
 
+    // The same with a few fixed vocabularies, so that it takes no second: words of up to 48 bytes are scanned for their best pair, longer ones keep their pairs in a heap.
+    [TestMethod]
+    public void Merges_in_any_order_give_the_tokens_of_the_definition_in_long_words()
+    {
+        var random = new Random(8);
+        for (int trial = 0; trial < 60; trial++)
+        {
+            int[] order = [.. Enumerable.Range(0, 24)];
+            random.Shuffle(order);
+            (string Left, string Right)[] merges = MergesOf([.. Enumerable.Range(0, 24).Select(_ => (random.Next(31), random.Next(31)))], order);
+            GptTokenizer tokenizer = Create(merges);
+            string word = new([.. Enumerable.Range(0, 49 + trial).Select(_ => "abc"[random.Next(3)])]);
+            CollectionAssert.AreEqual(NaiveBytePairEncoding.Encode(word, merges), tokenizer.Encode(word).Select(id => tokenizer.Definition.Tokens[id]).ToArray(), $"trial {trial}");
+        }
+    }
+
     [TestMethod]
     public void Any_text_decodes_to_itself() => s_text.Always(
         text =>

@@ -101,6 +101,17 @@ public sealed class BytePairTrainerTests
     }
 
     [TestMethod]
+    public void Words_that_are_too_many_bytes_together_are_an_error_that_says_how_many()
+    {
+        // "aé" has three bytes and " b" two; that "aé" comes twice changes nothing.
+        string[] texts = ["aé b", "aé"];
+        Assert.AreEqual(257, new BytePairTrainer(new() { VocabularySize = 257 }, null, CancellationToken.None) { MostBytes = 5 }.Train(texts).Tokens.Count);
+        var error = Assert.ThrowsExactly<ArgumentException>(() => new BytePairTrainer(new(), null, CancellationToken.None) { MostBytes = 4 }.Train(texts));
+        StringAssert.StartsWith(error.Message, "The texts' distinct words have 5 bytes together; at most 4 can be trained on. Train on a sample of the texts.");
+        Assert.AreEqual("texts", error.ParamName);
+    }
+
+    [TestMethod]
     public void A_corpus_without_text_is_an_error_that_says_so()
     {
         StringAssert.Contains(Assert.ThrowsExactly<EmptyCorpusException>(() => GptTokenizer.TrainBytePairEncoding([])).Message, "no texts");

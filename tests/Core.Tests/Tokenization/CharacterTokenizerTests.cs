@@ -51,6 +51,7 @@ public sealed class CharacterTokenizerTests
     {
         GptTokenizer tokenizer = GptTokenizer.FromCharacters(["a\uD800"]);
         Assert.AreEqual("\uFFFDa", tokenizer.Decode(tokenizer.Encode("\uDFFFa")));
+        Assert.AreEqual("\uFFFDa👍\uFFFD\uFFFDb\uFFFD", GptTokenizer.WellFormed("\uDC00a👍\uDC00\uD83Db\uD83D"));
     }
 
     [TestMethod]

@@ -45,6 +45,14 @@ public sealed class GptPreTokenizerTests
     [DataRow("e\u0301", "e/\u0301")]
     public void Words_are_those_of_Hugging_Faces_pre_tokenizer(string text, string words) => Assert.AreEqual(words, Split(s_plain, text));
 
+    // Not as data rows: the attributes of an assembly hold well-formed text alone.
+    [TestMethod]
+    public void Half_a_surrogate_pair_is_a_symbol()
+    {
+        foreach (string words in (string[])["\uD83D", "\uDC4D", "a/\uDC4D", "a/\uD83D", "\uD83D/b", "1/\uD83D", "!\uD83D", "\uD83D!", " \uD83D", "\uD83D\uD83D", "\uDC4D\uD83D", "👍\uD83D", "\uD83D👍", "\uDC4D👍/a"])
+            Assert.AreEqual(words, Split(s_plain, words.Replace("/", "", StringComparison.Ordinal)));
+    }
+
     [TestMethod]
     public void No_text_is_refused() => Assert.AreEqual("text", Assert.ThrowsExactly<ArgumentNullException>(() => s_plain.PreTokenize(null!)).ParamName);
 

@@ -259,7 +259,7 @@ public sealed class TokenizerErrorTests
     {
         string[] words = [.. Enumerable.Range(0, 197).Select(static i => $"{(char)('a' + (i % 26))}{(char)('a' + (i / 26))}")];
         WordPattern.Require([.. words, "a1", "b1", "cc"], "p");
-        WordPattern.Require(["日", .. words, "a1", "Ã"], "p"); // what is no token of bytes, or half a character, tells nothing
+        foreach (string silent in (string[])["日", "Ã"]) WordPattern.Require([silent, .. words, "a1", "b1"], "p"); // what is no token of bytes, or half a character, tells nothing
         WordPattern.Require([], "p");
         var error = Assert.ThrowsExactly<UnsupportedTokenizerException>(() => WordPattern.Require([.. words, "a1", "b1", "c1"], "p"));
         Assert.AreEqual(("the pattern that cuts words", "another one: 3 of 200 merged tokens, such as 'a1', reach over the end of a word of GPT-2's", $"GPT-2's, '{GptPreTokenizer.Pattern}', as gpt2, r50k_base and p50k_base have it"), (error.Setting, error.Found, error.Supported));

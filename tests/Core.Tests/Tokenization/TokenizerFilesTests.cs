@@ -27,6 +27,43 @@ public sealed class TokenizerFilesTests
         Assert.AreEqual(bytes.Hash, GptTokenizer.Load(folder.Path).Hash);
     }
 
+    // In the byte alphabet "é" would be the byte E9.
+    [TestMethod]
+    public void An_added_token_is_the_text_that_it_is_written_with_and_makes_another_tokenizer()
+    {
+        using var folder = new TemporaryFolder();
+        JsonObject json = TokenizerFiles.Json();
+        json["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = 259, ["content"] = "é!" });
+        folder.Write("tokenizer.json", TokenizerFiles.Text(json));
+        GptTokenizer tokenizer = GptTokenizer.Load(folder.Path);
+        CollectionAssert.AreEqual("é!"u8.ToArray(), tokenizer.GetTokenBytes(259).ToArray());
+        Assert.AreEqual("xé!y", tokenizer.Decode(tokenizer.Encode("xé!y")));
+
+        // "ab" is a token of both, but where it is added it is found first, and "abc" is two tokens.
+        TokenizerFiles.WriteBytes(folder);
+        GptTokenizer plain = GptTokenizer.Load(folder.Path);
+        json = TokenizerFiles.Json();
+        json["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = 256, ["content"] = "ab" });
+        folder.Write("tokenizer.json", TokenizerFiles.Text(json));
+        GptTokenizer added = GptTokenizer.Load(folder.Path);
+        CollectionAssert.AreEqual(new[] { 257 }, plain.Encode("abc"));
+        CollectionAssert.AreEqual(new[] { 256, (int)'c' - '!' }, added.Encode("abc"));
+        Assert.AreNotEqual(plain.Hash, added.Hash);
+    }
+
+    // A name may be written with an escape.
+    [TestMethod]
+    public void A_token_that_stands_twice_in_a_vocabulary_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        string text = TokenizerFiles.Text(TokenizerFiles.Json());
+        foreach (string second in (string[])["ab", "\\u0061b"])
+        {
+            folder.Write("tokenizer.json", text.Replace("\"abc\":257", $"\"abc\":257,\"{second}\":259", StringComparison.Ordinal));
+            StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => GptTokenizer.Load(folder.Path)).Message, "it isn't well-formed JSON (");
+        }
+    }
+
     [TestMethod]
     public void Saving_again_writes_the_same_bytes()
     {

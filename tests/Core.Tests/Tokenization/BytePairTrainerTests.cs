@@ -101,6 +101,31 @@ public sealed class BytePairTrainerTests
     }
 
     [TestMethod]
+    public void After_a_cancellation_no_text_is_read_and_nothing_is_merged()
+    {
+        using var cancellation = new CancellationTokenSource();
+        int read = 0;
+        Assert.ThrowsExactly<OperationCanceledException>(() => GptTokenizer.TrainBytePairEncoding(Texts(), cancellationToken: cancellation.Token));
+        Assert.AreEqual(3, read);
+
+        // The second report comes with 300 tokens, of which there could be more.
+        string[] texts = [string.Join(' ', Enumerable.Range(0, 400).Select(static i => $"{(char)('a' + (i % 20))}{(char)('a' + (i / 20))}{(char)('a' + (i % 7))}"))];
+        using var merging = new CancellationTokenSource();
+        var reports = new List<BytePairTrainingProgress>();
+        Assert.ThrowsExactly<OperationCanceledException>(() => GptTokenizer.TrainBytePairEncoding(texts, new() { VocabularySize = 400 }, new Collect(reports, merging.Cancel), merging.Token));
+        Assert.AreEqual(300, reports.Single().VocabularySize);
+
+        IEnumerable<string> Texts()
+        {
+            while (true)
+            {
+                if (++read == 3) cancellation.Cancel();
+                yield return $"text {read}";
+            }
+        }
+    }
+
+    [TestMethod]
     public void Words_that_are_too_many_bytes_together_are_an_error_that_says_how_many()
     {
         // "aé" has three bytes and " b" two; that "aé" comes twice changes nothing.
@@ -172,8 +197,12 @@ public sealed class BytePairTrainerTests
 
     private static string[] Strings(JsonElement array) => [.. array.EnumerateArray().Select(element => element.GetString()!)];
 
-    private sealed class Collect(List<BytePairTrainingProgress> reports) : IProgress<BytePairTrainingProgress>
+    private sealed class Collect(List<BytePairTrainingProgress> reports, Action? reported = null) : IProgress<BytePairTrainingProgress>
     {
-        public void Report(BytePairTrainingProgress value) => reports.Add(value);
+        public void Report(BytePairTrainingProgress value)
+        {
+            reports.Add(value);
+            reported?.Invoke();
+        }
     }
 }

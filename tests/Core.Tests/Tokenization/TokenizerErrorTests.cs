@@ -267,6 +267,16 @@ public sealed class TokenizerErrorTests
             StringAssert.StartsWith(Assert.ThrowsExactly<UnsupportedTokenizerException>(() => WordPattern.Require(Enumerable.Repeat("x1", count), "p")).Found, $"that of {name}: {count} of {count} merged tokens, such as 'x1',");
     }
 
+    // Of a rank file the tokens of several bytes are looked at: "ab", "abc" and ";\n".
+    [TestMethod]
+    public void A_rank_file_of_another_pattern_is_told_by_its_tokens()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder.Write("t.tiktoken", TokenizerFiles.Tiktoken() + "Owo= 258\n");
+        var error = Assert.ThrowsExactly<UnsupportedTokenizerException>(() => GptTokenizer.FromTiktoken(path));
+        Assert.AreEqual((path, "another one: 1 of 3 merged tokens, such as ';Ċ', reach over the end of a word of GPT-2's"), (error.Path, error.Found));
+    }
+
     [TestMethod]
     public void A_saved_tokenizer_json_is_Hugging_Faces_member_by_member()
     {
@@ -290,6 +300,7 @@ public sealed class TokenizerErrorTests
     public void Texts_that_make_no_tokenizer_are_told()
     {
         Assert.AreEqual("texts", Assert.ThrowsExactly<ArgumentNullException>(() => GptTokenizer.FromCharacters(null!)).ParamName);
+        Assert.AreEqual("texts", Assert.ThrowsExactly<ArgumentNullException>(() => GptTokenizer.TrainBytePairEncoding(null!)).ParamName);
         StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(() => GptTokenizer.FromCharacters(["a", null!])).Message, "A text is null; leave it out.");
         Assert.AreEqual("There is no character to make a token of: no texts were given, or all are empty. Give at least one text.", Assert.ThrowsExactly<EmptyCorpusException>(() => GptTokenizer.FromCharacters([""])).Message);
         StringAssert.StartsWith(

@@ -229,8 +229,11 @@ public sealed class TokenizerFilesTests
     public void A_file_of_absurd_size_is_refused_before_it_is_read()
     {
         using var folder = new TemporaryFolder();
-        using (FileStream stream = File.Create(folder.File("tokenizer.json"))) stream.SetLength(3L << 30); // sparse: takes no room
-        StringAssert.Contains(Corrupt(() => GptTokenizer.Load(folder.Path)), $"{3L << 30} bytes");
+        foreach ((long length, string problem) in ((long, string)[])[(256 << 20, "it isn't well-formed JSON ("), ((256 << 20) + 1, "it has 268435457 bytes, and a tokenizer's file has at most 268435456."), (3L << 30, $"it has {3L << 30} bytes")])
+        {
+            using (FileStream stream = File.OpenWrite(folder.File("tokenizer.json"))) stream.SetLength(length); // sparse: takes no room
+            StringAssert.Contains(Corrupt(() => GptTokenizer.Load(folder.Path)), problem);
+        }
     }
 
     [TestMethod]

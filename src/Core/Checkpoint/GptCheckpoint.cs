@@ -164,9 +164,7 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
     {
         GptBlockForm form = weights.Config.BlockForm;
         var parameters = GptParameterLayout.Of(weights.Config).ToDictionary(parameter => CheckpointNames.Prefix + CheckpointNames.Of(parameter.Name, form), StringComparer.Ordinal);
-        long largest = parameters.Values.Max(static parameter => parameter.ElementCount);
-        if (largest > Array.MaxLength) throw new ArgumentException($"A tensor of {largest} elements is larger than a span of .NET ({Array.MaxLength}).", nameof(weights));
-        var buffer = new float[largest];
+        var buffer = new float[LengthFor(parameters.Values.Max(static parameter => parameter.ElementCount))];
         SafeTensorsWriter.Write(
             path,
             parameters.Select(static pair => new SafeTensorInfo(pair.Key, SafeTensorType.Float32, pair.Value.Shape)),
@@ -180,6 +178,10 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
             },
             new Dictionary<string, string> { ["format"] = "pt" });
     }
+
+    /// <summary>The length of an array for a tensor.</summary>
+    internal static int LengthFor(long elements) => elements <= Array.MaxLength ? (int)elements
+        : throw new ArgumentException($"A tensor of {elements} elements is larger than a span of .NET ({Array.MaxLength}).", "weights");
 
     private static void RequireFits(string path, GptTokenizer tokenizer, GptConfig config)
     {

@@ -119,7 +119,7 @@ internal sealed class ModelCompanions
     /// <summary>The same with a chat template of another origin.</summary>
     /// <param name="template">The template; null leaves all as it is.</param>
     public ModelCompanions With(ChatTemplate? template) => template is null ? this
-        : new(Generation, BeginTokenId, template, null, _files.Where(static file => file.Key is not (ChatTemplate.FileName or ChatTemplate.JinjaFileName)).ToDictionary(StringComparer.Ordinal));
+        : new(Generation, BeginTokenId, template, null, _files);
 
     /// <summary>Writes the files into an existing folder. Begin and end tokens that came from config.json stand in generation_config.json then.</summary>
     /// <param name="folder">The folder.</param>
@@ -129,6 +129,6 @@ internal sealed class ModelCompanions
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         foreach ((string name, byte[] content) in _files) AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(content));
-        ChatTemplate?.Save(folder);
+        ChatTemplate?.Save(folder); // in the place of one that could not be used
     }
 }

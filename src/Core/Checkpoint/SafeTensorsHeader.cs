@@ -52,7 +52,11 @@ internal sealed class SafeTensorsHeader
     }
 
     /// <summary>The header's bytes, the leading length included: padded with spaces so that the data begins at a multiple of 8, as the reference implementation does.</summary>
-    public static byte[] Write(IReadOnlyList<SafeTensorInfo> tensors, IReadOnlyDictionary<string, string>? metadata)
+    /// <param name="tensors">The tensors in the order of their data.</param>
+    /// <param name="metadata">Free-form texts; null writes none.</param>
+    /// <param name="maxLength">The most bytes of JSON; for tests, fewer than the format allows.</param>
+    /// <exception cref="ArgumentException">There are more.</exception>
+    public static byte[] Write(IReadOnlyList<SafeTensorInfo> tensors, IReadOnlyDictionary<string, string>? metadata, int maxLength = MaxLength)
     {
         var buffer = new ArrayBufferWriter<byte>();
         buffer.Write(stackalloc byte[8]);
@@ -87,7 +91,7 @@ internal sealed class SafeTensorsHeader
         }
 
         while (buffer.WrittenCount % 8 != 0) buffer.Write(" "u8);
-        if (buffer.WrittenCount - 8 > MaxLength) throw new ArgumentException($"The header would have {buffer.WrittenCount - 8} bytes; at most {MaxLength} are allowed. Write fewer tensors into a file.", nameof(tensors));
+        if (buffer.WrittenCount - 8 > maxLength) throw new ArgumentException($"The header would have {buffer.WrittenCount - 8} bytes; at most {maxLength} are allowed. Write fewer tensors into a file.", nameof(tensors));
         byte[] bytes = buffer.WrittenSpan.ToArray();
         BinaryPrimitives.WriteUInt64LittleEndian(bytes, (ulong)bytes.Length - 8);
         return bytes;

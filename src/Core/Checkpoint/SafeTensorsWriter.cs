@@ -17,7 +17,7 @@ internal static class SafeTensorsWriter
     {
         List<SafeTensorInfo> ordered = Order(tensors);
         byte[] header = SafeTensorsHeader.Write(ordered, metadata);
-        AtomicFile.Write(path, stream => Write(stream, header, ordered, writeTensor), checked(header.Length + ordered.Sum(static tensor => tensor.ByteLength)));
+        AtomicFile.Write(path, stream => Write(stream, header, ordered, writeTensor), header.Length + ordered.Sum(static tensor => tensor.ByteLength));
     }
 
     /// <summary>Writes the same to a stream.</summary>

@@ -11,7 +11,7 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
 
     private readonly List<QueuedGeneration> _active = [];
     private readonly PrefixCache _prefixes = new(prefixCacheTokens);
-    private readonly float[] _logits = new float[Math.Min((long)maxRows * model.Config.VocabularySize, Array.MaxLength)];   // (B, V)
+    private readonly float[] _logits = new float[TokenGenerator.MostRows(maxRows, model.Config.VocabularySize) * model.Config.VocabularySize];   // (B, V)
     private IForkableDecoder? _decoder;
 
     // The prompt, or the short prompts, that are being computed: their tokens from Begun on are still to come.
@@ -20,7 +20,7 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
     private int _begun;
 
     /// <summary>The most sequences at once.</summary>
-    public int MaxRows { get; } = Math.Min(maxRows, Array.MaxLength / model.Config.VocabularySize);
+    public int MaxRows { get; } = TokenGenerator.MostRows(maxRows, model.Config.VocabularySize);
 
     /// <summary>The sequences that have a place.</summary>
     public int Count => _active.Count + _joining.Length;

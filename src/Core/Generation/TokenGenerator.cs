@@ -82,8 +82,7 @@ internal static class TokenGenerator
         }
 
         // 3. Batch after batch. Rows of like length go together: less padding.
-        int vocabulary = model.Config.VocabularySize;
-        int batchSize = options.PromptLookupTokens > 0 ? 1 : Math.Min(options.BatchSize, Array.MaxLength / vocabulary); // an array of (B, V) numbers has to be possible
+        int batchSize = options.PromptLookupTokens > 0 ? 1 : MostRows(options.BatchSize, model.Config.VocabularySize);
         if (options.BeamCount > 1)
             return [.. rows.Where(static row => row.SampleIndex == 0).SelectMany(row => BeamSearch.Run(step, row)).Select(static row => row.ToSequence())];
         foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
@@ -218,7 +217,7 @@ internal static class TokenGenerator
         }
 
         // n: the token that is sure and those that are guessed; V: the vocabulary.
-        int vocabulary = step.Model.Config.VocabularySize, most = Math.Min(step.Options.PromptLookupTokens, (Array.MaxLength / vocabulary) - 1);
+        int vocabulary = step.Model.Config.VocabularySize, most = MostRows(1 + Math.Min(step.Options.PromptLookupTokens, row.Limit - 1), vocabulary) - 1;
         List<int> tokens = [.. row.Prompt];
         if (!Advance(step, row, logits.AsSpan(0, step.Choices))) return;
         while (true)
@@ -244,6 +243,9 @@ internal static class TokenGenerator
             if (right + 1 < fed.Length) forkable.Truncate(before + 1 + right);
         }
     }
+
+    /// <summary>As many rows as are wanted, or fewer: an array of (rows, V) numbers has to be possible.</summary>
+    internal static int MostRows(int wanted, int vocabulary) => Math.Min(wanted, Array.MaxLength / vocabulary);
 
     /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
     internal static bool Advance(GenerationStep step, GenerationRow row, Span<float> logits)

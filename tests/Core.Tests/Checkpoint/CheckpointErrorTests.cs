@@ -223,6 +223,8 @@ public sealed class CheckpointErrorTests
         StringAssert.StartsWith(
             Assert.ThrowsExactly<ArgumentException>(() => GptCheckpoint.Write(folder["model"], new NoWeights(CheckpointFixtures.Gpt2 with { VocabularySize = 1 << 30 }))).Message,
             "A tensor of 4294967296 elements is larger than a span of .NET (2147483591).");
+        Assert.AreEqual(2_147_483_591, GptCheckpoint.LengthFor(2_147_483_591));
+        Assert.AreEqual("weights", Assert.ThrowsExactly<ArgumentException>(() => GptCheckpoint.LengthFor(2_147_483_592)).ParamName);
         Assert.IsEmpty(folder.Names);
     }
 

@@ -61,6 +61,10 @@ public sealed class CheckpointSettingsTests
         string text = GptConfigJson.Write(config);
         Assert.AreEqual(config, GptConfigJson.Parse(text, "elsewhere"));
         Assert.AreEqual(config, GptConfigJson.Read(folder.Write("config.json", text)));
+        PackageHead head = new("mean", OnnxHeadKind.Embedding) { Normalize = true };
+        string path = folder.Write("heads.json", GptConfigJson.Write(config, heads: [head]));
+        Assert.AreEqual(config, GptConfigJson.Read(path));
+        Assert.AreEqual(head, PackageHeadsJson.Read(path, config).Single());
         Assert.AreEqual("elsewhere", Assert.ThrowsExactly<CorruptFileException>(() => GptConfigJson.Parse("[]", "elsewhere")).Path);
         Assert.AreEqual("config", Assert.ThrowsExactly<ArgumentNullException>(() => GptConfigJson.Write(null!)).ParamName);
         Assert.AreEqual("json", Assert.ThrowsExactly<ArgumentNullException>(() => GptConfigJson.Parse(null!, "elsewhere")).ParamName);

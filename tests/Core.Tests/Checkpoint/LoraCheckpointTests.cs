@@ -133,8 +133,8 @@ public sealed class LoraCheckpointTests
             foreach ((string name, JsonNode? value) in JsonNode.Parse("""
                 {"alora_invocation_tokens":null,"alpha_pattern":{},"arrow_config":null,"auto_mapping":{"base_model_class":"GPT2LMHeadModel","parent_library":"transformers.models.gpt2.modeling_gpt2"},
                 "bias":"none","corda_config":{"corda_method":"ipm"},"ensure_weight_tying":true,"eva_config":{"rho":1.0},"exclude_modules":null,"fan_in_fan_out":false,"inference_mode":false,
-                "init_lora_weights":"eva","kasa_config":null,"layer_replication":null,"layers_pattern":null,"layers_to_transform":null,"loftq_config":{},"lora_bias":false,"lora_ga_config":null,
-                "megatron_config":null,"megatron_core":"megatron.core","modules_to_save":null,"monteclora_config":null,"peft_type":"LORA","peft_version":"0.19.2.dev0","qalora_group_size":16,
+                "init_lora_weights":"eva","kasa_config":null,"layer_replication":null,"layers_pattern":null,"layers_to_transform":null,"loftq_config":{"loftq_bits":4},"lora_bias":false,"lora_ga_config":{"bsz":2},
+                "megatron_config":{"hidden_size":16},"megatron_core":"megatron.core","modules_to_save":null,"monteclora_config":null,"peft_type":"LORA","peft_version":"0.19.2.dev0","qalora_group_size":16,
                 "rank_pattern":{},"revision":"main","target_modules":["c_attn"],"target_parameters":null,"task_type":null,"trainable_token_indices":null,"use_bdlora":null,"use_dora":false,
                 "use_qalora":false,"use_rslora":false,"velora_config":{"num_groups":64}}
                 """)!.AsObject())

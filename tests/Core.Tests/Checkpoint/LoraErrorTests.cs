@@ -187,6 +187,7 @@ public sealed class LoraErrorTests
             StartsWith<ArgumentException>(() => new LoraOptions { Layers = layers }.Validate(), $"Layers is [{text}]; name one or more layers, from 0, each once, or set it to null for all.");
         StartsWith<ArgumentException>(() => LoraLayout.Of(Base, new LoraOptions { Layers = [0, 3] }), "Layers is [0, 3], and the model has 3 layers, 0 to 2.");
         StartsWith<ArgumentOutOfRangeException>(() => LoraLayout.Of(Base, new LoraOptions { Rank = 0 }), "Rank is 0;");
+        new LoraOptions { Layers = [0, 1] }.Validate();
         LoraOptions least = new LoraOptions { Rank = 1, Alpha = double.Epsilon, Layers = [2, 0, 5] }.Validate();
         Assert.AreEqual(double.Epsilon, least.Scale);
         Assert.AreEqual(2, new LoraOptions { Rank = 4, Alpha = 8 }.Scale);
@@ -194,6 +195,32 @@ public sealed class LoraErrorTests
 
         static void StartsWith<T>(Action action, string message)
             where T : Exception => StringAssert.StartsWith(Assert.ThrowsExactly<T>(action).Message, message);
+    }
+
+    // One tensor is named as in a model without its head, and the others are not: it is missing, by the name that it should have.
+    [TestMethod]
+    public void A_tensor_under_another_name_than_the_others_is_missing()
+    {
+        using var folder = new TemporaryFolder();
+        Write(folder.Path, new LoraOptions());
+        string file = folder["adapter/adapter_model.safetensors"];
+        const string Name = "base_model.model.transformer.h.1.attn.c_attn.lora_A.weight";
+        List<SafeTensorInfo> tensors;
+        using (SafeTensorsFile old = SafeTensorsFile.Open(file)) tensors = [.. old.Tensors];
+        SafeTensorsWriter.Write(file, [.. tensors.Select(static tensor => tensor.Name == Name ? tensor with { Name = Name.Replace("transformer.", "", StringComparison.Ordinal) } : tensor)], static (tensor, stream) => stream.Write(new byte[tensor.ByteLength]));
+        var error = Assert.ThrowsExactly<TensorMismatchException>(() => LoraCheckpoint.Open(folder["adapter"], Base));
+        Assert.AreEqual((Name, "nothing"), (error.TensorName, error.Found));
+    }
+
+    [TestMethod]
+    public void A_full_disk_is_told_whichever_file_it_is_full_at()
+    {
+        using var folder = new TemporaryFolder();
+        var full = new IOException("full", OperatingSystem.IsWindows() ? unchecked((int)0x80070070) : 28); // ERROR_DISK_FULL, ENOSPC
+        var error = Assert.ThrowsExactly<DiskFullException>(() => LoraCheckpoint.Write(folder["adapter"], Base, new(), static (_, _) => { }, addFiles: _ => throw full));
+        Assert.AreEqual(folder["adapter"], error.Path);
+        Assert.AreSame(full, error.InnerException);
+        Assert.IsEmpty(folder.Names);
     }
 
     [TestMethod]

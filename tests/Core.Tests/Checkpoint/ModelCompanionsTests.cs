@@ -19,6 +19,7 @@ public sealed class ModelCompanionsTests
         Assert.IsEmpty(found.Generation.StopTokenIds);
         found.Save(Directory.CreateDirectory(folder["out"]).FullName);
         Assert.IsEmpty(TemporaryFolder.NamesIn(folder["out"]));
+        Assert.AreEqual("folder", Assert.ThrowsExactly<ArgumentNullException>(() => ModelCompanions.Load(null!, Letters)).ParamName);
         Assert.AreEqual("folder", Assert.ThrowsExactly<ArgumentException>(() => ModelCompanions.Load("", Letters)).ParamName);
         Assert.AreEqual("tokenizer", Assert.ThrowsExactly<ArgumentNullException>(() => ModelCompanions.Load(folder.Path, null!)).ParamName);
         Assert.AreEqual("folder", Assert.ThrowsExactly<ArgumentException>(() => found.Save("")).ParamName);

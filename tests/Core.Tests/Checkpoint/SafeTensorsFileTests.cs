@@ -150,6 +150,7 @@ public sealed class SafeTensorsFileTests
         ("three offsets", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}""", 4, "data_offsets of tensor 'a' are [0, 4, 8]"),
         ("end after begin", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}""", 4, "an end that is not before it"),
         ("length fits shape", """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4, "has 8 bytes; its data_offsets [0, 4] make 4"),
+        ("length fits shape behind another", """{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,4]}}""", 4, "has 1 bytes; its data_offsets [2, 4] make 2"),
         ("within the file", """{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 3, "ends at byte 4 of the data; the file has 3"),
         ("huge offsets", """{"a":{"dtype":"U8","shape":[4],"data_offsets":[9223372036854775803,9223372036854775807]}}""", 4, "leave a hole"),
         ("no overlap", """{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}""", 6, "tensors overlap"),

@@ -137,7 +137,12 @@ public sealed class SafeTensorsWriterTests
         Assert.ThrowsExactly<ArgumentException>(() => SafeTensorsWriter.Write(stream, [tensor with { Name = "__metadata__" }], Never));
         Assert.ThrowsExactly<ArgumentException>(() => SafeTensorsWriter.Write(stream, [tensor with { Shape = [-1] }], Never));
         Assert.ThrowsExactly<OverflowException>(() => SafeTensorsWriter.Write(stream, [tensor with { Shape = [1L << 40, 1L << 40] }], Never));
+        Assert.ThrowsExactly<OverflowException>(() => SafeTensorsWriter.Write(stream, [tensor with { Shape = [1L << 62] }, tensor with { Name = "b", Shape = [1L << 62] }], Never));
         Assert.ThrowsExactly<ArgumentException>(() => SafeTensorsWriter.Write(stream, [tensor with { Name = new string('x', 100_000_001) }], Never));
+        byte[] header = SafeTensorsHeader.Write([tensor], null, 56); // {"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}} and three spaces
+        Assert.HasCount(8 + 56, header);
+        StringAssert.StartsWith(
+            Assert.ThrowsExactly<ArgumentException>(() => SafeTensorsHeader.Write([tensor], null, 55)).Message, "The header would have 56 bytes; at most 55 are allowed. Write fewer tensors into a file.");
         Assert.AreEqual(0L, stream.Length);
 
         static void Never(SafeTensorInfo tensor, Stream stream) => Assert.Fail();
@@ -147,7 +152,8 @@ public sealed class SafeTensorsWriterTests
     public void A_disk_without_room_is_found_before_the_first_tensor_is_written()
     {
         using var disk = new TinyDisk(kilobytes: 64);
-        Assert.ThrowsExactly<DiskFullException>(() => SafeTensorsWriter.Write(disk["a"], [new("a", SafeTensorType.Float32, [1 << 20])], static (_, _) => Assert.Fail("There is no room for it.")));
+        foreach (SafeTensorInfo[] tensors in (SafeTensorInfo[][])[[new("a", SafeTensorType.Float32, [1 << 20])], [new("a", SafeTensorType.Float32, [1 << 13]), new("b", SafeTensorType.Float32, [1 << 13])]])
+            Assert.ThrowsExactly<DiskFullException>(() => SafeTensorsWriter.Write(disk["a"], tensors, static (_, _) => Assert.Fail("There is no room for it.")));
         Assert.IsEmpty(TemporaryFolder.NamesIn(disk.Path));
     }
 

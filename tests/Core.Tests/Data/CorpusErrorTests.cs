@@ -179,6 +179,17 @@ public sealed class CorpusErrorTests
         Assert.ThrowsExactly<OperationCanceledException>(() => Corpus.Build(Count(), Letters, folder["a"], cancellationToken: new CancellationToken(canceled: true)));
         Assert.IsLessThan(2, read);
 
+        // Nor does it tokenize those that it has read.
+        using var cancellation = new CancellationTokenSource();
+        Assert.ThrowsExactly<OperationCanceledException>(() => Corpus.Build(Last(), Letters, folder["a"], cancellationToken: cancellation.Token));
+        Assert.IsEmpty(folder.Names);
+
+        IEnumerable<string> Last()
+        {
+            for (int i = 0; i < 10; i++) yield return $"d{i}";
+            cancellation.Cancel();
+        }
+
         IEnumerable<string> Count()
         {
             for (; read < 100; read++) yield return $"d{read}";
@@ -190,10 +201,52 @@ public sealed class CorpusErrorTests
     [DataRow("abcd", 0.0, 4)]
     [DataRow("a", 0.5, 0)]
     [DataRow("ab😀d", 0.4, 2)]          // three of five units: the pair stays whole
-    [DataRow("\uDE00x", 0.9, 0)]       // halves that are no pair are cut anywhere
-    [DataRow("\uD83Dx", 0.5, 1)]
-    [DataRow("x\uDE00", 0.5, 1)]
     public void A_text_is_cut_between_characters(string text, double fraction, int expected) => Assert.AreEqual(expected, CorpusDocument.CutAt(text, fraction));
+
+    // Not as data rows: the attributes of an assembly hold well-formed text alone.
+    [TestMethod]
+    public void Halves_that_are_no_pair_are_cut_anywhere()
+    {
+        foreach ((string text, double fraction, int expected) in ((string, double, int)[])[("\uDE00x", 0.9, 0), ("\uD83Dx", 0.5, 1), ("x\uDE00", 0.5, 1), ("\uDE00\uD83D", 0.5, 1)])
+            Assert.AreEqual(expected, CorpusDocument.CutAt(text, fraction));
+    }
+
+    [TestMethod]
+    public void A_document_whose_number_is_the_fraction_itself_is_trained_on()
+    {
+        // The largest fraction at which a document is still on the training side, by halving, is its number; of 12 documents the sixth has some on either side of it.
+        string[] texts = [.. Enumerable.Range(0, 12).Select(static i => $"document {i}")];
+        double number = texts.Select(NumberOf).Order().ElementAt(5);
+        foreach (double fraction in (double[])[double.BitDecrement(number), number, double.BitIncrement(number)])
+        {
+            using var folder = new TemporaryFolder();
+            var options = new CorpusOptions { ValidationFraction = fraction };
+            using Corpus corpus = Corpus.Build(texts, Letters, folder["a"], options);
+            Assert.AreEqual(fraction > number ? 6 : 7, corpus.Train.DocumentCount);
+            CollectionAssert.AreEquivalent(Corpus.TrainingTexts(texts, options).ToArray(), Texts(corpus.Train));
+        }
+
+        double NumberOf(string text)
+        {
+            (double on, double off) = (0, 1);
+            while (double.BitIncrement(on) < off)
+            {
+                double between = (on + off) / 2;
+                if (Corpus.TrainingTexts(texts, new() { ValidationFraction = between }).Contains(text)) on = between;
+                else off = between;
+            }
+
+            return on;
+        }
+    }
+
+    [TestMethod]
+    public void A_writer_that_is_given_up_leaves_nothing()
+    {
+        using var folder = new TemporaryFolder();
+        using (var writer = new CorpusWriter(folder.Path, Letters, new())) writer.Add(CorpusDocument.Whole("abc", 0.5, Letters));
+        Assert.IsEmpty(folder.Names);
+    }
 
     [TestMethod]
     public void A_single_token_leaves_no_shorter_context_to_choose()
@@ -203,6 +256,13 @@ public sealed class CorpusErrorTests
         Assert.AreEqual($"'{folder["one"]}' gives 2 tokens; one row of context length 2 needs 3. Add text, or lower the context length to 1 or less.", Assert.ThrowsExactly<EmptyCorpusException>(() => new PackedRows(one, 2)).Message);
         Assert.AreEqual($"'{folder["two"]}' gives 3 tokens; one row of context length 7 needs 8. Add text, or lower the context length to 2 or less.", Assert.ThrowsExactly<EmptyCorpusException>(() => new PackedRows(two, 7)).Message);
         StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(() => new PackedRows(two, 2).CopyRow(0, new int[4])).Message, "The span has 4 elements; a row of context length 2 fills 3.");
+
+        // A file from elsewhere with one token, the end of a document that is empty: N at byte 24 and the last offset at byte 144 say so.
+        byte[] bytes = File.ReadAllBytes(folder["one"]);
+        (bytes[24], bytes[144]) = (1, 1);
+        File.WriteAllBytes(folder["end"], bytes);
+        using TokenFile end = TokenFile.Open(folder["end"]);
+        Assert.AreEqual($"'{folder["end"]}' gives 1 tokens; one row of context length 1 needs 2. Add text.", Assert.ThrowsExactly<EmptyCorpusException>(() => new PackedRows(end, 1)).Message);
     }
 
     private static string[] Texts(TokenFile file)

@@ -217,9 +217,26 @@ public sealed class TokenFileTests
             Assert.ThrowsExactly<ObjectDisposedException>(writer.Complete);
         }
 
+        // 12,000 documents: 48,000 bytes of tokens, which a buffer still holds, and 96,000 of offsets, which come last.
+        using (var writer = new TokenFileWriter(disk["a"], 10, 9, TokenFiles.Hash))
+        {
+            for (int i = 0; i < 12_000; i++) writer.Append([1]);
+            Assert.AreEqual(disk["a"], Assert.ThrowsExactly<DiskFullException>(writer.Complete).Path);
+        }
+
         using TokenFile file = TokenFile.Open(disk["a"]);
         Assert.AreEqual(2L, file.TokenCount);
         CollectionAssert.AreEqual(new[] { "a" }, TemporaryFolder.NamesIn(disk.Path));
+    }
+
+    [TestMethod]
+    public void A_writer_that_was_given_up_says_so()
+    {
+        using var folder = new TemporaryFolder();
+        var writer = new TokenFileWriter(folder["a"], 10, 9, TokenFiles.Hash);
+        writer.Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => writer.Append(new int[40_000]));
+        Assert.ThrowsExactly<ObjectDisposedException>(writer.Complete);
     }
 
     public static IEnumerable<object[]> Damages => new (string Name, Func<byte[], byte[]> Damage, string Problem)[]

@@ -81,6 +81,12 @@ public sealed class PromptLookupTests
         Assert.IsTrue(model.RowsOfCalls.TrueForAll(static rows => rows == 1));
         Assert.IsLessThanOrEqualTo(11 * 11, model.LargestLogitsBuffer);
 
+        // However many guesses are allowed, there is room for no more than can be wanted: 33 tokens of 11 numbers of four bytes, and what else a call takes.
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        found = TokenGenerator.Generate(model, [prompt], options with { PromptLookupTokens = int.MaxValue }, 10)[0];
+        Assert.IsLessThan(1_000_000, GC.GetAllocatedBytesForCurrentThread() - before);
+        CollectionAssert.AreEqual(Enumerable.Range(21, 33).Select(static i => i % 10).ToArray(), found.TokenIds.ToArray());
+
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => new GenerationOptions { PromptLookupTokens = -1 }.Validate());
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => (options with { PromptLookupTokens = 2, BeamCount = 2 }).Validate());
     }

@@ -275,6 +275,16 @@ public sealed class TokenGeneratorTests
         CollectionAssert.AreEqual(new[] { true, false }, model.MaskedCalls);
     }
 
+    // .NET's longest array has 2,147,483,591 elements.
+    [TestMethod]
+    [DataRow(8, 50_257, 8)]
+    [DataRow(int.MaxValue, 50_257, 42_730)]
+    [DataRow(int.MaxValue, 1, 2_147_483_591)]
+    [DataRow(3, 715_827_863, 3)]
+    [DataRow(3, 715_827_864, 2)]
+    [DataRow(2, 2_147_483_591, 1)]
+    public void A_batch_has_as_many_rows_as_an_array_of_their_logits_allows(int wanted, int vocabulary, int rows) => Assert.AreEqual(rows, TokenGenerator.MostRows(wanted, vocabulary));
+
     [TestMethod]
     public void A_decoder_has_room_for_the_longest_prompt_and_all_new_tokens_but_the_last()
     {

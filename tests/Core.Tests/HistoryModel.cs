@@ -27,6 +27,12 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
 
     public int LargestLogitsBuffer { get; private set; }
 
+    /// <summary>How often a decoder moved its rows together.</summary>
+    public int Compactions { get; private set; }
+
+    /// <summary>Whether a decoder was asked for anything after it was disposed.</summary>
+    public bool UsedAfterDisposal { get; private set; }
+
     public int OpenDecoders { get; private set; }
 
     /// <summary>A table: row i holds the logits after token i.</summary>
@@ -68,8 +74,16 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
     private sealed class Decoder(HistoryModel model, int rowCount, int capacity) : IForkableDecoder
     {
         private List<int>[] _rows = [.. Enumerable.Range(0, rowCount).Select(_ => new List<int>())];
+        private bool _disposed;
 
-        public int RowCount => _rows.Length;
+        public int RowCount
+        {
+            get
+            {
+                model.UsedAfterDisposal |= _disposed;
+                return _rows.Length;
+            }
+        }
 
         public int Length { get; private set; }
 
@@ -133,9 +147,17 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
             other.Dispose();
         }
 
-        public void Compact() => Length = _rows.Max(static row => row.Count);
+        public void Compact()
+        {
+            model.Compactions++;
+            Length = _rows.Max(static row => row.Count);
+        }
 
-        public void Dispose() => model.OpenDecoders--;
+        public void Dispose()
+        {
+            _disposed = true;
+            model.OpenDecoders--;
+        }
 
         private HistoryModel Owner => model;
     }

@@ -101,7 +101,7 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
     private void Prefill(CancellationToken cancellationToken)
     {
         int vocabulary = model.Config.VocabularySize, rows = _joining.Length;
-        Span<float> logits = (_active.Count == 0 ? _logits : new float[rows * vocabulary]).AsSpan(0, rows * vocabulary);
+        Span<float> logits = _logits.AsSpan(0, rows * vocabulary); // those of the others' last step have been drawn from
         if (rows == 1)
         {
             // 1a. One prompt, from where it is known, at most a piece of it.
@@ -203,14 +203,9 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
     private void Keep(int[] stay)
     {
         if (stay.Length == _active.Count) return;
-        if (stay.Length == 0)
-        {
-            DropAll();
-            return;
-        }
-
-        _decoder!.SelectRows(stay);
         QueuedGeneration[] kept = [.. stay.Select(i => _active[i])];
+        if (kept.Length == 0) DropAll();
+        else _decoder!.SelectRows(stay);
         _active.Clear();
         _active.AddRange(kept);
     }

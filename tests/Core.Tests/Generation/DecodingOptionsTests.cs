@@ -74,7 +74,9 @@ public sealed class DecodingOptionsTests
         var options = new GenerationOptions { TopLogProbabilities = 2, MaxNewTokens = 3, Temperature = 0, LogitBias = new Dictionary<int, float> { [1] = 5 } };
         foreach (GenerationOptions chosen in new[] { options, options with { BeamCount = 2 } })
         {
-            GeneratedSequence sequence = TokenGenerator.Generate(model, [[1]], chosen, End)[0];
+            List<GeneratedToken> reported = [];
+            GeneratedSequence sequence = TokenGenerator.Generate(model, [[1]], chosen, End, onToken: reported.Add)[0];
+            CollectionAssert.AreEqual(sequence.LogProbabilities!.ToArray(), reported.Select(static token => token.LogProbability).ToArray());
             CollectionAssert.AreEqual(new[] { 1, 1, 1 }, sequence.LogProbabilities!.Select(static item => item.TokenId).ToArray());
             foreach (TokenLogProbability item in sequence.LogProbabilities!)
             {

@@ -64,6 +64,26 @@ public sealed class PrefixCacheTests
     }
 
     [TestMethod]
+    public void What_was_computed_with_an_adapter_is_found_with_that_one_alone()
+    {
+        using HistoryModel model = Model;
+        using var cache = new PrefixCache(100);
+        var adapter = new NamedAdapter("a");
+        Add(cache, model, Tokens(0, 20), adapter);
+        Assert.IsNull(Find(cache, Tokens(0, 30)));
+        Assert.IsNull(Find(cache, Tokens(0, 30), new NamedAdapter("b")));
+        Assert.AreEqual(20, Find(cache, Tokens(0, 30), adapter));
+
+        // The same prompt without one is another entry, which a longer prompt replaces, and the first one stays.
+        Add(cache, model, Tokens(0, 20));
+        Assert.AreEqual(2, model.OpenDecoders);
+        Add(cache, model, Tokens(0, 25));
+        Assert.AreEqual(2, model.OpenDecoders);
+        Assert.AreEqual(20, Find(cache, Tokens(0, 30), adapter));
+        Assert.AreEqual(25, Find(cache, Tokens(0, 30)));
+    }
+
+    [TestMethod]
     public void A_copy_that_can_not_be_cut_back_is_freed_and_nothing_counts_as_reused()
     {
         using HistoryModel model = Model;
@@ -80,16 +100,16 @@ public sealed class PrefixCacheTests
 
     private static int[] Tokens(int first, int count) => [.. Enumerable.Range(first, count)];
 
-    private static void Add(PrefixCache cache, HistoryModel model, int[] prompt)
+    private static void Add(PrefixCache cache, HistoryModel model, int[] prompt, IModelAdapter? adapter = null)
     {
         using var decoder = (IForkableDecoder)model.BeginDecoding(1, 200);
         decoder.Append(prompt, default, LogitsScope.LastPosition, new float[100]);
-        cache.Add(prompt, null, decoder);
+        cache.Add(prompt, adapter, decoder);
     }
 
-    private static int? Find(PrefixCache cache, int[] prompt)
+    private static int? Find(PrefixCache cache, int[] prompt, IModelAdapter? adapter = null)
     {
-        using IForkableDecoder? found = cache.Find(prompt, null, 200);
+        using IForkableDecoder? found = cache.Find(prompt, adapter, 200);
         Assert.AreEqual(200, found?.Capacity ?? 200);
         return found?.Length;
     }

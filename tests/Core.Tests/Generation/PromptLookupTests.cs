@@ -65,6 +65,17 @@ public sealed class PromptLookupTests
     }
 
     [TestMethod]
+    public void What_was_guessed_right_is_looked_for_too()
+    {
+        // 1 2 1 3, over and over. What follows a 1 depends on the token before it: three guesses are right in each pass only if what came in the last pass is known whole. 1 + 8 · 4 tokens.
+        int[] pattern = [1, 2, 1, 3];
+        using var model = new HistoryModel(4, 128, history => [.. Enumerable.Range(0, 4).Select(id => id == pattern[history.Count % 4] ? 5f : 0)]);
+        GeneratedSequence found = TokenGenerator.Generate(model, [[.. pattern, .. pattern, .. pattern]], new() { Temperature = 0, MaxNewTokens = 33, PromptLookupTokens = 3 }, 0)[0];
+        CollectionAssert.AreEqual(Enumerable.Range(0, 33).Select(i => pattern[i % 4]).ToArray(), found.TokenIds.ToArray());
+        Assert.HasCount(9, model.RowsOfCalls);
+    }
+
+    [TestMethod]
     public void Text_that_repeats_its_prompt_takes_few_passes_and_a_constraint_is_obeyed()
     {
         // The model counts 0 1 2 … 9 0 1 …: after the prompt every guess of ten tokens is right, so that 1 + 3 passes make 33 tokens (1 of the prompt's pass, then 11, 11 and 10).

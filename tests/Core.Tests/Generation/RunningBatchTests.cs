@@ -24,6 +24,13 @@ public sealed class RunningBatchTests
         return new(step, step.Row(0, 0, prompt, null), cancellationToken);
     }
 
+    /// <summary>What a sequence has come to; it must have ended.</summary>
+    private static GeneratedSequence Result(QueuedGeneration one)
+    {
+        Assert.IsTrue(one.Done.IsCompleted, "It goes on.");
+        return one.Done.GetAwaiter().GetResult();
+    }
+
     [TestMethod]
     [DataRow(4, 1_000, 0)]
     [DataRow(4, 3, 0)]     // prompts in pieces of three tokens
@@ -52,14 +59,32 @@ public sealed class RunningBatchTests
 
         for (int i = 0; i < all.Length; i++)
         {
-            GeneratedSequence found = all[i].Done.Result;
+            GeneratedSequence found = Result(all[i]);
             CollectionAssert.AreEqual(alone[i].TokenIds.ToArray(), found.TokenIds.ToArray(), $"sequence {i}");
             Assert.AreEqual(alone[i].FinishReason, found.FinishReason);
         }
 
-        Assert.AreEqual(0, model.OpenDecoders);
+        Assert.AreEqual((0, false), (model.OpenDecoders, model.UsedAfterDisposal));
         Assert.AreEqual(maxRows, Math.Max(most, maxRows));
         if (maxRows is 3 or 4) Assert.AreEqual(maxRows, most);
+    }
+
+    [TestMethod]
+    public void The_rows_are_moved_together_only_when_no_place_is_left()
+    {
+        // Sequences of eleven tokens, one more every six steps, so that there is always one that others join. A context of 24 has 88 places: 64 or more steps from one compaction to the next.
+        using HistoryModel model = Model();
+        using var batch = new RunningBatch(model, 2, 1_000, 0);
+        var waiting = new LinkedList<QueuedGeneration>();
+        for (int step = 0; step < 640; step++)
+        {
+            if (step % 6 == 0) waiting.AddLast(Queued(model, [1, 2], new() { MaxNewTokens = 11, StopAtEndOfText = false }));
+            if (batch.TakesMore) batch.Take(waiting);
+            batch.Step(CancellationToken.None);
+            Assert.IsGreaterThan(0, batch.Count);
+        }
+
+        Assert.IsInRange(640 / 88, 640 / 64, model.Compactions);
     }
 
     [TestMethod]
@@ -137,7 +162,7 @@ public sealed class RunningBatchTests
         batch.Step(CancellationToken.None);
         Assert.AreEqual((2, 2), (batch.Count, model.OpenDecoders));
         batch.Dispose();
-        foreach (QueuedGeneration one in new[] { active, joining }) Assert.IsTrue(Assert.ThrowsExactly<TaskCanceledException>(one.Done.GetAwaiter().GetResult).CancellationToken.IsCancellationRequested);
+        foreach (QueuedGeneration one in new[] { active, joining }) Assert.IsTrue(Assert.ThrowsExactly<TaskCanceledException>(() => Result(one)).CancellationToken.IsCancellationRequested);
         Assert.AreEqual((0, 0), (batch.Count, model.OpenDecoders));
     }
 
@@ -166,7 +191,7 @@ public sealed class RunningBatchTests
         second.Cancel();
         while (!stays.Done.IsCompleted) batch.Step(CancellationToken.None);
         Assert.IsTrue(gone.Done.IsCanceled);
-        Assert.HasCount(3, stays.Done.Result.TokenIds);
+        Assert.HasCount(3, Result(stays).TokenIds);
     }
 
     [TestMethod]
@@ -182,6 +207,20 @@ public sealed class RunningBatchTests
         batch.Step(CancellationToken.None);
         Assert.IsTrue(one.Done.IsCanceled);
         Assert.AreEqual((0, 0), (batch.Count, model.OpenDecoders));
+    }
+
+    [TestMethod]
+    public void Each_row_is_begun_with_its_adapter_and_without_any_it_is_the_models_own()
+    {
+        using HistoryModel inner = Model();
+        using var model = new AdaptableModel(inner);
+        var adapter = new NamedAdapter("a");
+        foreach ((IModelAdapter?[] adapters, string begun) in ((IModelAdapter?[], string)[])[([null, null], ""), ([null, adapter], "-, a"), ([adapter], "a")])
+        {
+            model.Begun = "";
+            using IForkableDecoder decoder = GenerationStep.BeginForkable(model, adapters, 10);
+            Assert.AreEqual((begun, adapters.Length, 10), (model.Begun, decoder.RowCount, decoder.Capacity));
+        }
     }
 
     [TestMethod]
@@ -212,12 +251,12 @@ public sealed class RunningBatchTests
         for (int i = 0; i < 3; i++) batch.Step(CancellationToken.None);
         cancellation.Cancel();
         batch.Step(CancellationToken.None);
-        Assert.AreEqual(cancellation.Token, Assert.ThrowsExactly<TaskCanceledException>(leaves.Done.GetAwaiter().GetResult).CancellationToken);
+        Assert.AreEqual(cancellation.Token, Assert.ThrowsExactly<TaskCanceledException>(() => Result(leaves)).CancellationToken);
         Assert.AreEqual(1, batch.Count);
         batch.Take(waiting);
         Assert.IsTrue(comes.Done.IsCanceled);
         while (!stays.Done.IsCompleted) batch.Step(CancellationToken.None);
-        CollectionAssert.AreEqual(TokenGenerator.Generate(model, [[3]], options, EndOfText)[0].TokenIds.ToArray(), stays.Done.Result.TokenIds.ToArray());
+        CollectionAssert.AreEqual(TokenGenerator.Generate(model, [[3]], options, EndOfText)[0].TokenIds.ToArray(), Result(stays).TokenIds.ToArray());
     }
 
     [TestMethod]
@@ -249,7 +288,7 @@ public sealed class RunningBatchTests
         QueuedGeneration after = Queued(model, [1], options);
         batch.Take(new([after]));
         while (!after.Done.IsCompleted) batch.Step(CancellationToken.None);
-        CollectionAssert.AreEqual(new[] { 3, 3, 3, 3, 3, 3, 3, 3 }, after.Done.Result.TokenIds.ToArray());
+        CollectionAssert.AreEqual(new[] { 3, 3, 3, 3, 3, 3, 3, 3 }, Result(after).TokenIds.ToArray());
     }
 
     [TestMethod]
@@ -266,8 +305,38 @@ public sealed class RunningBatchTests
             QueuedGeneration one = Queued(model, prompt, options);
             batch.Take(new([one]));
             batch.Step(CancellationToken.None);
-            CollectionAssert.AreEqual(TokenGenerator.Generate(model, [prompt], options, EndOfText)[0].TokenIds.ToArray(), one.Done.Result.TokenIds.ToArray());
+            CollectionAssert.AreEqual(TokenGenerator.Generate(model, [prompt], options, EndOfText)[0].TokenIds.ToArray(), Result(one).TokenIds.ToArray());
             Assert.AreEqual(reused, batch.ReusedTokens);
+        }
+    }
+
+    /// <summary>A model that takes adapters, and tells with which a decoder was begun.</summary>
+    private sealed class AdaptableModel(HistoryModel inner) : IAdaptableModel
+    {
+        public string Begun { get; set; } = "";
+
+        public GptConfig Config => inner.Config;
+
+        public GptDevice Device => inner.Device;
+
+        public LoraProjections AdaptableProjections => LoraProjections.All;
+
+        public IReadOnlyCollection<IModelAdapter> Adapters => [];
+
+        public IModelAdapter LoadAdapter(string name, string folder) => throw new NotSupportedException();
+
+        public bool UnloadAdapter(string name) => throw new NotSupportedException();
+
+        public ICausalDecoder BeginDecoding(int rowCount, int capacity) => inner.BeginDecoding(rowCount, capacity);
+
+        public ICausalDecoder BeginDecoding(IReadOnlyList<IModelAdapter?> adapters, int capacity)
+        {
+            Begun = string.Join(", ", adapters.Select(static adapter => adapter?.Name ?? "-"));
+            return inner.BeginDecoding(adapters.Count, capacity);
+        }
+
+        public void Dispose()
+        {
         }
     }
 }

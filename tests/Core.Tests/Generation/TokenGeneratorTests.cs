@@ -275,6 +275,28 @@ public sealed class TokenGeneratorTests
         CollectionAssert.AreEqual(new[] { true, false }, model.MaskedCalls);
     }
 
+    [TestMethod]
+    public void A_prompt_of_which_a_part_is_computed_is_continued_as_if_it_were_new()
+    {
+        HistoryModel model = Hashed(5);
+        var options = new GenerationOptions { MaxNewTokens = 5, Temperature = 0.7f, Seed = 3 };
+        using var source = new CancellationTokenSource();
+        GenerationStep step = TokenGenerator.Begin(model, options, EndOfText, null, null, null, source.Token);
+        using ICausalDecoder decoder = model.BeginDecoding(1, 7);
+        decoder.Append([1, 2], default, LogitsScope.LastPosition, new float[5]);
+        GenerationRow row = step.Row(0, 0, [1, 2, 3], null);
+        TokenGenerator.Continue(step, row, decoder);
+        CollectionAssert.AreEqual(Generate(Hashed(5), [[1, 2, 3]], options)[0].TokenIds.ToArray(), row.Tokens);
+
+        // Where it is cancelled, nothing more is computed.
+        int calls = model.RowsOfCalls.Count;
+        source.Cancel();
+        using ICausalDecoder other = model.BeginDecoding(1, 7);
+        other.Append([1, 2], default, LogitsScope.LastPosition, new float[5]);
+        Assert.ThrowsExactly<OperationCanceledException>(() => TokenGenerator.Continue(step, step.Row(0, 0, [1, 2, 3], null), other));
+        Assert.HasCount(calls + 1, model.RowsOfCalls);
+    }
+
     // .NET's longest array has 2,147,483,591 elements.
     [TestMethod]
     [DataRow(8, 50_257, 8)]
@@ -317,8 +339,8 @@ public sealed class TokenGeneratorTests
         StringAssert.Contains(Assert.ThrowsExactly<TokenOutOfRangeException>(() => TokenGenerator.Generate(model, [[1]], new(), endOfTextId: 5)).Message, "the end-of-text token");
         StringAssert.Contains(Assert.ThrowsExactly<TokenOutOfRangeException>(() => Generate(model, [[1]], new() { StopTokenIds = [5] })).Message, "StopTokenIds");
         StringAssert.Contains(Assert.ThrowsExactly<TokenOutOfRangeException>(() => Generate(model, [[1]], new() { LogitBias = new Dictionary<int, float> { [5] = 1 } })).Message, "LogitBias");
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Generate(model, [[1], null!], new())).Message, "Prompt 1 is null; pass an empty one");
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => TokenGenerator.Generate(model, [[1], []], new(), endOfTextId: null)).Message, "Prompt 1 is empty, and there is no end-of-text token");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Generate(model, [[1], null!], new())).Message, "Prompt 1 is null; pass an empty one to begin with the end-of-text token. (Parameter 'prompts')");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => TokenGenerator.Generate(model, [[1], []], new(), endOfTextId: null)).Message, "Prompt 1 is empty, and there is no end-of-text token to begin with; give the prompt a token. (Parameter 'prompts')");
         ArgumentException strings = Assert.ThrowsExactly<ArgumentException>(() => Generate(model, [[1]], new() { StopStrings = ["x"] }));
         Assert.AreEqual("tokenBytes", strings.ParamName);
         StringAssert.Contains(strings.Message, "pass tokenBytes, or use StopTokenIds");

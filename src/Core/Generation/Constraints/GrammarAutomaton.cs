@@ -14,8 +14,6 @@ namespace MLNet.Gpt;
 internal sealed class GrammarAutomaton
 {
     private const int MostConfigurations = 20_000;
-    private const int MostStates = 100_000;
-    private const int MostMasks = 4_000; // 25 MB with GPT-2's vocabulary
 
     private readonly GrammarGraph _graph;
     private readonly TokenTrie _trie;
@@ -49,6 +47,15 @@ internal sealed class GrammarAutomaton
     }
 
     public TokenTrie Trie => _trie;
+
+    /// <summary>The most states that are remembered; for tests, fewer.</summary>
+    internal int MostStates { get; init; } = 100_000;
+
+    /// <summary>The most sets of tokens that are remembered, 25 MB with GPT-2's vocabulary; for tests, fewer.</summary>
+    internal int MostMasks { get; init; } = 4_000;
+
+    /// <summary>The states that are remembered.</summary>
+    internal int StateCount => _states.Count;
 
     /// <summary>The state from which nothing is left.</summary>
     public State Dead { get; }

@@ -211,22 +211,18 @@ internal sealed class GrammarGraph
             foreach ((byte First, byte Last)[] box in rest.Ranges.SelectMany(static range => Utf8Ranges.Of(range.First, range.Last)))
             {
                 int place = _starts[rule];
-                for (int i = 0; i < box.Length; i++)
+                foreach ((byte low, byte high) in box[..^1])
                 {
-                    if (i == box.Length - 1)
+                    if (!prefixes.TryGetValue((place, low, high), out int next))
                     {
-                        _nodes[place].Bytes.Add((box[i].First, box[i].Last, end));
-                        continue;
-                    }
-
-                    if (!prefixes.TryGetValue((place, box[i].First, box[i].Last), out int next))
-                    {
-                        prefixes.Add((place, box[i].First, box[i].Last), next = AddNode());
-                        _nodes[place].Bytes.Add((box[i].First, box[i].Last, next));
+                        prefixes.Add((place, low, high), next = AddNode());
+                        _nodes[place].Bytes.Add((low, high, next));
                     }
 
                     place = next;
                 }
+
+                _nodes[place].Bytes.Add((box[^1].First, box[^1].Last, end));
             }
         }
 

@@ -57,6 +57,52 @@ public sealed class GrammarAutomatonTests
         }
     }
 
+    // Forty letters, one after the other: 41 states, each with a set of one token. Of sets the eleventh is one too many.
+    [TestMethod]
+    [DataRow(10, 1_000, 10)]
+    [DataRow(1_000, 10, 11)]
+    [DataRow(1_000, 1_000, 41)]
+    public void What_is_remembered_is_forgotten_where_it_is_too_much_and_the_text_goes_on(int mostStates, int mostMasks, int expected)
+    {
+        string text = string.Concat(Enumerable.Range(0, 40).Select(static i => (char)('a' + (i * 7 % 26))));
+        var automaton = new GrammarAutomaton(GbnfReader.Read($"root ::= \"{text}\"", "root"), TokenTrie.Of(GrammarText.Bytes())) { MostStates = mostStates, MostMasks = mostMasks };
+        GrammarAutomaton.State state = automaton.Start;
+        int most = 0;
+        foreach (char letter in text)
+        {
+            byte[] mask = automaton.TokensAfter(state);
+            Assert.IsTrue((mask[letter >> 3] & (1 << (letter & 7))) != 0, "A byte's token has its number.");
+            state = automaton.Step(state, (byte)letter);
+            most = Math.Max(most, automaton.StateCount);
+        }
+
+        Assert.IsTrue(state.IsAccepting);
+        Assert.AreEqual(expected, most);
+    }
+
+    // Brackets in brackets: what may come inside one is alike at every depth and computed once, and what a token that closes two may go on with is computed for each.
+    [TestMethod]
+    public void Sets_of_tokens_that_reach_over_the_end_of_a_rule_count_each()
+    {
+        using var folder = new TemporaryFolder();
+        GptTokenizer tokenizer = GptTokenizer.FromTiktoken(folder.Write("t.tiktoken", TokenizerFiles.Tiktoken() + "KSk= 258\n")); // "))"
+        var automaton = new GrammarAutomaton(GbnfReader.Read("root ::= \"(\" root \")\" | \"a\"", "root"), TokenTrie.Of(tokenizer)) { MostMasks = 10 };
+        GrammarAutomaton.State state = automaton.Start;
+        for (int depth = 0; depth < 30; depth++) state = automaton.Step(state, (byte)'(');
+        state = automaton.Step(state, (byte)'a');
+        int before = automaton.StateCount, least = before;
+        for (int depth = 30; depth > 0; depth--)
+        {
+            byte[] mask = automaton.TokensAfter(state);
+            Assert.AreEqual(depth > 1, (mask[258 >> 3] & (1 << (258 & 7))) != 0, $"depth {depth}");
+            state = automaton.Step(state, (byte)')');
+            least = Math.Min(least, automaton.StateCount);
+        }
+
+        Assert.IsTrue(state.IsAccepting);
+        Assert.IsLessThan(before, least, "The states of the way down are forgotten.");
+    }
+
     [TestMethod]
     public void A_text_goes_on_where_one_of_the_language_begins_with_it()
     {

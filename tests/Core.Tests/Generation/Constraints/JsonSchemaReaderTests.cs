@@ -436,6 +436,7 @@ public sealed class JsonSchemaReaderTests
     [DataRow("""{"enum":[1,2],"type":"string"}""", "#", "None of the listed values is allowed by all of #.")]
     [DataRow("""{"allOf":[{"const":1},{"const":2}]}""", "#/allOf/0", "None of the listed values is allowed by all of #.")]
     [DataRow("""{"allOf":[{"type":"string"},{"type":"integer"}]}""", "#/allOf/0", "The types that # ask for exclude each other.")]
+    [DataRow("""{"type":"number","anyOf":[{"type":"string"}],"oneOf":[{"type":"string"}]}""", "#", "The types that # without anyOf, oneOf and #/anyOf/0 and #/oneOf/0 ask for exclude each other.")]
     public void A_contradiction_is_told(string schema, string location, string message) => GrammarText.Refuses(() => new GrammarText(Read(schema)), ConstraintProblem.Contradictory, location, message);
 
     [TestMethod]

@@ -1,7 +1,10 @@
+using System.Runtime.ExceptionServices;
+
 namespace MLNet.Gpt;
 
 /// <summary>
-/// Reads the micro-batches of a run, one ahead of the computation, on another thread. A row of the order has the full context; a
+/// Reads the micro-batches of a run, one ahead of the computation, on a thread of its own (one of .NET's pool would yield its core for a while after each,
+/// and so take it from the computation). A row of the order has the full context; a
 /// stage of shorter rows cuts it into equal parts and takes one after the other, so that each token still comes once an epoch,
 /// across stages too. What a stage leaves of its last row is left out.
 /// </summary>
@@ -12,7 +15,11 @@ internal sealed class BatchLoader : IDisposable
     private readonly BatchOrder _order;
     private readonly long[] _row;
     private readonly long[] _start = new long[1];
-    private Task<TrainingBatch>? _ahead;
+    private readonly Thread _reader;
+    private readonly object _gate = new();
+    private TrainingBatch? _ahead;
+    private ExceptionDispatchInfo? _error;
+    private bool _closed;
     private int _step, _rowsDone, _part;
 
     /// <param name="rows">Rows of the full context.</param>
@@ -27,18 +34,61 @@ internal sealed class BatchLoader : IDisposable
         // A row that is used in part has been counted as taken: it is drawn again.
         _order = new(rows, seed, _part > 0 ? from.Position with { Index = from.Position.Index - 1 } : from.Position);
         if (_part > 0) Draw();
+        _reader = new(ReadAhead) { IsBackground = true, Name = "batches" };
+        _reader.Start();
     }
 
     /// <summary>The next batch.</summary>
     public TrainingBatch Next()
     {
-        TrainingBatch batch = (_ahead ?? Task.Run(Read)).GetAwaiter().GetResult();
-        _ahead = Task.Run(Read);
-        return batch;
+        lock (_gate)
+        {
+            while (_ahead is null && _error is null) Monitor.Wait(_gate);
+            _error?.Throw();
+            TrainingBatch batch = _ahead!;
+            _ahead = null;
+            Monitor.PulseAll(_gate);
+            return batch;
+        }
     }
 
     /// <summary>Waits for the read under way: the rows may be closed afterwards.</summary>
-    public void Dispose() => Task.WhenAny(_ahead ?? Task.CompletedTask).Wait();
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _closed = true;
+            Monitor.PulseAll(_gate);
+        }
+
+        _reader.Join();
+    }
+
+    private void ReadAhead()
+    {
+        try
+        {
+            while (true)
+            {
+                TrainingBatch batch = Read();
+                lock (_gate)
+                {
+                    _ahead = batch;
+                    Monitor.PulseAll(_gate);
+                    while (_ahead is not null && !_closed) Monitor.Wait(_gate);
+                    if (_closed) return;
+                }
+            }
+        }
+        catch (Exception e)
+        {
+            lock (_gate)
+            {
+                _error = ExceptionDispatchInfo.Capture(e);
+                Monitor.PulseAll(_gate);
+            }
+        }
+    }
 
     private void Draw()
     {

@@ -44,6 +44,23 @@ public sealed class TrainingStageTests
         }
     }
 
+    // A reader that fails, or that nobody waits for any more, ends.
+    [TestMethod]
+    public void What_reading_ahead_throws_comes_with_each_next_batch()
+    {
+        using var fixture = new TrainingFixture();
+        var plan = TrainingPlan.Of(fixture.Options);
+        using (var unread = new BatchLoader(fixture.TrainingRows, plan, TrainingFixture.Seed, new()))
+        {
+        }
+
+        using var loader = new BatchLoader(fixture.TrainingRows, plan, TrainingFixture.Seed, new());
+        _ = loader.Next();
+        fixture.TrainingRows.File.Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => { while (true) _ = loader.Next(); });
+        Assert.ThrowsExactly<ObjectDisposedException>(() => loader.Next());
+    }
+
     [TestMethod]
     public void A_run_that_ends_within_at_or_behind_a_stage_boundary_resumes_to_the_same_losses_and_weights()
     {

@@ -77,12 +77,13 @@ internal static unsafe class AttentionKernel
     /// <summary>Calls a body for each head of each row, with memory of its own, on as many threads as libtorch takes.</summary>
     private static void EachHead(long heads, long floats, Action<int, nint> body)
     {
-        int threads = (int)Math.Min(heads, get_num_threads()), next = -1;
-        if (threads == 1) Work();
-        else Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ => Work());
+        int next = -1;
+        if (heads == 1) Work();
+        else ComputeThreads.Run(Work);
 
         void Work()
         {
+            if (Volatile.Read(ref next) >= heads - 1) return;
             void* memory = NativeMemory.AlignedAlloc((nuint)(floats * sizeof(float)), 64);
             try
             {

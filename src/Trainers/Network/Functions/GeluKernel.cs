@@ -60,18 +60,17 @@ internal static unsafe class GeluKernel
 
     private static void InParts(long count, Action<long, long> part)
     {
-        long threads = Math.Clamp(count / WorthAThread, 1, get_num_threads());
-        if (threads == 1)
+        int threads = ComputeThreads.Count;
+        if (threads == 1 || count < 2 * WorthAThread)
         {
             part(0, count);
             return;
         }
 
-        long size = (count / Step + threads - 1) / threads * Step;
-        Parallel.For(0, threads, index =>
+        long size = (count / Step + threads - 1) / threads * Step, next = -size;
+        ComputeThreads.Run(() =>
         {
-            long start = index * size;
-            if (start < count) part(start, Math.Min(size, count - start));
+            for (long start; (start = Interlocked.Add(ref next, size)) < count;) part(start, Math.Min(size, count - start));
         });
     }
 

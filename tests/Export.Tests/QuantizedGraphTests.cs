@@ -60,7 +60,7 @@ public sealed class QuantizedGraphTests
         TensorProto[] large = [.. model.Graph.Initializer.Where(tensor => tensor.Dims.Contains(97))];
         CollectionAssert.AreEquivalent(new[] { "wte.weight_quantized", "wte.weight_scales" }, large.Select(static tensor => tensor.Name).ToArray());
         Assert.AreEqual(97 * 64 / 2, large.Single(static tensor => tensor.Name == "wte.weight_quantized").RawData.Length);
-        Assert.AreEqual(97 * 2 * 4, large.Single(static tensor => tensor.Name == "wte.weight_scales").RawData.Length);
+        Assert.AreEqual(97 * 4, large.Single(static tensor => tensor.Name == "wte.weight_scales").RawData.Length);
         StringAssert.Contains(model.MetadataProps.Single(static entry => entry.Key == "mlnet.gpt.weights").Value, "Int4");
     }
 
@@ -70,7 +70,7 @@ public sealed class QuantizedGraphTests
         // Largest magnitude -4, so s = -(-4) / 8 = 0.5 and -4 gets code 0: q = x / 0.5 + 8. 3.6 / 0.5 = 7.2 -> 7 + 8 = 15; 0.3 / 0.5 = 0.6 -> 1 + 8 = 9; 1 -> 10; zeros -> 8.
         float[] x = new float[32];
         (x[0], x[1], x[2], x[3]) = (-4f, 3.6f, 0.3f, 1f);
-        QuantizedMatrix matrix = BlockQuantizer.Quantize(x, 1, default, 4, new QuantizationOptions { Method = QuantizationMethod.RoundToNearest });
+        QuantizedMatrix matrix = BlockQuantizer.Quantize(x, 1, default, 4, 32, new QuantizationOptions { Method = QuantizationMethod.RoundToNearest });
         Assert.AreEqual(0.5f, matrix.Scales.Single());
         byte[] expected = [0xF0, 0xA9, .. Enumerable.Repeat((byte)0x88, 14)];
         CollectionAssert.AreEqual(expected, matrix.Codes);
@@ -78,7 +78,7 @@ public sealed class QuantizedGraphTests
 
         // With a zero point, -4 to 3.5: s = 7.5 / 15 = 0.5, z = 4 / 0.5 = 8. Two rows' zero points do not share a byte.
         x[1] = 3.5f;
-        matrix = BlockQuantizer.Quantize((float[])[.. x, .. x], 2, default, 4, new QuantizationOptions { Method = QuantizationMethod.RoundToNearest, Symmetric = false });
+        matrix = BlockQuantizer.Quantize((float[])[.. x, .. x], 2, default, 4, 32, new QuantizationOptions { Method = QuantizationMethod.RoundToNearest, Symmetric = false });
         CollectionAssert.AreEqual(new[] { 0.5f, 0.5f }, matrix.Scales);
         CollectionAssert.AreEqual(new byte[] { 8, 8 }, matrix.ZeroPoints);
         CollectionAssert.AreEqual((byte[])[.. expected, .. expected], matrix.Codes);
@@ -91,7 +91,7 @@ public sealed class QuantizedGraphTests
         float[] x = [.. Enumerable.Range(0, 32).Select(static i => (((i * 7) % 16) - 8) * 0.25f)];
         foreach (bool symmetric in (ReadOnlySpan<bool>)[true, false])
         {
-            QuantizedMatrix matrix = BlockQuantizer.Quantize(x, 1, default, 4, new QuantizationOptions { Symmetric = symmetric });
+            QuantizedMatrix matrix = BlockQuantizer.Quantize(x, 1, default, 4, 32, new QuantizationOptions { Symmetric = symmetric });
             float[] back = Dequantize(matrix.Codes, matrix.Scales, matrix.ZeroPoints, 1, 32, 32, 4);
             for (int i = 0; i < x.Length; i++) Assert.AreEqual(x[i], back[i], 1e-6f);
         }
@@ -110,7 +110,7 @@ public sealed class QuantizedGraphTests
         float[] importance = [.. Enumerable.Range(0, Columns).Select(static i => i % 3 == 0 ? 10f : 0.1f)];
         double Error(QuantizationMethod method)
         {
-            QuantizedMatrix matrix = BlockQuantizer.Quantize(x, Rows, importance, bits, new QuantizationOptions { Method = method, Symmetric = symmetric });
+            QuantizedMatrix matrix = BlockQuantizer.Quantize(x, Rows, importance, bits, 32, new QuantizationOptions { Method = method, Symmetric = symmetric });
             float[] back = Dequantize(matrix.Codes, matrix.Scales, matrix.ZeroPoints, Rows, Columns, 32, bits);
             return x.Select((value, i) => importance[i % Columns] * Math.Pow(value - back[i], 2)).Sum();
         }
@@ -123,7 +123,7 @@ public sealed class QuantizedGraphTests
     public void A_width_that_is_no_multiple_of_a_block_is_filled_up_with_zeros()
     {
         float[] x = [.. Enumerable.Range(0, 2 * 40).Select(static i => MathF.Sin(i))];
-        QuantizedMatrix matrix = BlockQuantizer.Quantize(x, 2, default, 8, new QuantizationOptions());
+        QuantizedMatrix matrix = BlockQuantizer.Quantize(x, 2, default, 8, 32, new QuantizationOptions());
         Assert.HasCount(2 * 64, matrix.Codes);
         Assert.HasCount(4, matrix.Scales);
         CollectionAssert.AreEqual(Enumerable.Repeat((byte)128, 24).ToArray(), matrix.Codes[40..64]);
@@ -159,6 +159,21 @@ public sealed class QuantizedGraphTests
         Refused(new() { Operators = (GraphOperators)4 }, "4");
         Refused(new() { Weights = WeightFormat.Int4, Operators = GraphOperators.Standard }, "Int4");
         Assert.IsFalse(Directory.Exists(folder["refused"]));
+    }
+
+    [TestMethod]
+    [DataRow(WeightFormat.Int8, 768, 128)]
+    [DataRow(WeightFormat.Int4, 768, 64)]
+    [DataRow(WeightFormat.Int8, 192, 64)]
+    [DataRow(WeightFormat.Int4, 96, 32)]
+    [DataRow(WeightFormat.Int8, 40, 32)]
+    public void Without_a_choice_blocks_are_as_large_as_the_format_and_the_width_allow(WeightFormat format, int width, int expected)
+    {
+        using var folder = new TemporaryFolder();
+        OnnxExporter.Write(new FormulaWeights(Wide with { EmbeddingSize = width, LayerCount = 1 }), folder["package"], new OnnxExportOptions { Weights = format });
+        NodeProto[] products = [.. ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder["package", "model.onnx"])).Graph.Node.Where(static node => node.OpType is "MatMulNBits" or "GatherBlockQuantized")];
+        Assert.HasCount(width % 32 == 0 ? 6 : 4, products);
+        foreach (NodeProto product in products) Assert.AreEqual(expected, product.Attribute.Single(static attribute => attribute.Name == "block_size").I);
     }
 
     private static float[] Logits(string package, GptConfig config)

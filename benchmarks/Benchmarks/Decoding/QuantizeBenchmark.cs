@@ -55,11 +55,11 @@ internal static class QuantizeBenchmark
         [
             ("float32", new()), ("float16", new() { Weights = WeightFormat.Float16 }),
             ("int8", new() { Weights = WeightFormat.Int8 }), ("int8, rounded to nearest", Of(WeightFormat.Int8, new() { Method = QuantizationMethod.RoundToNearest })),
-            ("int8, block 128", Of(WeightFormat.Int8, new() { BlockSize = 128 })), ("int8, zero points", Of(WeightFormat.Int8, new() { Symmetric = false })),
+            ("int8, block 32", Of(WeightFormat.Int8, new() { BlockSize = 32 })), ("int8, block 64", Of(WeightFormat.Int8, new() { BlockSize = 64 })), ("int8, zero points", Of(WeightFormat.Int8, new() { Symmetric = false })),
             ("int4", new() { Weights = WeightFormat.Int4 }), ("int4, rounded to nearest", Of(WeightFormat.Int4, new() { Method = QuantizationMethod.RoundToNearest })),
             ("int4, float32 products", Of(WeightFormat.Int4, new() { AccuracyLevel = 1 })), ("int4, zero points", Of(WeightFormat.Int4, new() { Symmetric = false })),
             ("int4, zero points, rounded to nearest", Of(WeightFormat.Int4, new() { Symmetric = false, Method = QuantizationMethod.RoundToNearest })),
-            ("int4, embedding and head in 8 bits", Of(WeightFormat.Int4, new() { EmbeddingBits = 8 })), ("int4, block 128", Of(WeightFormat.Int4, new() { BlockSize = 128 })),
+            ("int4, embedding and head in 8 bits", Of(WeightFormat.Int4, new() { EmbeddingBits = 8 })), ("int4, block 32", Of(WeightFormat.Int4, new() { BlockSize = 32 })), ("int4, block 128", Of(WeightFormat.Int4, new() { BlockSize = 128 })),
         ])
         {
             string package = Path.Combine(folder, "package");

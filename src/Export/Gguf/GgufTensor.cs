@@ -37,7 +37,7 @@ internal sealed record GgufTensor(string Name, IReadOnlyList<long> Shape, uint T
             if (type is Q4 or Q8)
             {
                 int rows = (int)(isMatrix ? parameter.Shape[1] : parameter.Shape[0]);
-                WriteBlocks(BlockQuantizer.Quantize(numbers, rows, importance, type == Q4 ? 4 : 8, new QuantizationOptions { BlockSize = Block }), type == Q4 ? 4 : 8, stream);
+                WriteBlocks(BlockQuantizer.Quantize(numbers, rows, importance, type == Q4 ? 4 : 8, Block, new QuantizationOptions()), type == Q4 ? 4 : 8, stream);
             }
             else if (type == Float16)
             {

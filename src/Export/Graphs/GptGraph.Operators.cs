@@ -35,6 +35,8 @@ internal sealed partial class GptGraph
 
     private QuantizationOptions Quantization => options.Quantization ?? new QuantizationOptions();
 
+    private int BlockSize => Quantization.BlockSizeFor(options.Weights, config.EmbeddingSize);
+
     /// <summary>(B, T, C): the tokens' vectors.</summary>
     private string EmbedTokens(string ids)
     {
@@ -43,7 +45,7 @@ internal sealed partial class GptGraph
         // The head's operator wants the codes of a block as a dimension of their own, this one does not.
         string codes = graph.Node("wte.codes", "Reshape", [table.Codes.Name, graph.Int64s("wte.shape", table.Outputs, -1)]);
         return graph.Contrib("wte", "GatherBlockQuantized", [codes, ids, table.Scales.Name, .. ZeroPoints(table)],
-            Attribute("bits", (long)table.Bits), Attribute("block_size", (long)Quantization.BlockSize), Attribute("gather_axis", 0L), Attribute("quantize_axis", 1L));
+            Attribute("bits", (long)table.Bits), Attribute("block_size", (long)BlockSize), Attribute("gather_axis", 0L), Attribute("quantize_axis", 1L));
     }
 
     /// <summary>(B, T', V): the output head, which is the token embedding.</summary>
@@ -212,7 +214,7 @@ internal sealed partial class GptGraph
 
     private AttributeProto[] ProductAttributes(QuantizedWeight matrix, long outputs) =>
     [
-        Attribute("K", matrix.Inputs), Attribute("N", outputs), Attribute("bits", (long)matrix.Bits), Attribute("block_size", (long)Quantization.BlockSize),
+        Attribute("K", matrix.Inputs), Attribute("N", outputs), Attribute("bits", (long)matrix.Bits), Attribute("block_size", (long)BlockSize),
         Attribute("accuracy_level", (long)Quantization.AccuracyLevel),
     ];
 
@@ -224,13 +226,13 @@ internal sealed partial class GptGraph
         GptParameterInfo parameter = parameters[name];
         if (!options.IsQuantized) return null;
         bool isTable = parameter.Role == GptParameterRole.TokenEmbedding;
-        if (isTable && config.EmbeddingSize % Quantization.BlockSize != 0) return null;
+        if (isTable && config.EmbeddingSize % BlockSize != 0) return null;
         if (!quantized.TryGetValue(name, out QuantizedWeight? weight))
         {
             int bits = options.Weights == WeightFormat.Int8 ? 8 : 4;
             string? before = isTable && !cached ? null : WeightImportance.NormalizationBefore(parameter, config); // without an output head the table multiplies nothing
             (GptParameterInfo, GptParameterInfo)? normalization = before is null ? null : (parameters[before + ".weight"], parameters[before + ".bias"]);
-            weight = new QuantizedWeight(parameter, normalization, isTable ? Quantization.EmbeddingBits ?? bits : bits, Quantization);
+            weight = new QuantizedWeight(parameter, normalization, isTable ? Quantization.EmbeddingBits ?? bits : bits, BlockSize, Quantization);
             quantized.Add(name, weight);
             graph.Weight(parameter, weight);
         }

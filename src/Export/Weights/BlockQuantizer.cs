@@ -16,10 +16,11 @@ internal static class BlockQuantizer
     /// <param name="rowCount">N.</param>
     /// <param name="importance">(K): the weight of each channel in the error, 0 or more; empty for equal ones.</param>
     /// <param name="bits">4 or 8.</param>
-    /// <param name="options">Valid options.</param>
-    public static QuantizedMatrix Quantize(ReadOnlyMemory<float> rows, int rowCount, ReadOnlyMemory<float> importance, int bits, QuantizationOptions options)
+    /// <param name="size">How many numbers share a scale.</param>
+    /// <param name="options">Valid options, of which the block size is not asked.</param>
+    public static QuantizedMatrix Quantize(ReadOnlyMemory<float> rows, int rowCount, ReadOnlyMemory<float> importance, int bits, int size, QuantizationOptions options)
     {
-        int k = rows.Length / rowCount, size = options.BlockSize, blocks = (k + size - 1) / size, blockBytes = size * bits / 8, zeroBytes = ((blocks * bits) + 7) / 8;
+        int k = rows.Length / rowCount, blocks = (k + size - 1) / size, blockBytes = size * bits / 8, zeroBytes = ((blocks * bits) + 7) / 8;
         var codes = new byte[(long)rowCount * blocks * blockBytes];
         var scales = new float[(long)rowCount * blocks];
         byte[]? zeroPoints = options.Symmetric ? null : new byte[(long)rowCount * zeroBytes];

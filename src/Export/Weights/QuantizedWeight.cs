@@ -8,20 +8,22 @@ internal sealed class QuantizedWeight
 {
     private readonly GptParameterInfo _parameter;
     private readonly (GptParameterInfo Gain, GptParameterInfo Bias)? _normalization;
+    private readonly int _blockSize;
     private readonly QuantizationOptions _options;
     private QuantizedMatrix? _matrix;
 
     /// <param name="parameter">A projection, [in, out], or the token embedding, (V, C).</param>
     /// <param name="normalization">The layer normalisation whose output the matrix multiplies; null where it is another's.</param>
     /// <param name="bits">4 or 8.</param>
-    /// <param name="options">Valid options.</param>
-    public QuantizedWeight(GptParameterInfo parameter, (GptParameterInfo Gain, GptParameterInfo Bias)? normalization, int bits, QuantizationOptions options)
+    /// <param name="blockSize">How many numbers share a scale.</param>
+    /// <param name="options">Valid options, of which the block size is not asked.</param>
+    public QuantizedWeight(GptParameterInfo parameter, (GptParameterInfo Gain, GptParameterInfo Bias)? normalization, int bits, int blockSize, QuantizationOptions options)
     {
-        (_parameter, _normalization, _options, Bits) = (parameter, normalization, options, bits);
+        (_parameter, _normalization, _blockSize, _options, Bits) = (parameter, normalization, blockSize, options, bits);
         bool transposed = parameter.Role != GptParameterRole.TokenEmbedding;
         (Inputs, Outputs) = transposed ? (parameter.Shape[0], parameter.Shape[1]) : (parameter.Shape[1], parameter.Shape[0]);
-        long blocks = (Inputs + options.BlockSize - 1) / options.BlockSize;
-        Codes = new(parameter.Name + "_quantized", DataType.Uint8, [Outputs, blocks, options.BlockSize * bits / 8], (reader, stream) => WritePart(reader, stream, static matrix => matrix.Codes));
+        long blocks = (Inputs + blockSize - 1) / blockSize;
+        Codes = new(parameter.Name + "_quantized", DataType.Uint8, [Outputs, blocks, blockSize * bits / 8], (reader, stream) => WritePart(reader, stream, static matrix => matrix.Codes));
         Scales = new(parameter.Name + "_scales", DataType.Float, [Outputs, blocks], (reader, stream) =>
         {
             WritePart(reader, stream, static matrix => MemoryMarshal.AsBytes(matrix.Scales.AsSpan()));
@@ -70,6 +72,6 @@ internal sealed class QuantizedWeight
         int wrong = numbers.Span.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue);
         if (wrong >= 0) throw new ArgumentException(FormattableString.Invariant($"'{_parameter.Name}' holds {numbers.Span[wrong]} at {wrong}, which can't be quantized; export the model as {WeightFormat.Float32}, or look why it isn't finite."));
         if (_parameter.Role != GptParameterRole.TokenEmbedding) numbers = BlockQuantizer.Transpose(numbers, (int)Inputs, (int)Outputs);
-        return BlockQuantizer.Quantize(numbers, (int)Outputs, importance, Bits, _options);
+        return BlockQuantizer.Quantize(numbers, (int)Outputs, importance, Bits, _blockSize, _options);
     }
 }

@@ -34,7 +34,7 @@ public static class GptTrainersExtensions
         /// <param name="folder">The folder.</param>
         /// <param name="device">Where to compute; null takes a CUDA GPU where there is one, else the CPU.</param>
         /// <returns>The model, which the caller disposes.</returns>
-        /// <exception cref="CheckpointNotFoundException">The folder or a file of it is missing; a run that trained an adapter leaves the adapter alone.</exception>
+        /// <exception cref="CheckpointNotFoundException">The folder or a file of it is missing; a run that trained an adapter leaves the adapter alone, one over frozen weights the head.</exception>
         /// <exception cref="CorruptFileException">A file is not what its format says, or the checkpoint is that of no reward model.</exception>
         /// <exception cref="TensorMismatchException">A tensor is missing or has another shape.</exception>
         /// <exception cref="DeviceUnavailableException">The device isn't there.</exception>
@@ -61,7 +61,7 @@ public static class GptTrainersExtensions
     {
         /// <summary>
         /// The language model over the classifier's own network, with which it shares the weights: what a package of several heads is exported from, the classifier's among them (<see cref="OnnxExportOptions.Heads"/>).
-        /// It writes as well as the auxiliary language-model loss has kept it.
+        /// It writes as well as the auxiliary language-model loss has kept it; over frozen weights it is the pretrained model.
         /// </summary>
         /// <returns>The model, which the caller disposes; either may be disposed first.</returns>
         /// <exception cref="NotSupportedException">The classifier does not run on TorchSharp.</exception>

@@ -1,8 +1,8 @@
 namespace MLNet.Gpt;
 
 /// <summary>
-/// What fine-tuning trains: all weights of a network, or a LoRA adapter beside frozen ones. Knows how to keep either on disk: a checkpoint
-/// folder, or PEFT's.
+/// What fine-tuning trains: all weights of a network, a LoRA adapter beside frozen ones, or nothing of it, where a head is trained alone. Knows how to keep it on disk: a checkpoint
+/// folder, PEFT's, or one with no more than others add.
 /// </summary>
 internal sealed class FineTuningNetwork : IDisposable
 {
@@ -31,14 +31,15 @@ internal sealed class FineTuningNetwork : IDisposable
     /// <param name="lora">The adapter to train; null trains all weights.</param>
     /// <param name="seed">Seeds the adapter.</param>
     /// <param name="companions">What lies beside the pretrained weights, and goes with the trained ones; null for nothing.</param>
+    /// <param name="frozen">Whether all of the weights stay as they are; they are shared with <paramref name="pretrained"/> where that can be. Not with an adapter.</param>
     public static FineTuningNetwork Create(
-        IGptWeights pretrained, DropoutOptions dropout, GptDevice device, GptPrecision precision, LoraOptions? lora, long seed, ModelCompanions? companions = null)
+        IGptWeights pretrained, DropoutOptions dropout, GptDevice device, GptPrecision precision, LoraOptions? lora, long seed, ModelCompanions? companions = null, bool frozen = false)
     {
-        GptNetwork network = GptNetwork.FromWeights(pretrained, device, precision, trainable: lora is null);
+        GptNetwork network = frozen ? GptNetwork.Frozen(pretrained, device, precision) : GptNetwork.FromWeights(pretrained, device, precision, trainable: lora is null);
         network.Dropout = dropout;
         try
         {
-            if (lora is null) return new(network, companions ?? ModelCompanions.None, null, [network.Parameters]);
+            if (lora is null) return new(network, companions ?? ModelCompanions.None, null, frozen ? [] : [network.Parameters]);
             LoraAdapter adapter = LoraAdapter.Create(pretrained.Config, lora, network.TorchDevice, trainable: true, out FlatParameters parameters);
             network.Attach(adapter);
             adapter.Initialize(seed);
@@ -72,6 +73,12 @@ internal sealed class FineTuningNetwork : IDisposable
             return;
         }
 
+        if (Sets.Count == 0)
+        {
+            HeadFile.WriteAlone(folder, unfinished => addFiles?.Invoke(unfinished));
+            return;
+        }
+
         GptCheckpoint.Write(folder, Network, tokenizer, chatTemplate: chatTemplate, addFiles: unfinished =>
         {
             _companions.Save(unfinished);
@@ -82,6 +89,7 @@ internal sealed class FineTuningNetwork : IDisposable
     /// <summary>Takes what <see cref="Write"/> wrote; the weights that it did not write stay as they are.</summary>
     public void Read(string folder)
     {
+        if (Sets.Count == 0) return;
         if (_adapter is not null)
         {
             using LoraCheckpoint adapter = LoraCheckpoint.Open(folder, Network.Config);

@@ -38,6 +38,9 @@ internal readonly record struct MemoryEstimate(long ParameterBytes, long Activat
 
         // In the backward pass the largest temporaries are one layer's, and those of its forward pass where that is made again.
         long temporary = (3 * width * f) + (3 * 4 * probabilities) + (6 * 4 * c);
+
+        // Without a backward pass there are one layer's tensors and the embeddings; what bfloat16 saves of them goes into casts.
+        if (training.ForwardOnly) return new(parameters, tokens * 4 * ((20 * c) + (2 * f)));
         long logits = Math.Min(LogitBytes, 3 * 4 * tokens * config.VocabularySize);
         return new(parameters, all + (tokens * ((training.Checkpointed ? 2 * temporary : temporary) + (4 * 4 * c))) + logits);
     }

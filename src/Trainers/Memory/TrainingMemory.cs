@@ -18,6 +18,9 @@ internal sealed record TrainingMemory(GptConfig Config, GptPrecision Precision, 
     /// <summary>Whether the network's own weights have no gradient.</summary>
     public bool Frozen { get; init; }
 
+    /// <summary>Whether nothing is trained before the last hidden states, so that no backward pass goes through the network.</summary>
+    public bool ForwardOnly { get; init; }
+
     /// <summary>The trained numbers beside the network's own: an adapter's, a head's.</summary>
     public long OtherParameters { get; init; }
 
@@ -28,16 +31,17 @@ internal sealed record TrainingMemory(GptConfig Config, GptPrecision Precision, 
         Checkpointed = run.ActivationCheckpointing,
         Dropout = model.Network.Dropout,
         Frozen = !model.Network.Parameters.IsTrainable,
+        ForwardOnly = !model.Network.IsTrained && model.Sets.All(static set => set.IsHeadAlone),
         OtherParameters = model.Sets.Where(set => set != model.Network.Parameters).Sum(static set => set.Layout.Sum(static info => info.ElementCount)),
     };
 
     /// <summary>Bytes that the optimizer and the average will take: nothing of them is touched before the first update.</summary>
     public long StateBytes => (Averaged ? 3 : 2) * 4 * ((Frozen ? 0 : Config.ParameterCount) + OtherParameters);
 
-    /// <summary>The model's own operations in training on a token: the forward pass, and the backward pass to the hidden states and, where they are trained, to the weights.</summary>
+    /// <summary>The model's own operations in training on a token: the forward pass, and where something in it or before it is trained the backward pass to the hidden states and, where they are trained, to the weights.</summary>
     /// <param name="length">The tokens of its row.</param>
-    public double FlopsPerToken(int length) =>
-        Config.FlopsPerTokenAt(length) - (Frozen ? 2.0 * (Config.ParameterCount - ((long)Config.ContextLength * Config.EmbeddingSize)) : 0);
+    public double FlopsPerToken(int length) => ForwardOnly ? Config.FlopsPerTokenAt(length) / 3
+        : Config.FlopsPerTokenAt(length) - (Frozen ? 2.0 * (Config.ParameterCount - ((long)Config.ContextLength * Config.EmbeddingSize)) : 0);
 
     /// <summary>What a micro-batch needs.</summary>
     /// <param name="rows">Its rows.</param>

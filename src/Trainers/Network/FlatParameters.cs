@@ -70,8 +70,23 @@ internal sealed class FlatParameters : IDisposable
         }
     }
 
+    /// <summary>What a head adds to a network, float32.</summary>
+    /// <param name="layout">The head's parameters.</param>
+    /// <param name="device">Where the buffers lie.</param>
+    /// <param name="trainable">Whether they have gradients.</param>
+    /// <param name="frozenTokens">Whether the embeddings of the head's own tokens have none all the same.</param>
+    /// <returns>The set, and another of the embeddings where they are frozen and there are any.</returns>
+    public static (FlatParameters Head, FlatParameters? FrozenTokens) OfHead(IReadOnlyList<GptParameterInfo> layout, Device device, bool trainable, bool frozenTokens)
+    {
+        ILookup<bool, GptParameterInfo> parts = layout.ToLookup(info => frozenTokens && info.Role == GptParameterRole.TaskTokenEmbedding);
+        return (new([.. parts[false]], device, ScalarType.Float32, trainable), parts[true].Any() ? new([.. parts[true]], device, ScalarType.Float32, trainable: false) : null);
+    }
+
     /// <summary>Whether there are gradients.</summary>
     public bool IsTrainable => _gradients.Count > 0;
+
+    /// <summary>Whether these are a head's linear map, which stands behind the last hidden states.</summary>
+    public bool IsHeadAlone => Layout.All(static info => info.Role is GptParameterRole.HeadWeight or GptParameterRole.HeadBias);
 
     /// <summary>What stands before the parameters' names in a run's state, where two networks are trained whose names are the same. Empty by default.</summary>
     public string StatePrefix { get; set; } = "";

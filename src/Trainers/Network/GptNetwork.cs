@@ -82,6 +82,9 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <summary>What is trained beside the frozen weights, or null.</summary>
     internal LoraAdapter? Adapter { get; private set; }
 
+    /// <summary>Whether something of the network may be trained: its weights, or an adapter beside them.</summary>
+    internal bool IsTrained => Parameters.IsTrainable || Adapter is not null;
+
     /// <summary>(V, C): the token embedding, which is the output head too.</summary>
     internal Tensor TokenEmbedding => Parameters[GptParameterLayout.TokenEmbedding];
 
@@ -126,6 +129,16 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         added.CopyFloatsTo(values);
         for (int i = 0; i < values.Length; i++) destination[i] += values[i];
     }
+
+    /// <summary>
+    /// A network without gradients and adapter over given weights: over the very same where they are a network's that is like it, else over a copy.
+    /// </summary>
+    /// <param name="weights">Where the weights come from.</param>
+    /// <param name="device">Where the network computes.</param>
+    /// <param name="precision">The number format; Auto chooses by device.</param>
+    internal static GptNetwork Frozen(IGptWeights weights, GptDevice device, GptPrecision precision) =>
+        weights is GptNetwork { IsTrained: false } network && network.Device == device && network.Precision == PrecisionPolicy.Resolve(precision, device) ? network.Share(null)
+            : FromWeights(weights, device, precision, trainable: false);
 
     /// <summary>A network over the same weights, with an adapter of its own or none. The weights go when the last network over them is disposed.</summary>
     /// <param name="adapter">Lies on this network's device. Goes with the new network; null for none.</param>
@@ -201,7 +214,14 @@ public sealed class GptNetwork : IGptWeights, IDisposable
             ? embedding.view(b, t, Config.EmbeddingSize).Plus(table.narrow(0, 0, t)).view(b * t, Config.EmbeddingSize)
             : embedding.Plus(table.index_select(0, positionIds));
         x = Drop(x, Dropout.Embedding);                                                          // (B·T, C)
-        for (int index = 0; index < _layers.Length; index++) x = ActivationCheckpointing && is_grad_enabled() ? CheckpointedBlock(x, b, t, index, mask) : Block(x, b, t, index, cache: null, mask);
+        bool recorded = is_grad_enabled();
+        for (int index = 0; index < _layers.Length; index++)
+        {
+            Tensor input = x;
+            x = ActivationCheckpointing && recorded ? CheckpointedBlock(input, b, t, index, mask) : Block(input, b, t, index, cache: null, mask);
+            if (!recorded) input.Dispose();   // no later use of it: two layers' inputs at most lie side by side, not all
+        }
+
         return FinalNorm(x).MoveToOuterDisposeScope();                                                    // (B·T, C)
     }
 
@@ -262,7 +282,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
             return Block(input, b, t, index, cache: null, mask);
         });
 
-        Tensor? Anchor() => Parameters.IsTrainable ? _layers[index].Norm1.Gain : Adapter?.Anchor;
+        Tensor? Anchor() => Parameters.IsTrainable ? _layers[index].Norm1.Gain : Adapter?.Anchor ?? (x.requires_grad ? x : null);
     }
 
     /// <summary>One Transformer block. The scope frees what autograd has not saved.</summary>

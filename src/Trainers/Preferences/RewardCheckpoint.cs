@@ -16,7 +16,7 @@ internal static class RewardCheckpoint
     /// <summary>Adds the head to an unfinished checkpoint.</summary>
     public static void WriteHead(string work, RewardNetwork network)
     {
-        HeadFile.Write(work, network.Extra);
+        HeadFile.Write(work, network.Added);
         File.WriteAllBytes(Path.Combine(work, GptCheckpoint.TrainingStateFolder, FileName), Encoding.UTF8.GetBytes(RewardConfigJson.Write(network.Config, network.Head)));
     }
 
@@ -34,7 +34,7 @@ internal static class RewardCheckpoint
         var network = new RewardNetwork(GptNetwork.FromWeights(opened.Weights, device, GptPrecision.Float32, trainable: false), head, trainable: false);
         try
         {
-            HeadFile.Read(opened.Folder!, network.Extra);
+            HeadFile.Read(opened.Folder!, network.Added);
             return new(new TorchRewardModel(network, opened.Tokenizer), opened.Tokenizer, head.Conversations ? opened.Companions.TemplateOr(null) : null);
         }
         catch

@@ -20,6 +20,7 @@ internal static class RewardFingerprint
         };
         fingerprint.Add(model.Network, pretrained, seed, promptsAtOnce);
         fingerprint.Add(options.Lora);
+        fingerprint.Add(options.Freeze);
         fingerprint.Add(options.Run);
         fingerprint.Add(options.OptimizerInUse, "Optimizer.DecaySteps", "all");
         return fingerprint;

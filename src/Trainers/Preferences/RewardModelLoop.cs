@@ -71,7 +71,7 @@ internal sealed class RewardModelLoop(
         return run.Complete();
     }
 
-    /// <summary>Forward and backward of some prompts: the loss's gradient is accumulated into the network's.</summary>
+    /// <summary>Forward and backward of some prompts: the loss's gradient is accumulated into that of all that is trained.</summary>
     /// <param name="network">The network.</param>
     /// <param name="groups">The prompts.</param>
     /// <param name="promptsOfUpdate">The prompts of the whole update.</param>
@@ -82,11 +82,11 @@ internal sealed class RewardModelLoop(
         using var scope = NewDisposeScope();
         var batch = new RewardBatch([.. groups.SelectMany(static group => group.Responses).Select(static response => response.Sequence)], network.Config, network.Network.TorchDevice);
         Tensor hidden = network.Hidden(batch);                                                             // (R·T, C)
-        Tensor leaf = hidden.detach().requires_grad_();
+        Tensor leaf = hidden.requires_grad ? hidden.detach().requires_grad_() : hidden;
         Tensor rewards = network.Rewards(leaf.index_select(0, batch.Last));                                // (R)
         RewardLossResult result = RewardLoss.Of(rewards, ResponsePairs.Of([.. groups.Select(static group => group.Grades)], promptsOfUpdate), options.Margin, options.Centering);
         result.Loss.backward();
-        BackwardPass.Run(hidden, leaf.grad!);
+        if (hidden.requires_grad) BackwardPass.Run(hidden, leaf.grad!);                                    // else nothing before them is trained
         return (result.Loss.detach().MoveToOuterDisposeScope(), result.Differences.MoveToOuterDisposeScope(), rewards.detach().MoveToOuterDisposeScope());
     }
 

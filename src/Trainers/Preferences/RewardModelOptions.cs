@@ -25,6 +25,13 @@ public sealed record RewardModelOptions
     /// <summary>Trains a LoRA adapter and the head, and leaves the pretrained weights as they are. Null (the default) trains all weights. The trained model has the adapter merged.</summary>
     public LoraOptions? Lora { get; init; }
 
+    /// <summary>
+    /// Which weights stay as they are: with <see cref="FrozenWeights.Pretrained"/> the head and a read-out token's embedding are trained, with <see cref="FrozenWeights.AllButHead"/> the head alone; without a read-out
+    /// token the two are the same. The network then computes as it does in use, without dropout, and models that were trained so over one pretrained model share its weights, in memory and in a package
+    /// (<see cref="OnnxExportOptions.Heads"/>). Default <see cref="FrozenWeights.None"/>. Not with <see cref="Lora"/> or <see cref="RunOptions.Dropout"/>.
+    /// </summary>
+    public FrozenWeights Freeze { get; init; }
+
     /// <summary>Passes over the prompts, 1 or more. Default 1 (Ouyang et al. 2022, appendix C.2: more overfit).</summary>
     public int Epochs { get; init; } = 1;
 
@@ -51,7 +58,7 @@ public sealed record RewardModelOptions
 
     /// <summary>
     /// Optimizer, schedule and clipping. Null (the default) means no warm-up, no weight decay, β2 0.95, clipping at 1, a cosine to a tenth, and a rate of
-    /// 9e-6 for all weights (appendix C.2, for 6 billion parameters; a small model takes more, 1e-5 to 1e-3) or 2e-4 for an adapter.
+    /// 9e-6 for all weights (appendix C.2, for 6 billion parameters; a small model takes more, 1e-5 to 1e-3), 2e-4 for an adapter or 1e-3 over frozen weights.
     /// </summary>
     public AdamWOptions? Optimizer { get; init; }
 
@@ -68,10 +75,13 @@ public sealed record RewardModelOptions
     public ScoreResponseOptions Scoring { get; init; } = new();
 
     /// <summary><see cref="Optimizer"/>, or the defaults that it tells of.</summary>
-    internal AdamWOptions OptimizerInUse => Optimizer ?? new() { LearningRate = Lora is null ? 9e-6 : 2e-4, WarmupSteps = 0, WeightDecay = 0 };
+    internal AdamWOptions OptimizerInUse => Optimizer ?? new() { LearningRate = Lora is not null ? 2e-4 : Freeze != FrozenWeights.None ? FrozenWeightsRules.LearningRate : 9e-6, WarmupSteps = 0, WeightDecay = 0 };
 
     /// <summary><see cref="RunOptions.Dropout"/>, or none.</summary>
     internal DropoutOptions DropoutInUse => Run.Dropout ?? DropoutOptions.None;
+
+    /// <summary>Whether no backward pass goes through the network.</summary>
+    internal bool IsForwardOnly => Freeze == FrozenWeights.AllButHead || (Freeze == FrozenWeights.Pretrained && Head.AddedTokenCount == 0);
 
     /// <summary>Checks every value.</summary>
     /// <returns>These options.</returns>
@@ -97,6 +107,7 @@ public sealed record RewardModelOptions
         OptionCheck.AtLeast(1, BatchSize, nameof(BatchSize));
         OptionCheck.Require(Margin >= 0 && double.IsFinite(Margin), Margin, nameof(Margin), "0 or more and finite");
         OptionCheck.Require(Centering >= 0 && double.IsFinite(Centering), Centering, nameof(Centering), "0 or more and finite");
+        FrozenWeightsRules.Check(Freeze, Lora, Run, Head.AddedTokenCount > 0);
         if (ChatTemplate is not null && !Head.Conversations)
             throw new ArgumentException("ChatTemplate is set, and the prompts are texts, which need none; leave it null, or set Head.Conversations.", nameof(ChatTemplate));
         return this;

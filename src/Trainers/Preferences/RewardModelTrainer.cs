@@ -91,7 +91,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
             int? atOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => RewardMicroBatch.Find(model, training, _options, Log));
             RunFolder? folder = space.FolderOf(seed, RewardFingerprint.Of(_options, atOnce, model, pretrained, training, seed));
             var loop = new RewardModelLoop(model, training, validation, _options, atOnce, seed, folder, Log);
-            long trained = model.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount)), total = shape.ParameterCount + model.Reward.Extra.Layout.Sum(static info => info.ElementCount);
+            long trained = model.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount)), total = shape.ParameterCount + model.Reward.Added.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
             int responses = training.Sum(static group => group.Responses.Length), truncated = all.TruncatedResponses + (other?.TruncatedResponses ?? 0);
             Log(FormattableString.Invariant($"{trained:N0} of {total:N0} parameters trained, {precision} on {device}; {training.Count:N0} prompts with {responses:N0} responses, {validation.Count:N0} prompts for validation; {truncated:N0} prompts cut to the context; {loop.MaxSteps:N0} updates"));
 
@@ -108,14 +108,14 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
                 LastCheckpoint = run.LastCheckpoint,
                 BestCheckpoint = run.BestCheckpoint,
             };
-            return Wrap(model, pretrained.Tokenizer, template, device, result, package);
+            return Wrap(model, pretrained.Tokenizer, template, result, package);
         }
         catch (Exception e) when (OutOfMemory.Is(e, out _))
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
             RankedGroup largest = training.MaxBy(static group => (long)group.Width * group.Responses.Length)!;
             int prompts = _options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize;
-            throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
+            throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null || _options.Freeze != FrozenWeights.None, ForwardOnly = _options.IsForwardOnly, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
                 .TooSmall(prompts * largest.Responses.Length, largest.Width, e, lastCheckpoint: space.Resumed?.Checkpoint);
         }
     }
@@ -132,9 +132,9 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
         RankedData.Read(view, _columns, _options.GradeOrder, _options.Head, shape, tokenizer, template, _options.Run.CancellationToken);
 
     /// <summary>The trained model as a transformer, and in the run's folder as an ONNX package beside a picture of its calibration.</summary>
-    private GptRewardModelTransformer Wrap(RewardTrainedModel trained, GptTokenizer tokenizer, ChatTemplate? template, GptDevice device, RewardModelResult result, string? package)
+    private GptRewardModelTransformer Wrap(RewardTrainedModel trained, GptTokenizer tokenizer, ChatTemplate? template, RewardModelResult result, string? package)
     {
-        var model = new GptRewardModel(new TorchRewardModel(RewardNetwork.ForUse(trained.Reward, device), tokenizer), tokenizer, template);
+        var model = new GptRewardModel(new TorchRewardModel(RewardNetwork.ForUse(trained.Reward), tokenizer), tokenizer, template);
         try
         {
             if (package is not null)

@@ -11,11 +11,12 @@ internal sealed class RewardNetwork : IRewardWeights, IDisposable
     /// <param name="network">The network, which goes with this one.</param>
     /// <param name="head">The head.</param>
     /// <param name="trainable">Whether the head's parameters have gradients.</param>
-    public RewardNetwork(GptNetwork network, RewardHead head, bool trainable)
+    /// <param name="frozenToken">Whether the read-out token's embedding has none all the same.</param>
+    public RewardNetwork(GptNetwork network, RewardHead head, bool trainable, bool frozenToken = false)
     {
         Network = network;
         Head = head;
-        Extra = new FlatParameters(RewardParameterLayout.Of(network.Config, head), network.TorchDevice, ScalarType.Float32, trainable);
+        (Extra, FrozenToken) = FlatParameters.OfHead(RewardParameterLayout.Of(network.Config, head), network.TorchDevice, trainable, frozenToken);
     }
 
     /// <summary>The network.</summary>
@@ -27,14 +28,20 @@ internal sealed class RewardNetwork : IRewardWeights, IDisposable
     /// <inheritdoc/>
     public GptConfig Config => Network.Config;
 
-    /// <summary>The head and the read-out token's embedding, float32.</summary>
+    /// <summary>The head and the read-out token's embedding, float32; without this where it is frozen.</summary>
     public FlatParameters Extra { get; }
 
-    /// <summary>A float32 copy without gradients, for use.</summary>
-    public static RewardNetwork ForUse(IRewardWeights weights, GptDevice device)
+    /// <summary>The read-out token's embedding where there is one and it is frozen beside a trained head; else null.</summary>
+    public FlatParameters? FrozenToken { get; }
+
+    /// <summary>All that is added to the network.</summary>
+    public IReadOnlyList<FlatParameters> Added => FrozenToken is null ? [Extra] : [FrozenToken, Extra];
+
+    /// <summary>A float32 copy without gradients, for use. Frozen weights are shared where they are in float32.</summary>
+    public static RewardNetwork ForUse(RewardNetwork trained)
     {
-        var copy = new RewardNetwork(GptNetwork.FromWeights(weights, device, GptPrecision.Float32, trainable: false), weights.Head, trainable: false);
-        copy.CopyHeadFrom(weights);
+        var copy = new RewardNetwork(GptNetwork.Frozen(trained.Network, trained.Network.Device, GptPrecision.Float32), trained.Head, trainable: false);
+        copy.CopyHeadFrom(trained);
         return copy;
     }
 
@@ -42,6 +49,7 @@ internal sealed class RewardNetwork : IRewardWeights, IDisposable
     public void Initialize(long seed)
     {
         GptInitializer.Initialize(Extra, Config, seed, residualScale: null);
+        if (FrozenToken is not null) GptInitializer.Initialize(FrozenToken, Config, seed + 2, residualScale: null);
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Extra.ViewOf(Extra.Master, RewardParameterLayout.HeadWeight).TimesInPlace((1 / Math.Sqrt(Config.EmbeddingSize + 1)) / Config.InitializerRange);
@@ -69,18 +77,19 @@ internal sealed class RewardNetwork : IRewardWeights, IDisposable
     /// <inheritdoc/>
     public void Read(string name, Span<float> destination)
     {
-        if (Extra.Layout.Any(info => info.Name == name)) Extra.Read(name, destination);
+        if (Added.FirstOrDefault(set => set.Layout.Any(info => info.Name == name)) is { } set) set.Read(name, destination);
         else Network.Read(name, destination);
     }
 
-    /// <summary>The last hidden states of a batch.</summary>
+    /// <summary>The last hidden states of a batch: with an autograd graph where something before them is trained.</summary>
     /// <returns>(R·T, C) float32.</returns>
     public Tensor Hidden(RewardBatch batch)
     {
         using var scope = NewDisposeScope();
+        using IDisposable? noGradient = Network.IsTrained || !Extra.IsHeadAlone ? null : no_grad();
         Tensor ids = batch.Ids;                                                                            // (R, T)
         if (Head.AddedTokenCount == 0) return Network.Hidden(ids).MoveToOuterDisposeScope();
-        Tensor x = where(batch.Readouts, Extra[RewardParameterLayout.ReadoutToken], Network.EmbeddingOf(ids));   // (R·T, C)
+        Tensor x = where(batch.Readouts, (FrozenToken ?? Extra)[RewardParameterLayout.ReadoutToken], Network.EmbeddingOf(ids));   // (R·T, C)
         return Network.HiddenOf(x, batch.RowCount, batch.Width).MoveToOuterDisposeScope();
     }
 
@@ -101,6 +110,6 @@ internal sealed class RewardNetwork : IRewardWeights, IDisposable
     public void Dispose()
     {
         Network.Dispose();
-        Extra.Dispose();
+        foreach (FlatParameters set in Added) set.Dispose();
     }
 }

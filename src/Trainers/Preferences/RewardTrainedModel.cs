@@ -1,8 +1,8 @@
 namespace MLNet.Gpt;
 
 /// <summary>
-/// What a reward model's training changes: a network or an adapter beside it, and the head with the read-out token's embedding. A checkpoint is that of the network or
-/// adapter, with the rest in <c>training_state</c>.
+/// What a reward model's training changes: a network, an adapter beside it or neither, and the head, with the read-out token's embedding unless that is frozen. A checkpoint is that of the network or
+/// adapter, with the rest in <c>training_state</c>, or this alone.
 /// </summary>
 internal sealed class RewardTrainedModel : ITrainedModel, IDisposable
 {
@@ -29,13 +29,13 @@ internal sealed class RewardTrainedModel : ITrainedModel, IDisposable
     /// <param name="device">Where it trains.</param>
     /// <param name="precision">The number format.</param>
     /// <param name="seed">Seeds the head and an adapter.</param>
-    /// <param name="options">Head, dropout and LoRA.</param>
+    /// <param name="options">Head, dropout, LoRA and what is frozen.</param>
     public static RewardTrainedModel Create(PretrainedWeights pretrained, ChatTemplate? template, GptDevice device, GptPrecision precision, long seed, RewardModelOptions options)
     {
-        FineTuningNetwork body = FineTuningNetwork.Create(pretrained.Weights, options.DropoutInUse, device, precision, options.Lora, seed + 2);
+        FineTuningNetwork body = FineTuningNetwork.Create(pretrained.Weights, options.DropoutInUse, device, precision, options.Lora, seed + 2, frozen: options.Freeze != FrozenWeights.None);
         try
         {
-            var reward = new RewardNetwork(body.Network, options.Head, trainable: true);
+            var reward = new RewardNetwork(body.Network, options.Head, trainable: true, options.Freeze == FrozenWeights.AllButHead);
             reward.Initialize(seed + 1);
             return new(body, reward, pretrained, template);
         }
@@ -55,7 +55,7 @@ internal sealed class RewardTrainedModel : ITrainedModel, IDisposable
     public void Read(string folder)
     {
         _body.Read(folder);
-        HeadFile.Read(folder, Reward.Extra);
+        HeadFile.Read(folder, Reward.Added);
     }
 
     public void Dispose() => Reward.Dispose();

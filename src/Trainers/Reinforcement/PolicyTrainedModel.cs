@@ -87,8 +87,8 @@ internal sealed class PolicyTrainedModel : ITrainedModel, IDisposable
     {
         if (_valueBody is not null)
         {
-            HeadFile.Write(work, _valueBody, ValueBody);
-            HeadFile.Write(work, Value!.Extra, ValueHead);
+            HeadFile.Write(work, [_valueBody], ValueBody);
+            HeadFile.Write(work, [Value!.Extra], ValueHead);
         }
 
         if (Rollout is { } rollout) RolloutFile.Write(work, rollout);
@@ -99,8 +99,8 @@ internal sealed class PolicyTrainedModel : ITrainedModel, IDisposable
     {
         _policy.Read(folder);
         if (_valueBody is null) return;
-        HeadFile.Read(folder, _valueBody, ValueBody);
-        HeadFile.Read(folder, Value!.Extra, ValueHead);
+        HeadFile.Read(folder, [_valueBody], ValueBody);
+        HeadFile.Read(folder, [Value!.Extra], ValueHead);
         foreach (FlatParameters set in Sets) set.RefreshWorkingCopy();
     }
 

@@ -93,6 +93,13 @@ internal sealed class Fingerprint
     public void Add(LoraOptions? lora) => this["Lora"] = lora is null ? "none"
         : FormattableString.Invariant($"rank {lora.Rank}, scale {lora.Scale}, dropout {lora.Dropout}, {lora.Projections}, layers {(lora.Layers is null ? "all" : string.Join(' ', lora.Layers.Order()))}");
 
+    /// <summary>Sets the entry of frozen weights; none where all are trained.</summary>
+    /// <param name="freeze">Which are frozen.</param>
+    public void Add(FrozenWeights freeze)
+    {
+        if (freeze != FrozenWeights.None) this[FrozenWeightsRules.Option] = freeze;
+    }
+
     /// <summary>Sets the entries of what a run need not have: without it a run is that of a version that did not know it.</summary>
     /// <param name="run">The run's options.</param>
     public void Add(RunOptions run)

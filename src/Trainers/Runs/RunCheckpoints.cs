@@ -89,9 +89,11 @@ public static class RunCheckpoints
     private static void RequireWhole(string path)
     {
         AtomicFolder.Recover(path);
-        if (LoraCheckpoint.Exists(path)) SafeTensorsFile.Open(Path.Combine(path, LoraCheckpoint.WeightsFile)).Dispose();
+        TrainingCheckpoint state = TrainingCheckpoint.Open(path);
+        if (state.OptionOf(FrozenWeightsRules.Option) is not null) HeadFile.RequireWhole(path);
+        else if (LoraCheckpoint.Exists(path)) SafeTensorsFile.Open(Path.Combine(path, LoraCheckpoint.WeightsFile)).Dispose();
         else GptCheckpoint.Open(path).Dispose();
-        TrainingCheckpoint.Open(path).RequireWhole();
+        state.RequireWhole();
     }
 
     /// <summary>The updates that a checkpoint's name tells; null where it is no such name.</summary>

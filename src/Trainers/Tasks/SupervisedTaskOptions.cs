@@ -1,9 +1,13 @@
+using System.Globalization;
+
 namespace MLNet.Gpt;
 
 /// <summary>How a GPT is fine-tuned for one of GPT-1's supervised tasks. The defaults are the paper's (Radford et al. 2018, sections 3.2 and 4.1).</summary>
 /// <remarks>Immutable. Checked once, when the trainer is created.</remarks>
 public sealed record SupervisedTaskOptions
 {
+    private readonly double? _auxiliaryLossWeight;
+
     /// <summary>
     /// The pretrained model to begin with: one on TorchSharp, such as <see cref="GptLanguageModelTransformer.Model"/>, or the path of a checkpoint folder. Null (the
     /// default) only with <see cref="Model"/>.
@@ -25,6 +29,13 @@ public sealed record SupervisedTaskOptions
     /// </summary>
     public LoraOptions? Lora { get; init; }
 
+    /// <summary>
+    /// Which weights stay as they are: with <see cref="FrozenWeights.Pretrained"/> the head and the new tokens' embeddings are trained, with <see cref="FrozenWeights.AllButHead"/> the head alone. The network then computes
+    /// as it does in use, without dropout, and models that were trained so over one pretrained model share its weights, in memory and in a package (<see cref="OnnxExportOptions.Heads"/>). Default
+    /// <see cref="FrozenWeights.None"/>. Not with <see cref="Lora"/>, a model from scratch, an auxiliary loss or <see cref="RunOptions.Dropout"/>.
+    /// </summary>
+    public FrozenWeights Freeze { get; init; }
+
     /// <summary>Passes over the training set, 1 or more. Default 3 (section 4.1).</summary>
     public int Epochs { get; init; } = 3;
 
@@ -43,14 +54,26 @@ public sealed record SupervisedTaskOptions
     /// </summary>
     public int LengthBucketBatches { get; init; } = 32;
 
-    /// <summary>Learning rate, warm-up, weight decay and clipping.</summary>
-    public TaskOptimizerOptions Optimizer { get; init; } = new();
+    /// <summary>Learning rate, warm-up, weight decay and clipping. Default: the paper's; with <see cref="Freeze"/> a rate of 1e-3, since a head begins at random numbers.</summary>
+    public TaskOptimizerOptions Optimizer
+    {
+        get => field ?? (Freeze == FrozenWeights.None ? new() : new() { LearningRate = FrozenWeightsRules.LearningRate });
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            field = value;
+        }
+    }
 
     /// <summary>
     /// λ: the weight of the auxiliary language-model loss on the examples' own texts (equation 5), 0 or more. Default 0.5 (section 4.1). 0 switches it off: nothing
-    /// of it is computed.
+    /// of it is computed. It trains the network, so that with <see cref="Freeze"/> the default, and the only value, is 0.
     /// </summary>
-    public double AuxiliaryLossWeight { get; init; } = 0.5;
+    public double AuxiliaryLossWeight
+    {
+        get => _auxiliaryLossWeight ?? (Freeze == FrozenWeights.None ? 0.5 : 0);
+        init => _auxiliaryLossWeight = value;
+    }
 
     /// <summary>Dropout before the linear head, in [0, 1). Default 0.1 (section 4.1).</summary>
     public float ClassifierDropout { get; init; } = 0.1f;
@@ -87,7 +110,6 @@ public sealed record SupervisedTaskOptions
     /// <exception cref="ArgumentException">A value is outside its range, or two do not fit together.</exception>
     public SupervisedTaskOptions Validate()
     {
-        ArgumentNullException.ThrowIfNull(Optimizer);
         ArgumentNullException.ThrowIfNull(Evaluation);
         ArgumentNullException.ThrowIfNull(Run);
         ArgumentNullException.ThrowIfNull(Scoring);
@@ -112,13 +134,18 @@ public sealed record SupervisedTaskOptions
             throw new ArgumentException($"The tokenizer has {Tokenizer.VocabularySize} tokens and the model a vocabulary of {Model.VocabularySize}; set Model.VocabularySize to {Tokenizer.VocabularySize} or more.", nameof(Model));
         if (Lora is not null && Model is not null)
             throw new ArgumentException($"{nameof(Lora)} adapts a pretrained model; a model from scratch has nothing to adapt.", nameof(Lora));
+        FrozenWeightsRules.Check(Freeze, Lora, Run, hasTokens: true);
+        if (Freeze != FrozenWeights.None && Model is not null)
+            throw new ArgumentException($"{nameof(Freeze)} is {Freeze}, and {nameof(Model)} is a model from scratch, which would stay as it was drawn; set {nameof(Pretrained)} instead.", nameof(Freeze));
+        if (Freeze != FrozenWeights.None && AuxiliaryLossWeight != 0)
+            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{nameof(Freeze)} is {Freeze}, and {nameof(AuxiliaryLossWeight)} is {AuxiliaryLossWeight}; the auxiliary loss trains the network's weights, which are frozen: set it to 0, or leave it out."), nameof(AuxiliaryLossWeight));
         if (ClassWeights is not null && (BalanceClasses || ClassWeights.Any(static weight => !(weight >= 0 && double.IsFinite(weight))) || !ClassWeights.Any(static weight => weight > 0)))
             throw new ArgumentException($"{nameof(ClassWeights)} are 0 or more and finite, not all 0, and not combined with {nameof(BalanceClasses)}.", nameof(ClassWeights));
         return this;
     }
 
-    /// <summary><see cref="RunOptions.Dropout"/>, or GPT-1's (Radford et al. 2018, section 4.1).</summary>
-    internal DropoutOptions DropoutInUse => Run.Dropout ?? DropoutOptions.Everywhere(0.1f);
+    /// <summary><see cref="RunOptions.Dropout"/>, or GPT-1's (Radford et al. 2018, section 4.1); none in a frozen network.</summary>
+    internal DropoutOptions DropoutInUse => Run.Dropout ?? (Freeze == FrozenWeights.None ? DropoutOptions.Everywhere(0.1f) : DropoutOptions.None);
 
     /// <summary>The settings of a run.</summary>
     /// <param name="maxSteps">The updates of the whole run.</param>

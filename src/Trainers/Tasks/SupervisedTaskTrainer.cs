@@ -89,7 +89,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
         RequireLabels(training, all.Report);
         IReadOnlyList<double>? classWeights = WeightsOf(training.Examples, classes);
 
-        // 3. The network: all of it is trained, or an adapter and the head.
+        // 3. The network: all of it is trained, or an adapter and the head, or the head alone.
         try
         {
             using TaskModel model = TaskModel.Create(pretrained, head, device, precision, seed, _options);
@@ -108,14 +108,14 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
                 LastCheckpoint = run.LastCheckpoint,
                 BestCheckpoint = run.BestCheckpoint,
             };
-            return Wrap(model, tokenizer, device, values, result, evaluation, package);
+            return Wrap(model, tokenizer, values, result, evaluation, package);
         }
         catch (Exception e) when (OutOfMemory.Is(e, out _))
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
             TaskExample longest = training.Examples.MaxBy(static example => example.Width)!;
             int examples = _options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize;
-            throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
+            throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null || _options.Freeze != FrozenWeights.None, ForwardOnly = _options.Freeze == FrozenWeights.AllButHead, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
                 .TooSmall(examples * longest.Sequences.Length, longest.Width, e, lastCheckpoint: space.Resumed?.Checkpoint);
         }
     }
@@ -128,9 +128,9 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
     }
 
     /// <summary>The trained model as a transformer, and in the run's folder as an ONNX package beside a picture of its mistakes.</summary>
-    private SupervisedTaskTransformer Wrap(TaskModel trained, GptTokenizer tokenizer, GptDevice device, LabelValues? values, SupervisedTaskResult result, TaskEvaluation? evaluation, string? package)
+    private SupervisedTaskTransformer Wrap(TaskModel trained, GptTokenizer tokenizer, LabelValues? values, SupervisedTaskResult result, TaskEvaluation? evaluation, string? package)
     {
-        var model = new GptClassifier(new TorchTextClassifier(TaskNetwork.ForUse(trained.Task, device)), tokenizer);
+        var model = new GptClassifier(new TorchTextClassifier(TaskNetwork.ForUse(trained.Task)), tokenizer);
         try
         {
             if (package is not null)
@@ -183,5 +183,5 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
         return [.. counts.Select(count => count == 0 ? 0 : (double)examples.Count / ((double)present * count))];
     }
 
-    private static long TotalOf(TaskNetwork network) => network.Network.Config.ParameterCount + network.Extra.Layout.Sum(static info => info.ElementCount);
+    private static long TotalOf(TaskNetwork network) => network.Network.Config.ParameterCount + network.Added.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
 }

@@ -34,6 +34,7 @@ internal static class TaskFingerprint
         };
         fingerprint.Add(model.Network.Config, model.Network.Dropout);
         fingerprint.Add(options.Lora);
+        fingerprint.Add(options.Freeze);
         fingerprint.Add(options.Run);
         return fingerprint;
     }

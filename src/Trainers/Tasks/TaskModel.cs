@@ -1,8 +1,8 @@
 namespace MLNet.Gpt;
 
 /// <summary>
-/// What a supervised task trains: a network or an adapter beside it, and the head with the new tokens' embeddings. A checkpoint is that of the network or adapter,
-/// with the rest in <c>training_state/head.safetensors</c>.
+/// What a supervised task trains: a network, an adapter beside it or neither, and the head, with the new tokens' embeddings unless these are frozen. A checkpoint is that of the network or adapter,
+/// with the rest in <c>training_state/head.safetensors</c>, or this alone.
 /// </summary>
 internal sealed class TaskModel : ITrainedModel, IDisposable
 {
@@ -29,15 +29,15 @@ internal sealed class TaskModel : ITrainedModel, IDisposable
     /// <param name="device">Where it trains.</param>
     /// <param name="precision">The number format.</param>
     /// <param name="seed">Seeds the new weights.</param>
-    /// <param name="options">Shape, tokenizer, dropout and LoRA.</param>
+    /// <param name="options">Shape, tokenizer, dropout, LoRA and what is frozen.</param>
     public static TaskModel Create(PretrainedWeights? pretrained, ClassifierHead head, GptDevice device, GptPrecision precision, long seed, SupervisedTaskOptions options)
     {
         FineTuningNetwork body = pretrained is null
             ? FineTuningNetwork.FromScratch(options.Model!, options.DropoutInUse, device, precision, seed)
-            : FineTuningNetwork.Create(pretrained.Weights, options.DropoutInUse, device, precision, options.Lora, seed + 2);
+            : FineTuningNetwork.Create(pretrained.Weights, options.DropoutInUse, device, precision, options.Lora, seed + 2, frozen: options.Freeze != FrozenWeights.None);
         try
         {
-            var task = new TaskNetwork(body.Network, head, trainable: true);
+            var task = new TaskNetwork(body.Network, head, trainable: true, options.Freeze == FrozenWeights.AllButHead);
             task.Initialize(seed + 1);
             return new(body, task, pretrained?.Tokenizer ?? options.Tokenizer!, pretrained?.Folder);
         }
@@ -50,14 +50,14 @@ internal sealed class TaskModel : ITrainedModel, IDisposable
 
     public void Write(string folder, Action<string> addFiles) => _body.Write(folder, _tokenizer, chatTemplate: null, _baseModel, work =>
     {
-        HeadFile.Write(work, Task.Extra);
+        HeadFile.Write(work, Task.Added);
         addFiles(work);
     });
 
     public void Read(string folder)
     {
         _body.Read(folder);
-        HeadFile.Read(folder, Task.Extra);
+        HeadFile.Read(folder, Task.Added);
     }
 
     public void Dispose() => Task.Dispose();

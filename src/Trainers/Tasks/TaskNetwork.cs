@@ -14,11 +14,12 @@ internal sealed class TaskNetwork : IClassifierWeights, IDisposable
     /// <param name="network">The network, which goes with this one.</param>
     /// <param name="head">The head.</param>
     /// <param name="trainable">Whether the head's parameters have gradients.</param>
-    public TaskNetwork(GptNetwork network, ClassifierHead head, bool trainable)
+    /// <param name="frozenTokens">Whether the new tokens' embeddings have none all the same.</param>
+    public TaskNetwork(GptNetwork network, ClassifierHead head, bool trainable, bool frozenTokens = false)
     {
         Network = network;
         Head = head;
-        Extra = new FlatParameters(ClassifierParameterLayout.Of(network.Config, head), network.TorchDevice, ScalarType.Float32, trainable);
+        (Extra, FrozenTokens) = FlatParameters.OfHead(ClassifierParameterLayout.Of(network.Config, head), network.TorchDevice, trainable, frozenTokens);
     }
 
     /// <summary>The network.</summary>
@@ -33,17 +34,23 @@ internal sealed class TaskNetwork : IClassifierWeights, IDisposable
     /// <inheritdoc/>
     public GptConfig Config => Network.Config;
 
-    /// <summary>The head and the new tokens' embeddings, float32.</summary>
+    /// <summary>The head and the new tokens' embeddings, float32; without these where they are frozen.</summary>
     public FlatParameters Extra { get; }
 
-    /// <summary>A float32 copy without gradients, for use.</summary>
-    public static TaskNetwork ForUse(IClassifierWeights weights, GptDevice device)
+    /// <summary>The new tokens' embeddings where they are frozen beside a trained head; else null.</summary>
+    public FlatParameters? FrozenTokens { get; }
+
+    /// <summary>All that is added to the network.</summary>
+    public IReadOnlyList<FlatParameters> Added => FrozenTokens is null ? [Extra] : [FrozenTokens, Extra];
+
+    /// <summary>A float32 copy without gradients, for use. Frozen weights are shared where they are in float32.</summary>
+    public static TaskNetwork ForUse(TaskNetwork trained)
     {
-        var copy = new TaskNetwork(GptNetwork.FromWeights(weights, device, GptPrecision.Float32, trainable: false), weights.Head, trainable: false);
+        var copy = new TaskNetwork(GptNetwork.Frozen(trained.Network, trained.Network.Device, GptPrecision.Float32), trained.Head, trainable: false);
         foreach (GptParameterInfo info in copy.Extra.Layout)
         {
             var values = new float[info.ElementCount];
-            weights.Read(info.Name, values);
+            trained.Read(info.Name, values);
             copy.Extra.Write(info.Name, values);
         }
 
@@ -51,21 +58,26 @@ internal sealed class TaskNetwork : IClassifierWeights, IDisposable
     }
 
     /// <summary>Draws the head and the new embeddings as the network's own were (N(0, 0.02), biases 0).</summary>
-    public void Initialize(long seed) => GptInitializer.Initialize(Extra, Config, seed, residualScale: null);
+    public void Initialize(long seed)
+    {
+        GptInitializer.Initialize(Extra, Config, seed, residualScale: null);
+        if (FrozenTokens is not null) GptInitializer.Initialize(FrozenTokens, Config, seed + 2, residualScale: null);
+    }
 
     /// <inheritdoc/>
     public void Read(string name, Span<float> destination)
     {
-        if (Extra.Layout.Any(info => info.Name == name)) Extra.Read(name, destination);
+        if (Added.FirstOrDefault(set => set.Layout.Any(info => info.Name == name)) is { } set) set.Read(name, destination);
         else Network.Read(name, destination);
     }
 
-    /// <summary>The last hidden states of a batch.</summary>
+    /// <summary>The last hidden states of a batch: with an autograd graph where something before them is trained.</summary>
     /// <returns>(R·T, C) float32.</returns>
     public Tensor Hidden(TaskBatch batch)
     {
         using var scope = NewDisposeScope();
-        Tensor special = Extra[ClassifierParameterLayout.SpecialTokens];                                              // (3, C)
+        using IDisposable? noGradient = Network.IsTrained || !Extra.IsHeadAlone ? null : no_grad();
+        Tensor special = (FrozenTokens ?? Extra)[ClassifierParameterLayout.SpecialTokens];                            // (3, C)
         Tensor table = batch.WordCount == 0 ? special : cat([Network.EmbeddingOf(batch.Words), special], 0);          // (n + 3, C)
         Tensor x = table.index_select(0, batch.Places);                                                               // (R·T, C)
         return Network.HiddenOf(x, batch.RowCount, batch.Width).MoveToOuterDisposeScope();
@@ -96,6 +108,6 @@ internal sealed class TaskNetwork : IClassifierWeights, IDisposable
     public void Dispose()
     {
         Network.Dispose();
-        Extra.Dispose();
+        foreach (FlatParameters set in Added) set.Dispose();
     }
 }

@@ -8,7 +8,7 @@ internal static class TaskPass
 {
     /// <summary>
     /// The task's loss plus λ times the language model's (Radford et al. 2018, equation 5). The two meet at the last hidden states, so that
-    /// the network is traversed backward once.
+    /// the network is traversed backward once, or not at all where nothing before them is trained.
     /// </summary>
     /// <param name="network">Collects the gradients.</param>
     /// <param name="batch">The examples.</param>
@@ -20,14 +20,14 @@ internal static class TaskPass
     {
         using var scope = NewDisposeScope();
         Tensor hidden = network.Hidden(batch);                                                             // (R·T, C)
-        Tensor leaf = hidden.detach().requires_grad_();
+        Tensor leaf = hidden.requires_grad ? hidden.detach().requires_grad_() : hidden;
         Tensor outputs = network.Outputs(network.States(leaf, batch), classifierDropout);                  // (R/S, K)
         Tensor task = network.Objective.Loss(outputs, batch, classWeights);
         task.Times(taskScale).backward();
         Tensor auxiliary = zeros([], ScalarType.Float32, network.Network.TorchDevice);
         if (auxiliaryScale != 0 && batch.LanguageModelTargets > 0)
             auxiliary = LanguageModelPass.Backward(network.Network, leaf.index_select(0, batch.LanguageModelPlaces), batch.LanguageModelTokens, auxiliaryScale, batch.LanguageModelWeights);
-        BackwardPass.Run(hidden, leaf.grad!);
+        if (hidden.requires_grad) BackwardPass.Run(hidden, leaf.grad!);
         return new(task.detach().MoveToOuterDisposeScope(), auxiliary.MoveToOuterDisposeScope());
     }
 }

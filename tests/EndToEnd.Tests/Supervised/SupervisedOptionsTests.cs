@@ -70,6 +70,40 @@ public sealed class SupervisedOptionsTests
     }
 
     [TestMethod]
+    public void What_frozen_weights_would_leave_without_effect_is_refused_and_their_defaults_are_others()
+    {
+        SupervisedTaskOptions whole = new() { Pretrained = "somewhere" }, frozen = whole with { Freeze = FrozenWeights.Pretrained }, head = whole with { Freeze = FrozenWeights.AllButHead };
+        foreach (SupervisedTaskOptions good in (SupervisedTaskOptions[])
+        [
+            frozen, head, frozen with { AuxiliaryLossWeight = 0 }, head with { Run = new() { Dropout = DropoutOptions.None } }, frozen with { Run = new() { ActivationCheckpointing = true } },
+        ])
+        {
+            good.Validate();
+        }
+
+        foreach ((SupervisedTaskOptions wrong, string part) in ((SupervisedTaskOptions, string)[])
+        [
+            (frozen with { Lora = new() { Rank = 4 } }, "Freeze is Pretrained, and Lora trains an adapter of rank 4"),
+            (frozen with { AuxiliaryLossWeight = 0.25 }, "Freeze is Pretrained, and AuxiliaryLossWeight is 0.25"),
+            (head with { AuxiliaryLossWeight = 0.5 }, "Freeze is AllButHead, and AuxiliaryLossWeight is 0.5"),
+            (head with { Run = new() { Dropout = DropoutOptions.Everywhere(0.1f) } }, "Run.Dropout is embedding 0.1, attention 0.1, residual 0.1"),
+            (head with { Run = new() { ActivationCheckpointing = true } }, "Freeze is AllButHead, and Run.ActivationCheckpointing is true"),
+            (Options with { Freeze = FrozenWeights.Pretrained }, "Freeze is Pretrained, and Model is a model from scratch"),
+            (whole with { Freeze = (FrozenWeights)3 }, "Freeze is 3"),
+        ])
+        {
+            Assert.Contains(part, Assert.Throws<ArgumentException>(() => Ml.Gpt().Trainers.TextClassification("Label", "Text", wrong)).Message);
+        }
+
+        // GPT-1's, and those of a head that begins at random numbers; what is set stays.
+        Assert.AreEqual((0.5, 6.25e-5), (whole.AuxiliaryLossWeight, whole.Optimizer.LearningRate));
+        Assert.AreEqual((0, 1e-3), (head.AuxiliaryLossWeight, head.Optimizer.LearningRate));
+        Assert.AreEqual(2e-4, (head with { Optimizer = new() { LearningRate = 2e-4 } }).Optimizer.LearningRate);
+        Assert.AreEqual(0.25, (whole with { AuxiliaryLossWeight = 0.25 }).AuxiliaryLossWeight);
+        Assert.ThrowsExactly<ArgumentNullException>(() => whole with { Optimizer = null! });
+    }
+
+    [TestMethod]
     public void Missing_labels_empty_texts_and_cut_texts_are_counted()
     {
         IDataView rows = Ml.Data.LoadFromEnumerable([new Row { Text = "a", Label = 0 }, new Row { Text = "", Label = 1 }, new Row { Text = "c", Label = Row.Missing }, new Row { Text = "abcdefghij", Label = 0 }]);

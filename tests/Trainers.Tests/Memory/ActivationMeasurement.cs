@@ -17,9 +17,9 @@ internal static class ActivationMeasurement
 
     /// <summary>Measures in processes of their own.</summary>
     /// <returns>By how many bytes they grew, their median, and what was estimated.</returns>
-    public static (long Grown, long Estimated) Of(GptConfig config, DropoutOptions dropout, GptPrecision precision, bool checkpointed)
+    public static (long Grown, long Estimated) Of(GptConfig config, DropoutOptions dropout, GptPrecision precision, bool checkpointed, FrozenWeights freeze = FrozenWeights.None)
     {
-        string[] arguments = [Command, JsonSerializer.Serialize(config), JsonSerializer.Serialize(dropout), precision.ToString(), checkpointed.ToString()];
+        string[] arguments = [Command, JsonSerializer.Serialize(config), JsonSerializer.Serialize(dropout), precision.ToString(), checkpointed.ToString(), freeze.ToString()];
         return Enumerable.Range(0, Processes).Select(_ =>
         {
             string[] numbers = TestProgram.Run(arguments).Trim().Split(' ');
@@ -33,7 +33,10 @@ internal static class ActivationMeasurement
         DropoutOptions dropout = JsonSerializer.Deserialize<DropoutOptions>(arguments[1])!;
         GptPrecision precision = Enum.Parse<GptPrecision>(arguments[2]);
         bool checkpointed = bool.Parse(arguments[3]);
-        using GptNetwork network = new(config, GptDevice.Cpu, 1, precision) { Training = true, Dropout = dropout, ActivationCheckpointing = checkpointed };
+        FrozenWeights freeze = Enum.Parse<FrozenWeights>(arguments[4]);
+        using GptNetwork fresh = new(config, GptDevice.Cpu, 1, precision), network = freeze == FrozenWeights.None ? fresh : GptNetwork.Frozen(fresh, GptDevice.Cpu, precision);
+        (network.Training, network.Dropout, network.ActivationCheckpointing) = (true, dropout, checkpointed);
+        using TaskNetwork? task = freeze == FrozenWeights.None ? null : new(network, new ClassifierHead { Task = SupervisedTask.TextClassification, Labels = ["a", "b"] }, trainable: true, freeze == FrozenWeights.AllButHead);
         Pass(1, 8);   // libtorch's own buffers
         using (NewDisposeScope())   // and its products' code, which a pass of this size does not reach
         {
@@ -42,17 +45,30 @@ internal static class ActivationMeasurement
             BackwardPass.Run(LinearFunction.Of(x, w, b, r), r);
         }
 
+        if (task is not null)
+        {
+            // So little grows here that what the first pass of its size leaves behind would be much of it.
+            Pass(Rows, config.ContextLength);
+            AvailableMemory.ReturnFree();
+        }
+
         if (!AvailableMemory.TryResetPeak()) return 3;
         long before = Environment.WorkingSet;
         Pass(Rows, config.ContextLength);
         long grown = AvailableMemory.PeakBytes() - before;
-        long estimated = new TrainingMemory(config, precision, GptDevice.Cpu) { Dropout = dropout, Checkpointed = checkpointed }.Estimate(Rows, config.ContextLength).ActivationBytes;
+        long estimated = new TrainingMemory(config, precision, GptDevice.Cpu) { Dropout = dropout, Checkpointed = checkpointed, Frozen = task is not null, ForwardOnly = freeze == FrozenWeights.AllButHead }.Estimate(Rows, config.ContextLength).ActivationBytes;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{grown} {estimated}"));
         return 0;
 
         void Pass(int rows, int length)
         {
             using var scope = NewDisposeScope();
+            if (task is not null)
+            {
+                TaskPass.Backward(task, new TaskBatch([.. Enumerable.Range(0, rows).Select(_ => new TaskExample([[config.VocabularySize, .. new int[length - 2], config.VocabularySize + 2]], 1, 0))], config, CPU, languageModel: false), null, 1, 0, 0);
+                return;
+            }
+
             Tensor ids = zeros(rows, length, ScalarType.Int64);
             LanguageModelPass.Backward(network, network.Hidden(ids), ids.view(-1), 1);
             network.Parameters.CollectGradient();

@@ -42,18 +42,23 @@ public sealed class OutOfMemoryTests
 
     // Of 8 rows of 512 tokens. In each of the four layers attention's probabilities alone would be 8 × 4 × 512 × 512 × 4 bytes = 32 MiB.
     [TestMethod]
-    [DataRow(GptPrecision.Float32, 0f, 0f, false)]
-    [DataRow(GptPrecision.BFloat16, 0f, 0f, false)]
-    [DataRow(GptPrecision.Float32, 0f, 0.1f, false)]
-    [DataRow(GptPrecision.BFloat16, 0.1f, 0.1f, false)]
-    [DataRow(GptPrecision.Float32, 0.1f, 0f, false)]
-    [DataRow(GptPrecision.Float32, 0f, 0f, true)]
-    [DataRow(GptPrecision.BFloat16, 0f, 0f, true)]
-    public void The_estimate_is_near_what_a_process_grows_by(GptPrecision precision, float attentionDropout, float residualDropout, bool checkpointed)
+    [DataRow(GptPrecision.Float32, 0f, 0f, false, FrozenWeights.None)]
+    [DataRow(GptPrecision.BFloat16, 0f, 0f, false, FrozenWeights.None)]
+    [DataRow(GptPrecision.Float32, 0f, 0.1f, false, FrozenWeights.None)]
+    [DataRow(GptPrecision.BFloat16, 0.1f, 0.1f, false, FrozenWeights.None)]
+    [DataRow(GptPrecision.Float32, 0.1f, 0f, false, FrozenWeights.None)]
+    [DataRow(GptPrecision.Float32, 0f, 0f, true, FrozenWeights.None)]
+    [DataRow(GptPrecision.BFloat16, 0f, 0f, true, FrozenWeights.None)]
+    [DataRow(GptPrecision.Float32, 0f, 0f, false, FrozenWeights.Pretrained)]
+    [DataRow(GptPrecision.BFloat16, 0f, 0f, false, FrozenWeights.Pretrained)]
+    [DataRow(GptPrecision.Float32, 0f, 0f, true, FrozenWeights.Pretrained)]
+    [DataRow(GptPrecision.Float32, 0f, 0f, false, FrozenWeights.AllButHead)]
+    [DataRow(GptPrecision.BFloat16, 0f, 0f, false, FrozenWeights.AllButHead)]
+    public void The_estimate_is_near_what_a_process_grows_by(GptPrecision precision, float attentionDropout, float residualDropout, bool checkpointed, FrozenWeights freeze)
     {
         if (!AvailableMemory.TryResetPeak()) Assert.Inconclusive("This system does not reset the peak of a process's memory.");
         var config = new GptConfig { VocabularySize = 64, ContextLength = 512, EmbeddingSize = 192, LayerCount = 4, HeadCount = 4 };
-        (long grown, long estimated) = ActivationMeasurement.Of(config, new() { Attention = attentionDropout, Residual = residualDropout }, precision, checkpointed);
+        (long grown, long estimated) = ActivationMeasurement.Of(config, new() { Attention = attentionDropout, Residual = residualDropout }, precision, checkpointed, freeze);
         Assert.AreEqual(1, (double)estimated / grown, 0.25, $"grown {ByteSize.Text(grown)}, estimated {ByteSize.Text(estimated)}");
     }
 }

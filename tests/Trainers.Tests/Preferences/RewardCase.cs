@@ -43,13 +43,14 @@ internal sealed class RewardCase(JsonElement json)
     })];
 
     /// <summary>A network with the formula's weights.</summary>
-    public RewardNetwork Network(bool trainable = true)
+    public RewardNetwork Network(bool trainable = true, FrozenWeights freeze = FrozenWeights.None)
     {
-        var network = new RewardNetwork(GptNetwork.FromWeights(new FormulaWeights(Config), GptDevice.Cpu, trainable: trainable), Head, trainable);
-        for (int k = 0; k < network.Extra.Layout.Count; k++)
+        var network = new RewardNetwork(GptNetwork.FromWeights(new FormulaWeights(Config), GptDevice.Cpu, trainable: trainable && freeze == FrozenWeights.None), Head, trainable, freeze == FrozenWeights.AllButHead);
+        (FlatParameters Set, GptParameterInfo Info)[] added = [.. network.Added.SelectMany(static set => set.Layout.Select(info => (set, info)))];
+        for (int k = 0; k < added.Length; k++)
         {
-            GptParameterInfo info = network.Extra.Layout[k];
-            network.Extra.Write(info.Name, [.. Enumerable.Range(0, (int)info.ElementCount).Select(i => (float)(0.3 * Math.Sin((0.37 * i) + (1.3 * (100 + k)))))]);
+            (FlatParameters set, GptParameterInfo info) = added[k];
+            set.Write(info.Name, [.. Enumerable.Range(0, (int)info.ElementCount).Select(i => (float)(0.3 * Math.Sin((0.37 * i) + (1.3 * (100 + k)))))]);
         }
 
         return network;

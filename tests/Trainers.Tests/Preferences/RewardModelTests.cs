@@ -216,8 +216,21 @@ public sealed class RewardModelTests
         foreach (RewardModelOptions bad in (RewardModelOptions[])[good with { Margin = -1 }, good with { Centering = double.NaN }, good with { Epochs = 0 }, good with { BatchSize = 0 }, good with { GradeOrder = (GradeOrder)7 }, good with { References = (RewardReferences)7 }])
             Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => bad.Validate());
         Assert.ThrowsExactly<ArgumentException>(() => (good with { ChatTemplate = ChatTemplate.Default }).Validate());
+
+        // Frozen weights: what would have no effect is refused.
+        RewardModelOptions frozen = good with { Run = good.Run with { Dropout = null }, Freeze = FrozenWeights.Pretrained };
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => (frozen with { Lora = new() { Rank = 4 } }).Validate()).Message, "Freeze is Pretrained, and Lora trains an adapter of rank 4");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => (frozen with { Run = frozen.Run with { Dropout = new() { Residual = 0.1f } } }).Validate()).Message, "residual 0.1");
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => (frozen with { Freeze = (FrozenWeights)7 }).Validate());
+        RewardModelOptions again = frozen with { Run = frozen.Run with { ActivationCheckpointing = true } };
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => again.Validate()).Message, "ActivationCheckpointing is true");
+        (again with { Head = new() { Readout = RewardReadout.ReadoutToken } }).Validate();
+        Assert.ThrowsExactly<ArgumentException>(() => (again with { Freeze = FrozenWeights.AllButHead, Head = new() { Readout = RewardReadout.ReadoutToken } }).Validate());
+        Assert.AreEqual((1e-3, 2e-4, 9e-6, 5e-5), (Rate(frozen), Rate(good with { Lora = new() }), Rate(good), (frozen with { Optimizer = new() { LearningRate = 5e-5 } }).OptimizerInUse.LearningRate));
         Assert.ThrowsExactly<PreferenceDataException>(() => Trainer(Options with { Run = Options.Run with { Folder = null }, Evaluation = new() { ValidationFraction = 0, EarlyStoppingPatience = 1 } }).Fit(training));
     }
+
+    private static double Rate(RewardModelOptions options) => (options with { Optimizer = null }).OptimizerInUse.LearningRate;
 
     private static RewardModelTrainer Trainer(RewardModelOptions options) => Ml.Gpt().Trainers.RewardModel("Label", "Group", "Prompt", "Response", options with { Pretrained = pretrained });
 

@@ -39,6 +39,30 @@ public sealed class RewardNetworkTests
 
     [TestMethod]
     [DynamicData(nameof(Names))]
+    public void Over_frozen_weights_the_gradients_of_what_is_trained_are_the_references(string name)
+    {
+        RewardCase c = Case(name);
+        foreach (FrozenWeights freeze in (FrozenWeights[])[FrozenWeights.Pretrained, FrozenWeights.AllButHead])
+        {
+            using var scope = NewDisposeScope();
+            using RewardNetwork network = c.Network(freeze: freeze);
+            RankedGroup[] groups = c.Groups();
+            bool token = c.Head.AddedTokenCount > 0;
+            Assert.AreEqual(token && freeze == FrozenWeights.Pretrained, network.Hidden(new RewardBatch([groups[0].Responses[0].Sequence], c.Config, CPU)).requires_grad);
+            Assert.AreEqual(token && freeze == FrozenWeights.AllButHead, network.FrozenToken is not null);
+            Assert.AreEqual(c.Loss, RewardModelLoop.Backward(network, groups, groups.Length, c.Options).Loss.item<float>(), Tolerance);
+            Assert.AreEqual(0, network.Network.Parameters.GradientSum.numel());
+            Assert.AreEqual(token && freeze == FrozenWeights.Pretrained ? 3 : 2, network.Extra.Layout.Count);
+            foreach (GptParameterInfo info in network.Extra.Layout)
+            {
+                float[] found = Floats(network.Extra.ViewOf(network.Extra.GradientSum, info.Name));
+                for (int i = 0; i < found.Length; i++) Assert.AreEqual(c.Gradients[info.Name][i], found[i], Tolerance, $"{freeze}, {info.Name}[{i}]");
+            }
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Names))]
     public void The_gradient_is_the_finite_difference_of_the_loss_that_is_reported(string name)
     {
         RewardCase c = Case(name);

@@ -18,8 +18,8 @@ internal static class EveryTrainer
         public (int, double, double?)[] Losses => [.. History.Select(static p => (p.Step, p.Loss, p.ValidationLoss))];
     }
 
-    /// <summary>The trainers, some with an adapter.</summary>
-    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["regression"], ["choice"], ["reward"], ["reward-adapter"], ["preference"], ["preference-adapter"], ["ppo"], ["ppo-adapter"], ["grpo"]];
+    /// <summary>The trainers, some with an adapter, some over frozen weights.</summary>
+    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["task-frozen"], ["task-head"], ["regression"], ["choice"], ["reward"], ["reward-adapter"], ["reward-frozen"], ["reward-head"], ["preference"], ["preference-adapter"], ["ppo"], ["ppo-adapter"], ["grpo"]];
 
     /// <summary>Options for a run on a CPU.</summary>
     public static RunOptions Run { get; } = new()
@@ -49,6 +49,10 @@ internal static class EveryTrainer
         }
     }
 
+    /// <summary>What of the pretrained model a kind leaves as it is.</summary>
+    public static FrozenWeights FreezeOf(string kind) =>
+        kind.EndsWith("-frozen", StringComparison.Ordinal) ? FrozenWeights.Pretrained : kind.EndsWith("-head", StringComparison.Ordinal) ? FrozenWeights.AllButHead : FrozenWeights.None;
+
     private static Outcome FitOf(MLContext ml, string kind, RunOptions run, MicroBatchSize? microBatch, double rate)
     {
         IDataView rows = ml.Data.LoadFromEnumerable(Rows());
@@ -65,6 +69,8 @@ internal static class EveryTrainer
 
         using GptModel pretrained = new(new TorchCausalModel(new GptNetwork(Shape, GptDevice.Cpu, seed: 3)), Letters);
         LoraOptions? lora = kind.EndsWith("adapter", StringComparison.Ordinal) ? new() { Rank = 2, Dropout = 0.1f } : null;
+        FrozenWeights freeze = FreezeOf(kind);
+        if (freeze != FrozenWeights.None) run = run with { Dropout = null, ActivationCheckpointing = run.ActivationCheckpointing && freeze == FrozenWeights.Pretrained };
         if (kind is "fine-tuning" or "adapter")
         {
             using GptSupervisedFineTuningTransformer trained = ml.Gpt().Trainers.SupervisedFineTuning("Written", "Text", "Completion", new()
@@ -75,11 +81,11 @@ internal static class EveryTrainer
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));
         }
 
-        if (kind is "reward" or "reward-adapter")
+        if (kind.StartsWith("reward", StringComparison.Ordinal))
         {
             using GptRewardModelTransformer trained = ml.Gpt().Trainers.RewardModelFromPairs("Text", "Completion", "Other", new()
             {
-                Pretrained = pretrained, Lora = lora, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Margin = 0.1, Head = new() { Readout = lora is null ? RewardReadout.ReadoutToken : RewardReadout.LastToken },
+                Pretrained = pretrained, Lora = lora, Freeze = freeze, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Margin = 0.1, Head = new() { Readout = lora is null ? RewardReadout.ReadoutToken : RewardReadout.LastToken },
                 Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
             }).Fit(rows);
             RewardModelResult result = trained.Training;
@@ -116,7 +122,7 @@ internal static class EveryTrainer
         IDataView keyed = ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(rows).Transform(rows);
         var options = new SupervisedTaskOptions
         {
-            Pretrained = pretrained, Lora = lora, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Optimizer = new() { LearningRate = rate }, Evaluation = evaluation, Run = run,
+            Pretrained = pretrained, Lora = lora, Freeze = freeze, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Optimizer = new() { LearningRate = rate }, Evaluation = evaluation, Run = run,
         };
         SupervisedTaskTrainer trainer = kind switch
         {

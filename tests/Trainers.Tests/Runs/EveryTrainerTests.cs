@@ -179,12 +179,12 @@ public sealed class EveryTrainerTests
         CollectionAssert.AreEqual(heard.Select(static p => (p.Step, p.Loss)).ToArray(), lines.Select(static line => (line.GetProperty("step").GetInt32(), line.GetProperty("loss").GetDouble())).ToArray());
         StringAssert.Contains(File.ReadAllText(Path.Combine(Folder, "loss.svg")), "<polyline");
         Assert.HasCount(1, Directory.GetFiles(Path.Combine(Folder, "tensorboard")));
-        bool task = kind is "task" or "task-adapter" or "regression" or "choice", reward = kind.StartsWith("reward", StringComparison.Ordinal), pairs = reward || kind.StartsWith("preference", StringComparison.Ordinal);
+        bool task = kind.StartsWith("task", StringComparison.Ordinal) || kind is "regression" or "choice", reward = kind.StartsWith("reward", StringComparison.Ordinal), pairs = reward || kind.StartsWith("preference", StringComparison.Ordinal);
         string? metric = reward ? "margin" : kind switch { "preference" or "preference-adapter" => "rewards/margins", "ppo" or "ppo-adapter" => "policy/approxkl_avg", "grpo" => "reward_std", _ => null };
         Assert.AreEqual(metric is not null, heard.All(static p => p.Metrics is not null));
         Assert.AreEqual(metric is not null, lines.All(static line => line.GetProperty("metrics").ValueKind == JsonValueKind.Object));
         if (metric is not null) CollectionAssert.AreEqual(heard.Select(p => p.Metrics![metric]).ToArray(), lines.Select(line => line.GetProperty("metrics").GetProperty(metric).GetDouble()).ToArray());
-        Assert.AreEqual(task, heard.All(static p => p.AuxiliaryLoss is not null && p.Perplexity is null));
+        Assert.AreEqual(task && EveryTrainer.FreezeOf(kind) == FrozenWeights.None, heard.All(static p => p.AuxiliaryLoss is not null && p.Perplexity is null));
         Assert.AreEqual(kind != "pretraining", heard.All(static p => p.ExamplesPerSecond > 0));
         Assert.AreEqual(pairs || (task && kind != "regression"), heard.Any(static p => p.ValidationAccuracy is not null));
     }

@@ -45,12 +45,12 @@ internal sealed class TaskCase(JsonElement json)
     public TaskExample[] Build() => [.. texts.Select((example, i) => new TaskExample(TaskSequences.Build(Head, Config, example, out _), Head.IsRegression ? 0 : (int)labels[i], (float)labels[i]))];
 
     /// <summary>A network with the formula's weights.</summary>
-    public TaskNetwork Network(bool trainable = true)
+    public TaskNetwork Network(bool trainable = true, FrozenWeights freeze = FrozenWeights.None)
     {
-        var network = new TaskNetwork(GptNetwork.FromWeights(new FormulaWeights(Config), GptDevice.Cpu, trainable: trainable), Head, trainable);
+        var network = new TaskNetwork(GptNetwork.FromWeights(new FormulaWeights(Config), GptDevice.Cpu, trainable: trainable && freeze == FrozenWeights.None), Head, trainable, freeze == FrozenWeights.AllButHead);
         string[] extra = [ClassifierParameterLayout.SpecialTokens, ClassifierParameterLayout.HeadWeight, ClassifierParameterLayout.HeadBias];
-        foreach (GptParameterInfo info in network.Extra.Layout)
-            network.Extra.Write(info.Name, [.. Enumerable.Range(0, (int)info.ElementCount).Select(i => (float)(0.3 * Math.Sin((0.37 * i) + (1.3 * (100 + Array.IndexOf(extra, info.Name))))))]);
+        foreach ((FlatParameters set, GptParameterInfo info) in network.Added.SelectMany(static set => set.Layout.Select(info => (set, info))))
+            set.Write(info.Name, [.. Enumerable.Range(0, (int)info.ElementCount).Select(i => (float)(0.3 * Math.Sin((0.37 * i) + (1.3 * (100 + Array.IndexOf(extra, info.Name))))))]);
         return network;
     }
 

@@ -25,7 +25,7 @@ internal sealed class LinearFunction : autograd.SingleTensorFunction<LinearFunct
     public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
     {
         Tensor x = (Tensor)vars[0], weight = (Tensor)vars[1], bias = (Tensor)vars[2];
-        ctx.save_data(nameof(KeptTensors), KeptTensors.Of(x, weight));
+        ctx.save_data(nameof(KeptTensors), ((Needs)vars[3]).Weight ? KeptTensors.Of(weight, x) : KeptTensors.Of(weight));
         ctx.save_data(nameof(Needs), vars[3]);
         return vars.Length == 4 ? MatrixProduct.Of(x, weight, bias) : MatrixProduct.Of(x, weight, bias, (Tensor)vars[4]);
     }
@@ -36,11 +36,10 @@ internal sealed class LinearFunction : autograd.SingleTensorFunction<LinearFunct
         return BackwardPass.Step(grad_output, needs.Residual is null ? 4 : 5, () =>
         {
             using var kept = (KeptTensors)ctx.get_data(nameof(KeptTensors));
-            Tensor x = kept[0], weight = kept[1];
             return
             [
-                needs.X ? MatrixProduct.Of(grad_output, weight.t()) : null,
-                needs.Weight ? MatrixProduct.Of(x.t(), grad_output) : null,
+                needs.X ? MatrixProduct.Of(grad_output, kept[0].t()) : null,
+                needs.Weight ? MatrixProduct.Of(kept[1].t(), grad_output) : null,
                 needs.Bias ? grad_output.sum([0]) : null,
                 null,
                 .. (Tensor?[])(needs.Residual is { } wanted ? [wanted ? grad_output : null] : []),

@@ -27,7 +27,7 @@ fi
 
 source "$root/eng/env.sh"
 # These have no peer in Python.
-if [[ ! "$name" =~ ^(tokenize|constrained|fuzz|rlhf|quantize|batch-rows|save-load|heads|app)$ && -z "${MLNET_GPT_PEER_PYTHON:-}" ]]; then
+if [[ ! "$name" =~ ^(tokenize|constrained|fuzz|frozen|rlhf|quantize|batch-rows|save-load|heads|app)$ && -z "${MLNET_GPT_PEER_PYTHON:-}" ]]; then
     MLNET_GPT_PEER_PYTHON="$("$here/peers/setup.sh")"
     export MLNET_GPT_PEER_PYTHON
 fi

@@ -19,6 +19,7 @@ switch (args.FirstOrDefault())
     case "gpt2-gpu": return Gpt2GpuBenchmark.Run(options);
     case "resume": return ResumeBenchmark.Run(options);
     case "classify": return ClassifyBenchmark.Run(options);
+    case "frozen": return FrozenBenchmark.Run(options);
     case "rlhf": return RlhfBenchmark.Run(options);
     case "rollout": return RolloutBenchmark.Run(options);
     case "decode": return DecodeBenchmark.Run(options);

@@ -51,7 +51,7 @@ internal static class BatchRowsBenchmark
         double least = double.PositiveInfinity;
         var ratios = new List<string>();
         Console.WriteLine($"{"rows/s",-16}{"one by one",12}{"in batches",12}{"ratio",8}{"ApplyOnnxModel",16}{"ratio",8}");
-        Compare("GenerateText", "generate", batch => ml.Gpt().Transforms.GenerateText("Out", "Text", model, new() { BatchSize = batch ? 32 : 1, MaxNewTokens = 24, Temperature = 0, StopAtEndOfText = false }).Fit(data));
+        Compare("GenerateText", "generate", batch => ml.Gpt().Transforms.GenerateText("Out", "Text", model, new() { BatchSize = batch ? 64 : 1, MaxNewTokens = 24, Temperature = 0, StopAtEndOfText = false }).Fit(data));
         Compare("ScoreText", "score", batch => ml.Gpt().Transforms.ScoreText("Out", "Text", model, new() { BatchSize = batch ? 16 : 1 }).Fit(data));
         Compare("EmbedText", "embed", batch => ml.Gpt().Transforms.EmbedText("Out", "Text", model, new() { BatchSize = batch ? 16 : 1 }).Fit(data));
         Compare("ClassifyText", "classify", batch => ml.Gpt().Transforms.ClassifyText("Score", "Text", classifier, batch ? new() { MaxBatchTokens = classifyTokens } : new() { BatchSize = 1 }).Fit(data),
@@ -61,7 +61,7 @@ internal static class BatchRowsBenchmark
         // 3. What a token takes of the managed heap: what 64 of them take beyond 32.
         if (only.Length == 0)
         {
-            foreach (int batch in (ReadOnlySpan<int>)[1, 32])
+            foreach (int batch in (ReadOnlySpan<int>)[1, 64])
             {
                 double bytes = (Allocated(batch, 64) - Allocated(batch, 32)) / (32.0 * batch);
                 Console.WriteLine(Invariant($"GenerateText, {batch} rows at once: {bytes:N0} bytes of managed memory a token"));

@@ -4,9 +4,9 @@ using Microsoft.ML.Data;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// Reads a batch of rows ahead, keeps the values of their active columns, and runs the operation once for all of them when the first
+/// Reads rows ahead, keeps the values of their active columns, and runs the operation for all of them, or for the batch of them that a row belongs to, when the first
 /// of its values is asked for. Where none of the operation's columns is active it reads row by row. What it holds grows with the rows that are there,
-/// up to the batch size. Where a batch fails, each of its rows is run alone when it is asked for, so that a bad row fails by itself.
+/// up to what the operation gathers. Where a batch fails, each of its rows is run alone when it is asked for, so that a bad row fails by itself.
 /// </summary>
 internal sealed class TextColumnCursor : DataViewRowCursor
 {
@@ -22,7 +22,8 @@ internal sealed class TextColumnCursor : DataViewRowCursor
     private readonly int _batchSize;
     private int _slot = -1;
     private bool _ended;
-    private object?[]? _results; // by row; null where a row has not been run
+    private int[]?[] _batches = []; // by row: the places of the rows that are run with it; null once they have been
+    private object?[] _results = []; // by row; null where a row has not been run
 
     public TextColumnCursor(TextColumnMapper mapper, DataViewRowCursor input, bool[] active)
     {
@@ -65,7 +66,18 @@ internal sealed class TextColumnCursor : DataViewRowCursor
 
     private void ReadAhead()
     {
-        _results = null;
+        Gather();
+        _results = new object?[_rows.Count];
+        _batches = new int[_rows.Count][];
+        if (_reader is null || _rows.Count < 2) return;
+        foreach (int[] batch in _mapper.Operation.Divide([.. _rows.Select(static row => row.Text)]))
+        {
+            foreach (int slot in batch) _batches[slot] = batch;
+        }
+    }
+
+    private void Gather()
+    {
         _rows.Clear();
         _slot = 0;
         while (_rows.Count < _batchSize)
@@ -95,25 +107,26 @@ internal sealed class TextColumnCursor : DataViewRowCursor
     private object CurrentResult()
     {
         int slot = CurrentSlot();
-        _results ??= RunBatch();
+        if (_batches[slot] is { } batch) RunBatch(batch);
         return _results[slot] ??= _mapper.Operation.RunAlone(_rows[slot].Text);
     }
 
-    private object?[] RunBatch()
+    private void RunBatch(int[] batch)
     {
-        if (_rows.Count > 1)
+        try
         {
-            try
+            if (batch.Length > 1)
             {
-                return [.. _mapper.Operation.Run([.. _rows.Select(static row => row.Text)])];
-            }
-            catch (Exception exception) when (TextOperation.MayBeOneRows(exception))
-            {
-                // The row at fault throws the same when it is run alone; the others are not lost with it.
+                IReadOnlyList<object> results = _mapper.Operation.Run([.. batch.Select(slot => _rows[slot].Text)]);
+                for (int i = 0; i < batch.Length; i++) _results[batch[i]] = results[i];
             }
         }
+        catch (Exception exception) when (TextOperation.MayBeOneRows(exception))
+        {
+            // The row at fault throws the same when it is run alone; the others are not lost with it.
+        }
 
-        return new object?[_rows.Count];
+        foreach (int slot in batch) _batches[slot] = null;
     }
 
     private int CurrentSlot() => IsAtRow

@@ -15,13 +15,16 @@ internal abstract class TextOperation(IReadOnlyList<TextInput> inputs, int batch
     /// <summary>The first column that is read.</summary>
     public string InputColumnName => Inputs[0].Name;
 
-    /// <summary>How many rows a cursor gathers for one run.</summary>
+    /// <summary>How many rows a cursor gathers.</summary>
     public int BatchSize { get; } = batchSize;
 
     public IReadOnlyList<TextOutput> Outputs { get; } = outputs;
 
     /// <summary>The rows to gather where texts of like length are computed together, so many at a time: enough of them that lengths differ little in a batch. One at a time means just that.</summary>
     public static int Window(int batchSize) => batchSize <= 1 ? batchSize : (int)Math.Min(batchSize * 16L, Math.Max(batchSize, 1_024));
+
+    /// <summary>Divides gathered rows, by their places, into those that one run computes; a run comes when one of its rows is first asked for. All in one unless an operation says otherwise.</summary>
+    public virtual IEnumerable<int[]> Divide(IReadOnlyList<TextRow> rows) => [[.. Enumerable.Range(0, rows.Count)]];
 
     /// <summary>Computes a result for each row.</summary>
     public abstract IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows);

@@ -48,8 +48,12 @@ public sealed class GenerateTextTransformer : GptTextTransformer
     private sealed record Settings(string OutputColumnName, string InputColumnName, GenerateTextOptions Options);
 
     private sealed class GenerateOperation(Settings settings, GptModel model)
-        : TextOperation(settings.InputColumnName, settings.Options?.BatchSize ?? 0, Columns(settings))
+        : TextOperation(settings.InputColumnName, Window(settings.Options?.BatchSize ?? 0), Columns(settings))
     {
+        /// <summary>Batches of like length, as far as the length of a text tells that of its prompt.</summary>
+        public override IEnumerable<int[]> Divide(IReadOnlyList<TextRow> rows) =>
+            Enumerable.Range(0, rows.Count).OrderBy(i => rows[i].Text.Length).Chunk(settings.Options.BatchSize);
+
         public override IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows)
         {
             GenerateTextOptions options = settings.Options;

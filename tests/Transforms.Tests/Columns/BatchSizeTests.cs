@@ -114,6 +114,29 @@ public sealed class BatchSizeTests
         Assert.AreEqual("cde", predictor.Predict(Row.Make("ab")[0]).Answer);
     }
 
+    // 40 rows of 1 and of 9 letters in turn, 4 at once: batches of one length, computed when one of their rows is asked for.
+    [TestMethod]
+    public void Generation_batches_rows_of_like_length_and_only_those_that_are_asked_for()
+    {
+        using GptModel model = Alphabet(out HistoryModel engine);
+        string[] texts = [.. Enumerable.Range(0, 40).Select(static i => i % 2 == 0 ? "a" : "aaaaaaaad")];
+        IDataView data = _ml.Gpt().Transforms.GenerateText("Answer", "Text", model, new() { BatchSize = 4, MaxNewTokens = 2 }).Fit(Data("a")).Transform(Data(texts));
+        using DataViewRowCursor cursor = data.GetRowCursor(data.Schema);
+        var answer = cursor.GetGetter<ReadOnlyMemory<char>>(data.Schema["Answer"]);
+        for (int row = 0; row < texts.Length; row++)
+        {
+            Assert.IsTrue(cursor.MoveNext());
+            ReadOnlyMemory<char> text = default;
+            answer(ref text);
+            Assert.AreEqual(row % 2 == 0 ? "bc" : "e", text.ToString());
+            Assert.HasCount((row / 8 * 2) + (row % 8 == 0 ? 1 : 2), engine.Capacities, $"row {row}: a batch for each four of a length");
+        }
+
+        Assert.IsFalse(cursor.MoveNext());
+        CollectionAssert.AreEqual(Enumerable.Range(0, 10).Select(static i => i % 2 == 0 ? 2 : 10).ToArray(), engine.Capacities);
+        Assert.DoesNotContain(true, engine.MaskedCalls);
+    }
+
     [TestMethod]
     [DataRow(1)]
     [DataRow(8)]

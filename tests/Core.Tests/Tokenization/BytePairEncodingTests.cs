@@ -49,7 +49,8 @@ public sealed class BytePairEncodingTests
         },
         iter: 2_000);
 
-    // The same with a few fixed vocabularies, so that it takes no second: words of up to 48 bytes are scanned for their best pair, longer ones keep their pairs in a heap.
+    // The same with a few fixed vocabularies, so that it takes no second, in which each of three letters is merged with each, so that no word is cut: words of up to 48 bytes are scanned for
+    // their best pair, longer ones keep their pairs in a heap.
     [TestMethod]
     public void Merges_in_any_order_give_the_tokens_of_the_definition_in_long_words()
     {
@@ -58,10 +59,32 @@ public sealed class BytePairEncodingTests
         {
             int[] order = [.. Enumerable.Range(0, 24)];
             random.Shuffle(order);
-            (string Left, string Right)[] merges = MergesOf([.. Enumerable.Range(0, 24).Select(_ => (random.Next(31), random.Next(31)))], order);
+            (string Left, string Right)[] merges = MergesOf([.. Enumerable.Range(0, 24).Select(i => i < 9 ? (i / 3, i % 3) : (random.Next(31), random.Next(31)))], order);
             GptTokenizer tokenizer = Create(merges);
             string word = new([.. Enumerable.Range(0, 49 + trial).Select(_ => "abc"[random.Next(3)])]);
             CollectionAssert.AreEqual(NaiveBytePairEncoding.Encode(word, merges), tokenizer.Encode(word).Select(id => tokenizer.Definition.Tokens[id]).ToArray(), $"trial {trial}");
+        }
+    }
+
+    // In the first two, what a merge brings goes before what has waited longer: "ab" and "c" before the next "a" and "b", and that before "c" and "d". In the third no merge brings another.
+    [TestMethod]
+    public void The_lowest_rank_goes_first_in_long_words_whenever_it_comes()
+    {
+        var random = new Random(5);
+        (string Left, string Right)[][] vocabularies =
+        [
+            [("ab", "c"), ("d", "ab"), ("a", "b"), ("c", "d"), ("d", "a"), ("b", "c")],
+            [("ab", "c"), ("a", "b"), ("c", "d"), ("d", "a"), ("d", "ab")],
+            [("c", "d"), ("a", "b"), ("b", "c"), ("d", "a"), ("b", "a"), ("d", "c")],
+        ];
+        foreach ((string Left, string Right)[] merges in vocabularies)
+        {
+            GptTokenizer tokenizer = Create(merges);
+            for (int trial = 0; trial < 400; trial++)
+            {
+                string word = string.Concat(Enumerable.Range(0, 75).Select(_ => merges == vocabularies[2] && random.Next(2) == 0 ? "cdab" : "abcd"))[..(49 + (trial % 100))];
+                CollectionAssert.AreEqual(NaiveBytePairEncoding.Encode(word, merges), tokenizer.Encode(word).Select(id => tokenizer.Definition.Tokens[id]).ToArray(), word);
+            }
         }
     }
 

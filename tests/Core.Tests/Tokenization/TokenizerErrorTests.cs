@@ -48,6 +48,7 @@ public sealed class TokenizerErrorTests
     [DataRow("model.merges", """["a b","b "]""", "merge 1, 'b ', isn't two tokens with one space between them.")]
     [DataRow("model.merges", """["a b c"]""", "merge 0, 'a b c', isn't two tokens with one space between them.")]
     [DataRow("model.merges", """["zz a"]""", "merge 0, 'zz a', needs token 'zz', which the vocabulary lacks.")]
+    [DataRow("added_tokens", """[{"id":2147483648,"content":"x"}]""", "token 'x' has id 2147483648, which isn't one from 0 to 2147483647.")]
     [DataRow("added_tokens", """[{"id":258,"content":7}]""", "an added token's 'content' is 7, not a string.")]
     [DataRow("added_tokens", """[{"id":1.5,"content":"x"}]""", """an added token is {"id":1.5,"content":"x"}, not an object with 'id' and 'content'.""")]
     [DataRow("added_tokens", "[7]", "an added token is 7, not an object with 'id' and 'content'.")]
@@ -81,6 +82,7 @@ public sealed class TokenizerErrorTests
         Check(static vocabulary => vocabulary["日"] = 259, "token 259", "'日', which has a character outside GPT-2's byte alphabet and isn't an added token", "a token of that alphabet",
             "Encoding without it would give other tokens; use a byte-level BPE tokenizer of GPT-2's form.");
         Check(static vocabulary => (vocabulary["aa"], vocabulary["aaa"], vocabulary["aaaa"]) = (270, 290, 280), "ids", "none for id 259, though 'aaa' has id 290", "262 tokens with the ids 0 to 261", "Give the special tokens that have the missing ids, with the file or as an argument.");
+        Check(static vocabulary => vocabulary["aa"] = int.MaxValue, "ids", "none for id 259, though 'aa' has id 2147483647", "260 tokens with the ids 0 to 259", "Give the special tokens that have the missing ids, with the file or as an argument.");
         CheckAdded(static added => added[0]!["content"] = "<|end|>", "special tokens", "without '<|endoftext|>'", "with '<|endoftext|>', which separates documents and ends a generated text",
             "Add it to the vocabulary and to the special tokens, at the id that the model ends its texts with.");
         CheckAdded(static added => added.Add(new JsonObject { ["id"] = Array.IndexOf(TokenizerFiles.ByteTokens, "Ċ"), ["content"] = "Ċ", ["special"] = true }), "special tokens", "'Ċ', which also is the vocabulary's token for the bytes 0A",

@@ -143,10 +143,10 @@ public sealed class ChatPageTests
     [TestMethod]
     public async Task A_server_that_opens_its_model_is_asked_again_and_one_that_is_gone_is_said_to_be()
     {
+        IPage page = await Browser.OpenAsync(); // first: where there is none, no server waits
         using var open = new ManualResetEventSlim();
         using var server = new TestServing(options => { open.Wait(); return [new ServedModel("tiny", options.Sharing, new ScriptedModel(static _ => "x").ToModel())]; });
         Uri address = server.Listen();
-        IPage page = await Browser.OpenAsync();
         await page.GotoAsync(address.ToString());
         await Expect(page.Locator("#state")).ToHaveTextAsync("not ready");
         await Expect(page.Locator("#model")).ToBeHiddenAsync();

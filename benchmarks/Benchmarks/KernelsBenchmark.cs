@@ -20,40 +20,44 @@ internal static class KernelsBenchmark
         TorchRuntime.Initialize();
         var gains = new Dictionary<string, List<double>>();
         Console.WriteLine("causal attention of B × T × H heads of 64, forward and backward, ms     ours     SDPA    SDPA / ours");
-        Console.WriteLine(AttentionKernel.IsAvailable ? "(ours: bfloat16 in blocks of products, float32 by vectors of 512 bits)" : "(ours: in blocks of products; this processor has no vectors of 512 bits for float32)");
-        foreach (ScalarType type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float32])
+        foreach ((ScalarType type, bool vectors) in ((ScalarType, bool)[])[(ScalarType.BFloat16, true), (ScalarType.BFloat16, false), (ScalarType.Float32, true)])
         {
-            if (type == ScalarType.Float32 && !AttentionKernel.IsAvailable) continue;
+            if (vectors && !AttentionKernel.IsAvailable) continue;
+            Console.WriteLine(vectors ? "(ours: by vectors of 512 bits)" : "(ours: in blocks of products, for forms that the vectors don't take)");
             foreach ((long b, long t, long h) in Shapes)
             {
                 using var scope = NewDisposeScope();
                 Tensor qkv = randn(b * t, 3 * h * 64).to(type).requires_grad_(), gradient = randn(b * t, h * 64).to(type);
                 (double ours, double sdpa) = Alternate(rounds, () => Both(qkv, gradient, Ours), () => Both(qkv, gradient, x => Sdpa(x, b, t, h)));
-                Row("attention", type, $"{b} × {t} × {h}", ours, sdpa);
+                Row(vectors ? "attention" : "blocks", type, $"{b} × {t} × {h}", ours, sdpa);
 
-                Tensor Ours(Tensor x) => type == ScalarType.Float32 ? FusedAttentionFunction.Of(x, b, t, h) : CausalAttentionFunction.Of(x, b, t, h, null);
+                Tensor Ours(Tensor x) => vectors ? FusedAttentionFunction.Of(x, b, t, h) : CausalAttentionFunction.Of(x, b, t, h, null);
             }
         }
 
         Console.WriteLine("\nx·W + b of N rows, (in, out), forward and backward, ms                    oneDNN  libtorch    libtorch / oneDNN");
         bool chosen = MatrixProduct.UsesOneDnn;
-        foreach ((long n, long width, long outputs) in Products)
+        foreach (ScalarType type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float32])
         {
-            using var scope = NewDisposeScope();
-            Tensor x = randn(n, width).requires_grad_(), w = randn(width, outputs).requires_grad_(), b = randn(outputs).requires_grad_(), gradient = randn(n, outputs);
-            (double ours, double libtorch) = Alternate(rounds, () => Product(true), () => Product(false));
-            Row("product", ScalarType.Float32, $"{n:N0} × ({width}, {outputs})", ours, libtorch);
-
-            void Product(bool oneDnn)
+            if (type == ScalarType.BFloat16 && !PrecisionPolicy.CpuHasFastBFloat16) continue;
+            foreach ((long n, long width, long outputs) in Products)
             {
-                using var product = NewDisposeScope();
-                MatrixProduct.UsesOneDnn = oneDnn;
-                BackwardPass.Run(LinearFunction.Of(x, w, b), gradient);
+                using var scope = NewDisposeScope();
+                Tensor x = randn(n, width).to(type).requires_grad_(), w = randn(width, outputs).to(type).requires_grad_(), b = randn(outputs).to(type).requires_grad_(), gradient = randn(n, outputs).to(type);
+                (double ours, double libtorch) = Alternate(rounds, () => Product(true), () => Product(false));
+                Row("product", type, $"{n:N0} × ({width}, {outputs})", ours, libtorch);
+
+                void Product(bool oneDnn)
+                {
+                    using var product = NewDisposeScope();
+                    MatrixProduct.UsesOneDnn = oneDnn;
+                    BackwardPass.Run(LinearFunction.Of(x, w, b), gradient);
+                }
             }
         }
 
         MatrixProduct.UsesOneDnn = chosen;
-        Console.WriteLine($"(this machine's processor takes {(chosen ? "oneDNN" : "libtorch's own")} for float32)");
+        Console.WriteLine($"(this machine's processor takes {(chosen ? "oneDNN's linear map" : "libtorch's own products")})");
 
         Console.WriteLine("\nGELU of N × C, forward and backward, ms                                   ours  libtorch    libtorch / ours");
         foreach (ScalarType type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float32])

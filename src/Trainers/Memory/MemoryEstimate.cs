@@ -30,10 +30,11 @@ internal readonly record struct MemoryEstimate(long ParameterBytes, long Activat
 
         // Fused attention keeps a logarithm for each head. Dropout of the probabilities has no fused form on a CPU: (B, H, T, T) float32 before and behind it,
         // what it drew, and scaled copies of q and k. Attention in blocks keeps the probabilities of what its queries see, and its output in a second order.
-        bool cpu = !training.Device.IsCuda, blocks = cpu && narrow && training.Dropout.Attention == 0;
+        bool cpu = !training.Device.IsCuda, narrowOnCpu = cpu && narrow && training.Dropout.Attention == 0;
         long probabilities = cpu && training.Dropout.Attention > 0 ? config.HeadCount * t : 0;
-        kept += blocks ? width * c : (4 * config.HeadCount) + (probabilities > 0 ? (probabilities * (4 + 4 + 1)) + (2 * 4 * c) : 0);
-        long[] seen = [.. Enumerable.Range(0, config.LayerCount).Select(layer => blocks ? width * rows * config.HeadCount * CausalAttentionFunction.KeptProbabilities(t, config.BandWidthOfLayer(layer)) : 0)];
+        kept += (4 * config.HeadCount) + (probabilities > 0 ? (probabilities * (4 + 4 + 1)) + (2 * 4 * c) : 0);
+        long[] seen = [.. Enumerable.Range(0, config.LayerCount).Select(layer => config.BandWidthOfLayer(layer)).Select(band =>
+            narrowOnCpu && !AttentionKernel.Takes(t, config.HeadSize, band) ? width * ((tokens * c) + (rows * config.HeadCount * CausalAttentionFunction.KeptProbabilities(t, band))) : 0)];
         long all = training.Checkpointed ? (tokens * ((config.LayerCount * 4 * c) + kept)) + seen.Max() : (tokens * config.LayerCount * kept) + seen.Sum();
 
         // In the backward pass the largest temporaries are one layer's, and those of its forward pass where that is made again.

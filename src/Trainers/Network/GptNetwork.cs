@@ -314,8 +314,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         double dropout = Training ? Dropout.Attention : 0;
         if (cache is null && mask is null && dropout == 0 && x.device_type == DeviceType.CPU)
         {
+            if (AttentionKernel.Takes(t, d, band)) return FusedAttentionFunction.Of(projected, b, t, h);
             if (WorkingType == ScalarType.BFloat16) return CausalAttentionFunction.Of(projected, b, t, h, band);
-            if ((band is null || band >= t) && AttentionKernel.Takes(t, d)) return FusedAttentionFunction.Of(projected, b, t, h);
         }
 
         Tensor[] qkv = projected.view(b, t, 3 * h * d).chunk(3, -1);                                       // 3 of (B, T, C)

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// Multi-head causal self-attention (Vaswani et al. 2017, equation 1) and its gradient in float32 on a CPU with vectors of 512 bits, a head at a time: scores,
+/// Multi-head causal self-attention (Vaswani et al. 2017, equation 1) and its gradient on a CPU with vectors of 512 bits, a head at a time, in float32 whatever the type of the tensors: scores,
 /// probabilities and their products of some queries stay in the processor's cache, and nothing of (T, T) is kept for the backward pass, which computes the
 /// probabilities again from the logarithm of each row's sum (Dao et al. 2022, algorithms 1 and 4, with whole rows of scores in place of running maxima).
 /// </summary>
@@ -29,23 +29,27 @@ internal static unsafe class AttentionKernel
     /// <summary>Whether this machine has the vectors. Set by benchmarks, to compare.</summary>
     public static bool IsAvailable { get; set; } = Vector512.IsHardwareAccelerated;
 
-    /// <summary>Whether the kernel takes heads of this form: T a multiple of 64 up to 2,048, D 32 or a multiple of 64.</summary>
+    /// <summary>Whether the kernel takes heads of this form: T a multiple of 64 up to 2,048, D 32 or a multiple of 64, all positions before a query seen.</summary>
     /// <param name="t">T.</param>
     /// <param name="d">D.</param>
-    public static bool Takes(long t, long d) => IsAvailable && t % Block == 0 && t is > 0 and <= LongestRow && (d == 32 || (d % 64 == 0 && d > 0));
+    /// <param name="band">How many positions a query sees, itself included; null for all before it.</param>
+    public static bool Takes(long t, long d, int? band) =>
+        IsAvailable && (band is null || band >= t) && t % Block == 0 && t is > 0 and <= LongestRow && (d == 32 || (d % 64 == 0 && d > 0));
 
     /// <summary>The weighted sums of the values.</summary>
-    /// <param name="projected">(B·T, 3C) float32, contiguous: queries, keys and values side by side.</param>
+    /// <param name="projected">(B·T, 3C) float32 or bfloat16, contiguous: queries, keys and values side by side.</param>
     /// <param name="b">B.</param>
     /// <param name="t">T.</param>
     /// <param name="h">H.</param>
-    /// <returns>(B·T, C), and (B, H, T): the logarithm of each query's sum of exponentials.</returns>
+    /// <returns>(B·T, C) of the same type, and (B, H, T) float32: the logarithm of each query's sum of exponentials.</returns>
     public static (Tensor Output, Tensor LogSums) Forward(Tensor projected, long b, long t, long h)
     {
         var shape = new Shape((int)t, (int)h, (int)(projected.size(1) / (3 * h)));
-        Tensor output = empty(b * t, shape.Channels), logSums = empty(b, h, t);
+        Tensor output = empty(b * t, shape.Channels, projected.dtype), logSums = empty(b, h, t);
         nint source = VectorMath.Address(projected), destination = VectorMath.Address(output), sums = VectorMath.Address(logSums);
-        EachHead(b * h, shape.ForwardFloats, (head, memory) => Forward(shape, head, (float*)source, (float*)destination, (float*)sums, (float*)memory));
+        EachHead(b * h, shape.ForwardFloats, projected.dtype == ScalarType.BFloat16
+            ? (head, memory) => Forward<BFloat16Format>(shape, head, source, destination, (float*)sums, (float*)memory)
+            : (head, memory) => Forward<SingleFormat>(shape, head, source, destination, (float*)sums, (float*)memory));
         GC.KeepAlive(projected);
         return (output, logSums);
     }
@@ -54,19 +58,20 @@ internal static unsafe class AttentionKernel
     /// <param name="projected">As it was given.</param>
     /// <param name="output">What it returned.</param>
     /// <param name="logSums">What it returned.</param>
-    /// <param name="gradient">(B·T, C) float32, contiguous.</param>
+    /// <param name="gradient">(B·T, C) of the same type, contiguous.</param>
     /// <param name="b">B.</param>
     /// <param name="t">T.</param>
     /// <param name="h">H.</param>
-    /// <returns>(B·T, 3C).</returns>
+    /// <returns>(B·T, 3C) of the same type.</returns>
     public static Tensor Backward(Tensor projected, Tensor output, Tensor logSums, Tensor gradient, long b, long t, long h)
     {
         var shape = new Shape((int)t, (int)h, (int)(projected.size(1) / (3 * h)));
         Tensor result = empty_like(projected);
         nint source = VectorMath.Address(projected), outputs = VectorMath.Address(output), sums = VectorMath.Address(logSums);
         nint upstream = VectorMath.Address(gradient), destination = VectorMath.Address(result);
-        EachHead(b * h, shape.BackwardFloats, (head, memory) =>
-            Backward(shape, head, (float*)source, (float*)outputs, (float*)sums, (float*)upstream, (float*)destination, (float*)memory));
+        EachHead(b * h, shape.BackwardFloats, projected.dtype == ScalarType.BFloat16
+            ? (head, memory) => Backward<BFloat16Format>(shape, head, source, outputs, (float*)sums, upstream, destination, (float*)memory)
+            : (head, memory) => Backward<SingleFormat>(shape, head, source, outputs, (float*)sums, upstream, destination, (float*)memory));
         GC.KeepAlive(projected);
         GC.KeepAlive(output);
         GC.KeepAlive(logSums);
@@ -96,15 +101,16 @@ internal static unsafe class AttentionKernel
         }
     }
 
-    private static void Forward(Shape shape, int head, float* projected, float* output, float* logSums, float* memory)
+    private static void Forward<TFormat>(Shape shape, int head, nint projected, nint output, float* logSums, float* memory)
+        where TFormat : IVectorFormat
     {
         (int t, int d, int c) = (shape.T, shape.D, shape.Channels);
-        float* rows = projected + shape.FirstOf(head, 3);
-        float* q = memory, v = q + (t * d), keys = v + (t * d), scores = keys + (t * d);
-        Pack(rows, 3 * c, q, t, d, shape.Scale);
-        Pack(rows + (2 * c), 3 * c, v, t, d, 1);
-        PackTransposed(rows + c, 3 * c, keys, t, d);
-        float* y = output + shape.FirstOf(head, 1);
+        long rows = shape.FirstOf(head, 3);
+        float* q = memory, v = q + (t * d), keys = v + (t * d), scores = keys + (t * d), sums = scores + (Block * t);
+        Pack<TFormat>(projected, rows, 3 * c, q, t, d, shape.Scale);
+        Pack<TFormat>(projected, rows + (2 * c), 3 * c, v, t, d, 1);
+        PackTransposed<TFormat>(projected, rows + c, 3 * c, keys, t, d);
+        long y = shape.FirstOf(head, 1);
         for (int start = 0; start < t; start += Block)
         {
             for (int j = 0; j <= start; j += Block)
@@ -112,29 +118,30 @@ internal static unsafe class AttentionKernel
             for (int i = 0; i < Block; i++) logSums[((long)head * t) + start + i] = Softmax(scores + (i * Block), start + i + 1);
             for (int i = 0; i < Block; i += Rows)
             {
-                float* to = y + ((long)(start + i) * c);
                 for (int j = 0; j <= start; j += Block)
-                    Multiply(scores + (j * Block) + (i * Block), Block, 1, v + (j * d), d, to, c, Rows, d, j < start ? Block : i + Rows, add: j > 0);
+                    Multiply(scores + (j * Block) + (i * Block), Block, 1, v + (j * d), d, sums, d, Rows, d, j < start ? Block : i + Rows, add: j > 0);
+                Unpack<TFormat>(sums, output, y + ((long)(start + i) * c), c, Rows, d, 1);
             }
         }
     }
 
-    private static void Backward(Shape shape, int head, float* projected, float* output, float* logSums, float* gradient, float* result, float* memory)
+    private static void Backward<TFormat>(Shape shape, int head, nint projected, nint output, float* logSums, nint gradient, nint result, float* memory)
+        where TFormat : IVectorFormat
     {
         (int t, int d, int c) = (shape.T, shape.D, shape.Channels);
         int size = t * d;
-        float* rows = projected + shape.FirstOf(head, 3);
+        long rows = shape.FirstOf(head, 3), y = shape.FirstOf(head, 1);
         float* q = memory, k = q + size, keys = k + size, values = keys + size, dy = values + size, dq = dy + size, dk = dq + size, dv = dk + size;
         float* p = dv + size, ds = p + (Block * Block);
-        Pack(rows, 3 * c, q, t, d, shape.Scale);
-        Pack(rows + c, 3 * c, k, t, d, 1);
-        PackTransposed(rows + c, 3 * c, keys, t, d);
-        PackTransposed(rows + (2 * c), 3 * c, values, t, d);
-        Pack(gradient + shape.FirstOf(head, 1), c, dy, t, d, 1);
-        float* y = output + shape.FirstOf(head, 1), inner = stackalloc float[Block];
+        Pack<TFormat>(projected, rows, 3 * c, q, t, d, shape.Scale);
+        Pack<TFormat>(projected, rows + c, 3 * c, k, t, d, 1);
+        PackTransposed<TFormat>(projected, rows + c, 3 * c, keys, t, d);
+        PackTransposed<TFormat>(projected, rows + (2 * c), 3 * c, values, t, d);
+        Pack<TFormat>(gradient, y, c, dy, t, d, 1);
+        float* inner = stackalloc float[Block];
         for (int start = 0; start < t; start += Block)
         {
-            for (int i = 0; i < Block; i++) inner[i] = Dot(dy + ((start + i) * d), y + ((long)(start + i) * c), d);   // Σ p·∂p, equation 4 of the paper
+            for (int i = 0; i < Block; i++) inner[i] = Dot<TFormat>(dy + ((start + i) * d), output, y + ((long)(start + i) * c), d);   // Σ p·∂p, equation 4 of the paper
             for (int j = 0; j <= start; j += Block)
             {
                 Multiply(q + (start * d), d, 1, keys + (j * d), Block, p, Block, Block, Block, d, add: false);        // the scores
@@ -147,10 +154,9 @@ internal static unsafe class AttentionKernel
             }
         }
 
-        float* destination = result + shape.FirstOf(head, 3);
-        Unpack(dq, destination, 3 * c, t, d, shape.Scale);
-        Unpack(dk, destination + c, 3 * c, t, d, 1);
-        Unpack(dv, destination + (2 * c), 3 * c, t, d, 1);
+        Unpack<TFormat>(dq, result, rows, 3 * c, t, d, shape.Scale);
+        Unpack<TFormat>(dk, result, rows + c, 3 * c, t, d, 1);
+        Unpack<TFormat>(dv, result, rows + (2 * c), 3 * c, t, d, 1);
     }
 
     /// <summary>A row of scores, 64 in each block, becomes probabilities, 0 behind what the query sees.</summary>
@@ -215,43 +221,67 @@ internal static unsafe class AttentionKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Dot(float* a, float* b, int count)
+    private static float Dot<TFormat>(float* a, nint b, long first, int count)
+        where TFormat : IVectorFormat
     {
         Vector512<float> sum = Vector512<float>.Zero;
-        for (int i = 0; i < count; i += 16) sum = Vector512.FusedMultiplyAdd(Vector512.Load(a + i), Vector512.Load(b + i), sum);
+        for (int i = 0; i < count; i += IVectorFormat.Count)
+        {
+            (Vector512<float> low, Vector512<float> high) = TFormat.Load(b, first + i);
+            sum = Vector512.FusedMultiplyAdd(Vector512.Load(a + i), low, sum);
+            sum = Vector512.FusedMultiplyAdd(Vector512.Load(a + i + 16), high, sum);
+        }
+
         return Vector512.Sum(sum);
     }
 
     /// <summary>T rows of D numbers, side by side and scaled.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Pack(float* source, int stride, float* destination, int t, int d, float scale)
+    private static void Pack<TFormat>(nint source, long first, int stride, float* destination, int t, int d, float scale)
+        where TFormat : IVectorFormat
     {
         Vector512<float> factor = Vector512.Create(scale);
         for (int i = 0; i < t; i++)
-            for (int j = 0; j < d; j += 16) (Vector512.Load(source + ((long)i * stride) + j) * factor).Store(destination + (i * d) + j);
+        {
+            for (int j = 0; j < d; j += IVectorFormat.Count)
+            {
+                (Vector512<float> low, Vector512<float> high) = TFormat.Load(source, first + ((long)i * stride) + j);
+                (low * factor).Store(destination + (i * d) + j);
+                (high * factor).Store(destination + (i * d) + j + 16);
+            }
+        }
     }
 
     /// <summary>Puts T packed rows back, scaled.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Unpack(float* source, float* destination, int stride, int t, int d, float scale)
+    private static void Unpack<TFormat>(float* source, nint destination, long first, int stride, int t, int d, float scale)
+        where TFormat : IVectorFormat
     {
         Vector512<float> factor = Vector512.Create(scale);
         for (int i = 0; i < t; i++)
-            for (int j = 0; j < d; j += 16) (Vector512.Load(source + (i * d) + j) * factor).Store(destination + ((long)i * stride) + j);
+        {
+            for (int j = 0; j < d; j += IVectorFormat.Count)
+            {
+                float* from = source + (i * d) + j;
+                TFormat.Store(destination, first + ((long)i * stride) + j, Vector512.Load(from) * factor, Vector512.Load(from + 16) * factor);
+            }
+        }
     }
 
     /// <summary>T rows of D numbers, 64 rows at a time as D rows of 64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackTransposed(float* source, int stride, float* destination, int t, int d)
+    private static void PackTransposed<TFormat>(nint source, long first, int stride, float* destination, int t, int d)
+        where TFormat : IVectorFormat
     {
         for (int i = 0; i < t; i += 16)
         {
-            float* first = source + ((long)i * stride), target = destination + (i / Block * Block * d) + (i % Block);
+            long row = first + ((long)i * stride);
+            float* target = destination + (i / Block * Block * d) + (i % Block);
             for (int j = 0; j < d; j++)
             {
-                float* from = first + j;
+                long from = row + j;
                 float* to = target + (j * Block);
-                for (int n = 0; n < 16; n++, from += stride) to[n] = *from;
+                for (int n = 0; n < 16; n++, from += stride) to[n] = TFormat.LoadOne(source, from);
             }
         }
     }
@@ -390,7 +420,7 @@ internal static unsafe class AttentionKernel
         public float Scale => 1 / MathF.Sqrt(D);
 
         /// <summary>Numbers that a head's forward pass needs beside its input and output.</summary>
-        public long ForwardFloats => (3L * T * D) + (Block * T);
+        public long ForwardFloats => (3L * T * D) + (Block * T) + (Rows * D);
 
         /// <summary>The same for its backward pass.</summary>
         public long BackwardFloats => (8L * T * D) + (2 * Block * Block);

@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// Multi-head causal self-attention (Vaswani et al. 2017, equation 1) in bfloat16 on a CPU, as matrix products over blocks of queries: a block
-/// reads the keys that its queries may see and no others. libtorch's fused attention gains nothing from bfloat16 there and takes two to three
-/// times as long (<c>benchmarks/run.sh kernels</c>); in float32 it is the faster one. The price is that the probabilities are kept for the
-/// backward pass.
+/// Multi-head causal self-attention (Vaswani et al. 2017, equation 1) in bfloat16 on a CPU for forms that <see cref="AttentionKernel"/> does not take, as
+/// matrix products over blocks of queries: a block reads the keys that its queries may see and no others. libtorch's fused attention gains nothing from
+/// bfloat16 there and takes two to three times as long (<c>benchmarks/run.sh kernels</c>); in float32 it is the faster one. The price is that the
+/// probabilities are kept for the backward pass.
 /// </summary>
 /// <remarks>Symbols: B batch, T time, H heads, D head size, C = H·D channels, n queries of a block, m keys that they see.</remarks>
 internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<CausalAttentionFunction>

@@ -10,11 +10,11 @@ internal sealed class FusedAttentionFunction : autograd.SingleTensorFunction<Fus
     public override string Name => nameof(FusedAttentionFunction);
 
     /// <summary>The weighted sums of the values.</summary>
-    /// <param name="projected">(B·T, 3C) float32 on the CPU: queries, keys and values side by side, of a form that <see cref="AttentionKernel.Takes"/>.</param>
+    /// <param name="projected">(B·T, 3C) float32 or bfloat16 on the CPU: queries, keys and values side by side, of a form that <see cref="AttentionKernel.Takes"/>.</param>
     /// <param name="b">B.</param>
     /// <param name="t">T.</param>
     /// <param name="h">H.</param>
-    /// <returns>(B·T, C).</returns>
+    /// <returns>(B·T, C), of the same type.</returns>
     public static Tensor Of(Tensor projected, long b, long t, long h)
     {
         if (is_grad_enabled() && projected.requires_grad) return apply(projected.contiguous(), new Shape(b, t, h));

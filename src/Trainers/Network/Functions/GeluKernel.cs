@@ -16,8 +16,8 @@ internal static unsafe class GeluKernel
     private const float Linear = 1.5957691216057308f;
     private const float Cubic = 0.044715f * Linear;
 
-    /// <summary>Elements of one step: two vectors of float32, one of bfloat16.</summary>
-    private const long Step = 32;
+    /// <summary>Elements of one step.</summary>
+    private const long Step = IVectorFormat.Count;
 
     /// <summary>Fewer elements than this are left to libtorch, whose call costs less.</summary>
     private const long WorthCalling = 1 << 15;
@@ -37,8 +37,8 @@ internal static unsafe class GeluKernel
     {
         Tensor result = empty_like(x);
         nint source = VectorMath.Address(x), destination = VectorMath.Address(result);
-        if (x.dtype == ScalarType.Float32) InParts(x.numel(), (start, count) => Forward<Single512>(source, destination, start, count));
-        else InParts(x.numel(), (start, count) => Forward<BFloat512>(source, destination, start, count));
+        if (x.dtype == ScalarType.Float32) InParts(x.numel(), (start, count) => Forward<SingleFormat>(source, destination, start, count));
+        else InParts(x.numel(), (start, count) => Forward<BFloat16Format>(source, destination, start, count));
         GC.KeepAlive(x);
         return result;
     }
@@ -51,8 +51,8 @@ internal static unsafe class GeluKernel
     {
         Tensor result = empty_like(x);
         nint source = VectorMath.Address(x), upstream = VectorMath.Address(gradient), destination = VectorMath.Address(result);
-        if (x.dtype == ScalarType.Float32) InParts(x.numel(), (start, count) => Backward<Single512>(source, upstream, destination, start, count));
-        else InParts(x.numel(), (start, count) => Backward<BFloat512>(source, upstream, destination, start, count));
+        if (x.dtype == ScalarType.Float32) InParts(x.numel(), (start, count) => Backward<SingleFormat>(source, upstream, destination, start, count));
+        else InParts(x.numel(), (start, count) => Backward<BFloat16Format>(source, upstream, destination, start, count));
         GC.KeepAlive(x);
         GC.KeepAlive(gradient);
         return result;
@@ -75,7 +75,7 @@ internal static unsafe class GeluKernel
     }
 
     private static void Forward<TFormat>(nint source, nint destination, long start, long count)
-        where TFormat : IFormat
+        where TFormat : IVectorFormat
     {
         for (long i = start; i < start + count; i += Step)
         {
@@ -85,7 +85,7 @@ internal static unsafe class GeluKernel
     }
 
     private static void Backward<TFormat>(nint source, nint upstream, nint destination, long start, long count)
-        where TFormat : IFormat
+        where TFormat : IVectorFormat
     {
         for (long i = start; i < start + count; i += Step)
         {
@@ -110,52 +110,5 @@ internal static unsafe class GeluKernel
         Vector512<float> sigma = Sigma(x);
         Vector512<float> slope = Vector512.FusedMultiplyAdd(x * x, Vector512.Create(3 * Cubic), Vector512.Create(Linear));
         return Vector512.FusedMultiplyAdd(x * sigma * (Vector512<float>.One - sigma), slope, sigma);
-    }
-
-    /// <summary>How numbers lie in memory.</summary>
-    private interface IFormat
-    {
-        /// <summary>The 32 numbers from element <paramref name="index"/>.</summary>
-        static abstract (Vector512<float> First, Vector512<float> Second) Load(nint address, long index);
-
-        /// <summary>Writes 32 numbers from element <paramref name="index"/>.</summary>
-        static abstract void Store(nint address, long index, Vector512<float> first, Vector512<float> second);
-    }
-
-    private readonly struct Single512 : IFormat
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static (Vector512<float> First, Vector512<float> Second) Load(nint address, long index) =>
-            (Vector512.Load((float*)address + index), Vector512.Load((float*)address + index + 16));
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Store(nint address, long index, Vector512<float> first, Vector512<float> second)
-        {
-            first.Store((float*)address + index);
-            second.Store((float*)address + index + 16);
-        }
-    }
-
-    private readonly struct BFloat512 : IFormat
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static (Vector512<float> First, Vector512<float> Second) Load(nint address, long index)
-        {
-            (Vector512<uint> first, Vector512<uint> second) = Vector512.Widen(Vector512.Load((ushort*)address + index));
-            return ((first << 16).AsSingle(), (second << 16).AsSingle());
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Store(nint address, long index, Vector512<float> first, Vector512<float> second) =>
-            Vector512.Narrow(Rounded(first), Rounded(second)).Store((ushort*)address + index);
-
-        /// <summary>The upper 16 bits, rounded to nearest, ties to even; a number that is none keeps a bit of its own.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector512<uint> Rounded(Vector512<float> x)
-        {
-            Vector512<uint> bits = x.AsUInt32();
-            Vector512<uint> rounded = (bits + Vector512.Create(0x7FFFu) + ((bits >>> 16) & Vector512<uint>.One)) >>> 16;
-            return Vector512.ConditionalSelect(Vector512.Equals(x, x).AsUInt32(), rounded, Vector512.Create(0x7FC0u));
-        }
     }
 }

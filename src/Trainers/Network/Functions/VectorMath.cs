@@ -35,7 +35,7 @@ internal static unsafe class VectorMath
     /// <summary>Where the numbers of a contiguous tensor on the CPU lie. The caller keeps the tensor alive.</summary>
     public static nint Address(Tensor tensor)
     {
-        using Tensor first = tensor.view(-1).narrow(0, 0, 1);
+        using Tensor flat = tensor.view(-1), first = flat.narrow(0, 0, 1);
         return (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }
 }

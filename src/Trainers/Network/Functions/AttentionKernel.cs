@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -27,7 +28,7 @@ internal static unsafe class AttentionKernel
     private const long LongestRow = 2_048;
 
     /// <summary>Whether this machine has the vectors. Set by benchmarks, to compare.</summary>
-    public static bool IsAvailable { get; set; } = Vector512.IsHardwareAccelerated;
+    public static bool IsAvailable { get; set; } = Vector512.IsHardwareAccelerated && Avx512F.IsSupported;
 
     /// <summary>Whether the kernel takes heads of this form: T a multiple of 64 up to 2,048, D 32 or a multiple of 64, all positions before a query seen.</summary>
     /// <param name="t">T.</param>
@@ -107,20 +108,24 @@ internal static unsafe class AttentionKernel
         (int t, int d, int c) = (shape.T, shape.D, shape.Channels);
         long rows = shape.FirstOf(head, 3);
         float* q = memory, v = q + (t * d), keys = v + (t * d), scores = keys + (t * d), sums = scores + (Block * t);
+        float* tops = stackalloc float[Block], totals = stackalloc float[Block];
         Pack<TFormat>(projected, rows, 3 * c, q, t, d, shape.Scale);
         Pack<TFormat>(projected, rows + (2 * c), 3 * c, v, t, d, 1);
         PackTransposed<TFormat>(projected, rows + c, 3 * c, keys, t, d);
         long y = shape.FirstOf(head, 1);
         for (int start = 0; start < t; start += Block)
         {
-            for (int j = 0; j <= start; j += Block)
+            for (int j = 0; j < start; j += Block)
                 Multiply(q + (start * d), d, 1, keys + (j * d), Block, scores + (j * Block), Block, Block, Block, d, add: false);
-            for (int i = 0; i < Block; i++) logSums[((long)head * t) + start + i] = Softmax(scores + (i * Block), start + i + 1);
+            MultiplyVisible(q + (start * d), keys + (start * d), scores + (start * Block), d);
+            for (int i = 0; i < Block; i++) (tops[i], totals[i]) = Exponentials(scores + (i * Block), start + i + 1);
+            for (int i = 0; i < Block; i += 16)
+                (Vector512.Load(tops + i) + Vector512.Log(Vector512.Load(totals + i))).Store(logSums + ((long)head * t) + start + i);
             for (int i = 0; i < Block; i += Rows)
             {
                 for (int j = 0; j <= start; j += Block)
                     Multiply(scores + (j * Block) + (i * Block), Block, 1, v + (j * d), d, sums, d, Rows, d, j < start ? Block : i + Rows, add: j > 0);
-                Unpack<TFormat>(sums, output, y + ((long)(start + i) * c), c, Rows, d, 1);
+                for (int n = 0; n < Rows; n++) Unpack<TFormat>(sums + (n * d), output, y + ((long)(start + i + n) * c), c, 1, d, 1 / totals[i + n]);
             }
         }
     }
@@ -142,15 +147,25 @@ internal static unsafe class AttentionKernel
         for (int start = 0; start < t; start += Block)
         {
             for (int i = 0; i < Block; i++) inner[i] = Dot<TFormat>(dy + ((start + i) * d), output, y + ((long)(start + i) * c), d);   // Σ p·∂p, equation 4 of the paper
-            for (int j = 0; j <= start; j += Block)
+            for (int j = 0; j < start; j += Block)
             {
                 Multiply(q + (start * d), d, 1, keys + (j * d), Block, p, Block, Block, Block, d, add: false);        // the scores
                 Multiply(dy + (start * d), d, 1, values + (j * d), Block, ds, Block, Block, Block, d, add: false);    // ∂p
-                for (int i = 0; i < Block; i++)
-                    Gradients(p + (i * Block), ds + (i * Block), j < start ? Block : i + 1, logSums[((long)head * t) + start + i], inner[i]);
+                for (int i = 0; i < Block; i++) Gradients(p + (i * Block), ds + (i * Block), Block, logSums[((long)head * t) + start + i], inner[i]);
                 Multiply(ds, Block, 1, k + (j * d), d, dq + (start * d), d, Block, d, Block, add: j > 0);             // ∂s·k
-                Multiply(p, 1, Block, dy + (start * d), d, dv + (j * d), d, Block, d, Block, add: j < start);         // pᵀ·∂y
-                Multiply(ds, 1, Block, q + (start * d), d, dk + (j * d), d, Block, d, Block, add: j < start);         // ∂sᵀ·q
+                Multiply(p, 1, Block, dy + (start * d), d, dv + (j * d), d, Block, d, Block, add: true);              // pᵀ·∂y
+                Multiply(ds, 1, Block, q + (start * d), d, dk + (j * d), d, Block, d, Block, add: true);              // ∂sᵀ·q
+            }
+
+            // The same for the block in which a query sees the keys up to its own: of the sums' terms those that are not 0.
+            MultiplyVisible(q + (start * d), keys + (start * d), p, d);
+            MultiplyVisible(dy + (start * d), values + (start * d), ds, d);
+            for (int i = 0; i < Block; i++) Gradients(p + (i * Block), ds + (i * Block), i + 1, logSums[((long)head * t) + start + i], inner[i]);
+            for (int i = 0; i < Block; i += Rows)
+            {
+                Multiply(ds + (i * Block), Block, 1, k + (start * d), d, dq + ((start + i) * d), d, Rows, d, i + Rows, add: start > 0);
+                Multiply(p + i + (i * Block), 1, Block, dy + ((start + i) * d), d, dv + ((start + i) * d), d, Rows, d, Block - i, add: false);
+                Multiply(ds + i + (i * Block), 1, Block, q + ((start + i) * d), d, dk + ((start + i) * d), d, Rows, d, Block - i, add: false);
             }
         }
 
@@ -159,10 +174,18 @@ internal static unsafe class AttentionKernel
         Unpack<TFormat>(dv, result, rows + (2 * c), 3 * c, t, d, 1);
     }
 
-    /// <summary>A row of scores, 64 in each block, becomes probabilities, 0 behind what the query sees.</summary>
-    /// <returns>The logarithm of the sum of exponentials.</returns>
+    /// <summary>(64, 64) products of queries and keys of which a query sees those up to its own: the right upper quarter is left as it is.</summary>
+    private static void MultiplyVisible(float* rows, float* columns, float* result, int d)
+    {
+        const int Half = Block / 2;
+        Multiply(rows, d, 1, columns, Block, result, Block, Half, Half, d, add: false);
+        Multiply(rows + (Half * d), d, 1, columns, Block, result + (Half * Block), Block, Half, Block, d, add: false);
+    }
+
+    /// <summary>A row of scores, 64 in each block, becomes their exponentials over that of the largest one, 0 behind what the query sees.</summary>
+    /// <returns>The largest score, and the sum of the exponentials.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Softmax(float* scores, int visible)
+    private static (float Top, float Total) Exponentials(float* scores, int visible)
     {
         Vector512<float> largest = Vector512.Create(float.NegativeInfinity), sum = Vector512<float>.Zero;
         for (int first = 0; first < visible; first += Block)
@@ -184,15 +207,7 @@ internal static unsafe class AttentionKernel
             }
         }
 
-        float total = Vector512.Sum(sum);
-        Vector512<float> factor = Vector512.Create(1 / total);
-        for (int first = 0; first < visible; first += Block)
-        {
-            float* row = scores + (first * Block);
-            for (int j = 0; j < Block; j += 16) (Vector512.Load(row + j) * factor).Store(row + j);
-        }
-
-        return top + MathF.Log(total);
+        return (top, Vector512.Sum(sum));
     }
 
     /// <summary>64 scores become probabilities, their gradients become the scores' gradients.</summary>
@@ -273,16 +288,42 @@ internal static unsafe class AttentionKernel
     private static void PackTransposed<TFormat>(nint source, long first, int stride, float* destination, int t, int d)
         where TFormat : IVectorFormat
     {
+        Vector512<float>* square = stackalloc Vector512<float>[32];
         for (int i = 0; i < t; i += 16)
         {
-            long row = first + ((long)i * stride);
             float* target = destination + (i / Block * Block * d) + (i % Block);
-            for (int j = 0; j < d; j++)
+            for (int j = 0; j < d; j += IVectorFormat.Count, target += IVectorFormat.Count * Block)
             {
-                long from = row + j;
-                float* to = target + (j * Block);
-                for (int n = 0; n < 16; n++, from += stride) to[n] = TFormat.LoadOne(source, from);
+                for (int n = 0; n < 16; n++) (square[n], square[n + 16]) = TFormat.Load(source, first + ((long)(i + n) * stride) + j);
+                Transpose(square, target);
+                Transpose(square + 16, target + (16 * Block));
             }
+        }
+    }
+
+    /// <summary>The columns of a square of 16 rows become rows that lie 64 apart.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Transpose(Vector512<float>* rows, float* destination)
+    {
+        // Four rows at a time, their 4 × 4 squares transposed; the k-th 128 bits of group g then hold, of column 4k + n (n the place in the group), rows 4g to 4g + 3.
+        for (int g = 0; g < 16; g += 4)
+        {
+            Vector512<double> low = Avx512F.UnpackLow(rows[g], rows[g + 1]).AsDouble(), high = Avx512F.UnpackHigh(rows[g], rows[g + 1]).AsDouble();
+            Vector512<double> low2 = Avx512F.UnpackLow(rows[g + 2], rows[g + 3]).AsDouble(), high2 = Avx512F.UnpackHigh(rows[g + 2], rows[g + 3]).AsDouble();
+            rows[g] = Avx512F.UnpackLow(low, low2).AsSingle();
+            rows[g + 1] = Avx512F.UnpackHigh(low, low2).AsSingle();
+            rows[g + 2] = Avx512F.UnpackLow(high, high2).AsSingle();
+            rows[g + 3] = Avx512F.UnpackHigh(high, high2).AsSingle();
+        }
+
+        for (int n = 0; n < 4; n++)
+        {
+            Vector512<float> a = Avx512F.Shuffle4x128(rows[n], rows[n + 4], 0x88), b = Avx512F.Shuffle4x128(rows[n + 8], rows[n + 12], 0x88);   // columns n and n + 8
+            Vector512<float> c = Avx512F.Shuffle4x128(rows[n], rows[n + 4], 0xDD), e = Avx512F.Shuffle4x128(rows[n + 8], rows[n + 12], 0xDD);   // n + 4 and n + 12
+            Avx512F.Shuffle4x128(a, b, 0x88).Store(destination + (n * Block));
+            Avx512F.Shuffle4x128(c, e, 0x88).Store(destination + ((n + 4) * Block));
+            Avx512F.Shuffle4x128(a, b, 0xDD).Store(destination + ((n + 8) * Block));
+            Avx512F.Shuffle4x128(c, e, 0xDD).Store(destination + ((n + 12) * Block));
         }
     }
 

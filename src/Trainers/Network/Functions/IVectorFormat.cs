@@ -12,9 +12,6 @@ internal unsafe interface IVectorFormat
     /// <summary>The 32 numbers from element <paramref name="index"/>.</summary>
     static abstract (Vector512<float> First, Vector512<float> Second) Load(nint address, long index);
 
-    /// <summary>The number of element <paramref name="index"/>.</summary>
-    static abstract float LoadOne(nint address, long index);
-
     /// <summary>Writes 32 numbers from element <paramref name="index"/>.</summary>
     static abstract void Store(nint address, long index, Vector512<float> first, Vector512<float> second);
 }
@@ -25,9 +22,6 @@ internal readonly unsafe struct SingleFormat : IVectorFormat
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (Vector512<float> First, Vector512<float> Second) Load(nint address, long index) =>
         (Vector512.Load((float*)address + index), Vector512.Load((float*)address + index + 16));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float LoadOne(nint address, long index) => ((float*)address)[index];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(nint address, long index, Vector512<float> first, Vector512<float> second)
@@ -46,9 +40,6 @@ internal readonly unsafe struct BFloat16Format : IVectorFormat
         (Vector512<uint> first, Vector512<uint> second) = Vector512.Widen(Vector512.Load((ushort*)address + index));
         return ((first << 16).AsSingle(), (second << 16).AsSingle());
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float LoadOne(nint address, long index) => BitConverter.UInt32BitsToSingle((uint)((ushort*)address)[index] << 16);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(nint address, long index, Vector512<float> first, Vector512<float> second) =>

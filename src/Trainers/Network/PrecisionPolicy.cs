@@ -10,14 +10,12 @@ internal static class PrecisionPolicy
     public static GptPrecision Resolve(GptPrecision precision, GptDevice device) => precision switch
     {
         GptPrecision.Float32 or GptPrecision.BFloat16 => precision,
-        GptPrecision.Auto => device.IsCuda || CpuHasFastBFloat16 ? GptPrecision.BFloat16 : GptPrecision.Float32,
+        GptPrecision.Auto => device.IsCuda || CpuHasFastBFloat16() ? GptPrecision.BFloat16 : GptPrecision.Float32,
         _ => throw new ArgumentOutOfRangeException(nameof(precision), precision, $"Precision {precision} is not one of Auto, Float32 and BFloat16."),
     };
 
-    /// <summary>Whether the CPU multiplies bfloat16 faster than float32: CPUID leaf 7, subleaf 1, EAX bit 5 (AVX512_BF16); leaf 7, subleaf 0, EDX bit 22 (AMX-BF16).</summary>
-    public static bool CpuHasFastBFloat16 { get; } = FindFastBFloat16();
-
-    private static bool FindFastBFloat16()
+    /// <summary>CPUID leaf 7, subleaf 1, EAX bit 5 (AVX512_BF16); leaf 7, subleaf 0, EDX bit 22 (AMX-BF16).</summary>
+    private static bool CpuHasFastBFloat16()
     {
         if (!X86Base.IsSupported || !Avx512F.IsSupported || X86Base.CpuId(0, 0).Eax < 7) return false;
         (int maxSubleaf, _, _, int features) = X86Base.CpuId(7, 0);

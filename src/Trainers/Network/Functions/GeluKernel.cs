@@ -74,6 +74,7 @@ internal static unsafe class GeluKernel
         });
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Forward<TFormat>(nint source, nint destination, long start, long count)
         where TFormat : IVectorFormat
     {
@@ -84,6 +85,7 @@ internal static unsafe class GeluKernel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Backward<TFormat>(nint source, nint upstream, nint destination, long start, long count)
         where TFormat : IVectorFormat
     {

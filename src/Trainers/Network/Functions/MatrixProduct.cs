@@ -8,11 +8,10 @@ namespace MLNet.Gpt;
 
 /// <summary>
 /// Matrix products by the library that is fastest at them. On a CPU libtorch multiplies float32 matrices by MKL, which keeps its AVX-512 code for Intel's
-/// processors: on AMD's with twice the width it reaches less than half of what oneDNN does, which is part of the same libtorch (<c>benchmarks/run.sh kernels</c>). In bfloat16
-/// both ways are oneDNN's, and its product of a dense matrix and a transposed or dense one is the faster by a tenth when it is called as a linear map.
+/// processors: on AMD's with twice the width it reaches less than half of what oneDNN does, which is part of the same libtorch (<c>benchmarks/run.sh kernels</c>).
 /// </summary>
 /// <remarks>
-/// oneDNN's product of dense matrices is the operator <c>mkldnn::_linear_pointwise</c>, which TorchSharp has no method for: a TorchScript module of three
+/// oneDNN's product of dense float32 matrices is the operator <c>mkldnn::_linear_pointwise</c>, which TorchSharp has no method for: a TorchScript module of three
 /// lines calls it. Which library computes depends on the processor and on the matrices' sizes alone, so that a run repeats bit for bit on its machine.
 /// These methods don't record gradients (<see cref="LinearFunction"/> does) and may be called from several threads.
 /// </remarks>
@@ -21,20 +20,18 @@ internal static class MatrixProduct
     /// <summary>Multiplications from which the call through TorchScript, some 15 µs, is paid for.</summary>
     private const long WorthCalling = 1 << 23;
 
-    private static readonly bool s_multipliesBFloat16 = PrecisionPolicy.CpuHasFastBFloat16;
-
     private static readonly Lazy<jit.ScriptModule> s_module = new(static () => jit.load(Archive()));
 
     /// <summary>
-    /// Whether products of matrices go to oneDNN's linear map on this machine's CPU: AMD's processors with AVX-512. Set by benchmarks, to compare.
+    /// Whether products of float32 matrices go to oneDNN on this machine's CPU: AMD's processors with AVX-512. Set by benchmarks, to compare.
     /// </summary>
     public static bool UsesOneDnn { get; set; } = X86Base.IsSupported && Avx512F.IsSupported && IsAmd();
 
     /// <summary>Whether a product goes to oneDNN.</summary>
     /// <param name="a">(n, k).</param>
     /// <param name="b">(k, m).</param>
-    public static bool IsOneDnn(Tensor a, Tensor b) => UsesOneDnn && a.dtype == b.dtype && a.device_type == DeviceType.CPU && a.size(0) * a.size(1) * b.size(1) >= WorthCalling
-        && (a.dtype == ScalarType.Float32 || (a.dtype == ScalarType.BFloat16 && s_multipliesBFloat16 && a.stride(1) == 1));
+    public static bool IsOneDnn(Tensor a, Tensor b) =>
+        UsesOneDnn && a.dtype == ScalarType.Float32 && b.dtype == ScalarType.Float32 && a.device_type == DeviceType.CPU && a.size(0) * a.size(1) * b.size(1) >= WorthCalling;
 
     /// <summary>a·b.</summary>
     /// <param name="a">(n, k); may be a transposed view, as may <paramref name="b"/>.</param>
@@ -79,7 +76,7 @@ internal static class MatrixProduct
     /// <param name="scale">What the product is multiplied by.</param>
     public static void AddTo(Tensor sum, Tensor a, Tensor b, float scale = 1)
     {
-        if (a.dtype == ScalarType.BFloat16 || !IsOneDnn(a, b))   // a rounded product is one rounding more
+        if (!IsOneDnn(a, b))
         {
             sum.addmm_(a, b, 1f, scale);
             return;

@@ -20,10 +20,7 @@ internal sealed class BusyMachine : IDisposable
         var machine = new BusyMachine();
         for (int core = 0; core < Environment.ProcessorCount; core++)
         {
-            machine._processes.Add(Process.Start(new ProcessStartInfo(Environment.ProcessPath!)
-            {
-                ArgumentList = { ChildName, Environment.ProcessId.ToString(CultureInfo.InvariantCulture) },
-            })!);
+            machine._processes.Add(Process.Start(ThisProgram.Again(ChildName, Environment.ProcessId.ToString(CultureInfo.InvariantCulture)))!);
         }
 
         return machine;

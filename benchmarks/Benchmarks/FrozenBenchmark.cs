@@ -67,14 +67,7 @@ internal static class FrozenBenchmark
 
     private static Measured Child(string side, string[] setting)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, UseShellExecute = false };
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(typeof(FrozenBenchmark).Assembly.Location);
-        foreach (string argument in (string[])["frozen", "--side", side, .. setting]) start.ArgumentList.Add(argument);
-        using Process process = Process.Start(start)!;
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        if (process.ExitCode != 0) throw new InvalidOperationException($"The child process '{side}' ended with exit code {process.ExitCode}.");
-        double[] numbers = [.. output.TrimEnd().Split('\n')[^1].Split(' ').Select(static number => double.Parse(number, CultureInfo.InvariantCulture))];
+        double[] numbers = [.. ThisProgram.LastLine(["frozen", "--side", side, .. setting]).Split(' ').Select(static number => double.Parse(number, CultureInfo.InvariantCulture))];
         return new(numbers[0], numbers[1], numbers[2]);
     }
 

@@ -76,14 +76,7 @@ internal static class FuzzBenchmark
             File.WriteAllBytes(statePath, new byte[StateBytes]);
             using MemoryMappedFile file = MemoryMappedFile.CreateFromFile(statePath, FileMode.Open);
             using MemoryMappedViewAccessor state = file.CreateViewAccessor(0, StateBytes);
-            var start = new ProcessStartInfo(Environment.ProcessPath!) { UseShellExecute = false };
-            foreach (string argument in (string[])[.. Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal) ? (string[])[typeof(FuzzBenchmark).Assembly.Location] : [],
-                ChildName, name, Invariant($"{outcome.Inputs}"), Invariant($"{count - outcome.Inputs}"), statePath])
-            {
-                start.ArgumentList.Add(argument);
-            }
-
-            using Process child = Process.Start(start)!;
+            using Process child = Process.Start(ThisProgram.Again(ChildName, name, Invariant($"{outcome.Inputs}"), Invariant($"{count - outcome.Inputs}"), statePath))!;
             long read = 0;
             var since = Stopwatch.StartNew();
             bool hangs = false;

@@ -51,15 +51,8 @@ internal static class MemoryBenchmark
 
     private static Measured Child(PretrainSetting setting, string side)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, UseShellExecute = false };
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(typeof(MemoryBenchmark).Assembly.Location);
-        string[] arguments = ["memory", "--side", side, "--steps", Text(setting.Steps), "--batch", Text(setting.Batch), "--layers", Text(setting.Layers), "--context", Text(setting.Context)];
-        foreach (string argument in arguments) start.ArgumentList.Add(argument);
-        using Process process = Process.Start(start)!;
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        if (process.ExitCode != 0) throw new InvalidOperationException($"The child process '{side}' ended with exit code {process.ExitCode}.");
-        return Parse(JsonDocument.Parse(output.TrimEnd().Split('\n')[^1]).RootElement);
+        string result = ThisProgram.LastLine("memory", "--side", side, "--steps", Text(setting.Steps), "--batch", Text(setting.Batch), "--layers", Text(setting.Layers), "--context", Text(setting.Context));
+        return Parse(JsonDocument.Parse(result).RootElement);
     }
 
     private static Measured TrainPeer(PretrainSetting setting, string path, bool checkpointing) =>

@@ -4,6 +4,7 @@ using MLNet.Gpt.Benchmarks;
 if (args is [ResumeBenchmark.ChildName, var folder]) return ResumeBenchmark.RunChild(folder);
 if (args is [BusyMachine.ChildName, var parent]) return BusyMachine.RunChild(parent);
 if (args is [FuzzBenchmark.ChildName, var parser, var first, var count, var state]) return FuzzBenchmark.RunChild(parser, first, count, state);
+if (args is [DecodingProcess.ChildName, var engine, var model]) return DecodingProcess.RunChild(engine, model);
 if (args is [SaveLoadBenchmark.ChildName, var kind, var path]) return SaveLoadBenchmark.RunChild(kind, path);
 var options = new BenchmarkArguments(args.Skip(1));
 switch (args.FirstOrDefault())

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Reflection;
 using System.Text.Json;
 using Microsoft.ML;
 
@@ -102,18 +101,8 @@ internal static class ResumeBenchmark
     /// <returns>The seconds that it ran, or -1 where it was killed.</returns>
     private static double Train(string folder, double? killAfter)
     {
-        string program = Environment.ProcessPath!;
-        var start = new ProcessStartInfo(program) { UseShellExecute = false };
-        if (Path.GetFileNameWithoutExtension(program) == "dotnet")
-        {
-            start.ArgumentList.Add("exec");
-            start.ArgumentList.Add(Assembly.GetExecutingAssembly().Location);
-        }
-
-        start.ArgumentList.Add(ChildName);
-        start.ArgumentList.Add(folder);
         long began = Stopwatch.GetTimestamp();
-        using Process process = Process.Start(start)!;
+        using Process process = Process.Start(ThisProgram.Again(ChildName, folder))!;
         if (killAfter is { } seconds && !process.WaitForExit(TimeSpan.FromSeconds(seconds)))
         {
             process.Kill();   // SIGKILL

@@ -91,9 +91,7 @@ internal static class SaveLoadBenchmark
             double seconds = double.PositiveInfinity, peak = 0;
             for (int round = 0; round < rounds; round++)
             {
-                using Process process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, [ChildName, kind, path]) { RedirectStandardOutput = true })!;
-                JsonElement result = JsonDocument.Parse(process.StandardOutput.ReadToEnd().TrimEnd().Split('\n')[^1]).RootElement;
-                process.WaitForExit();
+                JsonElement result = JsonDocument.Parse(ThisProgram.LastLine(ChildName, kind, path)).RootElement;
                 seconds = Math.Min(seconds, result.GetProperty("seconds").GetDouble());
                 peak = (result.GetProperty("peak").GetDouble() - result.GetProperty("before").GetDouble()) / size;
             }

@@ -63,6 +63,7 @@ internal static class PlainGpt
             times.Add(clock.Elapsed.TotalSeconds);
         }
 
-        return times.Skip(Math.Min(5, times.Count - 1)).Order().ElementAt((times.Count - Math.Min(5, times.Count - 1)) / 2);
+        int warmUp = PretrainSetting.WarmUpOf(times.Count);
+        return times.Skip(warmUp).Order().ElementAt((times.Count - warmUp) / 2);
     }
 }

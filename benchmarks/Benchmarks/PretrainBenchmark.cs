@@ -124,11 +124,11 @@ internal static class PretrainBenchmark
             },
         });
         using GptLanguageModelTransformer model = trainer.Fit(ml.Data.LoadFromEnumerable([new Document(text)]));
-        speeds.Sort();
-        return new(speeds[speeds.Count / 2], model.Training.ValidationLoss ?? double.NaN,
+        int warmUp = PretrainSetting.WarmUpOf(speeds.Count);
+        return new(speeds.Skip(warmUp).Order().ElementAt((speeds.Count - warmUp) / 2), model.Training.ValidationLoss ?? double.NaN,
             new(Median(static p => p.Forward), Median(static p => p.Backward), Median(static p => p.Optimizer), Median(static p => p.Data), Median(static p => p.Rest)));
 
-        double Median(Func<StepTimes, double> part) => parts.Select(part).Order().ElementAt(parts.Count / 2);
+        double Median(Func<StepTimes, double> part) => parts.Skip(warmUp).Select(part).Order().ElementAt((parts.Count - warmUp) / 2);
     }
 
     internal static JsonElement RunPeer(PretrainSetting setting, string path, (string Name, object? Value)[] extra)
@@ -145,7 +145,7 @@ internal static class PretrainBenchmark
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    /// <param name="TokensPerSecond">The median of all updates.</param>
+    /// <param name="TokensPerSecond">The median of the updates after the warm-up.</param>
     /// <param name="ValidationLoss">At the end, or NaN.</param>
     /// <param name="Parts">Where an update's time goes, medians in milliseconds.</param>
     internal sealed record Measured(double TokensPerSecond, double ValidationLoss, StepTimes Parts);

@@ -33,6 +33,10 @@ internal sealed record PretrainSetting(int Layers, int Heads, int Width, int Con
     /// <summary>Steps of one speed measurement: some seconds.</summary>
     public int SpeedSteps => Layers <= 4 ? 120 : Layers <= 6 ? 14 : 7;
 
+    /// <summary>The first steps, which no side's speed counts: they fault memory in and compile code.</summary>
+    /// <param name="steps">All of a measurement, of which one counts at least.</param>
+    public static int WarmUpOf(int steps) => Math.Min(5, steps - 1);
+
     public double LearningRate => 1e-3;
 
     /// <summary>The model for a vocabulary.</summary>

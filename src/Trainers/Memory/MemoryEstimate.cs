@@ -23,10 +23,11 @@ internal readonly record struct MemoryEstimate(long ParameterBytes, long Activat
         long copies = narrow ? 2 : 0, trained = (4 * 4) + (training.Averaged ? 4 : 0);
         long parameters = (n * (training.Frozen ? 4 + copies : trained + (2 * copies))) + (training.OtherParameters * trained);
 
-        // A layer keeps, of each token: the residual stream before both norms (float32) and the norms' outputs; q, k and v; attention's output; the
-        // feed-forward's two inner states; what dropout drew (in the working type on a CPU, a byte each on a GPU).
+        // A layer keeps, of each token: the residual stream before both norms (float32); q, k and v; attention's output; the feed-forward's inner state before
+        // GELU; for trained projections what goes into the others, the norms' outputs and the inner state behind GELU; what dropout drew (in the working type on a
+        // CPU, a byte each on a GPU).
         long drawn = training.Device.IsCuda ? 1 : width;
-        long kept = (2 * 4 * c) + (width * ((2 * c) + (3 * c) + c + (2 * f))) + (training.Dropout.Residual > 0 ? 2 * c * drawn : 0);
+        long kept = (2 * 4 * c) + (width * ((3 * c) + c + f + (training.ProjectionsTrained ? (2 * c) + f : 0))) + (training.Dropout.Residual > 0 ? 2 * c * drawn : 0);
 
         // Fused attention keeps a logarithm for each head. Dropout of the probabilities has no fused form on a CPU: (B, H, T, T) float32 before and behind it,
         // what it drew, and scaled copies of q and k. Attention in blocks keeps the probabilities of what its queries see, and its output in a second order.

@@ -18,6 +18,9 @@ internal sealed record TrainingMemory(GptConfig Config, GptPrecision Precision, 
     /// <summary>Whether the network's own weights have no gradient.</summary>
     public bool Frozen { get; init; }
 
+    /// <summary>Whether the blocks' projections have trained weights or adapters, for which the backward pass needs what goes into them. They do by default.</summary>
+    public bool ProjectionsTrained { get; init; } = true;
+
     /// <summary>Whether nothing is trained before the last hidden states, so that no backward pass goes through the network.</summary>
     public bool ForwardOnly { get; init; }
 
@@ -31,6 +34,7 @@ internal sealed record TrainingMemory(GptConfig Config, GptPrecision Precision, 
         Checkpointed = run.ActivationCheckpointing,
         Dropout = model.Network.Dropout,
         Frozen = !model.Network.Parameters.IsTrainable,
+        ProjectionsTrained = model.Network.IsTrained,
         ForwardOnly = !model.Network.IsTrained && model.Sets.All(static set => set.IsHeadAlone),
         OtherParameters = model.Sets.Where(set => set != model.Network.Parameters).Sum(static set => set.Layout.Sum(static info => info.ElementCount)),
     };

@@ -56,7 +56,7 @@ internal static class ActivationMeasurement
         long before = Environment.WorkingSet;
         Pass(Rows, config.ContextLength);
         long grown = AvailableMemory.PeakBytes() - before;
-        long estimated = new TrainingMemory(config, precision, GptDevice.Cpu) { Dropout = dropout, Checkpointed = checkpointed, Frozen = task is not null, ForwardOnly = freeze == FrozenWeights.AllButHead }.Estimate(Rows, config.ContextLength).ActivationBytes;
+        long estimated = new TrainingMemory(config, precision, GptDevice.Cpu) { Dropout = dropout, Checkpointed = checkpointed, Frozen = task is not null, ProjectionsTrained = task is null, ForwardOnly = freeze == FrozenWeights.AllButHead }.Estimate(Rows, config.ContextLength).ActivationBytes;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{grown} {estimated}"));
         return 0;
 

@@ -4,7 +4,7 @@ using System.Globalization;
 namespace MLNet.Gpt.Benchmarks;
 
 /// <summary>
-/// An engine in a process of its own, which sleeps while another one is measured. In one process they disturb each other: with the peers beside them, int8 and int4 took half as long again.
+/// An engine in a process of its own, as an app has it, which sleeps while another one is measured.
 /// </summary>
 internal sealed class DecodingProcess : IDecodingEngine
 {

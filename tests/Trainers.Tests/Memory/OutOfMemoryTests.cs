@@ -40,6 +40,24 @@ public sealed class OutOfMemoryTests
         Assert.IsInstanceOfType<ExternalException>(error.InnerException);
     }
 
+    // Heads of 64, which attention by vectors takes: it keeps no probabilities, of which blocks would keep 30 MiB more.
+    [TestMethod]
+    [DataRow(GptPrecision.Float32)]
+    [DataRow(GptPrecision.BFloat16)]
+    public void The_estimate_knows_that_attention_by_vectors_keeps_no_probabilities(GptPrecision precision)
+    {
+        if (!AttentionKernel.IsAvailable) Assert.Inconclusive("This processor has no vectors of 512 bits.");
+        if (!AvailableMemory.TryResetPeak()) Assert.Inconclusive("This system does not reset the peak of a process's memory.");
+        var config = new GptConfig { VocabularySize = 64, ContextLength = 512, EmbeddingSize = 192, LayerCount = 4, HeadCount = 3 };
+        long byVectors = Estimate(config), inBlocks = Estimate(config with { HeadCount = 4 });
+        (long grown, long estimated) = ActivationMeasurement.Of(config, DropoutOptions.None, precision, checkpointed: false);
+        Assert.AreEqual(byVectors, estimated);
+        if (precision == GptPrecision.BFloat16) Assert.IsGreaterThan(byVectors + (30L << 20), inBlocks);
+        Assert.AreEqual(1, (double)estimated / grown, 0.25, $"grown {ByteSize.Text(grown)}, estimated {ByteSize.Text(estimated)}");
+
+        long Estimate(GptConfig shape) => new TrainingMemory(shape, precision, GptDevice.Cpu).Estimate(8, 512).ActivationBytes;
+    }
+
     // Of 8 rows of 512 tokens. In each of the four layers attention's probabilities alone would be 8 × 4 × 512 × 512 × 4 bytes = 32 MiB.
     [TestMethod]
     [DataRow(GptPrecision.Float32, 0f, 0f, false, FrozenWeights.None)]

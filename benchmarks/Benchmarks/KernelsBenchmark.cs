@@ -23,7 +23,7 @@ internal static class KernelsBenchmark
         foreach ((ScalarType type, bool vectors) in ((ScalarType, bool)[])[(ScalarType.BFloat16, true), (ScalarType.BFloat16, false), (ScalarType.Float32, true)])
         {
             if (vectors && !AttentionKernel.IsAvailable) continue;
-            Console.WriteLine(vectors ? "(ours: by vectors of 512 bits)" : "(ours: in blocks of products, for forms that the vectors don't take)");
+            Console.WriteLine(vectors ? "(ours: by vectors)" : "(ours: in blocks of products, for forms that the vectors don't take)");
             foreach ((long b, long t, long h) in Shapes)
             {
                 using var scope = NewDisposeScope();

@@ -2,7 +2,8 @@ namespace MLNet.Gpt;
 
 /// <summary>What training needs, counted from the shape of the model.</summary>
 /// <param name="ParameterBytes">Weights, gradients, moments, the average where there is one, and the bfloat16 copies.</param>
-/// <param name="ActivationBytes">What the forward pass of one micro-batch keeps for the backward pass, and the largest temporary tensors beside it.</param>
+/// <param name="ActivationBytes">What the forward pass of one micro-batch keeps for the backward pass, and the largest temporary tensors beside it. The C heap's holes are
+/// not in it: glibc before 2.38 can't use a freed block again for a tensor of the same size until its neighbours are free, which adds up to two thirds where much is freed on the way (activation checkpointing).</param>
 internal readonly record struct MemoryEstimate(long ParameterBytes, long ActivationBytes)
 {
     /// <summary>Logits that the loss forms at once, with their softmax and its gradient.</summary>
@@ -31,19 +32,19 @@ internal readonly record struct MemoryEstimate(long ParameterBytes, long Activat
 
         // Fused attention keeps a logarithm for each head. Dropout of the probabilities has no fused form on a CPU: (B, H, T, T) float32 before and behind it,
         // what it drew, and scaled copies of q and k. Attention in blocks keeps the probabilities of what its queries see, and its output in a second order.
-        bool cpu = !training.Device.IsCuda, narrowOnCpu = cpu && narrow && training.Dropout.Attention == 0;
+        bool cpu = !training.Device.IsCuda, inBlocks = cpu && narrow && MatrixProduct.IsFastInBFloat16 && training.Dropout.Attention == 0;
         long probabilities = cpu && training.Dropout.Attention > 0 ? config.HeadCount * t : 0;
         kept += (4 * config.HeadCount) + (probabilities > 0 ? (probabilities * (4 + 4 + 1)) + (2 * 4 * c) : 0);
         long[] seen = [.. Enumerable.Range(0, config.LayerCount).Select(layer => config.BandWidthOfLayer(layer)).Select(band =>
-            narrowOnCpu && !AttentionKernel.Takes(t, config.HeadSize, band) ? width * ((tokens * c) + (rows * config.HeadCount * CausalAttentionFunction.KeptProbabilities(t, band))) : 0)];
+            inBlocks && !AttentionKernel.Takes(t, config.HeadSize, band) ? width * ((tokens * c) + (rows * config.HeadCount * CausalAttentionFunction.KeptProbabilities(t, band))) : 0)];
         long all = training.Checkpointed ? (tokens * ((config.LayerCount * 4 * c) + kept)) + seen.Max() : (tokens * config.LayerCount * kept) + seen.Sum();
 
-        // In the backward pass the largest temporaries are one layer's, and those of its forward pass where that is made again.
-        long temporary = (3 * width * f) + (3 * 4 * probabilities) + (6 * 4 * c);
+        // In the backward pass the largest temporaries are one layer's: the gradient of the inner state, and what is of the residual stream's size.
+        long temporary = (width * f) + (3 * 4 * probabilities) + (6 * 4 * c);
 
         // Without a backward pass there are one layer's tensors and the embeddings; what bfloat16 saves of them goes into casts.
-        if (training.ForwardOnly) return new(parameters, tokens * 4 * ((20 * c) + (2 * f)));
+        if (training.ForwardOnly) return new(parameters, tokens * 4 * ((16 * c) + (2 * f)));
         long logits = Math.Min(LogitBytes, 3 * 4 * tokens * config.VocabularySize);
-        return new(parameters, all + (tokens * ((training.Checkpointed ? 2 * temporary : temporary) + (4 * 4 * c))) + logits);
+        return new(parameters, all + (tokens * (temporary + (4 * 4 * c))) + logits);
     }
 }

@@ -315,7 +315,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         if (cache is null && mask is null && dropout == 0 && x.device_type == DeviceType.CPU)
         {
             if (AttentionKernel.Takes(t, d, band)) return FusedAttentionFunction.Of(projected, b, t, h);
-            if (WorkingType == ScalarType.BFloat16) return CausalAttentionFunction.Of(projected, b, t, h, band);
+            if (CausalAttentionFunction.IsFaster(WorkingType)) return CausalAttentionFunction.Of(projected, b, t, h, band);
         }
 
         Tensor[] qkv = projected.view(b, t, 3 * h * d).chunk(3, -1);                                       // 3 of (B, T, C)

@@ -46,13 +46,13 @@ public sealed class OutOfMemoryTests
     [DataRow(GptPrecision.BFloat16)]
     public void The_estimate_knows_that_attention_by_vectors_keeps_no_probabilities(GptPrecision precision)
     {
-        if (!AttentionKernel.IsAvailable) Assert.Inconclusive("This processor has no vectors of 512 bits.");
+        if (!AttentionKernel.IsAvailable) Assert.Inconclusive("This processor has vectors of neither 512 nor 256 bits.");
         if (!AvailableMemory.TryResetPeak()) Assert.Inconclusive("This system does not reset the peak of a process's memory.");
         var config = new GptConfig { VocabularySize = 64, ContextLength = 512, EmbeddingSize = 192, LayerCount = 4, HeadCount = 3 };
         long byVectors = Estimate(config), inBlocks = Estimate(config with { HeadCount = 4 });
         (long grown, long estimated) = ActivationMeasurement.Of(config, DropoutOptions.None, precision, checkpointed: false);
         Assert.AreEqual(byVectors, estimated);
-        if (precision == GptPrecision.BFloat16) Assert.IsGreaterThan(byVectors + (30L << 20), inBlocks);
+        if (precision == GptPrecision.BFloat16 && MatrixProduct.IsFastInBFloat16) Assert.IsGreaterThan(byVectors + (30L << 20), inBlocks);
         Assert.AreEqual(1, (double)estimated / grown, 0.25, $"grown {ByteSize.Text(grown)}, estimated {ByteSize.Text(estimated)}");
 
         long Estimate(GptConfig shape) => new TrainingMemory(shape, precision, GptDevice.Cpu).Estimate(8, 512).ActivationBytes;

@@ -8,9 +8,10 @@ using static TorchSharp.torch;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// Multi-head causal self-attention (Vaswani et al. 2017, equation 1) and its gradient on a CPU with vectors of 512 bits, a head at a time, in float32 whatever the type of the tensors: scores,
-/// probabilities and their products of some queries stay in the processor's cache, and nothing of (T, T) is kept for the backward pass, which computes the
-/// probabilities again from the logarithm of each row's sum (Dao et al. 2022, algorithms 1 and 4, with whole rows of scores in place of running maxima).
+/// Multi-head causal self-attention (Vaswani et al. 2017, equation 1) and its gradient on a CPU with vectors of 512 or 256 bits, a head at a time, in float32
+/// whatever the type of the tensors: scores, probabilities and their products of some queries stay in the processor's cache, and nothing of (T, T) is kept for
+/// the backward pass, which computes the probabilities again from the logarithm of each row's sum (Dao et al. 2022, algorithms 1 and 4, with whole rows of
+/// scores in place of running maxima).
 /// </summary>
 /// <remarks>
 /// Symbols: B batch, T time, H heads, D head size, C = H·D channels. Heads are divided among threads and each is computed in one order, so that the result does
@@ -28,7 +29,7 @@ internal static unsafe class AttentionKernel
     private const long LongestRow = 2_048;
 
     /// <summary>Whether this machine has the vectors. Set by benchmarks, to compare.</summary>
-    public static bool IsAvailable { get; set; } = Vector512.IsHardwareAccelerated && Avx512F.IsSupported;
+    public static bool IsAvailable { get; set; } = VectorMath.IsAvailable;
 
     /// <summary>Whether the kernel takes heads of this form: T a multiple of 64 up to 2,048, D 32 or a multiple of 64, all positions before a query seen.</summary>
     /// <param name="t">T.</param>
@@ -48,9 +49,13 @@ internal static unsafe class AttentionKernel
         var shape = new Shape((int)t, (int)h, (int)(projected.size(1) / (3 * h)));
         Tensor output = empty(b * t, shape.Channels, projected.dtype), logSums = empty(b, h, t);
         nint source = VectorMath.Address(projected), destination = VectorMath.Address(output), sums = VectorMath.Address(logSums);
-        EachHead(b * h, shape.ForwardFloats, projected.dtype == ScalarType.BFloat16
-            ? (head, memory) => Forward<BFloat16Format>(shape, head, source, destination, (float*)sums, (float*)memory)
-            : (head, memory) => Forward<SingleFormat>(shape, head, source, destination, (float*)sums, (float*)memory));
+        EachHead(b * h, shape.ForwardFloats, (projected.dtype == ScalarType.BFloat16, VectorMath.IsWide) switch
+        {
+            (false, true) => (head, memory) => Forward<SingleFormat, FloatVector16>(shape, head, source, destination, (float*)sums, (float*)memory),
+            (false, false) => (head, memory) => Forward<SingleFormat, FloatVector8>(shape, head, source, destination, (float*)sums, (float*)memory),
+            (true, true) => (head, memory) => Forward<BFloat16Format, FloatVector16>(shape, head, source, destination, (float*)sums, (float*)memory),
+            (true, false) => (head, memory) => Forward<BFloat16Format, FloatVector8>(shape, head, source, destination, (float*)sums, (float*)memory),
+        });
         GC.KeepAlive(projected);
         return (output, logSums);
     }
@@ -70,9 +75,13 @@ internal static unsafe class AttentionKernel
         Tensor result = empty_like(projected);
         nint source = VectorMath.Address(projected), outputs = VectorMath.Address(output), sums = VectorMath.Address(logSums);
         nint upstream = VectorMath.Address(gradient), destination = VectorMath.Address(result);
-        EachHead(b * h, shape.BackwardFloats, projected.dtype == ScalarType.BFloat16
-            ? (head, memory) => Backward<BFloat16Format>(shape, head, source, outputs, (float*)sums, upstream, destination, (float*)memory)
-            : (head, memory) => Backward<SingleFormat>(shape, head, source, outputs, (float*)sums, upstream, destination, (float*)memory));
+        EachHead(b * h, shape.BackwardFloats, (projected.dtype == ScalarType.BFloat16, VectorMath.IsWide) switch
+        {
+            (false, true) => (head, memory) => Backward<SingleFormat, FloatVector16>(shape, head, source, outputs, (float*)sums, upstream, destination, (float*)memory),
+            (false, false) => (head, memory) => Backward<SingleFormat, FloatVector8>(shape, head, source, outputs, (float*)sums, upstream, destination, (float*)memory),
+            (true, true) => (head, memory) => Backward<BFloat16Format, FloatVector16>(shape, head, source, outputs, (float*)sums, upstream, destination, (float*)memory),
+            (true, false) => (head, memory) => Backward<BFloat16Format, FloatVector8>(shape, head, source, outputs, (float*)sums, upstream, destination, (float*)memory),
+        });
         GC.KeepAlive(projected);
         GC.KeepAlive(output);
         GC.KeepAlive(logSums);
@@ -102,56 +111,58 @@ internal static unsafe class AttentionKernel
         }
     }
 
-    private static void Forward<TFormat>(Shape shape, int head, nint projected, nint output, float* logSums, float* memory)
+    private static void Forward<TFormat, TVector>(Shape shape, int head, nint projected, nint output, float* logSums, float* memory)
         where TFormat : IVectorFormat
+        where TVector : unmanaged, IFloatVector<TVector>
     {
         (int t, int d, int c) = (shape.T, shape.D, shape.Channels);
         long rows = shape.FirstOf(head, 3);
         float* q = memory, v = q + (t * d), keys = v + (t * d), scores = keys + (t * d), sums = scores + (Block * t);
         float* tops = stackalloc float[Block], totals = stackalloc float[Block];
-        Pack<TFormat>(projected, rows, 3 * c, q, t, d, shape.Scale);
-        Pack<TFormat>(projected, rows + (2 * c), 3 * c, v, t, d, 1);
-        PackTransposed<TFormat>(projected, rows + c, 3 * c, keys, t, d);
+        Pack<TFormat, TVector>(projected, rows, 3 * c, q, t, d, shape.Scale);
+        Pack<TFormat, TVector>(projected, rows + (2 * c), 3 * c, v, t, d, 1);
+        PackTransposed<TFormat, TVector>(projected, rows + c, 3 * c, keys, t, d);
         long y = shape.FirstOf(head, 1);
         for (int start = 0; start < t; start += Block)
         {
             for (int j = 0; j < start; j += Block)
                 Multiply(q + (start * d), d, 1, keys + (j * d), Block, scores + (j * Block), Block, Block, Block, d, add: false);
             MultiplyVisible(q + (start * d), keys + (start * d), scores + (start * Block), d);
-            for (int i = 0; i < Block; i++) (tops[i], totals[i]) = Exponentials(scores + (i * Block), start + i + 1);
-            for (int i = 0; i < Block; i += 16)
-                (Vector512.Load(tops + i) + Vector512.Log(Vector512.Load(totals + i))).Store(logSums + ((long)head * t) + start + i);
+            for (int i = 0; i < Block; i++) (tops[i], totals[i]) = Exponentials<TVector>(scores + (i * Block), start + i + 1);
+            for (int i = 0; i < Block; i += TVector.Count)
+                TVector.Store(TVector.Load(tops + i) + TVector.Log(TVector.Load(totals + i)), logSums + ((long)head * t) + start + i);
             for (int i = 0; i < Block; i += Rows)
             {
                 for (int j = 0; j <= start; j += Block)
                     Multiply(scores + (j * Block) + (i * Block), Block, 1, v + (j * d), d, sums, d, Rows, d, j < start ? Block : i + Rows, add: j > 0);
-                for (int n = 0; n < Rows; n++) Unpack<TFormat>(sums + (n * d), output, y + ((long)(start + i + n) * c), c, 1, d, 1 / totals[i + n]);
+                for (int n = 0; n < Rows; n++) Unpack<TFormat, TVector>(sums + (n * d), output, y + ((long)(start + i + n) * c), c, 1, d, 1 / totals[i + n]);
             }
         }
     }
 
-    private static void Backward<TFormat>(Shape shape, int head, nint projected, nint output, float* logSums, nint gradient, nint result, float* memory)
+    private static void Backward<TFormat, TVector>(Shape shape, int head, nint projected, nint output, float* logSums, nint gradient, nint result, float* memory)
         where TFormat : IVectorFormat
+        where TVector : unmanaged, IFloatVector<TVector>
     {
         (int t, int d, int c) = (shape.T, shape.D, shape.Channels);
         int size = t * d;
         long rows = shape.FirstOf(head, 3), y = shape.FirstOf(head, 1);
         float* q = memory, k = q + size, keys = k + size, values = keys + size, dy = values + size, dq = dy + size, dk = dq + size, dv = dk + size;
         float* p = dv + size, ds = p + (Block * Block);
-        Pack<TFormat>(projected, rows, 3 * c, q, t, d, shape.Scale);
-        Pack<TFormat>(projected, rows + c, 3 * c, k, t, d, 1);
-        PackTransposed<TFormat>(projected, rows + c, 3 * c, keys, t, d);
-        PackTransposed<TFormat>(projected, rows + (2 * c), 3 * c, values, t, d);
-        Pack<TFormat>(gradient, y, c, dy, t, d, 1);
+        Pack<TFormat, TVector>(projected, rows, 3 * c, q, t, d, shape.Scale);
+        Pack<TFormat, TVector>(projected, rows + c, 3 * c, k, t, d, 1);
+        PackTransposed<TFormat, TVector>(projected, rows + c, 3 * c, keys, t, d);
+        PackTransposed<TFormat, TVector>(projected, rows + (2 * c), 3 * c, values, t, d);
+        Pack<TFormat, TVector>(gradient, y, c, dy, t, d, 1);
         float* inner = stackalloc float[Block];
         for (int start = 0; start < t; start += Block)
         {
-            for (int i = 0; i < Block; i++) inner[i] = Dot<TFormat>(dy + ((start + i) * d), output, y + ((long)(start + i) * c), d);   // Σ p·∂p, equation 4 of the paper
+            for (int i = 0; i < Block; i++) inner[i] = Dot<TFormat, TVector>(dy + ((start + i) * d), output, y + ((long)(start + i) * c), d);   // Σ p·∂p, equation 4 of the paper
             for (int j = 0; j < start; j += Block)
             {
                 Multiply(q + (start * d), d, 1, keys + (j * d), Block, p, Block, Block, Block, d, add: false);        // the scores
                 Multiply(dy + (start * d), d, 1, values + (j * d), Block, ds, Block, Block, Block, d, add: false);    // ∂p
-                for (int i = 0; i < Block; i++) Gradients(p + (i * Block), ds + (i * Block), Block, logSums[((long)head * t) + start + i], inner[i]);
+                for (int i = 0; i < Block; i++) Gradients<TVector>(p + (i * Block), ds + (i * Block), Block, logSums[((long)head * t) + start + i], inner[i]);
                 Multiply(ds, Block, 1, k + (j * d), d, dq + (start * d), d, Block, d, Block, add: j > 0);             // ∂s·k
                 Multiply(p, 1, Block, dy + (start * d), d, dv + (j * d), d, Block, d, Block, add: true);              // pᵀ·∂y
                 Multiply(ds, 1, Block, q + (start * d), d, dk + (j * d), d, Block, d, Block, add: true);              // ∂sᵀ·q
@@ -160,7 +171,7 @@ internal static unsafe class AttentionKernel
             // The same for the block in which a query sees the keys up to its own: of the sums' terms those that are not 0.
             MultiplyVisible(q + (start * d), keys + (start * d), p, d);
             MultiplyVisible(dy + (start * d), values + (start * d), ds, d);
-            for (int i = 0; i < Block; i++) Gradients(p + (i * Block), ds + (i * Block), i + 1, logSums[((long)head * t) + start + i], inner[i]);
+            for (int i = 0; i < Block; i++) Gradients<TVector>(p + (i * Block), ds + (i * Block), i + 1, logSums[((long)head * t) + start + i], inner[i]);
             for (int i = 0; i < Block; i += Rows)
             {
                 Multiply(ds + (i * Block), Block, 1, k + (start * d), d, dq + ((start + i) * d), d, Rows, d, i + Rows, add: start > 0);
@@ -169,9 +180,9 @@ internal static unsafe class AttentionKernel
             }
         }
 
-        Unpack<TFormat>(dq, result, rows, 3 * c, t, d, shape.Scale);
-        Unpack<TFormat>(dk, result, rows + c, 3 * c, t, d, 1);
-        Unpack<TFormat>(dv, result, rows + (2 * c), 3 * c, t, d, 1);
+        Unpack<TFormat, TVector>(dq, result, rows, 3 * c, t, d, shape.Scale);
+        Unpack<TFormat, TVector>(dk, result, rows + c, 3 * c, t, d, 1);
+        Unpack<TFormat, TVector>(dv, result, rows + (2 * c), 3 * c, t, d, 1);
     }
 
     /// <summary>(64, 64) products of queries and keys of which a query sees those up to its own: the right upper quarter is left as it is.</summary>
@@ -185,120 +196,127 @@ internal static unsafe class AttentionKernel
     /// <summary>A row of scores, 64 in each block, becomes their exponentials over that of the largest one, 0 behind what the query sees.</summary>
     /// <returns>The largest score, and the sum of the exponentials.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static (float Top, float Total) Exponentials(float* scores, int visible)
+    private static (float Top, float Total) Exponentials<TVector>(float* scores, int visible)
+        where TVector : unmanaged, IFloatVector<TVector>
     {
-        Vector512<float> largest = Vector512.Create(float.NegativeInfinity), sum = Vector512<float>.Zero;
+        TVector largest = TVector.Create(float.NegativeInfinity), sum = TVector.Create(0);
         for (int first = 0; first < visible; first += Block)
         {
             float* row = scores + (first * Block);
-            for (int j = 0; j < Block; j += 16) largest = Vector512.Max(largest, Visible(Vector512.Load(row + j), first + j, visible, float.NegativeInfinity));
+            for (int j = 0; j < Block; j += TVector.Count) largest = TVector.Max(largest, Visible(TVector.Load(row + j), first + j, visible, float.NegativeInfinity));
         }
 
-        float top = Largest(largest);
-        Vector512<float> shift = Vector512.Create(top);
+        float top = TVector.Largest(largest);
+        TVector shift = TVector.Create(top);
         for (int first = 0; first < visible; first += Block)
         {
             float* row = scores + (first * Block);
-            for (int j = 0; j < Block; j += 16)
+            for (int j = 0; j < Block; j += TVector.Count)
             {
-                Vector512<float> p = Visible(VectorMath.Exp(Vector512.Load(row + j) - shift), first + j, visible, 0);
-                p.Store(row + j);
+                TVector p = Visible(VectorMath.Exp(TVector.Load(row + j) - shift), first + j, visible, 0);
+                TVector.Store(p, row + j);
                 sum += p;
             }
         }
 
-        return (top, Vector512.Sum(sum));
+        return (top, TVector.Sum(sum));
     }
 
     /// <summary>64 scores become probabilities, their gradients become the scores' gradients.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Gradients(float* scores, float* gradients, int visible, float logSum, float inner)
+    private static void Gradients<TVector>(float* scores, float* gradients, int visible, float logSum, float inner)
+        where TVector : unmanaged, IFloatVector<TVector>
     {
-        Vector512<float> shift = Vector512.Create(logSum), mean = Vector512.Create(inner);
-        for (int j = 0; j < Block; j += 16)
+        TVector shift = TVector.Create(logSum), mean = TVector.Create(inner);
+        for (int j = 0; j < Block; j += TVector.Count)
         {
-            Vector512<float> p = Visible(VectorMath.Exp(Vector512.Load(scores + j) - shift), j, visible, 0);
-            p.Store(scores + j);
-            (p * (Visible(Vector512.Load(gradients + j), j, visible, inner) - mean)).Store(gradients + j);
+            TVector p = Visible(VectorMath.Exp(TVector.Load(scores + j) - shift), j, visible, 0);
+            TVector.Store(p, scores + j);
+            TVector.Store(p * (Visible(TVector.Load(gradients + j), j, visible, inner) - mean), gradients + j);
         }
     }
 
     /// <summary>Numbers from place j on, those from place <paramref name="visible"/> on replaced.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Visible(Vector512<float> x, int j, int visible, float otherwise) => j + 16 <= visible ? x
-        : Vector512.ConditionalSelect(Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(visible - j)).AsSingle(), x, Vector512.Create(otherwise));
-
-    private static float Largest(Vector512<float> x)
-    {
-        Vector256<float> half = Vector256.Max(x.GetLower(), x.GetUpper());
-        Vector128<float> quarter = Vector128.Max(half.GetLower(), half.GetUpper());
-        return Math.Max(Math.Max(quarter[0], quarter[1]), Math.Max(quarter[2], quarter[3]));
-    }
+    private static TVector Visible<TVector>(TVector x, int j, int visible, float otherwise)
+        where TVector : unmanaged, IFloatVector<TVector> => j + TVector.Count <= visible ? x : TVector.First(x, visible - j, otherwise);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Dot<TFormat>(float* a, nint b, long first, int count)
+    private static float Dot<TFormat, TVector>(float* a, nint b, long first, int count)
         where TFormat : IVectorFormat
+        where TVector : unmanaged, IFloatVector<TVector>
     {
-        Vector512<float> sum = Vector512<float>.Zero;
-        for (int i = 0; i < count; i += IVectorFormat.Count)
+        TVector sum = TVector.Create(0);
+        for (int i = 0; i < count; i += 2 * TVector.Count)
         {
-            (Vector512<float> low, Vector512<float> high) = TFormat.Load(b, first + i);
-            sum = Vector512.FusedMultiplyAdd(Vector512.Load(a + i), low, sum);
-            sum = Vector512.FusedMultiplyAdd(Vector512.Load(a + i + 16), high, sum);
+            (TVector low, TVector high) = TFormat.Load<TVector>(b, first + i);
+            sum = TVector.FusedMultiplyAdd(TVector.Load(a + i), low, sum);
+            sum = TVector.FusedMultiplyAdd(TVector.Load(a + i + TVector.Count), high, sum);
         }
 
-        return Vector512.Sum(sum);
+        return TVector.Sum(sum);
     }
 
     /// <summary>T rows of D numbers, side by side and scaled.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Pack<TFormat>(nint source, long first, int stride, float* destination, int t, int d, float scale)
+    private static void Pack<TFormat, TVector>(nint source, long first, int stride, float* destination, int t, int d, float scale)
         where TFormat : IVectorFormat
+        where TVector : unmanaged, IFloatVector<TVector>
     {
-        Vector512<float> factor = Vector512.Create(scale);
+        TVector factor = TVector.Create(scale);
         for (int i = 0; i < t; i++)
         {
-            for (int j = 0; j < d; j += IVectorFormat.Count)
+            for (int j = 0; j < d; j += 2 * TVector.Count)
             {
-                (Vector512<float> low, Vector512<float> high) = TFormat.Load(source, first + ((long)i * stride) + j);
-                (low * factor).Store(destination + (i * d) + j);
-                (high * factor).Store(destination + (i * d) + j + 16);
+                (TVector low, TVector high) = TFormat.Load<TVector>(source, first + ((long)i * stride) + j);
+                TVector.Store(low * factor, destination + (i * d) + j);
+                TVector.Store(high * factor, destination + (i * d) + j + TVector.Count);
             }
         }
     }
 
     /// <summary>Puts T packed rows back, scaled.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Unpack<TFormat>(float* source, nint destination, long first, int stride, int t, int d, float scale)
+    private static void Unpack<TFormat, TVector>(float* source, nint destination, long first, int stride, int t, int d, float scale)
         where TFormat : IVectorFormat
+        where TVector : unmanaged, IFloatVector<TVector>
     {
-        Vector512<float> factor = Vector512.Create(scale);
+        TVector factor = TVector.Create(scale);
         for (int i = 0; i < t; i++)
         {
-            for (int j = 0; j < d; j += IVectorFormat.Count)
+            for (int j = 0; j < d; j += 2 * TVector.Count)
             {
                 float* from = source + (i * d) + j;
-                TFormat.Store(destination, first + ((long)i * stride) + j, Vector512.Load(from) * factor, Vector512.Load(from + 16) * factor);
+                TFormat.Store(destination, first + ((long)i * stride) + j, TVector.Load(from) * factor, TVector.Load(from + TVector.Count) * factor);
             }
         }
     }
 
     /// <summary>T rows of D numbers, 64 rows at a time as D rows of 64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackTransposed<TFormat>(nint source, long first, int stride, float* destination, int t, int d)
+    private static void PackTransposed<TFormat, TVector>(nint source, long first, int stride, float* destination, int t, int d)
         where TFormat : IVectorFormat
+        where TVector : unmanaged, IFloatVector<TVector>
     {
-        Vector512<float>* square = stackalloc Vector512<float>[32];
-        for (int i = 0; i < t; i += 16)
+        // Squares of as many rows as a vector has numbers, two at a time.
+        int n = TVector.Count;
+        TVector* square = stackalloc TVector[2 * n];
+        for (int i = 0; i < t; i += n)
         {
             float* target = destination + (i / Block * Block * d) + (i % Block);
-            for (int j = 0; j < d; j += IVectorFormat.Count, target += IVectorFormat.Count * Block)
+            for (int j = 0; j < d; j += 2 * n, target += 2 * n * Block)
             {
-                for (int n = 0; n < 16; n++) (square[n], square[n + 16]) = TFormat.Load(source, first + ((long)(i + n) * stride) + j);
-                Transpose(square, target);
-                Transpose(square + 16, target + (16 * Block));
+                for (int row = 0; row < n; row++) (square[row], square[row + n]) = TFormat.Load<TVector>(source, first + ((long)(i + row) * stride) + j);
+                Transpose((float*)square, target, n);
+                Transpose((float*)(square + n), target + (n * Block), n);
             }
         }
+    }
+
+    private static void Transpose(float* square, float* destination, int n)
+    {
+        if (n == 16) Transpose((Vector512<float>*)square, destination);
+        else Transpose((Vector256<float>*)square, destination);
     }
 
     /// <summary>The columns of a square of 16 rows become rows that lie 64 apart.</summary>
@@ -327,6 +345,27 @@ internal static unsafe class AttentionKernel
         }
     }
 
+    /// <summary>The same for a square of 8 rows.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Transpose(Vector256<float>* rows, float* destination)
+    {
+        for (int g = 0; g < 8; g += 4)
+        {
+            Vector256<double> low = Avx.UnpackLow(rows[g], rows[g + 1]).AsDouble(), high = Avx.UnpackHigh(rows[g], rows[g + 1]).AsDouble();
+            Vector256<double> low2 = Avx.UnpackLow(rows[g + 2], rows[g + 3]).AsDouble(), high2 = Avx.UnpackHigh(rows[g + 2], rows[g + 3]).AsDouble();
+            rows[g] = Avx.UnpackLow(low, low2).AsSingle();
+            rows[g + 1] = Avx.UnpackHigh(low, low2).AsSingle();
+            rows[g + 2] = Avx.UnpackLow(high, high2).AsSingle();
+            rows[g + 3] = Avx.UnpackHigh(high, high2).AsSingle();
+        }
+
+        for (int n = 0; n < 4; n++)
+        {
+            Avx.Permute2x128(rows[n], rows[n + 4], 0x20).Store(destination + (n * Block));
+            Avx.Permute2x128(rows[n], rows[n + 4], 0x31).Store(destination + ((n + 4) * Block));
+        }
+    }
+
     /// <summary>c = a·b, or c += a·b.</summary>
     /// <param name="a">(m, k); m a multiple of 4.</param>
     /// <param name="aRow">From one row of a to the next.</param>
@@ -341,6 +380,13 @@ internal static unsafe class AttentionKernel
     /// <param name="add">Whether the product is added to c.</param>
     private static void Multiply(float* a, int aRow, int aStep, float* b, int bRow, float* c, int cRow, int m, int n, int k, bool add)
     {
+        if (!VectorMath.IsWide)
+        {
+            for (int j = 0; j < n; j += 16)
+                for (int i = 0; i < m; i += Rows) Tile16(a + ((long)i * aRow), aRow, aStep, b + j, bRow, c + ((long)i * cRow) + j, cRow, k, add);
+            return;
+        }
+
         if (n == 32)
         {
             for (int i = 0; i < m; i += Rows) Tile32(a + ((long)i * aRow), aRow, aStep, b, bRow, c + ((long)i * cRow), cRow, k, add);
@@ -407,6 +453,49 @@ internal static unsafe class AttentionKernel
             z.Store(to + 32);
             w.Store(to + 48);
         }
+    }
+
+    /// <summary>Four rows of 16 columns, in eight registers of 256 bits: as many sums as two units of four steps each have under way.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Tile16(float* a, nint aRow, nint aStep, float* b, nint bRow, float* c, nint cRow, int k, bool add)
+    {
+        Vector256<float> c00, c01, c10, c11, c20, c21, c30, c31;
+        float* c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow;
+        if (add)
+        {
+            (c00, c01, c10, c11) = (Vector256.Load(c), Vector256.Load(c + 8), Vector256.Load(c1), Vector256.Load(c1 + 8));
+            (c20, c21, c30, c31) = (Vector256.Load(c2), Vector256.Load(c2 + 8), Vector256.Load(c3), Vector256.Load(c3 + 8));
+        }
+        else
+        {
+            c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = Vector256<float>.Zero;
+        }
+
+        for (; k > 0; k--, a += aStep, b += bRow)
+        {
+            Vector256<float> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 8);
+            Vector256<float> x = Vector256.Create(a[0]);
+            c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
+            c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
+            x = Vector256.Create(a[aRow]);
+            c10 = Vector256.FusedMultiplyAdd(x, b0, c10);
+            c11 = Vector256.FusedMultiplyAdd(x, b1, c11);
+            x = Vector256.Create(a[2 * aRow]);
+            c20 = Vector256.FusedMultiplyAdd(x, b0, c20);
+            c21 = Vector256.FusedMultiplyAdd(x, b1, c21);
+            x = Vector256.Create(a[3 * aRow]);
+            c30 = Vector256.FusedMultiplyAdd(x, b0, c30);
+            c31 = Vector256.FusedMultiplyAdd(x, b1, c31);
+        }
+
+        c00.Store(c);
+        c01.Store(c + 8);
+        c10.Store(c1);
+        c11.Store(c1 + 8);
+        c20.Store(c2);
+        c21.Store(c2 + 8);
+        c30.Store(c3);
+        c31.Store(c3 + 8);
     }
 
     /// <summary>Four rows of 32 columns, in eight registers.</summary>

@@ -1,35 +1,46 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace MLNet.Gpt;
 
-/// <summary>What the kernels of 512-bit vectors share.</summary>
+/// <summary>What the kernels by vectors share.</summary>
 internal static unsafe class VectorMath
 {
+    /// <summary>Whether the processor has vectors of 512 bits (AVX-512), for which <see cref="FloatVector16"/> is taken.</summary>
+    public static bool HasWide => Vector512.IsHardwareAccelerated && Avx512F.IsSupported;
+
+    /// <summary>Whether it has vectors of 256 bits at least (AVX2), and multiplies and adds in one step.</summary>
+    public static bool IsAvailable => HasWide || (Avx2.IsSupported && Fma.IsSupported);
+
+    /// <summary>Whether vectors of 512 bits are taken: where the processor has them. Set by tests, to try the others there, too.</summary>
+    public static bool IsWide { get; set; } = HasWide;
+
     /// <summary>
     /// e^x for x of [-87, 88], outside of which it is taken for the nearer end: 2ⁿ·e^f with |f| ≤ ½·ln 2, e^f by its Taylor polynomial of degree 7
     /// (the term after it is below 6e-9). .NET's own goes by way of float64 and takes twice as long.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Exp(Vector512<float> x)
+    public static TVector Exp<TVector>(TVector x)
+        where TVector : unmanaged, IFloatVector<TVector>
     {
         // ln 2 in two parts, the first with few enough bits that n times it is exact.
         const float LogE = 1.44269504f, Upper = 0.693359375f, Lower = -2.12194440e-4f;
-        x = Vector512.MaxNative(Vector512.MinNative(x, Vector512.Create(88f)), Vector512.Create(-87f));
-        Vector512<float> n = Vector512.Round(x * LogE);
-        Vector512<float> f = Vector512.FusedMultiplyAdd(n, Vector512.Create(-Lower), Vector512.FusedMultiplyAdd(n, Vector512.Create(-Upper), x));
-        Vector512<float> sum = Vector512.Create(1f / 5_040);
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512.Create(1f / 720));
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512.Create(1f / 120));
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512.Create(1f / 24));
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512.Create(1f / 6));
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512.Create(0.5f));
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512<float>.One);
-        sum = Vector512.FusedMultiplyAdd(sum, f, Vector512<float>.One);
-        return sum * ((Vector512.ConvertToInt32Native(n) + Vector512.Create(127)) << 23).AsSingle();   // 2ⁿ by its exponent bits
+        x = TVector.Clamp(x, -87, 88);
+        TVector n = TVector.Round(x * TVector.Create(LogE));
+        TVector f = TVector.FusedMultiplyAdd(n, TVector.Create(-Lower), TVector.FusedMultiplyAdd(n, TVector.Create(-Upper), x));
+        TVector sum = TVector.Create(1f / 5_040);
+        sum = TVector.FusedMultiplyAdd(sum, f, TVector.Create(1f / 720));
+        sum = TVector.FusedMultiplyAdd(sum, f, TVector.Create(1f / 120));
+        sum = TVector.FusedMultiplyAdd(sum, f, TVector.Create(1f / 24));
+        sum = TVector.FusedMultiplyAdd(sum, f, TVector.Create(1f / 6));
+        sum = TVector.FusedMultiplyAdd(sum, f, TVector.Create(0.5f));
+        sum = TVector.FusedMultiplyAdd(sum, f, TVector.Create(1));
+        sum = TVector.FusedMultiplyAdd(sum, f, TVector.Create(1));
+        return TVector.TimesPowerOf2(sum, n);
     }
 
     /// <summary>Where the numbers of a contiguous tensor on the CPU lie. The caller keeps the tensor alive.</summary>

@@ -13,26 +13,26 @@ internal static class ScalingBenchmark
 
     public static int Run(BenchmarkArguments arguments)
     {
-        int steps = arguments.Int("--steps", 8), rounds = arguments.Int("--rounds", 1);
+        int chosen = arguments.Int("--steps", 0), rounds = arguments.Int("--rounds", 1);
         int sizes = arguments.Int("--sizes", Sizes.Length), contexts = arguments.Int("--contexts", Contexts.Length);
         bool bfloat16 = arguments.Has("--bfloat16");
         string picture = arguments.Text("--picture", Path.Combine(Repository.Root, "docs", bfloat16 ? "scaling-cost-bfloat16.svg" : "scaling-cost.svg"));
         arguments.RefuseOthers();
-        if (steps < 1 || sizes < 2 || sizes > Sizes.Length || contexts < 2 || contexts > Contexts.Length)
-            throw new ArgumentException($"--steps needs 1 or more, --sizes 2 to {Sizes.Length}, --contexts 2 to {Contexts.Length}.");
+        if (sizes < 2 || sizes > Sizes.Length || contexts < 2 || contexts > Contexts.Length)
+            throw new ArgumentException($"--sizes needs 2 to {Sizes.Length}, --contexts 2 to {Contexts.Length}.");
 
         string path = Repository.TestData("tinyshakespeare.txt");
         string text = File.ReadAllText(path);
         GptTokenizer tokenizer = GptTokenizer.FromCharacters([text]);
         string format = bfloat16 ? "bfloat16 (the peer under autocast)" : "float32";
-        Console.WriteLine($"scaling: {format}, {rounds} rounds of {steps} steps a point, medians; PyTorch is the faster of eager and torch.compile up to 4 layers, eager beyond");
+        Console.WriteLine($"scaling: {format}, {rounds} rounds of {(chosen > 0 ? $"{chosen}" : $"{StepsOf(2)} (up to 4 layers) or {StepsOf(6)}")} steps a point, medians; PyTorch is the faster of eager and torch.compile up to 4 layers, eager beyond");
 
         Console.WriteLine($"\n{TokensOfSizes:N0} tokens a step, context {ContextOfSizes}");
         Console.WriteLine("  layers × width  parameters   ours, ms  plain, ms   peer, ms   ratio   ratio to plain");
         var overSize = new List<Point>();
         foreach ((int layers, int heads, int width) in Sizes[..sizes])
         {
-            Point point = Measure(new PretrainSetting(layers, heads, width, ContextOfSizes, TokensOfSizes / ContextOfSizes, steps, 1, Evaluate: false, BFloat16: false), TokensOfSizes);
+            Point point = Measure(new PretrainSetting(layers, heads, width, ContextOfSizes, TokensOfSizes / ContextOfSizes, StepsOf(layers), 1, Evaluate: false, BFloat16: false), TokensOfSizes);
             overSize.Add(point);
             Console.WriteLine(Invariant($"  {layers,6} × {width,-6}{point.Parameters,12:N0}{1000 * point.Ours,11:F1}{1000 * point.Plain,11:F1}{1000 * point.Peer,11:F1}{point.Ratio,8:F2}{point.RatioPlain,17:F2}"));
         }
@@ -42,7 +42,7 @@ internal static class ScalingBenchmark
         var overContext = new List<Point>();
         foreach (int context in Contexts[..contexts])
         {
-            Point point = Measure(new PretrainSetting(6, 6, 384, context, TokensOfContexts / context, steps, 1, Evaluate: false, BFloat16: false), TokensOfContexts);
+            Point point = Measure(new PretrainSetting(6, 6, 384, context, TokensOfContexts / context, StepsOf(6), 1, Evaluate: false, BFloat16: false), TokensOfContexts);
             overContext.Add(point);
             Console.WriteLine(Invariant($"  {context,14:N0}{TokensOfContexts / context,12:N0}{1000 * point.Ours,11:F1}{1000 * point.Plain,11:F1}{1000 * point.Peer,11:F1}{point.Ratio,8:F2}{point.RatioPlain,17:F2}"));
         }
@@ -56,6 +56,9 @@ internal static class ScalingBenchmark
         double mean = Math.Exp(all.Average(static p => Math.Log(p.Ratio)));
         Console.WriteLine(Invariant($"scaling ours={TokensOfContexts / reference.Ours:F0} peer={TokensOfContexts / reference.Peer:F0} ratio={reference.Ratio:F3} unit=tokens/s ratio_mean={mean:F3} ratio_min={all.Min(static p => p.Ratio):F3} ratio_plain_min={all.Min(static p => p.RatioPlain):F3} ratio_plain_mean={Math.Exp(all.Average(static p => Math.Log(p.RatioPlain))):F3} exponent={ours:F3} peer_exponent={peer:F3} context_cost={overContext[^1].Ours / overContext[0].Ours:F3} peer_context_cost={overContext[^1].Peer / overContext[0].Peer:F3}"));
         return 0;
+
+        // Some seconds each: a process of ours, or TorchSharp's, compiles its code for good within the first ones.
+        int StepsOf(int layers) => chosen > 0 ? chosen : layers <= 4 ? 60 : 12;
 
         double Slope(Func<Point, double> time) => Math.Log(time(overSize[^1]) / time(overSize[^2])) / Math.Log(overSize[^1].Parameters / (double)overSize[^2].Parameters);
 

@@ -65,6 +65,19 @@ public sealed class FusedAttentionFunctionTests
         Assert.IsFalse(one.narrow(0, 77, 1).Equals(two.narrow(0, 77, 1)));
     });
 
+    // The second of two queries without scores gets the mean of two values: 1 + 2⁻⁸ lies between 1 and 1 + 2⁻⁷, 1 + 3·2⁻⁸ between that and 1 + 2⁻⁶.
+    [TestMethod]
+    public void A_result_in_the_middle_of_two_numbers_of_bfloat16_becomes_the_even_one() => VectorWidths.Each(static () =>
+    {
+        using var scope = NewDisposeScope();
+        Tensor qkv = zeros(64, 3 * 64);
+        qkv.narrow(0, 0, 2).narrow(1, 128, 32).copy_(tensor((float[])[1, 1.0078125f]).unsqueeze(1));
+        qkv.narrow(0, 0, 2).narrow(1, 160, 32).copy_(tensor((float[])[1.0078125f, 1.015625f]).unsqueeze(1));
+        Tensor means = FusedAttentionFunction.Of(qkv.to(ScalarType.BFloat16), 1, 64, 1)[1].to(ScalarType.Float32);
+        Assert.IsTrue(means.narrow(0, 0, 32).eq(1).all().ToBoolean());
+        Assert.IsTrue(means.narrow(0, 32, 32).eq(1.015625f).all().ToBoolean());
+    });
+
     [TestMethod]
     public void The_number_of_threads_changes_no_bit() => VectorWidths.Each(static () =>
     {

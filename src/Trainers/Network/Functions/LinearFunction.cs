@@ -8,7 +8,7 @@ internal sealed class LinearFunction : autograd.SingleTensorFunction<LinearFunct
 {
     public override string Name => nameof(LinearFunction);
 
-    /// <summary>The map of some rows, by this function where that is the faster way or keeps less, else by libtorch's own.</summary>
+    /// <summary>The map of some rows, by this function where that is the faster way, else by libtorch's own.</summary>
     /// <param name="x">(N, in).</param>
     /// <param name="weight">(in, out), of the same type.</param>
     /// <param name="bias">(out), of the same type.</param>
@@ -17,8 +17,7 @@ internal sealed class LinearFunction : autograd.SingleTensorFunction<LinearFunct
     public static Tensor Of(Tensor x, Tensor weight, Tensor bias, Tensor? residual = null)
     {
         bool recorded = is_grad_enabled() && (x.requires_grad || weight.requires_grad || bias.requires_grad || residual?.requires_grad == true);
-        // libtorch's own keeps x for the backward pass even where the weight has no gradient.
-        if (!recorded || (weight.requires_grad && !MatrixProduct.IsOneDnn(x, weight))) return residual is null ? MatrixProduct.Of(x, weight, bias) : MatrixProduct.Of(x, weight, bias, residual);
+        if (!recorded || !MatrixProduct.IsOneDnn(x, weight)) return residual is null ? MatrixProduct.Of(x, weight, bias) : MatrixProduct.Of(x, weight, bias, residual);
         var needs = new Needs(x.requires_grad, weight.requires_grad, bias.requires_grad, residual is null ? null : residual.requires_grad);
         return residual is null ? apply(x, weight, bias, needs) : apply(x, weight, bias, needs, residual);
     }

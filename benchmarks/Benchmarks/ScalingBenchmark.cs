@@ -13,13 +13,13 @@ internal static class ScalingBenchmark
 
     public static int Run(BenchmarkArguments arguments)
     {
-        int chosen = arguments.Int("--steps", 0), rounds = arguments.Int("--rounds", 1);
+        int chosen = arguments.Int("--steps", -1), rounds = arguments.Int("--rounds", 1);
         int sizes = arguments.Int("--sizes", Sizes.Length), contexts = arguments.Int("--contexts", Contexts.Length);
         bool bfloat16 = arguments.Has("--bfloat16");
         string picture = arguments.Text("--picture", Path.Combine(Repository.Root, "docs", bfloat16 ? "scaling-cost-bfloat16.svg" : "scaling-cost.svg"));
         arguments.RefuseOthers();
-        if (sizes < 2 || sizes > Sizes.Length || contexts < 2 || contexts > Contexts.Length)
-            throw new ArgumentException($"--sizes needs 2 to {Sizes.Length}, --contexts 2 to {Contexts.Length}.");
+        if (chosen == 0 || sizes < 2 || sizes > Sizes.Length || contexts < 2 || contexts > Contexts.Length)
+            throw new ArgumentException($"--steps needs 1 or more, --sizes 2 to {Sizes.Length}, --contexts 2 to {Contexts.Length}.");
 
         string path = Repository.TestData("tinyshakespeare.txt");
         string text = File.ReadAllText(path);

@@ -3,7 +3,8 @@ namespace MLNet.Gpt;
 /// <summary>What training needs, counted from the shape of the model.</summary>
 /// <param name="ParameterBytes">Weights, gradients, moments, the average where there is one, and the bfloat16 copies.</param>
 /// <param name="ActivationBytes">What the forward pass of one micro-batch keeps for the backward pass, and the largest temporary tensors beside it. The C heap's holes are
-/// not in it: glibc before 2.38 can't use a freed block again for a tensor of the same size until its neighbours are free, which adds up to two thirds where much is freed on the way (activation checkpointing).</param>
+/// not in it: glibc 2.36 can't use a freed block again for a tensor of the same size until its neighbours are free, which has nearly doubled what a process grows by where much is freed
+/// on the way (activation checkpointing).</param>
 internal readonly record struct MemoryEstimate(long ParameterBytes, long ActivationBytes)
 {
     /// <summary>Logits that the loss forms at once, with their softmax and its gradient.</summary>

@@ -22,8 +22,8 @@ internal static unsafe class AttentionKernel
     /// <summary>Queries whose scores are computed at once, and keys that a product takes together: a block of scores is contiguous and lies in the first cache.</summary>
     private const int Block = 64;
 
-    /// <summary>Rows of a register tile.</summary>
-    private const int Rows = 4;
+    /// <summary>Queries whose sums are computed at once.</summary>
+    private const int Rows = TileProduct.Rows;
 
     /// <summary>Longer rows are left to libtorch: what a head needs in the backward pass, 8·T·D numbers, no longer lies in the second cache.</summary>
     private const long LongestRow = 2_048;
@@ -126,7 +126,7 @@ internal static unsafe class AttentionKernel
         for (int start = 0; start < t; start += Block)
         {
             for (int j = 0; j < start; j += Block)
-                Multiply(q + (start * d), d, 1, keys + (j * d), Block, scores + (j * Block), Block, Block, Block, d, add: false);
+                TileProduct.Multiply(q + (start * d), d, 1, keys + (j * d), Block, scores + (j * Block), Block, Block, Block, d, add: false);
             MultiplyVisible(q + (start * d), keys + (start * d), scores + (start * Block), d);
             for (int i = 0; i < Block; i++) (tops[i], totals[i]) = Exponentials<TVector>(scores + (i * Block), start + i + 1);
             for (int i = 0; i < Block; i += TVector.Count)
@@ -134,7 +134,7 @@ internal static unsafe class AttentionKernel
             for (int i = 0; i < Block; i += Rows)
             {
                 for (int j = 0; j <= start; j += Block)
-                    Multiply(scores + (j * Block) + (i * Block), Block, 1, v + (j * d), d, sums, d, Rows, d, j < start ? Block : i + Rows, add: j > 0);
+                    TileProduct.Multiply(scores + (j * Block) + (i * Block), Block, 1, v + (j * d), d, sums, d, Rows, d, j < start ? Block : i + Rows, add: j > 0);
                 for (int n = 0; n < Rows; n++) Unpack<TFormat, TVector>(sums + (n * d), output, y + ((long)(start + i + n) * c), c, 1, d, 1 / totals[i + n]);
             }
         }
@@ -160,12 +160,12 @@ internal static unsafe class AttentionKernel
             for (int i = 0; i < Block; i++) inner[i] = Dot<TFormat, TVector>(dy + ((start + i) * d), output, y + ((long)(start + i) * c), d);   // Σ p·∂p, equation 4 of the paper
             for (int j = 0; j < start; j += Block)
             {
-                Multiply(q + (start * d), d, 1, keys + (j * d), Block, p, Block, Block, Block, d, add: false);        // the scores
-                Multiply(dy + (start * d), d, 1, values + (j * d), Block, ds, Block, Block, Block, d, add: false);    // ∂p
+                TileProduct.Multiply(q + (start * d), d, 1, keys + (j * d), Block, p, Block, Block, Block, d, add: false);        // the scores
+                TileProduct.Multiply(dy + (start * d), d, 1, values + (j * d), Block, ds, Block, Block, Block, d, add: false);    // ∂p
                 for (int i = 0; i < Block; i++) Gradients<TVector>(p + (i * Block), ds + (i * Block), Block, logSums[((long)head * t) + start + i], inner[i]);
-                Multiply(ds, Block, 1, k + (j * d), d, dq + (start * d), d, Block, d, Block, add: j > 0);             // ∂s·k
-                Multiply(p, 1, Block, dy + (start * d), d, dv + (j * d), d, Block, d, Block, add: true);              // pᵀ·∂y
-                Multiply(ds, 1, Block, q + (start * d), d, dk + (j * d), d, Block, d, Block, add: true);              // ∂sᵀ·q
+                TileProduct.Multiply(ds, Block, 1, k + (j * d), d, dq + (start * d), d, Block, d, Block, add: j > 0);             // ∂s·k
+                TileProduct.Multiply(p, 1, Block, dy + (start * d), d, dv + (j * d), d, Block, d, Block, add: true);              // pᵀ·∂y
+                TileProduct.Multiply(ds, 1, Block, q + (start * d), d, dk + (j * d), d, Block, d, Block, add: true);              // ∂sᵀ·q
             }
 
             // The same for the block in which a query sees the keys up to its own: of the sums' terms those that are not 0.
@@ -174,9 +174,9 @@ internal static unsafe class AttentionKernel
             for (int i = 0; i < Block; i++) Gradients<TVector>(p + (i * Block), ds + (i * Block), i + 1, logSums[((long)head * t) + start + i], inner[i]);
             for (int i = 0; i < Block; i += Rows)
             {
-                Multiply(ds + (i * Block), Block, 1, k + (start * d), d, dq + ((start + i) * d), d, Rows, d, i + Rows, add: start > 0);
-                Multiply(p + i + (i * Block), 1, Block, dy + ((start + i) * d), d, dv + ((start + i) * d), d, Rows, d, Block - i, add: false);
-                Multiply(ds + i + (i * Block), 1, Block, q + ((start + i) * d), d, dk + ((start + i) * d), d, Rows, d, Block - i, add: false);
+                TileProduct.Multiply(ds + (i * Block), Block, 1, k + (start * d), d, dq + ((start + i) * d), d, Rows, d, i + Rows, add: start > 0);
+                TileProduct.Multiply(p + i + (i * Block), 1, Block, dy + ((start + i) * d), d, dv + ((start + i) * d), d, Rows, d, Block - i, add: false);
+                TileProduct.Multiply(ds + i + (i * Block), 1, Block, q + ((start + i) * d), d, dk + ((start + i) * d), d, Rows, d, Block - i, add: false);
             }
         }
 
@@ -189,8 +189,8 @@ internal static unsafe class AttentionKernel
     private static void MultiplyVisible(float* rows, float* columns, float* result, int d)
     {
         const int Half = Block / 2;
-        Multiply(rows, d, 1, columns, Block, result, Block, Half, Half, d, add: false);
-        Multiply(rows + (Half * d), d, 1, columns, Block, result + (Half * Block), Block, Half, Block, d, add: false);
+        TileProduct.Multiply(rows, d, 1, columns, Block, result, Block, Half, Half, d, add: false);
+        TileProduct.Multiply(rows + (Half * d), d, 1, columns, Block, result + (Half * Block), Block, Half, Block, d, add: false);
     }
 
     /// <summary>A row of scores, 64 in each block, becomes their exponentials over that of the largest one, 0 behind what the query sees.</summary>
@@ -364,178 +364,6 @@ internal static unsafe class AttentionKernel
             Avx.Permute2x128(rows[n], rows[n + 4], 0x20).Store(destination + (n * Block));
             Avx.Permute2x128(rows[n], rows[n + 4], 0x31).Store(destination + ((n + 4) * Block));
         }
-    }
-
-    /// <summary>c = a·b, or c += a·b.</summary>
-    /// <param name="a">(m, k); m a multiple of 4.</param>
-    /// <param name="aRow">From one row of a to the next.</param>
-    /// <param name="aStep">From one column of a to the next.</param>
-    /// <param name="b">(k, n); n 32 or a multiple of 64.</param>
-    /// <param name="bRow">From one row of b to the next.</param>
-    /// <param name="c">(m, n).</param>
-    /// <param name="cRow">From one row of c to the next.</param>
-    /// <param name="m">Rows of the result.</param>
-    /// <param name="n">Columns of the result.</param>
-    /// <param name="k">Products of a sum.</param>
-    /// <param name="add">Whether the product is added to c.</param>
-    private static void Multiply(float* a, int aRow, int aStep, float* b, int bRow, float* c, int cRow, int m, int n, int k, bool add)
-    {
-        if (!VectorMath.IsWide)
-        {
-            for (int j = 0; j < n; j += 16)
-                for (int i = 0; i < m; i += Rows) Tile16(a + ((long)i * aRow), aRow, aStep, b + j, bRow, c + ((long)i * cRow) + j, cRow, k, add);
-            return;
-        }
-
-        if (n == 32)
-        {
-            for (int i = 0; i < m; i += Rows) Tile32(a + ((long)i * aRow), aRow, aStep, b, bRow, c + ((long)i * cRow), cRow, k, add);
-            return;
-        }
-
-        // A part of b that is 64 wide is read by all rows before the next one.
-        for (int j = 0; j < n; j += 64)
-            for (int i = 0; i < m; i += Rows) Tile64(a + ((long)i * aRow), aRow, aStep, b + j, bRow, c + ((long)i * cRow) + j, cRow, k, add);
-    }
-
-    /// <summary>Four rows of 64 columns, in sixteen registers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile64(float* a, nint aRow, nint aStep, float* b, nint bRow, float* c, nint cRow, int k, bool add)
-    {
-        Vector512<float> c00, c01, c02, c03, c10, c11, c12, c13, c20, c21, c22, c23, c30, c31, c32, c33;
-        float* c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow;
-        if (add)
-        {
-            (c00, c01, c02, c03) = (Vector512.Load(c), Vector512.Load(c + 16), Vector512.Load(c + 32), Vector512.Load(c + 48));
-            (c10, c11, c12, c13) = (Vector512.Load(c1), Vector512.Load(c1 + 16), Vector512.Load(c1 + 32), Vector512.Load(c1 + 48));
-            (c20, c21, c22, c23) = (Vector512.Load(c2), Vector512.Load(c2 + 16), Vector512.Load(c2 + 32), Vector512.Load(c2 + 48));
-            (c30, c31, c32, c33) = (Vector512.Load(c3), Vector512.Load(c3 + 16), Vector512.Load(c3 + 32), Vector512.Load(c3 + 48));
-        }
-        else
-        {
-            c00 = c01 = c02 = c03 = c10 = c11 = c12 = c13 = c20 = c21 = c22 = c23 = c30 = c31 = c32 = c33 = Vector512<float>.Zero;
-        }
-
-        for (; k > 0; k--, a += aStep, b += bRow)
-        {
-            Vector512<float> b0 = Vector512.Load(b), b1 = Vector512.Load(b + 16), b2 = Vector512.Load(b + 32), b3 = Vector512.Load(b + 48);
-            Vector512<float> x = Vector512.Create(a[0]);
-            c00 = Vector512.FusedMultiplyAdd(x, b0, c00);
-            c01 = Vector512.FusedMultiplyAdd(x, b1, c01);
-            c02 = Vector512.FusedMultiplyAdd(x, b2, c02);
-            c03 = Vector512.FusedMultiplyAdd(x, b3, c03);
-            x = Vector512.Create(a[aRow]);
-            c10 = Vector512.FusedMultiplyAdd(x, b0, c10);
-            c11 = Vector512.FusedMultiplyAdd(x, b1, c11);
-            c12 = Vector512.FusedMultiplyAdd(x, b2, c12);
-            c13 = Vector512.FusedMultiplyAdd(x, b3, c13);
-            x = Vector512.Create(a[2 * aRow]);
-            c20 = Vector512.FusedMultiplyAdd(x, b0, c20);
-            c21 = Vector512.FusedMultiplyAdd(x, b1, c21);
-            c22 = Vector512.FusedMultiplyAdd(x, b2, c22);
-            c23 = Vector512.FusedMultiplyAdd(x, b3, c23);
-            x = Vector512.Create(a[3 * aRow]);
-            c30 = Vector512.FusedMultiplyAdd(x, b0, c30);
-            c31 = Vector512.FusedMultiplyAdd(x, b1, c31);
-            c32 = Vector512.FusedMultiplyAdd(x, b2, c32);
-            c33 = Vector512.FusedMultiplyAdd(x, b3, c33);
-        }
-
-        Store(c, c00, c01, c02, c03);
-        Store(c1, c10, c11, c12, c13);
-        Store(c2, c20, c21, c22, c23);
-        Store(c3, c30, c31, c32, c33);
-
-        static void Store(float* to, Vector512<float> x, Vector512<float> y, Vector512<float> z, Vector512<float> w)
-        {
-            x.Store(to);
-            y.Store(to + 16);
-            z.Store(to + 32);
-            w.Store(to + 48);
-        }
-    }
-
-    /// <summary>Four rows of 16 columns, in eight registers of 256 bits: as many sums as two units of four steps each have under way.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile16(float* a, nint aRow, nint aStep, float* b, nint bRow, float* c, nint cRow, int k, bool add)
-    {
-        Vector256<float> c00, c01, c10, c11, c20, c21, c30, c31;
-        float* c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow;
-        if (add)
-        {
-            (c00, c01, c10, c11) = (Vector256.Load(c), Vector256.Load(c + 8), Vector256.Load(c1), Vector256.Load(c1 + 8));
-            (c20, c21, c30, c31) = (Vector256.Load(c2), Vector256.Load(c2 + 8), Vector256.Load(c3), Vector256.Load(c3 + 8));
-        }
-        else
-        {
-            c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = Vector256<float>.Zero;
-        }
-
-        for (; k > 0; k--, a += aStep, b += bRow)
-        {
-            Vector256<float> b0 = Vector256.Load(b), b1 = Vector256.Load(b + 8);
-            Vector256<float> x = Vector256.Create(a[0]);
-            c00 = Vector256.FusedMultiplyAdd(x, b0, c00);
-            c01 = Vector256.FusedMultiplyAdd(x, b1, c01);
-            x = Vector256.Create(a[aRow]);
-            c10 = Vector256.FusedMultiplyAdd(x, b0, c10);
-            c11 = Vector256.FusedMultiplyAdd(x, b1, c11);
-            x = Vector256.Create(a[2 * aRow]);
-            c20 = Vector256.FusedMultiplyAdd(x, b0, c20);
-            c21 = Vector256.FusedMultiplyAdd(x, b1, c21);
-            x = Vector256.Create(a[3 * aRow]);
-            c30 = Vector256.FusedMultiplyAdd(x, b0, c30);
-            c31 = Vector256.FusedMultiplyAdd(x, b1, c31);
-        }
-
-        c00.Store(c);
-        c01.Store(c + 8);
-        c10.Store(c1);
-        c11.Store(c1 + 8);
-        c20.Store(c2);
-        c21.Store(c2 + 8);
-        c30.Store(c3);
-        c31.Store(c3 + 8);
-    }
-
-    /// <summary>Four rows of 32 columns, in eight registers.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Tile32(float* a, nint aRow, nint aStep, float* b, nint bRow, float* c, nint cRow, int k, bool add)
-    {
-        Vector512<float> c00, c01, c10, c11, c20, c21, c30, c31;
-        float* c1 = c + cRow, c2 = c1 + cRow, c3 = c2 + cRow;
-        if (add)
-        {
-            (c00, c01, c10, c11) = (Vector512.Load(c), Vector512.Load(c + 16), Vector512.Load(c1), Vector512.Load(c1 + 16));
-            (c20, c21, c30, c31) = (Vector512.Load(c2), Vector512.Load(c2 + 16), Vector512.Load(c3), Vector512.Load(c3 + 16));
-        }
-        else
-        {
-            c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = Vector512<float>.Zero;
-        }
-
-        for (; k > 0; k--, a += aStep, b += bRow)
-        {
-            Vector512<float> b0 = Vector512.Load(b), b1 = Vector512.Load(b + 16);
-            Vector512<float> x = Vector512.Create(a[0]), y = Vector512.Create(a[aRow]), z = Vector512.Create(a[2 * aRow]), w = Vector512.Create(a[3 * aRow]);
-            c00 = Vector512.FusedMultiplyAdd(x, b0, c00);
-            c01 = Vector512.FusedMultiplyAdd(x, b1, c01);
-            c10 = Vector512.FusedMultiplyAdd(y, b0, c10);
-            c11 = Vector512.FusedMultiplyAdd(y, b1, c11);
-            c20 = Vector512.FusedMultiplyAdd(z, b0, c20);
-            c21 = Vector512.FusedMultiplyAdd(z, b1, c21);
-            c30 = Vector512.FusedMultiplyAdd(w, b0, c30);
-            c31 = Vector512.FusedMultiplyAdd(w, b1, c31);
-        }
-
-        c00.Store(c);
-        c01.Store(c + 16);
-        c10.Store(c1);
-        c11.Store(c1 + 16);
-        c20.Store(c2);
-        c21.Store(c2 + 16);
-        c30.Store(c3);
-        c31.Store(c3 + 16);
     }
 
     /// <param name="T">Positions.</param>

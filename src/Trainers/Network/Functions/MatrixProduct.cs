@@ -27,7 +27,7 @@ internal static class MatrixProduct
     /// </summary>
     public static bool UsesOneDnn { get; set; } = X86Base.IsSupported && Avx512F.IsSupported && IsAmd();
 
-    /// <summary>Whether libtorch has fast products in bfloat16 on this machine's CPU: oneDNN's, which want AVX-512 of an x86 processor. Without them each number is widened on its way.</summary>
+    /// <summary>Whether libtorch has fast products in bfloat16 on this machine's CPU: oneDNN's, which want AVX-512 of an x86 processor (on AVX2 products take many times as long as in float32). Other architectures have not been measured and are taken to have them.</summary>
     public static bool IsFastInBFloat16 => !X86Base.IsSupported || Avx512BW.IsSupported;
 
     /// <summary>Whether a product goes to oneDNN.</summary>

@@ -35,26 +35,24 @@ internal static class KernelsBenchmark
             }
         }
 
-        Console.WriteLine("\nx·W + b of N rows, (in, out), forward and backward, ms                    oneDNN  libtorch    libtorch / oneDNN");
-        bool chosen = MatrixProduct.UsesOneDnn;
+        OneDnnProducts chosen = MatrixProduct.OneDnn, compared = chosen == OneDnnProducts.None ? OneDnnProducts.All : chosen;
+        Console.WriteLine($"\nx·W + b of N rows, (in, out), forward and backward, ms                    oneDNN  libtorch    libtorch / oneDNN    (oneDNN for {compared}; this machine's processor takes it for {chosen})");
         foreach ((long n, long width, long outputs) in Products)
         {
             using var scope = NewDisposeScope();
             Tensor x = randn(n, width).requires_grad_(), w = randn(width, outputs).requires_grad_(), b = randn(outputs).requires_grad_(), gradient = randn(n, outputs);
-            (double ours, double libtorch) = Alternate(rounds, () => Product(true), () => Product(false));
+            (double ours, double libtorch) = Alternate(rounds, () => Product(compared), () => Product(OneDnnProducts.None));
             Row("product", ScalarType.Float32, $"{n:N0} × ({width}, {outputs})", ours, libtorch);
 
-            void Product(bool oneDnn)
+            void Product(OneDnnProducts oneDnn)
             {
                 using var product = NewDisposeScope();
-                MatrixProduct.UsesOneDnn = oneDnn;
+                MatrixProduct.OneDnn = oneDnn;
                 BackwardPass.Run(LinearFunction.Of(x, w, b), gradient);
             }
         }
 
-        MatrixProduct.UsesOneDnn = chosen;
-        Console.WriteLine($"(this machine's processor takes {(chosen ? "oneDNN" : "libtorch's own")} for float32)");
-
+        MatrixProduct.OneDnn = chosen;
         Console.WriteLine("\nGELU of N × C, forward and backward, ms                                   ours  libtorch    libtorch / ours");
         foreach (ScalarType type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float32])
         {

@@ -6,17 +6,17 @@ namespace MLNet.Gpt.Trainers.Tests.Network;
 [TestClass]
 public sealed class MatrixProductTests
 {
-    private bool _chosen;
+    private OneDnnProducts _chosen;
 
     [TestInitialize]
     public void Remember()
     {
         TorchRuntime.Initialize();
-        _chosen = MatrixProduct.UsesOneDnn;
+        _chosen = MatrixProduct.OneDnn;
     }
 
     [TestCleanup]
-    public void Restore() => MatrixProduct.UsesOneDnn = _chosen;
+    public void Restore() => MatrixProduct.OneDnn = _chosen;
 
     // Against libtorch's products in float64. A sum of k products of normal numbers is off by some √k·2^-24·√k; a wrong term by 1.
     [TestMethod]
@@ -24,7 +24,7 @@ public sealed class MatrixProductTests
     [DataRow(false)]
     public void Products_are_those_of_float64(bool oneDnn)
     {
-        MatrixProduct.UsesOneDnn = oneDnn;
+        MatrixProduct.OneDnn = oneDnn ? OneDnnProducts.All : OneDnnProducts.None;
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         manual_seed(1);
@@ -50,13 +50,30 @@ public sealed class MatrixProductTests
     [TestMethod]
     public void Small_and_bfloat16_products_stay_with_libtorch()
     {
-        MatrixProduct.UsesOneDnn = true;
+        MatrixProduct.OneDnn = OneDnnProducts.All;
         using var scope = NewDisposeScope();
         Assert.IsTrue(MatrixProduct.IsOneDnn(zeros(300, 250), zeros(250, 200)));
         Assert.IsFalse(MatrixProduct.IsOneDnn(zeros(3, 250), zeros(250, 200)));
         Assert.IsFalse(MatrixProduct.IsOneDnn(zeros(300, 250, ScalarType.BFloat16), zeros(250, 200, ScalarType.BFloat16)));
-        MatrixProduct.UsesOneDnn = false;
+        MatrixProduct.OneDnn = OneDnnProducts.None;
         Assert.IsFalse(MatrixProduct.IsOneDnn(zeros(300, 250), zeros(250, 200)));
+    }
+
+    // From 300 million multiplications on. A forward pass and an input's gradient have rows on the left, a weight's gradient has columns, which pay for wide results only.
+    [TestMethod]
+    [DataRow(2_048L, 384L, 384L, true, false)]
+    [DataRow(2_048L, 384L, 1_536L, true, false)]
+    [DataRow(1_024L, 512L, 1_536L, true, true)]
+    [DataRow(1_024L, 1_536L, 512L, true, false)]
+    [DataRow(1_024L, 256L, 1_024L, false, false)]
+    public void On_AVX2_the_large_products_go_to_oneDNN(long rows, long inputs, long outputs, bool wanted, bool wantedOfWeight)
+    {
+        MatrixProduct.OneDnn = OneDnnProducts.Large;
+        using var scope = NewDisposeScope();
+        Tensor x = zeros(rows, inputs), weight = zeros(inputs, outputs), gradient = zeros(rows, outputs);
+        Assert.AreEqual(wanted, MatrixProduct.IsOneDnn(x, weight));
+        Assert.AreEqual(wanted, MatrixProduct.IsOneDnn(gradient, weight.t()));
+        Assert.AreEqual(wantedOfWeight, MatrixProduct.IsOneDnn(x.t(), gradient));
     }
 
     // Against libtorch's autograd in float64, each combination of what is trained: an adapter's base is frozen, a first layer's input needs nothing.
@@ -68,7 +85,7 @@ public sealed class MatrixProductTests
     [DataRow(false, false, false, true)]
     public void Gradients_of_a_linear_map_are_those_of_float64(bool ofX, bool ofWeight, bool ofBias, bool ofResidual)
     {
-        MatrixProduct.UsesOneDnn = true;
+        MatrixProduct.OneDnn = OneDnnProducts.All;
         using var scope = NewDisposeScope();
         manual_seed(2);
         Tensor upstream = randn(300, 200);
@@ -95,7 +112,7 @@ public sealed class MatrixProductTests
     [TestMethod]
     public void A_product_without_gradients_records_none()
     {
-        MatrixProduct.UsesOneDnn = true;
+        MatrixProduct.OneDnn = OneDnnProducts.All;
         using var scope = NewDisposeScope();
         Tensor x = randn(300, 250), w = randn(250, 200).requires_grad_(), b = randn(200);
         Assert.IsTrue(LinearFunction.Of(x, w, b).requires_grad);
@@ -110,7 +127,7 @@ public sealed class MatrixProductTests
         var config = new GptConfig { VocabularySize = 96, ContextLength = 128, EmbeddingSize = 96, LayerCount = 2, HeadCount = 4 };
         float[][] gradients = [.. ((bool[])[true, false]).Select(oneDnn =>
         {
-            MatrixProduct.UsesOneDnn = oneDnn;
+            MatrixProduct.OneDnn = oneDnn ? OneDnnProducts.All : OneDnnProducts.None;
             using var scope = NewDisposeScope();
             Assert.AreEqual(oneDnn, MatrixProduct.IsOneDnn(zeros(6 * 128, 96), zeros(96, 4 * 96)));   // sums of 96 products may be the same to the last bit
             using GptNetwork network = new(config, GptDevice.Cpu, seed: 5) { Training = true };

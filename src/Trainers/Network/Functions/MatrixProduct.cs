@@ -7,8 +7,9 @@ using static TorchSharp.torch;
 namespace MLNet.Gpt;
 
 /// <summary>
-/// Matrix products by the library that is fastest at them. On a CPU libtorch multiplies float32 matrices by MKL, which keeps its AVX-512 code for Intel's
-/// processors: on AMD's with twice the width it reaches less than half of what oneDNN does, which is part of the same libtorch (<c>benchmarks/run.sh kernels</c>).
+/// Matrix products by the library that is fastest at them. On a CPU libtorch multiplies float32 matrices by MKL, which keeps its best code for Intel's
+/// processors: on AMD's with AVX-512 it reaches less than half of what oneDNN does, which is part of the same libtorch, and on those with AVX2 five sixths of it in
+/// a layer's large products, though more in small ones and in a weight's gradient (<c>benchmarks/run.sh kernels</c>). <see cref="OneDnn"/> says which go where.
 /// </summary>
 /// <remarks>
 /// oneDNN's product of dense float32 matrices is the operator <c>mkldnn::_linear_pointwise</c>, which TorchSharp has no method for: a TorchScript module of three
@@ -20,12 +21,13 @@ internal static class MatrixProduct
     /// <summary>Multiplications from which the call through TorchScript, some 15 µs, is paid for.</summary>
     private const long WorthCalling = 1 << 23;
 
+    /// <summary>Multiplications of a product that counts as large. On AVX2 oneDNN's were level with MKL's in layers of 256, and up to 33 % faster in wider ones.</summary>
+    private const long WorthItOnAvx2 = 300_000_000;
+
     private static readonly Lazy<jit.ScriptModule> s_module = new(static () => jit.load(Archive()));
 
-    /// <summary>
-    /// Whether products of float32 matrices go to oneDNN on this machine's CPU: AMD's processors with AVX-512. Set by benchmarks, to compare.
-    /// </summary>
-    public static bool UsesOneDnn { get; set; } = X86Base.IsSupported && Avx512F.IsSupported && IsAmd();
+    /// <summary>Which products of float32 matrices go to oneDNN on this machine's CPU: all on AMD's processors with AVX-512, the large ones on AMD's others. Set by benchmarks, to compare.</summary>
+    public static OneDnnProducts OneDnn { get; set; } = !X86Base.IsSupported || !IsAmd() ? OneDnnProducts.None : Avx512F.IsSupported ? OneDnnProducts.All : OneDnnProducts.Large;
 
     /// <summary>Whether libtorch has fast products in bfloat16 on this machine's CPU: oneDNN's, which want AVX-512 of an x86 processor (on AVX2 products take many times as long as in float32). Other architectures have not been measured and are taken to have them.</summary>
     public static bool IsFastInBFloat16 => !X86Base.IsSupported || Avx512BW.IsSupported;
@@ -34,7 +36,13 @@ internal static class MatrixProduct
     /// <param name="a">(n, k).</param>
     /// <param name="b">(k, m).</param>
     public static bool IsOneDnn(Tensor a, Tensor b) =>
-        UsesOneDnn && a.dtype == ScalarType.Float32 && b.dtype == ScalarType.Float32 && a.device_type == DeviceType.CPU && a.size(0) * a.size(1) * b.size(1) >= WorthCalling;
+        a.dtype == ScalarType.Float32 && b.dtype == ScalarType.Float32 && a.device_type == DeviceType.CPU && a.size(0) * a.size(1) * b.size(1) >= OneDnn switch
+        {
+            OneDnnProducts.All => WorthCalling,
+            // With its left matrix by columns, as a weight's gradient has it, oneDNN's is the slower one unless the result is wide.
+            OneDnnProducts.Large when a.stride(1) == 1 || (a.size(0) >= 512 && b.size(1) >= 1_536) => WorthItOnAvx2,
+            _ => long.MaxValue,
+        };
 
     /// <summary>a·b.</summary>
     /// <param name="a">(n, k); may be a transposed view, as may <paramref name="b"/>.</param>

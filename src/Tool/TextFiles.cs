@@ -14,6 +14,7 @@ internal static class TextFiles
             : Directory.Exists(path) ? [.. Directory.EnumerateFiles(path, "*.txt", SearchOption.AllDirectories).Order(StringComparer.Ordinal)]
             : throw new CheckpointNotFoundException(path, "there is no such file or folder.", "Name a text file, or a folder with *.txt files.");
         if (files.Length == 0) throw new CheckpointNotFoundException(path, "the folder has no *.txt file.", "Name a text file, or a folder with *.txt files.");
+        bool any = false;
         foreach (string file in files)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -25,8 +26,12 @@ internal static class TextFiles
             };
             foreach (string part in parts)
             {
-                if (!string.IsNullOrWhiteSpace(part)) yield return part;
+                if (string.IsNullOrWhiteSpace(part)) continue;
+                any = true;
+                yield return part;
             }
         }
+
+        if (!any) throw new CheckpointNotFoundException(path, "there is no text in it.", "Name a text file, or a folder with *.txt files, that has some.");
     }
 }

@@ -21,7 +21,9 @@ internal static class Tool
         ParseResult parsed = root.Parse(args);
         if (parsed.Errors.Count > 0)
         {
-            error.WriteLine($"mlnet-gpt: {console.OneLine(parsed.Errors[0].Message)} See '{string.Join(' ', Path(parsed).Prepend("mlnet-gpt"))} --help'.");
+            // What could not be understood says more than that something is missing.
+            string wrong = parsed.UnmatchedTokens.Count > 0 && parsed.CommandResult.Command is RootCommand ? $"There is no command '{parsed.UnmatchedTokens[0]}'." : parsed.Errors[0].Message;
+            error.WriteLine($"mlnet-gpt: {console.OneLine(wrong)} See '{string.Join(' ', Path(parsed).Prepend("mlnet-gpt"))} --help'.");
             return WrongUse;
         }
 

@@ -26,6 +26,7 @@ public sealed class BadRequestTests
             ("\"temperature\":3", "temperature"), ("\"temperature\":\"1\"", "temperature"), ("\"top_p\":0", "top_p"), ("\"top_p\":1.5", "top_p"), ("\"max_tokens\":0", "max_tokens"), ("\"max_tokens\":1.5", "max_tokens"), ("\"max_tokens\":100000", "max_tokens"),
             ("\"max_tokens\":4,\"max_completion_tokens\":5", "max_tokens"), ("\"n\":0", "n"), ("\"n\":9", "n"), ("\"stop\":\"\"", "stop"), ("\"stop\":[1]", "stop"), ("\"stop\":[\"a\",\"b\",\"c\",\"d\",\"e\"]", "stop"), ("\"seed\":\"x\"", "seed"),
             ("\"stream\":1", "stream"), ("\"repetition_penalty\":0", "repetition_penalty"), ("\"n\":1,\"n\":2", "n"),
+            ("\"repetition_penalty\":1e-60", "repetition_penalty"), ("\"top_p\":1e-60", "top_p"), ("\"min_p\":1", "min_p"), ("\"temperature\":1e400", "temperature"),
         ])
         {
             using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go", more));
@@ -49,6 +50,33 @@ public sealed class BadRequestTests
     }
 
     [TestMethod]
+    public async Task Values_at_the_ends_of_their_ranges_are_taken()
+    {
+        using TestServing server = Saying(static _ => "x");
+        HttpClient client = await server.ReadyAsync();
+        foreach (string more in (string[])["\"repetition_penalty\":1e-40", "\"repetition_penalty\":100", "\"top_p\":1e-30", "\"min_p\":0.999", "\"temperature\":1e-30", "\"logit_bias\":{\"5\":-100,\"6\":100}", "\"seed\":-9223372036854775808"])
+        {
+            using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go", more));
+            Assert.AreEqual(HttpStatusCode.OK, response.StatusCode, more + await response.Content.ReadAsStringAsync());
+        }
+    }
+
+    // What clients of OpenAI's send back, or say of an agent.
+    [TestMethod]
+    public async Task Names_of_participants_and_pieces_of_calls_are_taken()
+    {
+        string? asked = null;
+        using TestServing server = Saying(prompt => (asked = prompt) is null ? "" : "x");
+        HttpClient client = await server.ReadyAsync();
+        using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Body("""
+            {"messages":[{"role":"user","name":"ann","content":"go"},{"role":"assistant","name":"bot","content":null,"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"now","arguments":""}}]},
+            {"role":"tool","tool_call_id":"c1","content":"noon"}],"tools":[{"type":"function","function":{"name":"now","parameters":{}}}]}
+            """));
+        Assert.AreEqual(HttpStatusCode.OK, response.StatusCode, await response.Content.ReadAsStringAsync());
+        StringAssert.Contains(asked, """{"name":"now","arguments":{}}""");
+    }
+
+    [TestMethod]
     public async Task Malformed_conversations_and_bodies_are_refused()
     {
         using TestServing server = Saying(static _ => "x");
@@ -60,7 +88,7 @@ public sealed class BadRequestTests
             ("""{"messages":[{"role":"user","content":"x"},{"role":"tool","content":"x","tool_call_id":"c"}]}""", "messages[1].tool_call_id", null), ("""{"messages":[{"role":"user","content":"x","tool_calls":[{}]}]}""", "messages[0].tool_calls", "unsupported_parameter"),
             ("""{"messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"[1]"}}]}]}""", "messages[1].tool_calls[0].function.arguments", null),
             ("""{"messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}]}""", "messages[1]", "invalid_conversation"),
-            ("""{"messages":[{"role":"user","content":"x","name":"y"}]}""", "messages[0].name", "unsupported_parameter"), ("""{"messages":[{"role":"assistant","content":"x"}]}""", "messages[0]", "invalid_conversation"),
+            ("""{"messages":[{"role":"user","content":"x","mood":"y"}]}""", "messages[0].mood", "unsupported_parameter"), ("""{"messages":[{"role":"user","content":"x","name":7}]}""", "messages[0].name", null), ("""{"messages":[{"role":"assistant","content":"x"}]}""", "messages[0]", "invalid_conversation"),
             ("""{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}""", "messages[1]", "invalid_conversation"),
             ("""{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}""", "messages[0].content[0].type", "unsupported_content"), ("""{"messages":[{"role":"user","content":"ж"}]}""", null, null),
         ])

@@ -136,6 +136,7 @@ public sealed partial class ToolTests
     [TestMethod]
     public async Task What_is_wrong_is_one_line_and_an_exit_code()
     {
+        folder.Write("blank.txt", " \n\n\t\n");
         folder.Write("bad.jsonl", "{\"prompt\":\"x\",\"choices\":[\"a\"]}");
         foreach ((int expected, string says, string[] args) in ((int, string, string[])[])
         [
@@ -143,6 +144,11 @@ public sealed partial class ToolTests
             (Tool.WrongUse, "--count", ["generate", Model, "x", "--count", "0"]), (Tool.WrongUse, "--steps", ["train", folder["corpus.txt"], "-o", folder["new"], "--steps", "many"]),
             (Tool.Failure, "no such file", ["train", folder["missing"], "-o", folder["new"]]), (Tool.Failure, "divisible", ["train", folder["corpus.txt"], "-o", folder["new"], "--width", "30", "--heads", "4"]),
             (Tool.Failure, "no such folder", ["generate", folder["missing"], "x"]), (Tool.Failure, "Temperature", ["generate", Model, "x", "--temperature", "-1"]), (Tool.Failure, "line 1", ["evaluate", Model, "--choices", folder["bad.jsonl"]]),
+            (Tool.WrongUse, "'trian'", ["trian", "x"]), (Tool.WrongUse, "--output", ["train", folder["corpus.txt"], "-o", ""]), (Tool.WrongUse, "target", ["export", Model, ""]),
+            (Tool.WrongUse, "--validation is 1", ["train", folder["corpus.txt"], "-o", folder["new"], "--validation", "1"]), (Tool.WrongUse, "--evaluate-every is -1", ["train", folder["corpus.txt"], "-o", folder["new"], "--evaluate-every", "-1"]),
+            (Tool.WrongUse, "--steps is 0", ["train", folder["corpus.txt"], "-o", folder["new"], "--steps", "0"]), (Tool.WrongUse, "--batch is 0", ["train", folder["corpus.txt"], "-o", folder["new"], "--batch", "0"]),
+            (Tool.WrongUse, "--learning-rate is 0", ["train", folder["corpus.txt"], "-o", folder["new"], "--learning-rate", "0"]), (Tool.Failure, "no text in it", ["train", folder["blank.txt"], "-o", folder["new"]]),
+            (Tool.Failure, "no text in it", ["evaluate", Model, "--text", folder["blank.txt"]]), (Tool.Failure, "no question in it", ["evaluate", Model, "--choices", folder["blank.txt"]]),
             (Tool.Failure, "run", ["train", folder["corpus.txt"], "-o", Run, "--steps", "2"]), (Tool.Failure, "missing", ["export", folder["missing"], folder["out"]]),
         ])
         {

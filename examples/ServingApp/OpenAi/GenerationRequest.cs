@@ -127,7 +127,7 @@ internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, Gener
             Temperature = request.Number("temperature", 0, 2) ?? own.Temperature,
             TopP = request.Number("top_p", 0, 1, leastIncluded: false) ?? own.TopP,
             TopK = (int)(request.Integer("top_k", 0, int.MaxValue) ?? own.TopK),
-            MinP = request.Number("min_p", 0, 1) ?? own.MinP,
+            MinP = request.Number("min_p", 0, 1, mostIncluded: false) ?? own.MinP,
             PresencePenalty = request.Number("presence_penalty", -2, 2) ?? own.PresencePenalty,
             FrequencyPenalty = request.Number("frequency_penalty", -2, 2) ?? own.FrequencyPenalty,
             LogitBias = ReadBias(request, model.Tokenizer) ?? own.LogitBias,
@@ -135,7 +135,7 @@ internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, Gener
             SamplesPerPrompt = (int)(request.Integer("n", 1, Math.Min(limits.MaxChoices, limits.BatchRows)) ?? 1),
             StopStrings = [.. own.StopStrings, .. stops],
             StopTokenIds = chat?.Generation.StopTokenIds ?? own.StopTokenIds,
-            Seed = seed is { } given ? unchecked((int)(given ^ (given >> 32))) : Random.Shared.Next(),
+            Seed = seed is { } given ? given is >= int.MinValue and <= int.MaxValue ? (int)given : unchecked((int)(given ^ (given >> 32))) : Random.Shared.Next(),
         };
         request.Finish();
         if (schema is not null && stops.Count > 0) throw OpenAiException.Invalid("stop", "'stop' comes beside a form of 'response_format', which a stop string could break; leave it out.");

@@ -28,6 +28,7 @@ internal static class MessageReader
                 "tool" => ReadResult(message, path, calls),
                 _ => throw OpenAiException.Invalid(path + "role", $"'{path}role' is '{role}'; it must be {Roles}."),
             });
+            _ = message.String("name"); // clients send an agent's with what it said; a chat template has no place for it
             message.Refuse("tool_calls", "Only the assistant calls tools.", "[]");
             message.Refuse("annotations", "Leave it out.", "[]");
             message.Finish();
@@ -54,10 +55,11 @@ internal static class MessageReader
         var call = new RequestReader(json, path);
         string id = call.String("id") ?? throw OpenAiException.Invalid(path + "id", $"'{path}id' is missing; give the id that the answer had.");
         call.RequireFunction();
+        _ = call.Integer("index", 0, int.MaxValue); // of a stream's piece, which clients put together and send back
         var function = new RequestReader(call.Element("function") ?? throw OpenAiException.Invalid(path + "function", $"'{path}function' is missing; give the name and the arguments."), path + "function.");
         call.Finish();
         string name = function.String("name") ?? throw OpenAiException.Invalid(path + "function.name", $"'{path}function.name' is missing; give the tool's name.");
-        string arguments = function.String("arguments") ?? "{}";
+        string arguments = function.String("arguments") is { Length: > 0 } given ? given : "{}"; // OpenAI's own models write none for a tool that takes none
         function.Finish();
         calls.Add(id);
         try

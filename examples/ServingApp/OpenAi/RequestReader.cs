@@ -33,9 +33,9 @@ internal sealed class RequestReader
         : value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long number) && number >= least && number <= most ? number
         : throw Wrong(name, value, $"a whole number from {least} to {most}");
 
-    public float? Number(string name, double least, double most, bool leastIncluded = true) => Element(name) is not { } value ? null
-        : value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && (leastIncluded ? number >= least : number > least) && number <= most ? (float)number
-        : throw Wrong(name, value, FormattableString.Invariant($"a number {(leastIncluded ? "from" : "above")} {least} {(leastIncluded ? "to" : "and at most")} {most}"));
+    public float? Number(string name, double least, double most, bool leastIncluded = true, bool mostIncluded = true) => Element(name) is not { } value ? null
+        : value.ValueKind == JsonValueKind.Number && value.TryGetSingle(out float number) && (leastIncluded ? number >= least : number > least) && (mostIncluded ? number <= most : number < most) ? number
+        : throw Wrong(name, value, FormattableString.Invariant($"a number {(leastIncluded ? "of at least" : "above")} {least} and {(mostIncluded ? "at most" : "below")} {most}, in 32 bits"));
 
     /// <summary>A string, or a list of strings.</summary>
     public IReadOnlyList<string>? Strings(string name, int most)

@@ -54,7 +54,7 @@ internal sealed record GenerationStep(
         }
 
         if ((row.Mask is not null || Options.NoRepeatNgramSize > 0) && float.IsNegativeInfinity(TensorPrimitives.Max<float>(logits)))
-            throw new TokenConstraintException(row.PromptIndex, row.SampleIndex, [.. row.Tokens], Options.MinNewTokens);
+            throw new TokenConstraintException(row.PromptIndex, row.SampleIndex, [.. row.Tokens], Options, row.Mask is not null);
     }
 
     /// <summary>The log-probabilities of a row's next tokens after all filters but the random ones, in place.</summary>

@@ -12,20 +12,23 @@ internal static class LogitsProcessing
     public static void Penalize(Span<float> logits, ReadOnlySpan<int> distinctTokenIds, float penalty)
     {
         foreach (int id in distinctTokenIds)
-            logits[id] = logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty;
+            Set(ref logits[id], logits[id] > 0 ? logits[id] / penalty : logits[id] * penalty);
     }
 
     /// <summary>Adds a number to the logit of each token that has one.</summary>
     public static void AddBias(Span<float> logits, IReadOnlyDictionary<int, float> bias)
     {
-        foreach ((int id, float value) in bias) logits[id] += value;
+        foreach ((int id, float value) in bias) Set(ref logits[id], logits[id] + value);
     }
 
     /// <summary>Subtracts from the logit of each token that came before: once, and once more for each time.</summary>
     public static void PenalizeCounts(Span<float> logits, Dictionary<int, int> counts, float presence, float frequency)
     {
-        foreach ((int id, int count) in counts) logits[id] -= presence + (frequency * count);
+        foreach ((int id, int count) in counts) Set(ref logits[id], logits[id] - (presence + (frequency * count)));
     }
+
+    /// <summary>A number that float32 can't hold becomes the largest it can; only a model that is broken gives ∞ or NaN, and only a filter that forbids a token -∞.</summary>
+    private static void Set(ref float logit, float value) => logit = float.IsFinite(logit) ? Math.Clamp(value, -float.MaxValue, float.MaxValue) : value;
 
     /// <summary>Sets the logits of the tokens to -∞ with which the last n tokens would have come before. Exempt tokens stay.</summary>
     public static void BanRepeatedNgrams(Span<float> logits, ReadOnlySpan<int> history, int n, ReadOnlySpan<int> exempt)

@@ -40,7 +40,7 @@ internal static class EvaluateCommand
     private static IEnumerable<Question> Questions(string path)
     {
         if (!File.Exists(path)) throw new CheckpointNotFoundException(path, "there is no such file.", "Name a file with a question on each line.");
-        int number = 0;
+        int number = 0, found = 0;
         foreach (string line in File.ReadLines(path))
         {
             number++;
@@ -56,10 +56,11 @@ internal static class EvaluateCommand
                 problem = exception.Message.TrimEnd('.');
             }
 
+            found++;
             yield return question ?? throw new CorruptFileException(path, $"line {number} is no question: {problem}.", "Write each as {\"prompt\":\"…\",\"choices\":[\"…\",\"…\"],\"answer\":0}.");
         }
 
-        if (number == 0) throw new CorruptFileException(path, "it is empty.", "Give a question on each line.");
+        if (found == 0) throw new CorruptFileException(path, "there is no question in it.", "Give a question on each line.");
     }
 
     private sealed record Question(string Prompt, IReadOnlyList<string> Choices, int Answer);

@@ -25,6 +25,7 @@ internal static class ExportCommand
         {
             (string source, string to, string format) = (parsed.GetRequiredValue(checkpoint), parsed.GetRequiredValue(target), parsed.GetRequiredValue(weights));
             cancellationToken.ThrowIfCancellationRequested();
+            if (to.Length == 0) throw new UsageException("The target is empty; name the package's folder, or a file NAME.gguf.");
             if (to.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
             {
                 if (parsed.GetValue(standard) || parsed.GetValue(beside)) throw new UsageException("--standard-operators and --weights-beside are of ONNX packages, and the target is a GGUF file; leave them out.");

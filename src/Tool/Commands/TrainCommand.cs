@@ -44,6 +44,14 @@ internal static class TrainCommand
         {
             // 1. The text.
             string folder = parsed.GetRequiredValue(run);
+            if (folder.Length == 0) throw new UsageException("--output is empty; name the run's folder.");
+            (int updates, int rowsOfUpdate, double largestRate) = (parsed.GetValue(steps), parsed.GetValue(batch), parsed.GetValue(rate));
+            (double share, int every) = (parsed.GetValue(validation), parsed.GetValue(interval));
+            Require(updates >= 1, steps, updates, "1 or more");
+            Require(rowsOfUpdate >= 1, batch, rowsOfUpdate, "1 or more");
+            Require(largestRate > 0 && double.IsFinite(largestRate), rate, largestRate, "above 0 and finite");
+            Require(share is >= 0 and < 1, validation, share, "at least 0 and below 1; 0 holds nothing out");
+            Require(every >= 0, interval, every, "1 or more, or 0 for none");
             TextRow[] rows = [.. TextFiles.Documents(parsed.GetRequiredValue(text), parsed.GetRequiredValue(documents), cancellationToken).Select(static document => new TextRow { Text = document })];
             console.Out.WriteLine($"{rows.Length:N0} documents, {rows.Sum(static row => (long)row.Text.Length):N0} characters");
 
@@ -62,15 +70,14 @@ internal static class TrainCommand
 
             // 3. Training.
             var ml = new MLContext(parsed.GetValue(seed));
-            int updates = parsed.GetValue(steps);
             LanguageModelTrainer trainer = ml.Gpt().Trainers.LanguageModel("Text", new LanguageModelOptions
             {
                 Model = config,
                 Tokenizer = given,
                 MaxSteps = updates,
-                BatchSize = parsed.GetValue(batch),
-                Optimizer = new() { LearningRate = parsed.GetValue(rate), WarmupSteps = Math.Min(100, updates / 10) },
-                Evaluation = new() { ValidationFraction = parsed.GetValue(validation), Interval = parsed.GetValue(interval) },
+                BatchSize = rowsOfUpdate,
+                Optimizer = new() { LearningRate = largestRate, WarmupSteps = Math.Min(100, updates / 10) },
+                Evaluation = new() { ValidationFraction = share, Interval = every },
                 Run = new()
                 {
                     Folder = folder,
@@ -93,5 +100,10 @@ internal static class TrainCommand
             console.Out.WriteLine($"{model}: {trained.Model.Config.ParameterCount:N0} parameters{(trained.Training.BestValidationLoss is { } loss ? FormattableString.Invariant($", validation loss {loss:F4}") : "")}");
         });
         return command;
+
+        static void Require<T>(bool holds, Option option, T value, string range)
+        {
+            if (!holds) throw new UsageException(FormattableString.Invariant($"{option.Name} is {value}; it must be {range}."));
+        }
     }
 }

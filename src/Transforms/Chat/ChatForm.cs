@@ -7,8 +7,6 @@ namespace MLNet.Gpt;
 /// <summary>What the answer to a call must be: free text, JSON, calls of tools; how the model is told, and how what it wrote is read.</summary>
 internal sealed class ChatForm
 {
-    private static readonly JsonElement AnyObject = JsonElement.Parse("""{"type":"object"}""");
-
     private readonly ChatToolFormat _format;
     private readonly IReadOnlyList<AIFunctionDeclaration> _told; // in the prompt
     private readonly IReadOnlyList<AIFunctionDeclaration> _callable;
@@ -28,7 +26,7 @@ internal sealed class ChatForm
         JsonElement? schema = options?.ResponseFormat switch
         {
             null or ChatResponseFormatText => null,
-            ChatResponseFormatJson json => json.Schema ?? AnyObject,
+            ChatResponseFormatJson json => json.Schema ?? JsonSchemaReader.AnyObject,
             { } other => throw ChatRequest.Refuse(nameof(ChatOptions.ResponseFormat), other.GetType().Name, "Formats are text, JSON and a JSON schema."),
         };
         AIFunctionDeclaration[] tools = [.. (options?.Tools ?? []).Select(static (tool, index) => tool as AIFunctionDeclaration
@@ -89,7 +87,8 @@ internal sealed class ChatForm
             if (calls.Count == 0) json = json[_format.CallStart.Length..];
             if (json.EndsWith(_format.CallEnd, StringComparison.Ordinal)) json = json[..^_format.CallEnd.Length];
             JsonElement parsed = JsonElement.Parse(json);
-            var arguments = parsed.GetProperty("arguments").EnumerateObject().ToDictionary(static property => property.Name, static property => (object?)property.Value);
+            var arguments = new Dictionary<string, object?>();
+            foreach (JsonProperty property in parsed.GetProperty("arguments").EnumerateObject()) arguments[property.Name] = property.Value; // of a name that comes twice, the last
             calls.Add(new FunctionCallContent($"call_{Guid.NewGuid():N}", parsed.GetProperty("name").GetString()!, arguments));
         }
 
@@ -140,7 +139,11 @@ internal sealed class ChatForm
     {
         try
         {
-            return JsonSchemaReader.AddTo(grammar, tool.JsonSchema, JsonWhitespace.None);
+            // By itself first: a call that nothing satisfies would be no call at all beside others and beside text.
+            var alone = new Grammar();
+            alone.Root = JsonSchemaReader.AddObjectTo(alone, tool.JsonSchema, JsonWhitespace.None).Rule;
+            GrammarGraph.Build(alone, null);
+            return JsonSchemaReader.AddObjectTo(grammar, tool.JsonSchema, JsonWhitespace.None);
         }
         catch (ConstraintException exception)
         {

@@ -273,6 +273,20 @@ public sealed partial class GptModel : IDisposable
         };
     }
 
+    /// <summary>The tokens of what <see cref="ToText"/> gives: those that a sequence was generated with, and where a stop string begins within one, others for what comes before it.</summary>
+    /// <param name="sequence">The sequence.</param>
+    /// <param name="options">The options that it was generated with.</param>
+    /// <param name="generated">How many of them are the generated ones.</param>
+    internal int[] TokensOfText(GeneratedSequence sequence, GenerationOptions options, out int generated)
+    {
+        generated = sequence.TokenIds.Count;
+        if (sequence.FinishReason != FinishReason.StopString) return [.. sequence.TokenIds];
+        byte[] bytes = [.. sequence.TokenIds.SelectMany(id => TextOf(id, options).ToArray())];
+        int textLength = sequence.TextByteCount!.Value, end = bytes.Length;
+        while (end > textLength || (end < textLength && (bytes[end] & 0xC0) == 0x80)) end -= TextOf(sequence.TokenIds[--generated], options).Length; // nor within a character
+        return [.. sequence.TokenIds.Take(generated), .. Tokenizer.Encode(Encoding.UTF8.GetString(bytes, end, textLength - end), SpecialTokenHandling.AsText)];
+    }
+
     /// <summary>What a token adds to the text.</summary>
     internal ReadOnlyMemory<byte> TextOf(int id, GenerationOptions options) =>
         options is GenerateTextOptions { SkipSpecialTokens: true } && Tokenizer.IsSpecialToken(id) ? default : Tokenizer.GetTokenBytes(id);

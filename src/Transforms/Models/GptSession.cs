@@ -28,14 +28,14 @@ public sealed class GptSession : IDisposable
     /// <summary>The turns so far; none where the session is a text.</summary>
     public IReadOnlyList<ConversationTurn> Turns => _turns;
 
-    /// <summary>The tokens so far, as the model saw and wrote them; without those that <see cref="PromptOverflow.KeepTail"/> has left out.</summary>
+    /// <summary>The tokens so far, as the model saw and wrote them; without a stop string and what came behind it, and without those that <see cref="PromptOverflow.KeepTail"/> has left out.</summary>
     public IReadOnlyList<int> TokenIds => _tokens;
 
     /// <summary>How many of <see cref="TokenIds"/> need not be computed again.</summary>
     public int ComputedTokens => _computed;
 
     /// <summary>Appends to the text, and lets the model go on.</summary>
-    /// <param name="text">What is appended; empty to go on from where the last call ended.</param>
+    /// <param name="text">What is appended; empty to go on from the end of what the last call gave.</param>
     /// <param name="options">How to generate; null for <see cref="GptModel.Generation"/>. <see cref="GenerationOptions.SamplesPerPrompt"/> and <see cref="GenerationOptions.BeamCount"/> must be 1.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next token.</param>
     /// <returns>The new text, without what was appended.</returns>
@@ -228,9 +228,11 @@ public sealed class GptSession : IDisposable
         _computed = common;
         TokenGenerator.Continue(step, row, _decoder);
 
-        // 3. The last token has been computed only where one that ends the text came behind it.
-        int[] tokens = [.. row.Prompt, .. row.Tokens];
-        return new(row.ToSequence(), tokens, Math.Min(_decoder.Length, tokens.Length - (row.FinishReason == FinishReason.StopToken ? 0 : 1)), []);
+        // 3. What the caller gets is what the session goes on from. The last token has been computed only where one that ends the text came behind it.
+        GeneratedSequence sequence = row.ToSequence();
+        int[] text = Model.TokensOfText(sequence, options, out int generated);
+        int computed = row.Prompt.Length + Math.Min(generated, row.Tokens.Count - (row.FinishReason == FinishReason.StopToken ? 0 : 1));
+        return new(sequence, [.. row.Prompt, .. text], Math.Min(_decoder.Length, computed), []);
     }
 
     /// <summary>What a call came to, until it is kept.</summary>

@@ -112,7 +112,7 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
                 vectors[p] = [.. made.Select(static embedding => ((Embedding<float>)embedding).Vector)];
             }
 
-            foreach (ReadOnlyMemory<float> vector in vectors[p]) CheckLength(property, vector);
+            foreach (ReadOnlyMemory<float> vector in vectors[p]) Check(property, vector);
         }
 
         // 2. All records or none.
@@ -139,7 +139,7 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
         ReadOnlyMemory<float> query = ToVector(searchValue) ?? (property.EmbeddingGenerationDispatcher is null
             ? throw NoGenerator(property, searchValue)
             : ((Embedding<float>)await property.GenerateEmbeddingAsync(searchValue, cancellationToken).ConfigureAwait(false)).Vector);
-        CheckLength(property, query);
+        Check(property, query);
         Func<TRecord, bool>? filter = options.Filter?.Compile();
         List<VectorSearchResult<TRecord>> results = Read(contents => contents.Vectors[index]
             .Search(query.Span, top + options.Skip, filter is null ? null : place => contents.Records[place] is { } record && filter(record))
@@ -167,9 +167,11 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
         return (TKey?)property.GetValueAsObject(record) ?? throw new VectorStoreException($"A record for '{Name}' has no key; set its property '{property.ModelName}'.");
     }
 
-    private void CheckLength(VectorPropertyModel property, ReadOnlyMemory<float> vector)
+    private void Check(VectorPropertyModel property, ReadOnlyMemory<float> vector)
     {
         if (vector.Length != property.Dimensions) throw new VectorStoreException($"A vector for '{Name}.{property.ModelName}' has {vector.Length} numbers; the property is declared with {property.Dimensions}. Make it with the same embedding model, or change the declaration.");
+        int broken = vector.Span.IndexOfAnyExceptInRange(-float.MaxValue, float.MaxValue);
+        if (broken >= 0) throw new VectorStoreException(FormattableString.Invariant($"Number {broken} of a vector for '{Name}.{property.ModelName}' is {vector.Span[broken]}, which is near nothing. Look for what has made it."));
     }
 
     private VectorStoreException NoGenerator(VectorPropertyModel property, object? value) =>

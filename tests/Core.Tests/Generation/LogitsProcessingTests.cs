@@ -40,6 +40,21 @@ public sealed class LogitsProcessingTests
     public void A_sum_of_what_is_no_number_is_an_error(float bad) =>
         Assert.ThrowsExactly<NonFiniteLogitsException>(() => LogitsProcessing.LogSumExp([bad, bad], new float[2]));
 
+    // Every option's value is allowed: what float32 can't hold is its largest number, not a model that is broken. Of one that is broken it stays as it is, and so do tokens that are ruled out.
+    [TestMethod]
+    public void What_an_option_makes_too_large_is_the_largest_number()
+    {
+        float[] logits = [2, -2, 0, Never, float.NaN, float.PositiveInfinity];
+        LogitsProcessing.Penalize(logits, [0, 1, 2, 3, 4, 5], 1e-40f);
+        CollectionAssert.AreEqual(new[] { float.MaxValue, -2 * 1e-40f, 0, Never, float.NaN, float.PositiveInfinity }, logits);
+        logits = [1e30f, 1, Never];
+        LogitsProcessing.AddBias(logits, new Dictionary<int, float> { [0] = float.MaxValue, [1] = -float.MaxValue, [2] = float.MaxValue });
+        CollectionAssert.AreEqual(new[] { float.MaxValue, -float.MaxValue, Never }, logits);
+        logits = [1, 1, Never];
+        LogitsProcessing.PenalizeCounts(logits, new() { [0] = 2, [1] = 1, [2] = 1 }, -float.MaxValue, -float.MaxValue);
+        CollectionAssert.AreEqual(new[] { float.MaxValue, float.MaxValue, Never }, logits);
+    }
+
     [TestMethod]
     public void The_tokens_that_would_repeat_a_run_are_ruled_out_and_no_others()
     {

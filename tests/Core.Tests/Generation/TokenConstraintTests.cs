@@ -62,7 +62,17 @@ public sealed class TokenConstraintTests
 
         // Only the end is allowed, and it may not come yet.
         error = Assert.ThrowsExactly<TokenConstraintException>(() => Generate(new Rule(static (_, _) => [EndOfText]), [[1]], new() { MinNewTokens = 2, MaxNewTokens = 5 }));
-        StringAssert.Contains(error.Message, "MinNewTokens is 2");
+        StringAssert.EndsWith(error.Message, "the constraint and MinNewTokens (2) together allow no token. MinNewTokens (2): lower it, because the sequence may not end yet, or let the constraint allow more than the end.");
+
+        // What the constraint asks for has been there.
+        error = Assert.ThrowsExactly<TokenConstraintException>(() => Generate(new Rule(static (_, _) => [3]), [[1]], new() { NoRepeatNgramSize = 1, MaxNewTokens = 5 }));
+        StringAssert.StartsWith(error.Message, "After 1 new tokens of prompt 0, sample 0, the constraint and NoRepeatNgramSize (1) together allow no token. NoRepeatNgramSize (1): set it to 0,");
+
+        // Only the end is allowed, and there is none; and a constraint by itself.
+        error = Assert.ThrowsExactly<TokenConstraintException>(() => Generate(new Rule(static (_, _) => []), [[1]], new() { StopAtEndOfText = false, MaxNewTokens = 5 }));
+        StringAssert.EndsWith(error.Message, "the constraint and StopAtEndOfText (false) together allow no token. StopAtEndOfText (false): set it to true, because nothing may end the sequence.");
+        error = Assert.ThrowsExactly<TokenConstraintException>(() => Generate(new Rule(static (_, _) => []), [[1]], new() { MaxNewTokens = 5 }));
+        StringAssert.EndsWith(error.Message, "the constraint allows no token. Let the constraint allow the end-of-text token where nothing else may come.");
     }
 
     [TestMethod]

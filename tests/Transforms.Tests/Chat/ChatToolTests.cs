@@ -223,6 +223,48 @@ public sealed class ChatToolTests
         StringAssert.Contains(error.Message, "the tool 'odd'");
     }
 
+    // Arguments are an object, whatever else the schema would allow.
+    [TestMethod]
+    [DataRow("{}")]
+    [DataRow("true")]
+    [DataRow("""{"type":["object","null","array"]}""")]
+    [DataRow("""{"anyOf":[{"type":"string"},{"type":"object","additionalProperties":{"type":"boolean"}}]}""")]
+    public async Task A_schema_that_does_not_ask_for_an_object_gets_one(string schema)
+    {
+        AIFunctionDeclaration open = AIFunctionFactory.CreateDeclaration("open", "…", JsonElement.Parse(schema));
+        foreach ((string said, string written) in new[] { ("null", "{}"), ("[1]", "{}"), ("\"x\"", "{}"), ("""{"a":true}""", """{"a":true}""") })
+        {
+            using IChatClient client = Scripted(_ => $"<tool_call>{{\"name\":\"open\",\"arguments\":{said}}}</tool_call>", new() { Generation = new() { Temperature = 0, MaxNewTokens = 400, LogitBias = new Dictionary<int, float> { [Characters.Encode("}")[0]] = 5 } } });
+            ChatResponse response = await client.GetResponseAsync("go", new() { Tools = [open], ToolMode = ChatToolMode.RequireAny });
+            FunctionCallContent call = response.Messages.Single().Contents.OfType<FunctionCallContent>().Single();
+            Assert.AreEqual(written, JsonSerializer.Serialize(call.Arguments), said);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("""{"type":"array"}""")]
+    [DataRow("""{"enum":[1,2]}""")]
+    [DataRow("false")]
+    public async Task A_schema_that_no_object_satisfies_names_its_tool(string schema)
+    {
+        using IChatClient client = Scripted(static _ => "x");
+        AIFunctionDeclaration odd = AIFunctionFactory.CreateDeclaration("odd", "…", JsonElement.Parse(schema)), good = AIFunctionFactory.CreateDeclaration("good", "…", JsonElement.Parse("""{"type":"object"}"""));
+        var error = await Assert.ThrowsExactlyAsync<ConstraintException>(() => client.GetResponseAsync("go", new() { Tools = [good, odd] }));
+        Assert.AreEqual(ConstraintProblem.Contradictory, error.Problem);
+        StringAssert.Contains(error.Message, "the tool 'odd'");
+    }
+
+    // A schema with members of any name can't keep a model from writing one twice: as most readers of JSON do, the last one counts.
+    [TestMethod]
+    public async Task Of_arguments_of_one_name_the_last_one_counts()
+    {
+        using IChatClient client = Scripted(static _ => """<tool_call>{"name":"open","arguments":{"a":1,"b":2,"a":3}}</tool_call>""");
+        AIFunctionDeclaration open = AIFunctionFactory.CreateDeclaration("open", "…", JsonElement.Parse("""{"type":"object"}"""));
+        ChatResponse response = await client.GetResponseAsync("go", new() { Tools = [open] });
+        FunctionCallContent call = response.Messages.Single().Contents.OfType<FunctionCallContent>().Single();
+        Assert.AreEqual("""{"a":3,"b":2}""", JsonSerializer.Serialize(call.Arguments));
+    }
+
     [TestMethod]
     public async Task A_conversation_goes_on_by_its_id_where_the_client_keeps_some()
     {

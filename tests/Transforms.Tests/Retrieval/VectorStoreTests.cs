@@ -32,6 +32,25 @@ public sealed class VectorStoreTests
     }
 
     [TestMethod]
+    [DataRow(float.NaN)]
+    [DataRow(float.PositiveInfinity)]
+    [DataRow(float.NegativeInfinity)]
+    public async Task A_vector_with_what_is_no_number_is_refused(float bad)
+    {
+        using var store = new InMemoryVectorStore();
+        var notes = store.GetDynamicCollection("notes", new VectorStoreCollectionDefinition { Properties = [new VectorStoreKeyProperty("Id", typeof(int)), new VectorStoreVectorProperty("Vector", typeof(ReadOnlyMemory<float>), 3)] });
+        await notes.EnsureCollectionExistsAsync();
+        await notes.UpsertAsync(new Dictionary<string, object?> { ["Id"] = 1, ["Vector"] = new ReadOnlyMemory<float>([1, 2, 3]) });
+        foreach (Func<Task> broken in (Func<Task>[])
+        [
+            () => notes.UpsertAsync(new Dictionary<string, object?> { ["Id"] = 1, ["Vector"] = new ReadOnlyMemory<float>([1, bad, 3]) }),
+            async () => await notes.SearchAsync(new ReadOnlyMemory<float>([1, bad, 3]), 1).ToListAsync(),
+        ])
+            StringAssert.StartsWith((await Assert.ThrowsExactlyAsync<VectorStoreException>(broken)).Message, FormattableString.Invariant($"Number 1 of a vector for 'notes.Vector' is {bad},"));
+        Assert.AreEqual(1, (await notes.SearchAsync(new ReadOnlyMemory<float>([1, 2, 3]), 5).ToListAsync()).Count, "the record stays as it was");
+    }
+
+    [TestMethod]
     public void The_graph_finds_nearly_all_that_exact_search_finds()
     {
         var random = new Random(5);

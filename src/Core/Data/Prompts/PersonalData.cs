@@ -27,14 +27,21 @@ public static class PersonalData
         var found = new List<PersonalDataMatch>();
         foreach ((PersonalDataKind kind, Regex pattern) in ((PersonalDataKind, Regex)[])[(PersonalDataKind.Email, s_email), (PersonalDataKind.Card, s_card), (PersonalDataKind.Telephone, s_telephone), (PersonalDataKind.Address, s_address)])
         {
+            // Both are in the order of the text: one pass merges them.
+            var merged = new List<PersonalDataMatch>();
+            int next = 0;
             foreach (Match match in pattern.Matches(text))
             {
-                if (found.Exists(other => match.Index < other.Start + other.Length && other.Start < match.Index + match.Length) || !Holds(kind, text, match)) continue;
-                found.Add(new(kind, match.Index, match.Length));
+                while (next < found.Count && found[next].Start + found[next].Length <= match.Index) merged.Add(found[next++]);
+                bool overlaps = next < found.Count && found[next].Start < match.Index + match.Length;
+                if (!overlaps && Holds(kind, text, match)) merged.Add(new(kind, match.Index, match.Length));
             }
+
+            merged.AddRange(found[next..]);
+            found = merged;
         }
 
-        return [.. found.OrderBy(static match => match.Start)];
+        return found;
     }
 
     /// <summary>Puts a word in the place of each: "[email]", "[card]", "[telephone]", "[address]".</summary>

@@ -18,6 +18,9 @@ internal sealed partial class JsonSchemaReader
         "items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     ];
 
+    /// <summary>The schema of any object.</summary>
+    public static readonly JsonElement AnyObject = JsonElement.Parse("""{"type":"object"}""");
+
     private static readonly string[] AllTypes = ["object", "array", "string", "number", "boolean", "null"];
 
     private readonly JsonElement _root;
@@ -58,6 +61,10 @@ internal sealed partial class JsonSchemaReader
     /// <summary>Adds the rules of a schema to a grammar and gives the one that a document is.</summary>
     public static Expression.Call AddTo(Grammar grammar, JsonElement schema, JsonWhitespace whitespace) =>
         new JsonSchemaReader(schema, grammar, whitespace).RuleOf([new Place(schema, "#")]);
+
+    /// <summary>As <see cref="AddTo"/>, for documents that are objects, whatever else the schema allows.</summary>
+    public static Expression.Call AddObjectTo(Grammar grammar, JsonElement schema, JsonWhitespace whitespace) =>
+        new JsonSchemaReader(schema, grammar, whitespace).RuleOf([new Place(schema, "#"), new Place(AnyObject, "an object")]);
 
     /// <summary>The rule of schemas that apply together.</summary>
     private Expression.Call RuleOf(IReadOnlyList<Place> places)

@@ -218,14 +218,15 @@ internal sealed class RegexReader
             if (_at == _pattern.Length) throw Wrong("A set of characters is not closed; write \\[ for the character.");
             if (Take(']')) break;
             (CodePointSet Narrow, CodePointSet Wide) item = ReadClassItem(out int? single);
+            RefuseSubtraction();
             if (single is { } first && _at + 1 < _pattern.Length && Peek == '-' && _pattern[_at + 1] != ']')
             {
                 _at++;
-                if (Peek == '[') throw Unsupported("the subtraction of a set", "Write the characters that remain.");
                 ReadClassItem(out int? last);
                 if (last is null) throw Wrong("A range of characters ends with a class; write \\- for the character.");
                 if (last < first) throw Wrong($"The range '{(char)first}-{(char)last}' ends before it begins; exchange the two.");
                 item = (CodePointSet.Range(first, last.Value), CodePointSet.Range(first, last.Value));
+                RefuseSubtraction();
             }
 
             items.Add(item);
@@ -233,6 +234,14 @@ internal sealed class RegexReader
 
         CodePointSet set = CodePointSet.Union(items.Select(item => negated ? item.Wide : item.Narrow));
         return negated ? CodePointSet.BasicPlane.Except(set) : set;
+
+        // .NET's, which it reads behind any character, range or class; elsewhere they are two characters, or a range.
+        void RefuseSubtraction()
+        {
+            if (!_pattern.AsSpan(_at).StartsWith("-[")) return;
+            _at++;
+            throw Unsupported("the subtraction of a set", "Write the characters that remain.");
+        }
     }
 
     private (CodePointSet Narrow, CodePointSet Wide) ReadClassItem(out int? single)

@@ -15,6 +15,7 @@ namespace MLNet.Gpt;
 public sealed record TextConstraint
 {
     private const int MostCompiled = 64; // of one tokenizer: an app has a few, a service whose callers send schemas many
+    private const string HalfAPair = "holds half of a surrogate pair, which no text can hold; write the whole character.";
 
     private static readonly ConditionalWeakTable<GptTokenizer, ConcurrentDictionary<object, ITokenConstraint>> Compiled = [];
 
@@ -32,7 +33,7 @@ public sealed record TextConstraint
 
     /// <summary>One of several texts.</summary>
     /// <param name="texts">The texts, one or more; an empty one means that nothing may be written at all.</param>
-    /// <exception cref="ArgumentException">There is no text, or one is null.</exception>
+    /// <exception cref="ArgumentException">There is no text, or one is null or holds half of a surrogate pair.</exception>
     public static TextConstraint Choice(params IReadOnlyList<string> texts)
     {
         ArgumentNullException.ThrowIfNull(texts);
@@ -40,6 +41,7 @@ public sealed record TextConstraint
         for (int i = 0; i < texts.Count; i++)
         {
             if (texts[i] is null) throw new ArgumentException($"Text {i} is null; give it a text, or leave it out.", nameof(texts));
+            if (!IsWellFormed(texts[i])) throw new ArgumentException($"Text {i} {HalfAPair}", nameof(texts));
         }
 
         return new() { Kind = TextConstraintKind.Choice, Source = JsonSerializer.Serialize(texts) };
@@ -121,6 +123,8 @@ public sealed record TextConstraint
         TextConstraintKind.Grammar => GbnfReader.Read(Source, StartRule),
         _ => throw new ArgumentOutOfRangeException(nameof(Kind), Kind, $"{Kind} is none of {nameof(TextConstraintKind)}'s values."),
     };
+
+    private static bool IsWellFormed(string text) => GptTokenizer.WellFormed(text) == text;
 
     private static Grammar ChoiceGrammar(string source)
     {

@@ -223,11 +223,26 @@ public sealed class RegexReaderTests
     [DataRow("[]", 1, null, "an empty set of characters", "Write \\] for the character.")]
     [DataRow("[^]", 2, null, "an empty set of characters", "Write \\] for the character.")]
     [DataRow("[a-[b]]", 3, null, "the subtraction of a set", "Write the characters that remain.")]
+    [DataRow("[a-z-[aeiou]]", 5, null, "the subtraction of a set", "Write the characters that remain.")]
+    [DataRow("[\\w-[\\d_]]{3}", 4, null, "the subtraction of a set", "Write the characters that remain.")]
+    [DataRow("[\\p{Ll}-[aeiou]]", 8, null, "the subtraction of a set", "Write the characters that remain.")]
+    [DataRow("[^ab-[b]]", 5, null, "the subtraction of a set", "Write the characters that remain.")]
     [DataRow("[😀]", 2, null, "a character of two UTF-16 units in a set", "Write alternatives, such as (?:😀|😎).")]
     [DataRow("a😀+", 3, null, "a quantifier behind a character of two UTF-16 units", "Write (?:😀) with the quantifier behind it.")]
     public void An_expression_that_can_not_be_used_is_refused_at_its_place(string pattern, int at, string? message, string? unsupported = null, string? remedy = null) => GrammarText.Refuses(
         () => RegexReader.ReadWhole(pattern), unsupported is null ? ConstraintProblem.Syntax : ConstraintProblem.Unsupported, $"character {at} of the regular expression '{pattern}'",
         message ?? $"It uses {unsupported}, which is not supported. {remedy}", unsupported);
+
+    // Where .NET reads a hyphen and a bracket as themselves, so does this.
+    [TestMethod]
+    [DataRow("[-[]")]
+    [DataRow("[a\\-[]")]
+    [DataRow("[a-z\\-\\[]")]
+    public void A_hyphen_and_a_bracket_that_subtract_nothing_are_characters(string pattern)
+    {
+        var text = new GrammarText(Grammar.Of(RegexReader.ReadWhole(pattern)));
+        for (char c = ' '; c < 127; c++) Assert.AreEqual(System.Text.RegularExpressions.Regex.IsMatch(c.ToString(), $"^(?:{pattern})$"), text.Accepts(c.ToString()), $"{pattern} {c}");
+    }
 
     [TestMethod]
     public void Half_of_a_surrogate_pair_is_refused()

@@ -67,6 +67,14 @@ public sealed class TextConstraintTests
     }
 
     [TestMethod]
+    public void A_choice_of_half_a_surrogate_pair_is_refused()
+    {
+        foreach (string text in (string[])["\ud800", "a\udc00", "\ud83d\ud83d\ude00"])
+            StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(() => TextConstraint.Choice("a", text)).Message, "Text 1 holds half of a surrogate pair");
+        Assert.IsNotNull(TextConstraint.Choice("a", "😀").Compile(GrammarText.Bytes()));
+    }
+
+    [TestMethod]
     [DynamicData(nameof(Grammars))]
     [TestCategory("Long")]
     public void What_an_untrained_model_writes_is_a_sentence_of_the_grammar(int index, string grammar)

@@ -61,6 +61,15 @@ public sealed class BadRequestTests
         }
     }
 
+    [TestMethod]
+    [DataRow(0L, 0)]
+    [DataRow(-1L, -1)]
+    [DataRow(2_147_483_647L, int.MaxValue)]
+    [DataRow(-2_147_483_648L, int.MinValue)]
+    [DataRow(0x1_0000_0005L, 4)]                        // 1 ^ 5
+    [DataRow(long.MaxValue, -2_147_483_648)]            // 0x7FFF_FFFF ^ 0xFFFF_FFFF
+    public void A_seed_of_32_bits_is_itself(long seed, int expected) => Assert.AreEqual(expected, ServingApp.OpenAi.GenerationRequest.Fold(seed));
+
     // What clients of OpenAI's send back, or say of an agent.
     [TestMethod]
     public async Task Names_of_participants_and_pieces_of_calls_are_taken()

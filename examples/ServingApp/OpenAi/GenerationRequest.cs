@@ -135,12 +135,15 @@ internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, Gener
             SamplesPerPrompt = (int)(request.Integer("n", 1, Math.Min(limits.MaxChoices, limits.BatchRows)) ?? 1),
             StopStrings = [.. own.StopStrings, .. stops],
             StopTokenIds = chat?.Generation.StopTokenIds ?? own.StopTokenIds,
-            Seed = seed is { } given ? given is >= int.MinValue and <= int.MaxValue ? (int)given : unchecked((int)(given ^ (given >> 32))) : Random.Shared.Next(),
+            Seed = seed is { } given ? Fold(given) : Random.Shared.Next(),
         };
         request.Finish();
         if (schema is not null && stops.Count > 0) throw OpenAiException.Invalid("stop", "'stop' comes beside a form of 'response_format', which a stop string could break; leave it out.");
         return new(served, prompt, generation, constraint, chat, stream, usage);
     }
+
+    /// <summary>The seed in 32 bits: itself where it has no more, so that no two of those are one.</summary>
+    internal static int Fold(long seed) => seed is >= int.MinValue and <= int.MaxValue ? (int)seed : unchecked((int)(seed ^ (seed >> 32)));
 
     private static IReadOnlyDictionary<int, float>? ReadBias(RequestReader request, GptTokenizer tokenizer)
     {

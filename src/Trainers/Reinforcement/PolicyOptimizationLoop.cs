@@ -112,7 +112,7 @@ internal sealed class PolicyOptimizationLoop(
         }
         catch (NonFiniteLogitsException)
         {
-            throw new TrainingDivergedException(run.State.Step + 1, Math.Max(1, run.State.SkippedInARow), "The policy computes NaN and can answer no prompt", BatchRows.Ranges(prompts.Select(static prompt => prompt.Row)), run.LastCheckpoint);
+            throw new TrainingDivergedException(run.State.Step + 1, Math.Max(1, run.State.SkippedInARow), "The policy computes NaN and can answer no prompt", BatchRows.Ranges(prompts.Select(static prompt => prompt.Row)), run.LastCheckpoint, run.BestCheckpoint);
         }
     }
 

@@ -152,7 +152,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
         _run.State = _run.State with { SkippedUpdates = _run.State.SkippedUpdates + 1, SkippedInARow = _run.State.SkippedInARow + 1 };
         _log($"Step {outcome.Step + 1}: the loss or the gradient is not finite; the update is skipped. {Source(outcome)}.");
         if (_run.State.SkippedInARow > _settings.Run.MaxSkippedUpdates)
-            throw new TrainingDivergedException(outcome.Step + 1, _run.State.SkippedInARow, Source(outcome), Documents(outcome), _run.LastCheckpoint);
+            throw new TrainingDivergedException(outcome.Step + 1, _run.State.SkippedInARow, Source(outcome), Documents(outcome), _run.LastCheckpoint, _run.BestCheckpoint);
     }
 
     /// <summary>Warns of a loss that stands out.</summary>

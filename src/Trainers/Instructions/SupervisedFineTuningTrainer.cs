@@ -40,7 +40,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// <param name="input">One example a row.</param>
     /// <returns>The trained model, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">A column is missing or does not hold text.</exception>
-    /// <exception cref="TrainingExampleException">A completion is empty, a conversation is broken, an example is too long, or there is none.</exception>
+    /// <exception cref="TrainingExampleException">A completion is empty, a conversation is broken, an example is too long, or there is none; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="TokenOutOfRangeException">A stop token of <see cref="SupervisedFineTuningOptions.Generation"/> is none of the tokenizer's.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template, or the pretrained model's template is another program's and <see cref="SupervisedFineTuningOptions.ChatTemplate"/> names none.</exception>
     /// <exception cref="CheckpointNotFoundException">The pretrained model's folder or a file of it is missing.</exception>
@@ -87,7 +87,9 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         // 2. Rows → examples.
         var reader = new SupervisedExamples(tokenizer, shape.ContextLength, companions, _options);
         List<SupervisedExample> training = Read(reader, trainSet, template);
+        int count = training.Count;
         List<SupervisedExample> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0.1, seed) : Read(reader, validationSet, template);
+        HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, count, "examples", 0.1, static (problem, remedy) => new TrainingExampleException(null, problem, remedy));
 
         // 3. A copy of the model to train.
         try

@@ -38,7 +38,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
     /// <param name="input">One pair a row.</param>
     /// <returns>The trained policy, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">A column is missing or does not hold text.</exception>
-    /// <exception cref="PreferenceDataException">Both responses of a row are the same, one does not fit the context, a prompt is no conversation, or there is no row.</exception>
+    /// <exception cref="PreferenceDataException">Both responses of a row are the same, one does not fit the context, a prompt is no conversation, or there is no row; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="TokenOutOfRangeException">A stop token of <see cref="DirectPreferenceOptions.Generation"/> is none of the tokenizer's.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template, or the policy's template is another program's and <see cref="DirectPreferenceOptions.ChatTemplate"/> names none.</exception>
     /// <exception cref="CheckpointNotFoundException">The policy's folder or a file of it is missing.</exception>
@@ -86,8 +86,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
         IReadOnlyList<PreferencePair> all = reader.Read(trainSet, _columns);
         (IReadOnlyList<PreferencePair> training, IReadOnlyList<PreferencePair> validation) =
             validationSet is null ? PreferencePairs.Split(all, _options.Evaluation.ValidationFraction ?? 0.1, seed) : (all, reader.Read(validationSet, _columns));
-        if (_options.Evaluation.EarlyStoppingPatience > 0 && validation.Count == 0)
-            throw new PreferenceDataException(PreferenceDataProblem.Empty, null, null, $"{nameof(EvaluationOptions.EarlyStoppingPatience)} needs a validation set, and of {all.Count} pairs none is held out.", $"Give Fit a validation set, or set {nameof(EvaluationOptions.ValidationFraction)}.");
+        HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, all.Select(static pair => pair.Prompt).Distinct().Count(), "prompts", 0.1, static (problem, remedy) => new PreferenceDataException(PreferenceDataProblem.Empty, null, null, problem, remedy));
         try
         {
             // 3. A copy of the policy to train. Before anything changes it, it is its own reference: a fresh adapter adds nothing yet.

@@ -31,7 +31,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
     /// <param name="input">The documents, one a row. Copies are removed; empty ones are counted and left out.</param>
     /// <returns>The trained model, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">The column is missing or does not hold text.</exception>
-    /// <exception cref="EmptyCorpusException">There is no text, or less than one row of it.</exception>
+    /// <exception cref="EmptyCorpusException">There is no text, or less than one row of it; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
     /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
     /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
@@ -70,6 +70,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
             Split = _options.SplitByPosition ? CorpusSplit.ByPosition : CorpusSplit.ByDocument,
             Seed = seed,
         };
+        HeldOut.Require(_options.Evaluation, validationSet is not null, validationSet is null && corpusOptions.ValidationFraction == 0 ? 0 : 1, 0, "documents", 0.1, static (problem, remedy) => new EmptyCorpusException($"{problem} {remedy}"));
         GptTokenizer tokenizer = _options.Tokenizer ?? TrainTokenizer(trainSet, corpusOptions, Log);
         using Corpus corpus = Corpus.Build(TextColumn.Read(trainSet, _inputColumnName), tokenizer, space.CorpusFolder, corpusOptions, cancellationToken: _options.Run.CancellationToken);
         using Corpus? validation = validationSet is null

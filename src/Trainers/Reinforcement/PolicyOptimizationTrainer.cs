@@ -28,7 +28,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
     /// <param name="input">One prompt a row; responses are not read.</param>
     /// <returns>The policy, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">The column is missing or does not hold text.</exception>
-    /// <exception cref="TrainingExampleException">A prompt leaves no room for a response, is no conversation that waits for an answer, or there is none.</exception>
+    /// <exception cref="TrainingExampleException">A prompt leaves no room for a response, is no conversation that waits for an answer, or there is none; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="PolicyRewardException">A reward function threw, or gave something else than a finite number for each response; the run's last state is saved.</exception>
     /// <exception cref="TokenizerMismatchException">A reward model, the reference or the token file of the mix has another tokenizer.</exception>
     /// <exception cref="TensorMismatchException">The reference has another shape than the policy.</exception>
@@ -81,9 +81,9 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
         // 2. Rows → prompts; the text of the mix → packed rows.
         var reader = new PolicyPrompts(tokenizer, pretrained.Companions.BeginTokenId ?? tokenizer.EndOfTextId, template, Math.Min(shape.ContextLength, start?.Config.ContextLength ?? int.MaxValue), _options);
         List<PolicyPrompt> training = reader.Read(trainSet, _promptColumnName);
+        int count = training.Count;
         List<PolicyPrompt> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0, seed) : reader.Read(validationSet, _promptColumnName);
-        if (validation.Count == 0 && (_options.Evaluation.EarlyStoppingPatience > 0 || _options.Evaluation.ReturnBest == true))
-            throw new TrainingExampleException(null, "early stopping and ReturnBest need a validation set, and no prompt is held out.", $"Give Fit a validation set, or set Evaluation.{nameof(EvaluationOptions.ValidationFraction)}.");
+        HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, count, "prompts", 0, static (problem, remedy) => new TrainingExampleException(null, problem, remedy));
         using TokenFile? text = OpenMix(space, tokenizer, shape);
         PackedRows? mix = text is null ? null : new(text, shape.ContextLength);
 

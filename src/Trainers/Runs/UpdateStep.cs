@@ -91,7 +91,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
         else
         {
             Tensor total = losses.Skip(1).Aggregate(losses[0].Sum, static (sum, loss) => sum.Plus(loss.Sum));
-            foreach ((_, AdamW optimizer) in _run.Sets.Sets) optimizer.StepIfFinite(rate, norm, total);
+            _run.Sets.StepIfFinite(rate, norm, total);
         }
 
         _run.Sets.ZeroGradient();
@@ -118,8 +118,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
         using (_run.Meter.Run()) outcomes = _ledger.Read();   // the device works on the updates until they can be read
         if (update is null)
         {
-            int made = outcomes.Count(static outcome => outcome.IsFinite);
-            foreach ((_, AdamW optimizer) in _run.Sets.Sets) optimizer.Confirm(made);
+            _run.Sets.Confirm(outcomes.Count(static outcome => outcome.IsFinite));
         }
 
         foreach (StepOutcome<TBatch> outcome in outcomes)

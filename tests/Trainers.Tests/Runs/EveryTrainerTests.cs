@@ -64,7 +64,11 @@ public sealed class EveryTrainerTests
             CancellationToken = cancel.Token,
             Progress = p =>
             {
+                // Before the first checkpoint, which is step 3's, and after it.
                 Assert.ThrowsExactly<ConcurrentWriteException>(() => EveryTrainer.Fit(kind, options with { Resume = true }));
+                Assert.ThrowsExactly<ConcurrentWriteException>(() => EveryTrainer.Fit(kind, options));
+                if (p.Step < 4) return;
+                Assert.IsNotNull(RunCheckpoints.FindLast(Folder));
                 refused++;
                 cancel.Cancel();
             },

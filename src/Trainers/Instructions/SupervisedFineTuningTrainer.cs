@@ -88,7 +88,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         var reader = new SupervisedExamples(tokenizer, shape.ContextLength, companions, _options);
         List<SupervisedExample> training = Read(reader, trainSet, template);
         int count = training.Count;
-        List<SupervisedExample> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0.1, seed) : Read(reader, validationSet, template);
+        List<SupervisedExample> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0.1, seed) : HeldOut.Read(() => Read(reader, validationSet, template));
         HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, count, "examples", 0.1, static (problem, remedy) => new TrainingExampleException(null, problem, remedy));
 
         // 3. A copy of the model to train.

@@ -85,7 +85,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
         var reader = new PreferencePairs(pretrained.Tokenizer, shape.ContextLength, companions, template, _options);
         IReadOnlyList<PreferencePair> all = reader.Read(trainSet, _columns);
         (IReadOnlyList<PreferencePair> training, IReadOnlyList<PreferencePair> validation) =
-            validationSet is null ? PreferencePairs.Split(all, _options.Evaluation.ValidationFraction ?? 0.1, seed) : (all, reader.Read(validationSet, _columns));
+            validationSet is null ? PreferencePairs.Split(all, _options.Evaluation.ValidationFraction ?? 0.1, seed) : (all, HeldOut.Read(() => reader.Read(validationSet, _columns)));
         HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, all.Select(static pair => pair.Prompt).Distinct().Count(), "prompts", 0.1, static (problem, remedy) => new PreferenceDataException(PreferenceDataProblem.Empty, null, null, problem, remedy));
         try
         {

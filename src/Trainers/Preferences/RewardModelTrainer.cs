@@ -36,7 +36,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
     /// <param name="input">One response a row, a group's rows in any order; or one pair a row.</param>
     /// <returns>The trained model, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">A column is missing or has another type.</exception>
-    /// <exception cref="PreferenceDataException">A prompt has one response, or all of the same grade; a grade is not finite; a response does not fit the context; there is no row; or there is none to validate on, and an option needs it.</exception>
+    /// <exception cref="PreferenceDataException">A prompt has one response, the same one only, or all of the same grade; a grade is not finite; a response does not fit the context; there is no row; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
     /// <exception cref="CheckpointNotFoundException">The pretrained model's folder or a file of it is missing.</exception>
     /// <exception cref="CorruptFileException">A file of the pretrained model, or of the run to resume, is not what its format says.</exception>
@@ -78,7 +78,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
 
         // 2. Rows → prompts with their responses.
         RankedData all = Read(trainSet, shape, pretrained.Tokenizer, template);
-        RankedData? other = validationSet is null ? null : Read(validationSet, shape, pretrained.Tokenizer, template);
+        RankedData? other = validationSet is null ? null : HeldOut.Read(() => Read(validationSet, shape, pretrained.Tokenizer, template));
         (IReadOnlyList<RankedGroup> training, IReadOnlyList<RankedGroup> validation) = other is null ? HeldOut.Split(all.Groups, _options.Evaluation.ValidationFraction ?? 0.1, seed) : (all.Groups, other.Groups);
         HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, all.Groups.Count, "prompts", 0.1, static (problem, remedy) => new PreferenceDataException(PreferenceDataProblem.Empty, null, null, problem, remedy));
 

@@ -75,11 +75,14 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         using Corpus corpus = Corpus.Build(TextColumn.Read(trainSet, _inputColumnName), tokenizer, space.CorpusFolder, corpusOptions, cancellationToken: _options.Run.CancellationToken);
         using Corpus? validation = validationSet is null
             ? null
-            : Corpus.Build(TextColumn.Read(validationSet, _inputColumnName), tokenizer, space.ValidationFolder, corpusOptions with { ValidationFraction = 0 }, cancellationToken: _options.Run.CancellationToken);
+            : HeldOut.Read(() => Corpus.Build(TextColumn.Read(validationSet, _inputColumnName), tokenizer, space.ValidationFolder, corpusOptions with { ValidationFraction = 0 }, cancellationToken: _options.Run.CancellationToken));
         Log(corpus.Report.ToString());
         LanguageModelOptions options = FitVocabulary(tokenizer, Log);
-        var trainingRows = new PackedRows(corpus.Train, options.Model.ContextLength);
-        PackedRows? validationRows = (validation?.Train ?? corpus.Validation) is { } file ? new(file, options.Model.ContextLength) : null;
+        var trainingRows = new PackedRows(corpus.Train, options.Model.ContextLength, "The training set");
+        PackedRows? validationRows = validation is not null ? new(validation.Train, options.Model.ContextLength, "The validation set", "Give it more text.")
+            : corpus.Validation is null ? null
+            : new(corpus.Validation, options.Model.ContextLength, FormattableString.Invariant($"The validation set, an Evaluation.{nameof(EvaluationOptions.ValidationFraction)} of {corpusOptions.ValidationFraction} of {corpus.Report.TrainDocuments + corpus.Report.ValidationDocuments} documents,"),
+                "Raise it or set it to 0 for no validation, add text, or give Fit a validation set.");
 
         // 3. A fresh network; a run to resume has its micro-batch too: another one would give other losses.
         string dataHash = Fingerprint.HashOfFile(corpus.Train.Path);

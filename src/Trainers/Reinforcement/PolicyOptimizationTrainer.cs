@@ -82,10 +82,10 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
         var reader = new PolicyPrompts(tokenizer, pretrained.Companions.BeginTokenId ?? tokenizer.EndOfTextId, template, Math.Min(shape.ContextLength, start?.Config.ContextLength ?? int.MaxValue), _options);
         List<PolicyPrompt> training = reader.Read(trainSet, _promptColumnName);
         int count = training.Count;
-        List<PolicyPrompt> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0, seed) : reader.Read(validationSet, _promptColumnName);
+        List<PolicyPrompt> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0, seed) : HeldOut.Read(() => reader.Read(validationSet, _promptColumnName));
         HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, count, "prompts", 0, static (problem, remedy) => new TrainingExampleException(null, problem, remedy));
         using TokenFile? text = OpenMix(space, tokenizer, shape);
-        PackedRows? mix = text is null ? null : new(text, shape.ContextLength);
+        PackedRows? mix = text is null ? null : new(text, shape.ContextLength, "The text of PretrainingMix");
 
         // 3. The policy, its reference and its value model.
         try

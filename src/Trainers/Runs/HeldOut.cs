@@ -24,6 +24,30 @@ internal static class HeldOut
                 $"Raise it, give more {items}, or give Fit a validation set.");
     }
 
+    /// <summary>Reads the validation set that Fit was given: what is wrong with it is told of it, not of the training set.</summary>
+    /// <exception cref="TrainingExampleException">A row can't be learnt from.</exception>
+    /// <exception cref="PreferenceDataException">A row can't be learnt from.</exception>
+    /// <exception cref="EmptyCorpusException">There is no text.</exception>
+    public static T Read<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (TrainingExampleException exception)
+        {
+            throw exception.OfValidation();
+        }
+        catch (PreferenceDataException exception)
+        {
+            throw exception.OfValidation();
+        }
+        catch (EmptyCorpusException exception)
+        {
+            throw new EmptyCorpusException($"The validation set can't be used. {exception.Message}");
+        }
+    }
+
     /// <summary>Chooses by the seed alone; one item at least stays.</summary>
     /// <param name="items">What is divided: prompts, each with all that belongs to it.</param>
     /// <param name="fraction">The share that is held out, 0 to 1 (exclusive).</param>

@@ -36,6 +36,40 @@ public sealed class ValidationSetTests
     }
 
     [TestMethod]
+    [DynamicData(nameof(Kinds))]
+    public void An_empty_validation_set_is_told_of_it_and_not_of_the_training_set(string kind, string items, Type type)
+    {
+        bool task = type == typeof(InvalidLabelsException);
+        string message = kind == "pretraining" ? "The validation set can't be used. The corpus has no documents." : task ? $"there are no {items} in the one that Fit was given. Give it {items}." : "The validation set: there";
+        Refuses(type, message, () => Fit(kind, new() { EarlyStoppingPatience = task ? 1 : 0 }, Rows(6), []));
+    }
+
+    [TestMethod]
+    public void A_row_of_a_validation_set_is_told_of_it()
+    {
+        Row[] rows = [.. Rows(6)];
+        rows[2].Completion = "";
+        Refuses(typeof(TrainingExampleException), "Row 2 of the validation set: the completion in column 'Completion' is empty.", () => Fit("fine-tuning", new(), Rows(6), rows));
+        Refuses(typeof(TrainingExampleException), "Row 2: the completion in column 'Completion' is empty.", () => Fit("fine-tuning", new(), rows, Rows(6)));
+        rows[2].Completion = rows[2].Other;
+        foreach (string kind in (string[])["reward", "preference"])
+        {
+            Refuses(typeof(PreferenceDataException), "Row 2 of the validation set: the chosen and the rejected response are the same.", () => Fit(kind, new(), Rows(6), rows));
+            Refuses(typeof(PreferenceDataException), "Row 2: the chosen and the rejected response are the same.", () => Fit(kind, new(), rows, Rows(6)));
+        }
+    }
+
+    [TestMethod]
+    public void Text_that_is_too_short_for_a_row_is_told_of_its_set_with_what_to_raise()
+    {
+        // A document has 6 tokens and its end; a row of context length 16 needs 17.
+        Refuses(typeof(EmptyCorpusException), "The validation set gives 7 tokens; one row of context length 16 needs 17. Give it more text.", () => Fit("pretraining", new(), Rows(6), Rows(1)));
+        Refuses(typeof(EmptyCorpusException), "The validation set, an Evaluation.ValidationFraction of 1E-09 of 6 documents, gives 7 tokens; one row of context length 16 needs 17. Raise it or set it to 0 for no validation, add text, or give Fit a validation set.",
+            () => Fit("pretraining", new() { ValidationFraction = 1e-9 }, Rows(6)));
+        Refuses(typeof(EmptyCorpusException), "The training set gives 7 tokens; one row of context length 16 needs 17. Add text, or lower the context length to 6 or less.", () => Fit("pretraining", new(), Rows(1), Rows(6)));
+    }
+
+    [TestMethod]
     public void A_classification_is_told_before_training_that_no_validation_row_has_a_label_it_knows()
     {
         IDataView rows = Ml.Data.LoadFromEnumerable(Rows(6)), others = Ml.Data.LoadFromEnumerable(Rows(6).Select(static row => new Row { Text = row.Text, Label = row.Label + "s" }));

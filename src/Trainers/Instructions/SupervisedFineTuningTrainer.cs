@@ -54,6 +54,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read.</exception>
     public GptSupervisedFineTuningTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one view's rows and validates on another's.</summary>
@@ -100,6 +101,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
             int? rowsAtOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => SupervisedMicroBatch.Find(model, training, _options, Log));
             RunFolder? folder = space.FolderOf(seed, FineTuningFingerprint.Of(_options, rowsAtOnce, pretrained.Weights, training, tokenizer, precision, device, seed));
             var loop = new SupervisedFineTuningLoop(model, training, validation, _options, rowsAtOnce, seed, folder, Log);
+            _options.OptimizerInUse.WarnOfWarmup(channel, loop.MaxSteps);
             long parameters = trained.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
             Log(FormattableString.Invariant($"{parameters:N0} of {shape.ParameterCount:N0} parameters trained, {precision} on {device}; {training.Count:N0} examples of {training.Average(static e => e.TokenIds.Length):F0} tokens, {training.Average(static e => e.TargetCount):F0} of them completion, {validation.Count:N0} for validation; {reader.TruncatedCount} cut to the context, {reader.LeftOutCount} left out; {loop.MaxSteps:N0} updates"));
 

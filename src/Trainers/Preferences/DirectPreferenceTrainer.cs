@@ -52,7 +52,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
-    /// <exception cref="OperationCanceledException">The run was cancelled before the first update.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read or the reference's likelihoods computed.</exception>
     public GptDirectPreferenceTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one view's rows and validates on another's.</summary>
@@ -98,6 +98,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
             validation = Referenced(validation);
             RunFolder? folder = space.FolderOf(seed, DirectPreferenceFingerprint.Of(_options, atOnce, model, pretrained, training, seed));
             var loop = new DirectPreferenceLoop(model, training, validation, _options, atOnce, seed, folder, Log);
+            _options.OptimizerInUse.WarnOfWarmup(channel, loop.MaxSteps);
             long parameters = trained.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
             Log(FormattableString.Invariant($"{parameters:N0} of {shape.ParameterCount:N0} parameters trained, {precision} on {device}; {training.Count:N0} pairs, {validation.Count:N0} for validation; {reader.TruncatedCount:N0} prompts cut to the context; {loop.MaxSteps:N0} updates"));
 

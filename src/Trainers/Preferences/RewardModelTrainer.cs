@@ -49,6 +49,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read.</exception>
     public GptRewardModelTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one view's rows and validates on another's.</summary>
@@ -90,6 +91,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
             int? atOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => RewardMicroBatch.Find(model, training, _options, Log));
             RunFolder? folder = space.FolderOf(seed, RewardFingerprint.Of(_options, atOnce, model, pretrained, training, seed));
             var loop = new RewardModelLoop(model, training, validation, _options, atOnce, seed, folder, Log);
+            _options.OptimizerInUse.WarnOfWarmup(channel, loop.MaxSteps);
             long trained = model.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount)), total = shape.ParameterCount + model.Reward.Added.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
             int responses = training.Sum(static group => group.Responses.Length), truncated = all.TruncatedResponses + (other?.TruncatedResponses ?? 0);
             Log(FormattableString.Invariant($"{trained:N0} of {total:N0} parameters trained, {precision} on {device}; {training.Count:N0} prompts with {responses:N0} responses, {validation.Count:N0} prompts for validation; {truncated:N0} prompts cut to the context; {loop.MaxSteps:N0} updates"));

@@ -41,6 +41,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read.</exception>
     public GptLanguageModelTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one text column and validates on another view's column of that name.</summary>
@@ -99,6 +100,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
             if (microBatches is null && TrainingPlan.NeedsSearch(options)) microBatches = StageMicroBatches.Find(network, options, memory, Log);
             TrainingPlan plan = TrainingPlan.Of(options, microBatches);
             LogPlan(options, plan, network, trainingRows, validationRows, Log);
+            options.Optimizer.WarnOfWarmup(channel, options.MaxSteps);
             var loop = new PretrainingLoop(new(network, tokenizer), trainingRows, validationRows, options, seed, FolderOf(plan), Log, plan)
             {
                 BytesPerToken = validationRows is null || options.Evaluation.Interval == 0 ? null : Evaluation.BytesPerToken(validationRows, options.Evaluation.MaxRows, tokenizer),

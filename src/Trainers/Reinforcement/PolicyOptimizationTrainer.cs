@@ -46,6 +46,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss, the gradient or the policy itself was not finite too many times in a row.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read.</exception>
     public GptPolicyTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one view's prompts and validates on another's.</summary>
@@ -98,6 +99,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
             var rollouts = new PolicyRollouts(model, new PolicySampler(model.Network, tokenizer, ends, _options.Rollout), rewards, training, _options, atOnce, seed);
             RunFolder? folder = space.FolderOf(seed, PolicyFingerprint.Of(_options, atOnce, model, pretrained, rewards, training, mix, _options.RolloutCount(training.Count), seed));
             var loop = new PolicyOptimizationLoop(model, rollouts, rewards, training, validation, mix, _options, atOnce, seed, folder, Log);
+            _options.OptimizerInUse.WarnOfWarmup(channel, loop.MaxSteps);
             long parameters = model.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
             Log(FormattableString.Invariant($"{_options.Algorithm}: {parameters:N0} parameters trained, {precision} on {device}; {training.Count:N0} prompts, {validation.Count:N0} for validation, {reader.TruncatedCount:N0} cut; {loop.RolloutCount:N0} rollouts of {_options.RolloutSize:N0} responses, {loop.MaxSteps:N0} updates{(model.Value is null ? "" : start is null ? "; the value model begins as the policy" : "; the value model begins as the reward model")}"));
 

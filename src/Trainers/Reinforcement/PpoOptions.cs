@@ -35,7 +35,7 @@ public sealed record PpoOptions
     {
         OptionCheck.Require(Gamma is >= 0 and <= 1, Gamma, nameof(Gamma), "0 to 1");
         OptionCheck.Require(GaeLambda is >= 0 and <= 1, GaeLambda, nameof(GaeLambda), "0 to 1");
-        OptionCheck.Require(ValueClipRange > 0 && !double.IsNaN(ValueClipRange), ValueClipRange, nameof(ValueClipRange), "above 0");
+        OptionCheck.Require(ValueClipRange > 0 && double.IsFinite(ValueClipRange), ValueClipRange, nameof(ValueClipRange), "above 0 and finite");
         OptionCheck.Require(ValueCoefficient > 0 && double.IsFinite(ValueCoefficient), ValueCoefficient, nameof(ValueCoefficient), "above 0 and finite");
         OptionCheck.AtLeast(0, ValueWarmupRollouts, nameof(ValueWarmupRollouts));
         return this;

@@ -16,9 +16,11 @@ internal sealed class PackedRows
     /// <summary>Packs all documents of a file.</summary>
     /// <param name="file">The tokens.</param>
     /// <param name="contextLength">T, 1 or more.</param>
+    /// <param name="source">What the error calls the tokens; null names the file.</param>
+    /// <param name="remedy">What the error advises; null to add text or lower the context length.</param>
     /// <exception cref="EmptyCorpusException">There are fewer than T + 1 tokens.</exception>
-    public PackedRows(TokenFile file, int contextLength)
-        : this(file, contextLength, 0, (file ?? throw new ArgumentNullException(nameof(file))).DocumentCount)
+    public PackedRows(TokenFile file, int contextLength, string? source = null, string? remedy = null)
+        : this(file, contextLength, 0, (file ?? throw new ArgumentNullException(nameof(file))).DocumentCount, source, remedy)
     {
     }
 
@@ -27,9 +29,11 @@ internal sealed class PackedRows
     /// <param name="contextLength">T, 1 or more.</param>
     /// <param name="firstDocument">The first document, from 0.</param>
     /// <param name="documentCount">How many documents, 1 or more.</param>
+    /// <param name="source">What the error calls the tokens; null names the file.</param>
+    /// <param name="remedy">What the error advises; null to add text or lower the context length.</param>
     /// <exception cref="ArgumentOutOfRangeException">The file does not have these documents.</exception>
     /// <exception cref="EmptyCorpusException">They have fewer than T + 1 tokens.</exception>
-    public PackedRows(TokenFile file, int contextLength, int firstDocument, int documentCount)
+    public PackedRows(TokenFile file, int contextLength, int firstDocument, int documentCount, string? source = null, string? remedy = null)
     {
         ArgumentNullException.ThrowIfNull(file);
         ArgumentOutOfRangeException.ThrowIfLessThan(contextLength, 1);
@@ -43,7 +47,7 @@ internal sealed class PackedRows
         if (TokenCount <= contextLength)
         {
             string shorter = TokenCount > 1 ? $", or lower the context length to {TokenCount - 1} or less" : "";
-            throw new EmptyCorpusException($"'{file.Path}' gives {TokenCount} tokens; one row of context length {contextLength} needs {contextLength + 1L}. Add text{shorter}.");
+            throw new EmptyCorpusException($"{source ?? $"'{file.Path}'"} gives {TokenCount} tokens; one row of context length {contextLength} needs {contextLength + 1L}. {remedy ?? $"Add text{shorter}."}");
         }
     }
 

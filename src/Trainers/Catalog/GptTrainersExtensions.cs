@@ -77,10 +77,11 @@ public static class GptTrainersExtensions
     extension(GptModel model)
     {
         /// <summary>
-        /// A model of the same base with a LoRA adapter: the weights are shared, so that several adapters over one base take little more
-        /// memory than the base alone.
+        /// This model with a LoRA adapter: the weights are shared, so that several adapters over one base take little more memory than the base alone. Where this model has an adapter
+        /// already, the new one's base is the merged model: it lies over a copy of the weights that the first is merged into, with the numbers of the model that training over this one
+        /// returned. To exchange adapters, attach each to the base.
         /// </summary>
-        /// <param name="adapterFolder">The adapter, in PEFT's layout. It takes the place of one that this model has.</param>
+        /// <param name="adapterFolder">The adapter, in PEFT's layout, trained over this model.</param>
         /// <returns>
         /// The model, which the caller disposes; either may be disposed first. It generates and scores with the adapter; SaveCheckpoint and
         /// ExportOnnx write it merged.
@@ -95,10 +96,13 @@ public static class GptTrainersExtensions
             using NativeLease lease = NetworkOf(model, out GptNetwork network, "An adapter is attached to a model on TorchSharp", "Attach it to the checkpoint, and export that.");
             using LoraCheckpoint checkpoint = LoraCheckpoint.Open(adapterFolder, network.Config);
             LoraAdapter adapter = LoraAdapter.Load(checkpoint, network.Config, network.TorchDevice);
-            return new(new TorchCausalModel(network.Share(adapter)), model.Tokenizer, model.Companions);
+            return new(new TorchCausalModel(network.With(adapter)), model.Tokenizer, model.Companions);
         }
 
-        /// <summary>Writes the model's LoRA adapter alone, in PEFT's layout; it opens in PEFT over the base in transformers.</summary>
+        /// <summary>
+        /// Writes the model's LoRA adapter alone, in PEFT's layout; it opens in PEFT over the base in transformers. An adapter that was trained over a model with another one has that model,
+        /// merged, for its base: keep that with its SaveCheckpoint.
+        /// </summary>
         /// <param name="adapterFolder">Where to; an adapter there is replaced when the new one is complete.</param>
         /// <param name="baseModel">The base's name or folder, by which PEFT finds it; null (the default) names none.</param>
         /// <exception cref="NotSupportedException">The model does not run on TorchSharp.</exception>

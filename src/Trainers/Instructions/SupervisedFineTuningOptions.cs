@@ -50,6 +50,7 @@ public sealed record SupervisedFineTuningOptions
     /// Optimizer, schedule and clipping. Null (the default) means no warm-up, no weight decay, β2 0.95, clipping at 1, a cosine to a tenth, and a rate of
     /// 9.65e-6 for all weights (Ouyang et al. 2022, appendix C.1, for 1.3 and 6 billion parameters; GPT-1's 6.25e-5 suits 100 million) or 2e-4 for
     /// an adapter (Hu et al. 2021, table 11, for GPT-2).
+    /// To set the rate and keep the rest: <c>AdamWOptions.FineTuning with { LearningRate = 1e-4 }</c>; a new <see cref="AdamWOptions"/> has pretraining's warm-up and weight decay.
     /// </summary>
     public AdamWOptions? Optimizer { get; init; }
 
@@ -66,7 +67,7 @@ public sealed record SupervisedFineTuningOptions
     internal DropoutOptions DropoutInUse => Run.Dropout ?? new() { Residual = 0.2f };
 
     /// <summary><see cref="Optimizer"/>, or the defaults that it tells of.</summary>
-    internal AdamWOptions OptimizerInUse => Optimizer ?? new() { LearningRate = Lora is null ? 9.65e-6 : 2e-4, WarmupSteps = 0, WeightDecay = 0 };
+    internal AdamWOptions OptimizerInUse => Optimizer ?? AdamWOptions.FineTuning with { LearningRate = Lora is null ? 9.65e-6 : 2e-4 };
 
     /// <summary>Checks every value.</summary>
     /// <returns>These options.</returns>

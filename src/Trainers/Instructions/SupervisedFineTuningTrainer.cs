@@ -40,7 +40,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// <param name="input">One example a row.</param>
     /// <returns>The trained model, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">A column is missing or does not hold text.</exception>
-    /// <exception cref="TrainingExampleException">A completion is empty, a conversation is broken, an example is too long, or there is none.</exception>
+    /// <exception cref="TrainingExampleException">A completion is empty, a conversation is broken, an example is too long, or there is none; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="TokenOutOfRangeException">A stop token of <see cref="SupervisedFineTuningOptions.Generation"/> is none of the tokenizer's.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template, or the pretrained model's template is another program's and <see cref="SupervisedFineTuningOptions.ChatTemplate"/> names none.</exception>
     /// <exception cref="CheckpointNotFoundException">The pretrained model's folder or a file of it is missing.</exception>
@@ -54,6 +54,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read.</exception>
     public GptSupervisedFineTuningTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one view's rows and validates on another's.</summary>
@@ -87,7 +88,9 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         // 2. Rows → examples.
         var reader = new SupervisedExamples(tokenizer, shape.ContextLength, companions, _options);
         List<SupervisedExample> training = Read(reader, trainSet, template);
-        List<SupervisedExample> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0.1, seed) : Read(reader, validationSet, template);
+        int count = training.Count;
+        List<SupervisedExample> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0.1, seed) : HeldOut.Read(() => Read(reader, validationSet, template));
+        HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, count, "examples", 0.1, static (problem, remedy) => new TrainingExampleException(null, problem, remedy));
 
         // 3. A copy of the model to train.
         try
@@ -98,6 +101,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
             int? rowsAtOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => SupervisedMicroBatch.Find(model, training, _options, Log));
             RunFolder? folder = space.FolderOf(seed, FineTuningFingerprint.Of(_options, rowsAtOnce, pretrained.Weights, training, tokenizer, precision, device, seed));
             var loop = new SupervisedFineTuningLoop(model, training, validation, _options, rowsAtOnce, seed, folder, Log);
+            _options.OptimizerInUse.WarnOfWarmup(channel, loop.MaxSteps);
             long parameters = trained.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
             Log(FormattableString.Invariant($"{parameters:N0} of {shape.ParameterCount:N0} parameters trained, {precision} on {device}; {training.Count:N0} examples of {training.Average(static e => e.TokenIds.Length):F0} tokens, {training.Average(static e => e.TargetCount):F0} of them completion, {validation.Count:N0} for validation; {reader.TruncatedCount} cut to the context, {reader.LeftOutCount} left out; {loop.MaxSteps:N0} updates"));
 

@@ -150,6 +150,19 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         return network;
     }
 
+    /// <summary>
+    /// What this network computes, with an adapter beside it: over the same weights, or where this network has an adapter itself over a copy that it is merged into, as training
+    /// over such a network has it.
+    /// </summary>
+    /// <param name="adapter">Lies on this network's device. Goes with the new network.</param>
+    internal GptNetwork With(LoraAdapter adapter)
+    {
+        if (Adapter is null) return Share(adapter);
+        GptNetwork merged = FromWeights(this, Device, Precision, trainable: false);
+        merged.Attach(adapter);
+        return merged;
+    }
+
     /// <summary>Puts an adapter beside the projections. It goes with the network.</summary>
     internal void Attach(LoraAdapter adapter)
     {

@@ -18,15 +18,20 @@ internal sealed class TrainableSets : IDisposable
     /// <summary>Each set with its optimizer.</summary>
     public IReadOnlyList<(FlatParameters Parameters, AdamW Optimizer)> Sets { get; }
 
-    /// <summary>The updates made.</summary>
+    /// <summary>The sets that updates leave as they are for now, weights, moments and counts alike. None at first.</summary>
+    public IReadOnlyList<FlatParameters> Held { get; set; } = [];
+
+    /// <summary>The updates made, those of them included that held a part of the sets.</summary>
     public int StepCount
     {
-        get => Sets[0].Optimizer.StepCount;
+        get => Sets.Max(static set => set.Optimizer.StepCount);
         set
         {
             foreach ((_, AdamW optimizer) in Sets) optimizer.StepCount = value;
         }
     }
+
+    private IEnumerable<AdamW> Moving => Sets.Where(set => !Held.Contains(set.Parameters)).Select(static set => set.Optimizer);
 
     /// <summary>The trained numbers.</summary>
     public long ParameterCount => Sets.Sum(static set => set.Parameters.Layout.Sum(static info => info.ElementCount));
@@ -59,12 +64,24 @@ internal sealed class TrainableSets : IDisposable
         foreach ((FlatParameters parameters, _) in Sets) parameters.ZeroGradient();
     }
 
-    /// <summary>Updates all sets.</summary>
+    /// <summary>Updates all sets that are not held.</summary>
     /// <param name="learningRate">The rate of this step.</param>
     /// <param name="gradientNorm">What <see cref="GradientNorm"/> gave.</param>
     public void Step(double learningRate, Tensor gradientNorm)
     {
-        foreach ((_, AdamW optimizer) in Sets) optimizer.Step(learningRate, gradientNorm);
+        foreach (AdamW optimizer in Moving) optimizer.Step(learningRate, gradientNorm);
+    }
+
+    /// <summary>As <see cref="Step"/>, but the device decides: see <see cref="AdamW.StepIfFinite"/>.</summary>
+    public void StepIfFinite(double learningRate, Tensor gradientNorm, Tensor loss)
+    {
+        foreach (AdamW optimizer in Moving) optimizer.StepIfFinite(learningRate, gradientNorm, loss);
+    }
+
+    /// <summary>As <see cref="AdamW.Confirm"/>, of calls between which <see cref="Held"/> did not change.</summary>
+    public void Confirm(int updatesMade)
+    {
+        foreach (AdamW optimizer in Moving) optimizer.Confirm(updatesMade);
     }
 
     /// <inheritdoc/>

@@ -61,6 +61,7 @@ public sealed record DirectPreferenceOptions
     /// <summary>
     /// Optimizer, schedule and clipping. Null (the default) means no warm-up, no weight decay, β2 0.95, clipping at 1, a cosine to a tenth, and a rate of 1e-6 for all weights
     /// (Rafailov et al. 2023, appendix B, for billions of parameters; a small model takes more, 1e-5 to 1e-3) or 5e-5 for an adapter.
+    /// To set the rate and keep the rest: <c>AdamWOptions.FineTuning with { LearningRate = 1e-4 }</c>; a new <see cref="AdamWOptions"/> has pretraining's warm-up and weight decay.
     /// </summary>
     public AdamWOptions? Optimizer { get; init; }
 
@@ -83,7 +84,7 @@ public sealed record DirectPreferenceOptions
     internal DropoutOptions DropoutInUse => Run.Dropout ?? DropoutOptions.None;
 
     /// <summary><see cref="Optimizer"/>, or the defaults that it tells of.</summary>
-    internal AdamWOptions OptimizerInUse => Optimizer ?? new() { LearningRate = Lora is null ? 1e-6 : 5e-5, WarmupSteps = 0, WeightDecay = 0 };
+    internal AdamWOptions OptimizerInUse => Optimizer ?? AdamWOptions.FineTuning with { LearningRate = Lora is null ? 1e-6 : 5e-5 };
 
     /// <summary>Checks every value.</summary>
     /// <returns>These options.</returns>

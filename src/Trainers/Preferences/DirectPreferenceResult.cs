@@ -15,7 +15,7 @@ namespace MLNet.Gpt;
 /// The same of the responses' lengths alone: of "the longer the better" or the contrary, whichever holds more often in the training set. A policy that is not well above it may have learnt
 /// to write at length. Null without a validation set.
 /// </param>
-/// <param name="BestStep">The updates made when the validation loss was lowest; 0 without a validation set.</param>
+/// <param name="BestStep">The updates made when the validation loss was lowest; 0 where none was finite, or without a validation set.</param>
 /// <param name="StoppedEarly">Whether early stopping ended the run.</param>
 /// <param name="Cancelled">Whether the cancellation token ended the run.</param>
 /// <param name="SkippedUpdates">Updates left out because the gradient was not finite.</param>

@@ -38,7 +38,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
     /// <param name="input">One pair a row.</param>
     /// <returns>The trained policy, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">A column is missing or does not hold text.</exception>
-    /// <exception cref="PreferenceDataException">Both responses of a row are the same, one does not fit the context, a prompt is no conversation, or there is no row.</exception>
+    /// <exception cref="PreferenceDataException">Both responses of a row are the same, one does not fit the context, a prompt is no conversation, or there is no row; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="TokenOutOfRangeException">A stop token of <see cref="DirectPreferenceOptions.Generation"/> is none of the tokenizer's.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template, or the policy's template is another program's and <see cref="DirectPreferenceOptions.ChatTemplate"/> names none.</exception>
     /// <exception cref="CheckpointNotFoundException">The policy's folder or a file of it is missing.</exception>
@@ -52,7 +52,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
-    /// <exception cref="OperationCanceledException">The run was cancelled before the first update.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read or the reference's likelihoods computed.</exception>
     public GptDirectPreferenceTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one view's rows and validates on another's.</summary>
@@ -85,9 +85,8 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
         var reader = new PreferencePairs(pretrained.Tokenizer, shape.ContextLength, companions, template, _options);
         IReadOnlyList<PreferencePair> all = reader.Read(trainSet, _columns);
         (IReadOnlyList<PreferencePair> training, IReadOnlyList<PreferencePair> validation) =
-            validationSet is null ? PreferencePairs.Split(all, _options.Evaluation.ValidationFraction ?? 0.1, seed) : (all, reader.Read(validationSet, _columns));
-        if (_options.Evaluation.EarlyStoppingPatience > 0 && validation.Count == 0)
-            throw new PreferenceDataException(PreferenceDataProblem.Empty, null, null, $"{nameof(EvaluationOptions.EarlyStoppingPatience)} needs a validation set, and of {all.Count} pairs none is held out.", $"Give Fit a validation set, or set {nameof(EvaluationOptions.ValidationFraction)}.");
+            validationSet is null ? PreferencePairs.Split(all, _options.Evaluation.ValidationFraction ?? 0.1, seed) : (all, HeldOut.Read(() => reader.Read(validationSet, _columns)));
+        HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, all.Select(static pair => pair.Prompt).Distinct().Count(), "prompts", 0.1, static (problem, remedy) => new PreferenceDataException(PreferenceDataProblem.Empty, null, null, problem, remedy));
         try
         {
             // 3. A copy of the policy to train. Before anything changes it, it is its own reference: a fresh adapter adds nothing yet.
@@ -99,6 +98,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
             validation = Referenced(validation);
             RunFolder? folder = space.FolderOf(seed, DirectPreferenceFingerprint.Of(_options, atOnce, model, pretrained, training, seed));
             var loop = new DirectPreferenceLoop(model, training, validation, _options, atOnce, seed, folder, Log);
+            _options.OptimizerInUse.WarnOfWarmup(channel, loop.MaxSteps);
             long parameters = trained.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
             Log(FormattableString.Invariant($"{parameters:N0} of {shape.ParameterCount:N0} parameters trained, {precision} on {device}; {training.Count:N0} pairs, {validation.Count:N0} for validation; {reader.TruncatedCount:N0} prompts cut to the context; {loop.MaxSteps:N0} updates"));
 

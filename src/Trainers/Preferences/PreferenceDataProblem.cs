@@ -15,7 +15,7 @@ public enum PreferenceDataProblem
     /// <summary>A prompt has one response, and nothing to compare it with.</summary>
     SingleResponse,
 
-    /// <summary>All responses to a prompt have the same grade.</summary>
+    /// <summary>All responses to a prompt have the same grade, or are the same.</summary>
     AllTied,
 
     /// <summary>Rows of one group have different prompts.</summary>

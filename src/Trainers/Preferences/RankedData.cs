@@ -42,7 +42,7 @@ internal sealed record RankedData(IReadOnlyList<RankedGroup> Groups, int Truncat
         }
 
         if (inOrder.Count == 0) throw new PreferenceDataException(PreferenceDataProblem.Empty, null, null, "there are no rows.", "Give two or more responses to a prompt.");
-        foreach (string name in inOrder) RequirePairs(groups[name].Row, columns.Group is null ? null : name, groups[name].Responses);
+        foreach (string name in inOrder) RequirePairs(groups[name].Row, columns.Group is null ? null : name, groups[name].Responses, columns.Rejected is not null);
         return new([.. inOrder.Select(name => new RankedGroup(groups[name].Row, [.. groups[name].Responses]))], truncated);
 
         int[] Tokens(RankedRow row)
@@ -73,10 +73,16 @@ internal sealed record RankedData(IReadOnlyList<RankedGroup> Groups, int Truncat
         }
     }
 
-    private static void RequirePairs(long row, string? group, List<RankedResponse> responses)
+    private static void RequirePairs(long row, string? group, List<RankedResponse> responses, bool arePairs)
     {
         if (responses.Count < 2)
             throw new PreferenceDataException(PreferenceDataProblem.SingleResponse, row, group, "its prompt has one response, and nothing to compare it with.", "Add another response to the prompt, or remove it.");
+        if (responses.All(response => response.Sequence.AsSpan().SequenceEqual(responses[0].Sequence)))
+        {
+            throw arePairs ? new PreferenceDataException(PreferenceDataProblem.AllTied, row, group, "the chosen and the rejected response are the same.", "Remove such rows.")
+                : new PreferenceDataException(PreferenceDataProblem.AllTied, row, group, $"all {responses.Count} responses to its prompt are the same: none is better.", "Remove the prompt, or add a response that differs.");
+        }
+
         if (responses.All(response => response.Grade == responses[0].Grade))
             throw new PreferenceDataException(PreferenceDataProblem.AllTied, row, group, FormattableString.Invariant($"all {responses.Count} responses to its prompt have the grade {responses[0].Grade}: none is better."), "Remove the prompt, or grade its responses apart.");
     }

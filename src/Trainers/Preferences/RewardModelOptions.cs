@@ -59,6 +59,7 @@ public sealed record RewardModelOptions
     /// <summary>
     /// Optimizer, schedule and clipping. Null (the default) means no warm-up, no weight decay, β2 0.95, clipping at 1, a cosine to a tenth, and a rate of
     /// 9e-6 for all weights (appendix C.2, for 6 billion parameters; a small model takes more, 1e-5 to 1e-3), 2e-4 for an adapter or 1e-3 over frozen weights.
+    /// To set the rate and keep the rest: <c>AdamWOptions.FineTuning with { LearningRate = 1e-4 }</c>; a new <see cref="AdamWOptions"/> has pretraining's warm-up and weight decay.
     /// </summary>
     public AdamWOptions? Optimizer { get; init; }
 
@@ -75,7 +76,7 @@ public sealed record RewardModelOptions
     public ScoreResponseOptions Scoring { get; init; } = new();
 
     /// <summary><see cref="Optimizer"/>, or the defaults that it tells of.</summary>
-    internal AdamWOptions OptimizerInUse => Optimizer ?? new() { LearningRate = Lora is not null ? 2e-4 : Freeze != FrozenWeights.None ? FrozenWeightsRules.LearningRate : 9e-6, WarmupSteps = 0, WeightDecay = 0 };
+    internal AdamWOptions OptimizerInUse => Optimizer ?? AdamWOptions.FineTuning with { LearningRate = Lora is not null ? 2e-4 : Freeze != FrozenWeights.None ? FrozenWeightsRules.LearningRate : 9e-6 };
 
     /// <summary><see cref="RunOptions.Dropout"/>, or none.</summary>
     internal DropoutOptions DropoutInUse => Run.Dropout ?? DropoutOptions.None;

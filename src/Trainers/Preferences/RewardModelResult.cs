@@ -15,7 +15,7 @@ namespace MLNet.Gpt;
 /// Null without a validation set. A reward model that is not well above it may have learnt to count.
 /// </param>
 /// <param name="Shift">What was added to all rewards at the end: <see cref="RewardModelOptions.References"/>; 0 after a cancellation.</param>
-/// <param name="BestStep">The updates made when the validation loss was lowest; 0 without a validation set.</param>
+/// <param name="BestStep">The updates made when the validation loss was lowest; 0 where none was finite, or without a validation set.</param>
 /// <param name="StoppedEarly">Whether early stopping ended the run.</param>
 /// <param name="Cancelled">Whether the cancellation token ended the run.</param>
 /// <param name="SkippedUpdates">Updates left out because the gradient was not finite.</param>

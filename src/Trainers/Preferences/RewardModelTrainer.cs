@@ -36,7 +36,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
     /// <param name="input">One response a row, a group's rows in any order; or one pair a row.</param>
     /// <returns>The trained model, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">A column is missing or has another type.</exception>
-    /// <exception cref="PreferenceDataException">A prompt has one response, or all of the same grade; a grade is not finite; a response does not fit the context; or there is no row.</exception>
+    /// <exception cref="PreferenceDataException">A prompt has one response, the same one only, or all of the same grade; a grade is not finite; a response does not fit the context; there is no row; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the chat template.</exception>
     /// <exception cref="CheckpointNotFoundException">The pretrained model's folder or a file of it is missing.</exception>
     /// <exception cref="CorruptFileException">A file of the pretrained model, or of the run to resume, is not what its format says.</exception>
@@ -49,6 +49,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read.</exception>
     public GptRewardModelTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one view's rows and validates on another's.</summary>
@@ -78,10 +79,9 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
 
         // 2. Rows → prompts with their responses.
         RankedData all = Read(trainSet, shape, pretrained.Tokenizer, template);
-        RankedData? other = validationSet is null ? null : Read(validationSet, shape, pretrained.Tokenizer, template);
+        RankedData? other = validationSet is null ? null : HeldOut.Read(() => Read(validationSet, shape, pretrained.Tokenizer, template));
         (IReadOnlyList<RankedGroup> training, IReadOnlyList<RankedGroup> validation) = other is null ? HeldOut.Split(all.Groups, _options.Evaluation.ValidationFraction ?? 0.1, seed) : (all.Groups, other.Groups);
-        if (_options.Evaluation.EarlyStoppingPatience > 0 && validation.Count == 0)
-            throw new PreferenceDataException(PreferenceDataProblem.Empty, null, null, $"{nameof(EvaluationOptions.EarlyStoppingPatience)} needs a validation set, and of {all.Groups.Count} prompts none is held out.", $"Give Fit a validation set, or set {nameof(EvaluationOptions.ValidationFraction)}.");
+        HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, all.Groups.Count, "prompts", 0.1, static (problem, remedy) => new PreferenceDataException(PreferenceDataProblem.Empty, null, null, problem, remedy));
 
         // 3. A copy of the model to train, with a head.
         try
@@ -91,6 +91,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
             int? atOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => RewardMicroBatch.Find(model, training, _options, Log));
             RunFolder? folder = space.FolderOf(seed, RewardFingerprint.Of(_options, atOnce, model, pretrained, training, seed));
             var loop = new RewardModelLoop(model, training, validation, _options, atOnce, seed, folder, Log);
+            _options.OptimizerInUse.WarnOfWarmup(channel, loop.MaxSteps);
             long trained = model.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount)), total = shape.ParameterCount + model.Reward.Added.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
             int responses = training.Sum(static group => group.Responses.Length), truncated = all.TruncatedResponses + (other?.TruncatedResponses ?? 0);
             Log(FormattableString.Invariant($"{trained:N0} of {total:N0} parameters trained, {precision} on {device}; {training.Count:N0} prompts with {responses:N0} responses, {validation.Count:N0} prompts for validation; {truncated:N0} prompts cut to the context; {loop.MaxSteps:N0} updates"));

@@ -31,7 +31,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
     /// <param name="input">The documents, one a row. Copies are removed; empty ones are counted and left out.</param>
     /// <returns>The trained model, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">The column is missing or does not hold text.</exception>
-    /// <exception cref="EmptyCorpusException">There is no text, or less than one row of it.</exception>
+    /// <exception cref="EmptyCorpusException">There is no text, or less than one row of it; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
     /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
     /// <exception cref="FolderNotWritableException">The run folder can't be written.</exception>
@@ -41,6 +41,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read.</exception>
     public GptLanguageModelTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one text column and validates on another view's column of that name.</summary>
@@ -70,15 +71,19 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
             Split = _options.SplitByPosition ? CorpusSplit.ByPosition : CorpusSplit.ByDocument,
             Seed = seed,
         };
+        HeldOut.Require(_options.Evaluation, validationSet is not null, validationSet is null && corpusOptions.ValidationFraction == 0 ? 0 : 1, 0, "documents", 0.1, static (problem, remedy) => new EmptyCorpusException($"{problem} {remedy}"));
         GptTokenizer tokenizer = _options.Tokenizer ?? TrainTokenizer(trainSet, corpusOptions, Log);
         using Corpus corpus = Corpus.Build(TextColumn.Read(trainSet, _inputColumnName), tokenizer, space.CorpusFolder, corpusOptions, cancellationToken: _options.Run.CancellationToken);
         using Corpus? validation = validationSet is null
             ? null
-            : Corpus.Build(TextColumn.Read(validationSet, _inputColumnName), tokenizer, space.ValidationFolder, corpusOptions with { ValidationFraction = 0 }, cancellationToken: _options.Run.CancellationToken);
+            : HeldOut.Read(() => Corpus.Build(TextColumn.Read(validationSet, _inputColumnName), tokenizer, space.ValidationFolder, corpusOptions with { ValidationFraction = 0 }, cancellationToken: _options.Run.CancellationToken));
         Log(corpus.Report.ToString());
         LanguageModelOptions options = FitVocabulary(tokenizer, Log);
-        var trainingRows = new PackedRows(corpus.Train, options.Model.ContextLength);
-        PackedRows? validationRows = (validation?.Train ?? corpus.Validation) is { } file ? new(file, options.Model.ContextLength) : null;
+        var trainingRows = new PackedRows(corpus.Train, options.Model.ContextLength, "The training set");
+        PackedRows? validationRows = validation is not null ? new(validation.Train, options.Model.ContextLength, "The validation set", "Give it more text.")
+            : corpus.Validation is null ? null
+            : new(corpus.Validation, options.Model.ContextLength, FormattableString.Invariant($"The validation set, an Evaluation.{nameof(EvaluationOptions.ValidationFraction)} of {corpusOptions.ValidationFraction} of {corpus.Report.TrainDocuments + corpus.Report.ValidationDocuments} documents,"),
+                "Raise it or set it to 0 for no validation, add text, or give Fit a validation set.");
 
         // 3. A fresh network; a run to resume has its micro-batch too: another one would give other losses.
         string dataHash = Fingerprint.HashOfFile(corpus.Train.Path);
@@ -95,6 +100,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
             if (microBatches is null && TrainingPlan.NeedsSearch(options)) microBatches = StageMicroBatches.Find(network, options, memory, Log);
             TrainingPlan plan = TrainingPlan.Of(options, microBatches);
             LogPlan(options, plan, network, trainingRows, validationRows, Log);
+            options.Optimizer.WarnOfWarmup(channel, options.MaxSteps);
             var loop = new PretrainingLoop(new(network, tokenizer), trainingRows, validationRows, options, seed, FolderOf(plan), Log, plan)
             {
                 BytesPerToken = validationRows is null || options.Evaluation.Interval == 0 ? null : Evaluation.BytesPerToken(validationRows, options.Evaluation.MaxRows, tokenizer),

@@ -5,8 +5,8 @@ namespace MLNet.Gpt;
 /// <param name="Steps">Updates made, those of the resumed run included.</param>
 /// <param name="TrainingLoss">The training loss of the last report, nats per token.</param>
 /// <param name="ValidationLoss">The last validation loss, or null without one.</param>
-/// <param name="BestValidationLoss">The lowest validation loss, or null without one.</param>
-/// <param name="BestStep">The updates made when it was lowest.</param>
+/// <param name="BestValidationLoss">The lowest validation loss, or null where none was finite.</param>
+/// <param name="BestStep">The updates made when it was lowest; 0 where none was finite.</param>
 /// <param name="Cancelled">Whether the cancellation token ended the run.</param>
 /// <param name="SkippedUpdates">Updates left out because the gradient was not finite.</param>
 public sealed record PretrainingResult(

@@ -40,7 +40,7 @@ public sealed record KlOptions
         OptionCheck.Defined(Estimator, nameof(Estimator));
         OptionCheck.Require(Target is not { } target || (target > 0 && double.IsFinite(target)), Target, nameof(Target), "above 0 and finite, or null for a fixed coefficient");
         OptionCheck.Require(Horizon > 0 && double.IsFinite(Horizon), Horizon, nameof(Horizon), "above 0 and finite");
-        OptionCheck.Require(Limit is not { } limit || limit > 0, Limit, nameof(Limit), "above 0, or null for none");
+        OptionCheck.Require(Limit is not { } limit || (limit > 0 && double.IsFinite(limit)), Limit, nameof(Limit), "above 0 and finite, or null for none");
         return this;
     }
 }

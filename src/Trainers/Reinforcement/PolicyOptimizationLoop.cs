@@ -112,7 +112,7 @@ internal sealed class PolicyOptimizationLoop(
         }
         catch (NonFiniteLogitsException)
         {
-            throw new TrainingDivergedException(run.State.Step + 1, Math.Max(1, run.State.SkippedInARow), "The policy computes NaN and can answer no prompt", BatchRows.Ranges(prompts.Select(static prompt => prompt.Row)), run.LastCheckpoint);
+            throw new TrainingDivergedException(run.State.Step + 1, Math.Max(1, run.State.SkippedInARow), "The policy computes NaN and can answer no prompt", BatchRows.Ranges(prompts.Select(static prompt => prompt.Row)), run.LastCheckpoint, run.BestCheckpoint);
         }
     }
 
@@ -124,6 +124,7 @@ internal sealed class PolicyOptimizationLoop(
         if (place % options.Rollout.Minibatches == 0 || _updates.Count == 0) _updates = rollouts.Updates(rollout.Rows, number, epoch);
         IReadOnlyList<RolloutRow> rows = _updates[place % options.Rollout.Minibatches];
         bool valueOnly = number < options.PpoInUse.ValueWarmupRollouts && options.Algorithm == PolicyAlgorithm.Ppo;
+        run.Sets.Held = valueOnly ? model.PolicySets : [];                                                 // nor does weight decay move it
         using UpdateStep<IReadOnlyList<RolloutRow>>.Scope update = updates.Begin();
         Tensor loss = zeros([], ScalarType.Float32, model.Network.TorchDevice);
         Tensor? sums = null;

@@ -89,6 +89,7 @@ public sealed record PolicyOptimizationOptions
     /// <summary>
     /// Optimizer, schedule and clipping, of policy and value model together. Null (the default) means no warm-up, no weight decay, β2 0.95, clipping at 1, a cosine to a tenth, and a rate of 3e-6 for all weights (TRL's PPO; small
     /// models take more, 1e-5 to 1e-3) or 5e-5 for an adapter.
+    /// To set the rate and keep the rest: <c>AdamWOptions.FineTuning with { LearningRate = 1e-4 }</c>; a new <see cref="AdamWOptions"/> has pretraining's warm-up and weight decay.
     /// </summary>
     public AdamWOptions? Optimizer { get; init; }
 
@@ -111,7 +112,7 @@ public sealed record PolicyOptimizationOptions
     public GenerateTextOptions Generation { get; init; } = new();
 
     /// <summary><see cref="Optimizer"/>, or the defaults that it tells of.</summary>
-    internal AdamWOptions OptimizerInUse => Optimizer ?? new() { LearningRate = Lora is null ? 3e-6 : 5e-5, WarmupSteps = 0, WeightDecay = 0 };
+    internal AdamWOptions OptimizerInUse => Optimizer ?? AdamWOptions.FineTuning with { LearningRate = Lora is null ? 3e-6 : 5e-5 };
 
     /// <summary><see cref="RunOptions.Dropout"/>, or none.</summary>
     internal DropoutOptions DropoutInUse => Run.Dropout ?? DropoutOptions.None;

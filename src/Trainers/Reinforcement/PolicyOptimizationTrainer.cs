@@ -28,7 +28,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
     /// <param name="input">One prompt a row; responses are not read.</param>
     /// <returns>The policy, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">The column is missing or does not hold text.</exception>
-    /// <exception cref="TrainingExampleException">A prompt leaves no room for a response, is no conversation that waits for an answer, or there is none.</exception>
+    /// <exception cref="TrainingExampleException">A prompt leaves no room for a response, is no conversation that waits for an answer, or there is none; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="PolicyRewardException">A reward function threw, or gave something else than a finite number for each response; the run's last state is saved.</exception>
     /// <exception cref="TokenizerMismatchException">A reward model, the reference or the token file of the mix has another tokenizer.</exception>
     /// <exception cref="TensorMismatchException">The reference has another shape than the policy.</exception>
@@ -46,6 +46,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss, the gradient or the policy itself was not finite too many times in a row.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read.</exception>
     public GptPolicyTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on one view's prompts and validates on another's.</summary>
@@ -81,11 +82,11 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
         // 2. Rows → prompts; the text of the mix → packed rows.
         var reader = new PolicyPrompts(tokenizer, pretrained.Companions.BeginTokenId ?? tokenizer.EndOfTextId, template, Math.Min(shape.ContextLength, start?.Config.ContextLength ?? int.MaxValue), _options);
         List<PolicyPrompt> training = reader.Read(trainSet, _promptColumnName);
-        List<PolicyPrompt> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0, seed) : reader.Read(validationSet, _promptColumnName);
-        if (validation.Count == 0 && (_options.Evaluation.EarlyStoppingPatience > 0 || _options.Evaluation.ReturnBest == true))
-            throw new TrainingExampleException(null, "early stopping and ReturnBest need a validation set, and no prompt is held out.", $"Give Fit a validation set, or set Evaluation.{nameof(EvaluationOptions.ValidationFraction)}.");
+        int count = training.Count;
+        List<PolicyPrompt> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0, seed) : HeldOut.Read(() => reader.Read(validationSet, _promptColumnName));
+        HeldOut.Require(_options.Evaluation, validationSet is not null, validation.Count, count, "prompts", 0, static (problem, remedy) => new TrainingExampleException(null, problem, remedy));
         using TokenFile? text = OpenMix(space, tokenizer, shape);
-        PackedRows? mix = text is null ? null : new(text, shape.ContextLength);
+        PackedRows? mix = text is null ? null : new(text, shape.ContextLength, "The text of PretrainingMix");
 
         // 3. The policy, its reference and its value model.
         try
@@ -98,6 +99,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
             var rollouts = new PolicyRollouts(model, new PolicySampler(model.Network, tokenizer, ends, _options.Rollout), rewards, training, _options, atOnce, seed);
             RunFolder? folder = space.FolderOf(seed, PolicyFingerprint.Of(_options, atOnce, model, pretrained, rewards, training, mix, _options.RolloutCount(training.Count), seed));
             var loop = new PolicyOptimizationLoop(model, rollouts, rewards, training, validation, mix, _options, atOnce, seed, folder, Log);
+            _options.OptimizerInUse.WarnOfWarmup(channel, loop.MaxSteps);
             long parameters = model.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));
             Log(FormattableString.Invariant($"{_options.Algorithm}: {parameters:N0} parameters trained, {precision} on {device}; {training.Count:N0} prompts, {validation.Count:N0} for validation, {reader.TruncatedCount:N0} cut; {loop.RolloutCount:N0} rollouts of {_options.RolloutSize:N0} responses, {loop.MaxSteps:N0} updates{(model.Value is null ? "" : start is null ? "; the value model begins as the policy" : "; the value model begins as the reward model")}"));
 

@@ -31,6 +31,9 @@ internal sealed class PolicyTrainedModel : ITrainedModel, IDisposable
 
     public IReadOnlyList<FlatParameters> Sets { get; }
 
+    /// <summary>The policy's part of <see cref="Sets"/>.</summary>
+    public IReadOnlyList<FlatParameters> PolicySets => _policy.Sets;
+
     /// <summary>The rollout that the next updates learn from, which goes into checkpoints; null where the next update begins with a new one.</summary>
     public Rollout? Rollout { get; set; }
 

@@ -19,7 +19,7 @@ public sealed record PpoOptions
     /// <summary>The weight of the value loss, above 0. Default 0.1 (TRL).</summary>
     public double ValueCoefficient { get; init; } = 0.1;
 
-    /// <summary>Rollouts at the beginning that only the value model learns from, 0 or more. 0 (the default) switches it off; a few help a value model that begins with a new head.</summary>
+    /// <summary>Rollouts at the beginning that only the value model learns from, 0 or more; the policy stays as it is, bit for bit. 0 (the default) switches it off; a few help a value model that begins with a new head.</summary>
     public int ValueWarmupRollouts { get; init; }
 
     /// <summary>Whether a rollout's advantages are whitened: mean 0, variance 1 over its tokens (Huang et al. 2022, detail 7). Default true.</summary>
@@ -35,7 +35,7 @@ public sealed record PpoOptions
     {
         OptionCheck.Require(Gamma is >= 0 and <= 1, Gamma, nameof(Gamma), "0 to 1");
         OptionCheck.Require(GaeLambda is >= 0 and <= 1, GaeLambda, nameof(GaeLambda), "0 to 1");
-        OptionCheck.Require(ValueClipRange > 0 && !double.IsNaN(ValueClipRange), ValueClipRange, nameof(ValueClipRange), "above 0");
+        OptionCheck.Require(ValueClipRange > 0 && double.IsFinite(ValueClipRange), ValueClipRange, nameof(ValueClipRange), "above 0 and finite");
         OptionCheck.Require(ValueCoefficient > 0 && double.IsFinite(ValueCoefficient), ValueCoefficient, nameof(ValueCoefficient), "above 0 and finite");
         OptionCheck.AtLeast(0, ValueWarmupRollouts, nameof(ValueWarmupRollouts));
         return this;

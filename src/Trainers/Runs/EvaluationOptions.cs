@@ -19,12 +19,16 @@ public sealed record EvaluationOptions
     /// <summary>The most rows (in pretraining) or examples of the validation set that an evaluation reads, always the same ones, 1 or more; null (the default) means all.</summary>
     public int? MaxRows { get; init; }
 
-    /// <summary>Evaluations in a row without a new lowest validation loss before training ends. 0 (the default) switches early stopping off.</summary>
+    /// <summary>
+    /// Evaluations in a row without a new lowest validation loss before training ends; one whose loss is not finite is one of them. 0 (the default) switches early stopping
+    /// off. Refused where nothing is held out.
+    /// </summary>
     public int EarlyStoppingPatience { get; init; }
 
     /// <summary>
     /// True returns the weights of the lowest validation loss, false those of the last update. Null (the default) means true; in supervised fine-tuning only where
-    /// early stopping is on: InstructGPT's policies were judged better after 16 epochs though their validation loss rose after the first.
+    /// early stopping is on: InstructGPT's policies were judged better after 16 epochs though their validation loss rose after the first. A loss that is not finite is never
+    /// the lowest; where none was finite, and by default where nothing is held out, the last weights are returned. True is refused where nothing is held out.
     /// </summary>
     public bool? ReturnBest { get; init; }
 

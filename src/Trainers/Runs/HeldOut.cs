@@ -3,6 +3,51 @@ namespace MLNet.Gpt;
 /// <summary>Holds out a part of the data for validation.</summary>
 internal static class HeldOut
 {
+    /// <summary>Makes sure that there is a validation set where an option needs one: early stopping, or <see cref="EvaluationOptions.ReturnBest"/> where it is asked for.</summary>
+    /// <param name="evaluation">The options.</param>
+    /// <param name="given">Whether Fit was given a validation set.</param>
+    /// <param name="held">What there is to validate on.</param>
+    /// <param name="count">What the training set had before a part was held out.</param>
+    /// <param name="items">What is counted: "prompts".</param>
+    /// <param name="fraction">The share, where the options leave it open.</param>
+    /// <param name="error">Makes the exception, of what is wrong and what to do.</param>
+    /// <param name="rounding">How the share becomes a number; null for a share of the whole.</param>
+    public static void Require(EvaluationOptions evaluation, bool given, int held, int count, string items, double fraction, Func<string, string, Exception> error, string? rounding = null)
+    {
+        string? needs = evaluation.EarlyStoppingPatience > 0 ? FormattableString.Invariant($"Evaluation.{nameof(EvaluationOptions.EarlyStoppingPatience)} is {evaluation.EarlyStoppingPatience}")
+            : evaluation.ReturnBest == true ? $"Evaluation.{nameof(EvaluationOptions.ReturnBest)} is true" : null;
+        if (held > 0 || needs is null) return;
+        double share = evaluation.ValidationFraction ?? fraction;
+        throw given ? error($"{needs}, which needs a validation set, and there are no {items} in the one that Fit was given.", $"Give it {items}.")
+            : share == 0 ? error($"{needs}, which needs a validation set, and nothing is held out.", $"Give Fit a validation set, or set Evaluation.{nameof(EvaluationOptions.ValidationFraction)}.")
+            : error(FormattableString.Invariant($"{needs}, which needs a validation set, and an Evaluation.{nameof(EvaluationOptions.ValidationFraction)} of {share} of {count} {items} holds out none{(rounding is null ? "" : $" ({rounding})")}."),
+                $"Raise it, give more {items}, or give Fit a validation set.");
+    }
+
+    /// <summary>Reads the validation set that Fit was given: what is wrong with it is told of it, not of the training set.</summary>
+    /// <exception cref="TrainingExampleException">A row can't be learnt from.</exception>
+    /// <exception cref="PreferenceDataException">A row can't be learnt from.</exception>
+    /// <exception cref="EmptyCorpusException">There is no text.</exception>
+    public static T Read<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (TrainingExampleException exception)
+        {
+            throw exception.OfValidation();
+        }
+        catch (PreferenceDataException exception)
+        {
+            throw exception.OfValidation();
+        }
+        catch (EmptyCorpusException exception)
+        {
+            throw new EmptyCorpusException($"The validation set can't be used. {exception.Message}");
+        }
+    }
+
     /// <summary>Chooses by the seed alone; one item at least stays.</summary>
     /// <param name="items">What is divided: prompts, each with all that belongs to it.</param>
     /// <param name="fraction">The share that is held out, 0 to 1 (exclusive).</param>

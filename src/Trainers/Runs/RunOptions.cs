@@ -90,7 +90,10 @@ public sealed record RunOptions
     /// <summary>Seeds new weights, the order of the data and dropout. Null (the default) means the MLContext's seed, or a random one without that; a resumed run has its own.</summary>
     public int? Seed { get; init; }
 
-    /// <summary>Ends the run after the update under way; Fit then returns the model as far as it got, and the last checkpoint is written.</summary>
+    /// <summary>
+    /// Ends the run after the update under way; Fit then returns the model as far as it got, and the last checkpoint is written. Before training has begun, while the
+    /// data are read, there is no model yet: Fit throws an <see cref="OperationCanceledException"/>.
+    /// </summary>
     public CancellationToken CancellationToken { get; init; }
 
     /// <summary>Checks every value.</summary>
@@ -103,7 +106,7 @@ public sealed record RunOptions
         OptionCheck.AtLeast(1, LogInterval, nameof(LogInterval));
         OptionCheck.AtLeast(0, MaxSkippedUpdates, nameof(MaxSkippedUpdates));
         OptionCheck.Require(PeakFlops is not { } peak || (peak >= 0 && double.IsFinite(peak)), PeakFlops, nameof(PeakFlops), "0 or more and finite, or null to measure it");
-        OptionCheck.Require(LossSpikeDeviations >= 0, LossSpikeDeviations, nameof(LossSpikeDeviations), "0 or more (0 switches the warning off)");
+        OptionCheck.Require(LossSpikeDeviations >= 0 && double.IsFinite(LossSpikeDeviations), LossSpikeDeviations, nameof(LossSpikeDeviations), "0 or more and finite (0 switches the warning off)");
         OptionCheck.Require(AverageDecay is >= 0 and < 1, AverageDecay, nameof(AverageDecay), "at least 0 and below 1 (0 switches averaging off)");
         OptionCheck.Defined(Precision, nameof(Precision));
         Dropout?.Validate();

@@ -47,13 +47,14 @@ internal sealed class RunSpace : IDisposable
         }
 
         string folder = Path.GetFullPath(run.Folder);
-        if (!run.Resume && Directory.Exists(RunCheckpoints.FolderOf(folder))) throw new RunExistsException(folder);
         try
         {
             Directory.CreateDirectory(folder);
             WriteLock held = WriteLock.Take(Path.Combine(folder, "run"));   // a file: it shows that the folder can be written, too
             try
             {
+                // Only once the lock is held: what another run is writing is no run to continue or delete.
+                if (!run.Resume && Directory.Exists(RunCheckpoints.FolderOf(folder))) throw new RunExistsException(folder);
                 string? last = run.Resume ? RunCheckpoints.FindLast(folder, log) : null;
                 if (run.Resume && last is null) log($"The run in '{folder}' has no checkpoint to continue from; it begins anew.");
                 return new(folder, temporary: false, held, run.KeepCheckpoints) { Resumed = last is null ? null : TrainingCheckpoint.Open(last) };

@@ -51,7 +51,10 @@ internal sealed class TrainingCheckpoint
     public static void Write(string checkpointFolder, TrainableSets sets, IReadOnlyList<Tensor>? weights, RunState state, long seed, Fingerprint fingerprint)
     {
         string folder = Directory.CreateDirectory(Path.Combine(checkpointFolder, GptCheckpoint.TrainingStateFolder)).FullName;
-        File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(new Content(Version, fingerprint.Kind, seed, state, sets.StepCount, new(fingerprint.Values.ToDictionary(), StringComparer.Ordinal)), Json));
+        File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(new Content(Version, fingerprint.Kind, seed, state, sets.StepCount, new(fingerprint.Values.ToDictionary(), StringComparer.Ordinal))
+        {
+            OptimizerStepsOfSets = sets.Sets.All(set => set.Optimizer.StepCount == sets.StepCount) ? null : [.. sets.Sets.Select(static set => set.Optimizer.StepCount)],
+        }, Json));
 
         using var noGradient = no_grad();
         Dictionary<string, (FlatParameters Set, Tensor Buffer, GptParameterInfo Info)> views = Views(sets, weights);
@@ -127,6 +130,9 @@ internal sealed class TrainingCheckpoint
         }
 
         sets.StepCount = _content.OptimizerSteps;
+        if (_content.OptimizerStepsOfSets is not { } counts) return;
+        if (counts.Count != sets.Sets.Count) throw new CorruptFileException(Path.Combine(_folder, "state.json"), $"it counts the updates of {counts.Count} sets of parameters, and {sets.Sets.Count} are trained.", Remedy);
+        for (int i = 0; i < counts.Count; i++) sets.Sets[i].Optimizer.StepCount = counts[i];
     }
 
     /// <summary>What is stored, by the names of its tensors.</summary>
@@ -150,6 +156,10 @@ internal sealed class TrainingCheckpoint
 
     private sealed record Content(int Version, string? Kind, long Seed, RunState State, int OptimizerSteps, SortedDictionary<string, string> Options)
     {
+        /// <summary>The updates of each set, where some were held in a part of them.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public IReadOnlyList<int>? OptimizerStepsOfSets { get; init; }
+
         /// <summary>Which counter no run can have left; null where all can be.</summary>
         public string? Problem()
         {
@@ -172,6 +182,8 @@ internal sealed class TrainingCheckpoint
             {
                 if (value < least || value > most) return $"its {name} is {value}; it must be {least} to {most}.";
             }
+
+            if (OptimizerStepsOfSets?.Any(count => count < 0 || count > OptimizerSteps) == true) return $"its optimizer_steps_of_sets are {string.Join(", ", OptimizerStepsOfSets)}; each must be 0 to {OptimizerSteps}.";
 
             // Each step makes its update or leaves it out.
             return (long)OptimizerSteps + State.SkippedUpdates == State.Step ? null

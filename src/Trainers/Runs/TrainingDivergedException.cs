@@ -3,9 +3,9 @@ namespace MLNet.Gpt;
 /// <summary>Training met a loss or gradient that is not a finite number too many times in a row.</summary>
 public sealed class TrainingDivergedException : GptException
 {
-    internal TrainingDivergedException(int step, int skipped, string source, IReadOnlyList<DocumentRange> documents, string? lastCheckpoint)
+    internal TrainingDivergedException(int step, int skipped, string source, IReadOnlyList<DocumentRange> documents, string? lastCheckpoint, string? bestCheckpoint = null)
         : base($"At step {step} the loss or the gradient was not finite, for the {skipped}th time in a row. {source}. "
-            + $"Lower the learning rate, lengthen the warm-up, or look at them. {(lastCheckpoint is null ? "No checkpoint was written." : $"The last good checkpoint is '{lastCheckpoint}'.")}")
+            + $"Lower the learning rate, lengthen the warm-up, or look at them. {(lastCheckpoint is null ? "No checkpoint was written." : $"The last good checkpoint is '{lastCheckpoint}'.")}{(bestCheckpoint is null ? "" : $" That of the lowest validation loss is '{bestCheckpoint}'.")}")
     {
         Step = step;
         Documents = documents;

@@ -74,6 +74,9 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>The newest checkpoint that the run wrote or began from; null where there is none.</summary>
     public string? LastCheckpoint => _folder?.LastWritten;
 
+    /// <summary>The checkpoint of the lowest validation loss; null where there is none.</summary>
+    public string? BestCheckpoint => _folder is null || State.BestValidationLoss is null ? null : RunCheckpoints.FindBest(_folder.Path);
+
     /// <summary>Whether an evaluation is due at this step and has not been made.</summary>
     public bool IsEvaluationDue => _settings.EvaluationInterval > 0 && State.EvaluatedStep < State.Step && (State.Step == _settings.MaxSteps || State.Step % _settings.EvaluationInterval == 0);
 
@@ -91,7 +94,7 @@ internal sealed class TrainingRun : IDisposable
     /// <summary>The error that names what was computed when the memory ran out.</summary>
     public TrainingOutOfMemoryException TooLarge(Exception cause) => Memory.TooSmall(_underWay.Rows, _underWay.Length, cause, lastCheckpoint: LastCheckpoint);
 
-    /// <summary>Evaluates the averages where there are any, else the weights; keeps the best.</summary>
+    /// <summary>Evaluates the averages where there are any, else the weights; keeps the best. A loss that is not finite is never the best: it counts as an evaluation without improvement.</summary>
     /// <param name="evaluate">Gives the validation loss.</param>
     public double Evaluate(Func<double> evaluate)
     {
@@ -99,10 +102,11 @@ internal sealed class TrainingRun : IDisposable
         try
         {
             double loss = evaluate();
-            bool better = !(loss >= State.BestValidationLoss);
+            bool finite = double.IsFinite(loss), better = finite && !(loss >= State.BestValidationLoss);
+            if (!finite) _log($"Step {State.Step}: the validation loss is not finite. {(State.BestValidationLoss is null ? "No evaluation has been finite yet." : $"The best weights stay those of step {State.BestStep}.")}");
 
             // A killed run may have left a best evaluation that this one has not come to yet: it counts from when it was made.
-            bool best = better || State.Step <= State.BestStep;
+            bool best = better || (State.BestValidationLoss is not null && State.Step <= State.BestStep);
             State = State with { ValidationLoss = loss, EvaluatedStep = State.Step, EvaluationsSinceBest = best ? 0 : State.EvaluationsSinceBest + 1 };
             if (!better) return loss;
             State = State with { BestValidationLoss = loss, BestStep = State.Step };
@@ -178,13 +182,13 @@ internal sealed class TrainingRun : IDisposable
     public RunResult Complete()
     {
         _model.Network.Training = false;
-        if (StopsEarly) _log($"Stopped early after step {State.Step} of {_settings.MaxSteps}: no lower validation loss than step {State.BestStep}'s in {State.EvaluationsSinceBest} evaluations.");
+        if (StopsEarly) _log($"Stopped early after step {State.Step} of {_settings.MaxSteps}: no {(State.BestValidationLoss is null ? "finite validation loss" : $"lower validation loss than step {State.BestStep}'s")} in {State.EvaluationsSinceBest} evaluations.");
         Save();
         _metrics.Complete();
         bool best = _best is { HasAny: true };
         if (best) _best!.Restore();
         else Average?.Exchange();
-        return new(State, _metrics.Reports, StopsEarly, _cancelled, best, LastCheckpoint, _folder is null ? null : RunCheckpoints.FindBest(_folder.Path));
+        return new(State, _metrics.Reports, StopsEarly, _cancelled, best, LastCheckpoint, BestCheckpoint);
     }
 
     public void Dispose()
@@ -203,13 +207,14 @@ internal sealed class TrainingRun : IDisposable
     private void Resume(TrainingCheckpoint resumed)
     {
         State = resumed.State;
+        if (State.BestValidationLoss is { } loss && !double.IsFinite(loss)) State = State with { BestValidationLoss = null, BestStep = 0 };   // runs once kept such a loss as the best
         string best = _folder!.BestCheckpoint;
         AtomicFolder.Recover(best);
         if (Directory.Exists(best))
         {
             // A killed run may have evaluated, and kept the best weights, after its last checkpoint.
             if (BestRecord.Read(best) is { } record) State = State with { BestStep = record.Step, BestValidationLoss = record.ValidationLoss };
-            if (_best is not null)
+            if (_best is not null && State.BestValidationLoss is not null)
             {
                 _model.Read(best);
                 _best.Keep();

@@ -91,7 +91,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
         else
         {
             Tensor total = losses.Skip(1).Aggregate(losses[0].Sum, static (sum, loss) => sum.Plus(loss.Sum));
-            foreach ((_, AdamW optimizer) in _run.Sets.Sets) optimizer.StepIfFinite(rate, norm, total);
+            _run.Sets.StepIfFinite(rate, norm, total);
         }
 
         _run.Sets.ZeroGradient();
@@ -118,8 +118,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
         using (_run.Meter.Run()) outcomes = _ledger.Read();   // the device works on the updates until they can be read
         if (update is null)
         {
-            int made = outcomes.Count(static outcome => outcome.IsFinite);
-            foreach ((_, AdamW optimizer) in _run.Sets.Sets) optimizer.Confirm(made);
+            _run.Sets.Confirm(outcomes.Count(static outcome => outcome.IsFinite));
         }
 
         foreach (StepOutcome<TBatch> outcome in outcomes)
@@ -152,7 +151,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
         _run.State = _run.State with { SkippedUpdates = _run.State.SkippedUpdates + 1, SkippedInARow = _run.State.SkippedInARow + 1 };
         _log($"Step {outcome.Step + 1}: the loss or the gradient is not finite; the update is skipped. {Source(outcome)}.");
         if (_run.State.SkippedInARow > _settings.Run.MaxSkippedUpdates)
-            throw new TrainingDivergedException(outcome.Step + 1, _run.State.SkippedInARow, Source(outcome), Documents(outcome), _run.LastCheckpoint);
+            throw new TrainingDivergedException(outcome.Step + 1, _run.State.SkippedInARow, Source(outcome), Documents(outcome), _run.LastCheckpoint, _run.BestCheckpoint);
     }
 
     /// <summary>Warns of a loss that stands out.</summary>

@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 /// <param name="Steps">Updates made, those of the resumed run included.</param>
 /// <param name="ValidationLoss">The validation loss of the weights that were returned; null without a validation set.</param>
 /// <param name="ValidationAccuracy">The share of all validation rows that they get right; null without one, or for a regression.</param>
-/// <param name="BestStep">The updates made when the validation loss was lowest; 0 without a validation set.</param>
+/// <param name="BestStep">The updates made when the validation loss was lowest; 0 where none was finite, or without a validation set.</param>
 /// <param name="StoppedEarly">Whether <see cref="EvaluationOptions.EarlyStoppingPatience"/> ended the run.</param>
 /// <param name="Cancelled">Whether the cancellation token ended the run.</param>
 /// <param name="SkippedUpdates">Updates left out because the gradient was not finite.</param>

@@ -34,7 +34,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
     /// <param name="input">The rows. Those without a label are counted and left out.</param>
     /// <returns>The trained model, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">A column is missing or has another type.</exception>
-    /// <exception cref="InvalidLabelsException">No row has a label, or all have the same one.</exception>
+    /// <exception cref="InvalidLabelsException">No row has a label, all have the same one, or no validation row has one that training knows; or there is none to validate on, and an option needs it.</exception>
     /// <exception cref="ContextTooShortException">The model's context has no room for the task's special tokens.</exception>
     /// <exception cref="CorruptFileException">The pretrained checkpoint can't be read, or has no tokenizer.</exception>
     /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
@@ -46,6 +46,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The gradient was not finite too many times in a row.</exception>
+    /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read.</exception>
     public SupervisedTaskTransformer Fit(IDataView input) => Fit(input, null);
 
     /// <summary>Trains on labelled rows and validates on others.</summary>
@@ -84,10 +85,11 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
             : (all, TaskData.Read(validationSet, _columns, head, shape, tokenizer, (classes, values), _options.Run.CancellationToken));
         if (validationSet is not null) Log($"validation set: {validation!.Report}");
         IReadOnlyList<TaskExample> held = validation?.Examples ?? [];
-        if (_options.Evaluation.EarlyStoppingPatience > 0 && held.Count == 0)
-            throw new InvalidLabelsException(_columns.Label, $"{nameof(EvaluationOptions.EarlyStoppingPatience)} needs labelled validation rows, and there are none. Give Fit a validation set, or set {nameof(EvaluationOptions.ValidationFraction)}.");
+        HeldOut.Require(_options.Evaluation, validationSet is not null, held.Count, all.Examples.Count, "labelled rows", 0,
+            (problem, remedy) => new InvalidLabelsException(_columns.Label, $"{problem} {remedy}"), _columns.Objective.HasClasses ? "the share of each class is rounded" : null);
         RequireLabels(training, all.Report);
         IReadOnlyList<double>? classWeights = WeightsOf(training.Examples, classes);
+        RequireKnownLabels(held, classWeights);
 
         // 3. The network: all of it is trained, or an adapter and the head, or the head alone.
         try
@@ -172,6 +174,17 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
             throw new InvalidLabelsException(_columns.Label, $"none of the {report.Rows} rows has a label to train on ({report.MissingLabels} are missing). Label some rows, or name another column.");
         if (_columns.Objective.HasClasses && training.Examples.All(example => example.Label == training.Examples[0].Label))
             throw new InvalidLabelsException(_columns.Label, $"all {training.Examples.Count} labelled rows have the same class, number {training.Examples[0].Label + 1}. Add rows of another class.");
+    }
+
+    /// <summary>An evaluation without one example that has a loss tells nothing.</summary>
+    private void RequireKnownLabels(IReadOnlyList<TaskExample> held, IReadOnlyList<double>? classWeights)
+    {
+        if (!_columns.Objective.HasClasses || held.Count == 0 || _options.Evaluation.Interval == 0) return;
+        TaskExample[] read = [.. held.Take(_options.Evaluation.MaxRows ?? held.Count)];
+        if (read.All(static example => example.Label < 0))
+            throw new InvalidLabelsException(_columns.Label, $"none of the {read.Length} validation rows has a label that the training set knows. Make the keys of both sets with one fitted MapValueToKey, or give a validation set of the same classes.");
+        if (classWeights is not null && read.All(example => example.Label < 0 || classWeights[example.Label] == 0))
+            throw new InvalidLabelsException(_columns.Label, $"all {read.Length} validation rows are of classes whose weight is 0{(_options.BalanceClasses ? ", having no training row," : "")} or which the training set does not know. Give a validation set of classes that count.");
     }
 
     private double[]? WeightsOf(IReadOnlyList<TaskExample> examples, int classes)

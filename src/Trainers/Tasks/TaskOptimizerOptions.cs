@@ -23,8 +23,8 @@ public sealed record TaskOptimizerOptions
     {
         OptionCheck.Require(LearningRate > 0 && double.IsFinite(LearningRate), LearningRate, nameof(LearningRate), "above 0 and finite");
         OptionCheck.Require(WarmupFraction is >= 0 and < 1, WarmupFraction, nameof(WarmupFraction), "at least 0 and below 1");
-        OptionCheck.Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), WeightDecay, nameof(WeightDecay), "0 or more");
-        OptionCheck.Require(GradientClipNorm >= 0, GradientClipNorm, nameof(GradientClipNorm), "0 or more (0 switches it off)");
+        OptionCheck.Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), WeightDecay, nameof(WeightDecay), "0 or more and finite");
+        OptionCheck.Require(GradientClipNorm >= 0 && double.IsFinite(GradientClipNorm), GradientClipNorm, nameof(GradientClipNorm), "0 or more and finite (0 switches it off)");
         return this;
     }
 

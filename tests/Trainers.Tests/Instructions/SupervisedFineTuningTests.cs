@@ -110,6 +110,31 @@ public sealed class SupervisedFineTuningTests
     }
 
     [TestMethod]
+    public void An_adapter_trained_over_a_model_with_an_adapter_gives_the_trained_models_numbers_over_that_model()
+    {
+        SupervisedFineTuningOptions options = Options with { Lora = new() { Rank = 4, Projections = LoraProjections.All }, Optimizer = new() { LearningRate = 1e-2, WarmupSteps = 0 } };
+        string one = Path.Combine(_folder, "one"), two = Path.Combine(_folder, "two"), merged = Path.Combine(_folder, "merged");
+        using (GptSupervisedFineTuningTransformer first = Fit(options)) first.Model.SaveAdapter(one);
+        using GptModel adapted = Base.WithAdapter(one);
+        float[] weights = Weights(adapted);
+        using GptSupervisedFineTuningTransformer second = Fit(options with { Pretrained = adapted, Run = options.Run with { Seed = 8 } });
+        second.Model.SaveAdapter(two);
+        adapted.SaveCheckpoint(merged);
+        using GptModel again = adapted.WithAdapter(two), checkpoint = GptModel.FromCheckpoint(merged, GptDevice.Cpu), over = checkpoint.WithAdapter(two);
+        foreach (GptModel model in (GptModel[])[again, over])
+        {
+            CollectionAssert.AreEqual(Weights(second.Model), Weights(model));
+            Assert.AreEqual(second.Model.Score("ab=").LogLikelihood, model.Score("ab=").LogLikelihood);
+        }
+
+        Assert.AreNotEqual(adapted.Score("ab=").LogLikelihood, again.Score("ab=").LogLikelihood);
+        CollectionAssert.AreEqual(weights, Weights(adapted), "the model that it is attached to stays as it was");
+        long before = TorchSharp.torch.Tensor.TotalCount;
+        adapted.WithAdapter(two).Dispose();
+        Assert.AreEqual(before, TorchSharp.torch.Tensor.TotalCount);
+    }
+
+    [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
     public void A_run_leaves_no_tensor_behind(bool lora)

@@ -114,6 +114,38 @@ public sealed class AdamWTests
     }
 
     [TestMethod]
+    [DataRow(double.PositiveInfinity)]
+    [DataRow(double.NegativeInfinity)]
+    [DataRow(double.NaN)]
+    public void No_number_of_any_trainers_options_may_be_infinite_or_NaN(double value)
+    {
+        // Every number among the options, set by its name: what Validate of its own record, or of the one that it is a part of, says of it.
+        var checks = new (object Options, Action<object> Validate)[]
+        {
+            (new AdamWOptions(), static o => ((AdamWOptions)o).Validate()), (new TaskOptimizerOptions(), static o => ((TaskOptimizerOptions)o).Validate()), (new PpoOptions(), static o => ((PpoOptions)o).Validate()),
+            (new EvaluationOptions(), static o => ((EvaluationOptions)o).Validate()), (new RunOptions(), static o => ((RunOptions)o).Validate()), (new LoraOptions(), static o => ((LoraOptions)o).Validate()),
+            (new SupervisedTaskOptions { Pretrained = "gpt2" }, static o => ((SupervisedTaskOptions)o).Validate()), (new RewardModelOptions { Pretrained = "gpt2" }, static o => ((RewardModelOptions)o).Validate()),
+            (new DirectPreferenceOptions { Pretrained = "gpt2" }, static o => ((DirectPreferenceOptions)o).Validate()), (new LanguageModelOptions { Model = Tiny }, static o => ((LanguageModelOptions)o).Validate()),
+            (Policy, static o => ((PolicyOptimizationOptions)o).Validate()), (new KlOptions(), static o => (Policy with { Kl = (KlOptions)o }).Validate()),
+            (new PolicyRewardOptions { Sources = Policy.Reward.Sources }, static o => (Policy with { Reward = (PolicyRewardOptions)o }).Validate()), (new RolloutOptions(), static o => (Policy with { Rollout = (RolloutOptions)o }).Validate()),
+        };
+        foreach ((object options, Action<object> validate) in checks)
+        {
+            validate(options);
+            foreach (System.Reflection.PropertyInfo property in options.GetType().GetProperties().Where(static p => p.CanWrite && (Nullable.GetUnderlyingType(p.PropertyType) ?? p.PropertyType) is var type && (type == typeof(double) || type == typeof(float))))
+            {
+                object before = property.GetValue(options)!, broken = (Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType) == typeof(float) ? (object)(float)value : value;
+                property.SetValue(options, broken);
+                var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => validate(options), $"{options.GetType().Name}.{property.Name}");
+                StringAssert.Contains(error.Message, property.Name);
+                property.SetValue(options, before);
+            }
+        }
+    }
+
+    private static PolicyOptimizationOptions Policy { get; } = new() { Pretrained = "gpt2", Reward = new() { Sources = [PolicyReward.Of(static (_, _) => 0)] } };
+
+    [TestMethod]
     public void Options_outside_their_range_are_refused_by_name()
     {
         Refused(new AdamWOptions { LearningRate = 0 }, "LearningRate");
@@ -123,6 +155,10 @@ public sealed class AdamWTests
         Refused(new AdamWOptions { Beta1 = 1 }, "Beta1");
         Refused(new AdamWOptions { Beta2 = double.NaN }, "Beta2");
         Refused(new AdamWOptions { Epsilon = 0 }, "Epsilon");
+        Refused(new AdamWOptions { Epsilon = double.PositiveInfinity }, "Epsilon");
+        Refused(new AdamWOptions { LearningRate = double.PositiveInfinity }, "LearningRate");
+        Refused(new AdamWOptions { WeightDecay = double.PositiveInfinity }, "WeightDecay");
+        Refused(new AdamWOptions { GradientClipNorm = double.PositiveInfinity }, "GradientClipNorm");
         Refused(new AdamWOptions { WeightDecay = -1 }, "WeightDecay");
         Refused(new AdamWOptions { GradientClipNorm = -1 }, "GradientClipNorm");
 

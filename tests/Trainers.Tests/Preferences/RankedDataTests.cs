@@ -78,6 +78,19 @@ public sealed class RankedDataTests
     }
 
     [TestMethod]
+    public void Responses_that_are_all_the_same_are_an_error_that_names_the_row()
+    {
+        PreferenceDataException pair = Assert.ThrowsExactly<PreferenceDataException>(() => RankedData.Read(
+            Ml.Data.LoadFromEnumerable<Row>([new("", "a", "b", 0) { Rejected = "c" }, new("", "a", "d", 0) { Rejected = "d" }]), new("Prompt", "Response", "Rejected", null, null), GradeOrder.HigherIsBetter, new(), Shape, Letters, null, CancellationToken.None));
+        Assert.AreEqual((PreferenceDataProblem.AllTied, 1L), (pair.Problem, pair.Row));
+        StringAssert.Contains(pair.Message, "Row 1: the chosen and the rejected response are the same. Remove such rows.");
+        PreferenceDataException graded = Assert.ThrowsExactly<PreferenceDataException>(() => Read([new("q", "a", "b", 1), new("q", "a", "c", 2), new("p", "a", "d", 1), new("p", "a", "d", 2)]));
+        Assert.AreEqual((PreferenceDataProblem.AllTied, 2L, "p"), (graded.Problem, graded.Row, graded.Group));
+        StringAssert.Contains(graded.Message, "all 2 responses to its prompt are the same");
+        Assert.HasCount(3, Read([new("p", "a", "d", 1), new("p", "a", "d", 2), new("p", "a", "e", 2)]).Groups[0].Responses);   // one response, graded twice, beside another
+    }
+
+    [TestMethod]
     public void A_long_prompt_loses_its_head_or_is_an_error()
     {
         Row[] rows = [new("p", "abcdefghij", "ab", 1), new("p", "abcdefghij", "c", 2)];

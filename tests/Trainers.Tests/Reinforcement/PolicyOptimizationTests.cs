@@ -60,6 +60,63 @@ public sealed class PolicyOptimizationTests
     }
 
     [TestMethod]
+    [DataRow(0.0, false)]
+    [DataRow(0.9, false)]
+    [DataRow(0.0, true)]
+    public void While_the_value_model_warms_up_the_policy_stays_as_it_is_bit_for_bit(double averageDecay, bool deferred)
+    {
+        var warmup = Warmup(rollouts: 3, warmup: 3, Options with { Run = Options.Run with { AverageDecay = averageDecay, LogInterval = 100 }, Rollout = Options.Rollout with { Minibatches = 2 } }, deferred);
+        CollectionAssert.AreEqual(warmup.Before, warmup.After);
+        Assert.AreEqual(0, warmup.PolicySteps);
+        Assert.AreEqual(12, warmup.ValueSteps, "3 rollouts of 2 minibatches, twice");
+        Assert.IsGreaterThan(0f, warmup.ValueMoved);
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void After_the_warm_up_the_policys_first_update_is_its_optimizers_first(bool deferred)
+    {
+        // Adam's first step is rate·g/(|g| + ε): the rate, wherever the gradient is not tiny. With the counts of 6 updates but the moments of one it were
+        // rate·(0.1/(1 - 0.9⁷))/√(0.05/(1 - 0.95⁷)) = 0.47 of it.
+        PolicyOptimizationOptions options = Options with { Optimizer = new() { LearningRate = 1e-3, MinLearningRate = 1e-3, WarmupSteps = 0, WeightDecay = 0, GradientClipNorm = 0 }, Rollout = Options.Rollout with { InnerEpochs = 1 }, Run = Options.Run with { LogInterval = 100 } };
+        var run = Warmup(rollouts: 7, warmup: 6, options, deferred);
+        Assert.AreEqual((1, 7), (run.PolicySteps, run.ValueSteps));
+        Assert.AreEqual(1e-3, run.Before.Zip(run.After, static (x, y) => Math.Abs(x - y)).Max(), 1e-6);
+    }
+
+    [TestMethod]
+    public void A_run_resumed_behind_its_warm_up_ends_with_the_same_weights()
+    {
+        PolicyOptimizationOptions options = Options with { Episodes = 32 * 4, Ppo = new() { ValueWarmupRollouts = 2 }, Optimizer = new() { LearningRate = 1e-3, WarmupSteps = 0 }, Run = Options.Run with { LogInterval = 1 } };
+        using GptPolicyTransformer whole = Fit(options);
+        foreach (int stop in (int[])[3, 5])
+        {
+            string folder = Path.Combine(Folder, $"warm-up-{stop}");
+            using var cancel = new CancellationTokenSource();
+            Fit(options with { Run = options.Run with { Folder = folder, CancellationToken = cancel.Token, Progress = p => { if (p.Step == stop) cancel.Cancel(); } } }).Dispose();
+            using GptPolicyTransformer rest = Fit(options with { Run = options.Run with { Folder = folder, Resume = true } });
+            Assert.AreEqual(8, rest.Training.Steps);
+            Assert.AreEqual(Fingerprint.HashOf(((TorchCausalModel)whole.Model.Engine).Network), Fingerprint.HashOf(((TorchCausalModel)rest.Model.Engine).Network), $"stopped after {stop}");
+        }
+    }
+
+    /// <summary>A run with weight decay; the policy's weights before and after it, the updates of both optimizers, and the farthest that a weight of the value model's head went.</summary>
+    private static (float[] Before, float[] After, int PolicySteps, int ValueSteps, float ValueMoved) Warmup(int rollouts, int warmup, PolicyOptimizationOptions options, bool deferred)
+    {
+        string folder = Directory.CreateDirectory(Path.Combine(Folder, Guid.NewGuid().ToString("N"))).FullName;
+        PolicyOptimizationOptions changed = options with { Episodes = rollouts * options.RolloutSize, Ppo = new() { ValueWarmupRollouts = warmup }, Optimizer = options.Optimizer! with { WeightDecay = warmup == rollouts ? 0.1 : 0 } };
+        using var fixture = new PolicyFixture(changed);
+        float[] before = [.. fixture.Model.Network.Parameters.Master.data<float>()], head = [.. fixture.Model.Value!.Extra.Master.data<float>()];
+        using PretrainedWeights pretrained = fixture.Options.Pretrained!.Open();
+        var run = new RunFolder(folder, 1, PolicyFingerprint.Of(fixture.Options, null, fixture.Model, pretrained, fixture.Rewards, fixture.Prompts, null, rollouts, 1));
+        new PolicyOptimizationLoop(fixture.Model, fixture.Rollouts, fixture.Rewards, fixture.Prompts, [], null, fixture.Options, null, 1, run, static _ => { }) { Immediate = !deferred }.Run(null);
+        using var sets = new TrainableSets(fixture.Model.Sets, fixture.Options.Optimizer!);
+        TrainingCheckpoint.Open(RunCheckpoints.FindLast(folder)!).Restore(sets, options.Run.AverageDecay > 0 ? [.. fixture.Model.Sets.Select(static set => TorchSharp.torch.empty_like(set.Master))] : null);
+        return (before, [.. fixture.Model.Network.Parameters.Master.data<float>()], sets.Sets[0].Optimizer.StepCount, sets.Sets[^1].Optimizer.StepCount, head.Zip(fixture.Model.Value.Extra.Master.data<float>(), static (x, y) => Math.Abs(x - y)).Max());
+    }
+
+    [TestMethod]
     public void Reports_have_TRLs_names()
     {
         RunOptions run = Options.Run with { LogInterval = 1 };

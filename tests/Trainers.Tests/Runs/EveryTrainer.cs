@@ -34,14 +34,16 @@ internal static class EveryTrainer
     };
 
     /// <summary>Trains, on one thread: on tensors so small two wait for each other, for long where other processes want the cores.</summary>
-    public static Outcome Fit(string kind, RunOptions run, MicroBatchSize? microBatch = null, double rate = 1e-3, string? temporary = null)
+    public static Outcome Fit(string kind, RunOptions run, MicroBatchSize? microBatch = null, double rate = 1e-3, string? temporary = null, int warmup = 0, Action<LoggingEventArgs>? log = null)
     {
         TorchRuntime.Open(GptDevice.Cpu);
         int threads = torch.get_num_threads();
         torch.set_num_threads(1);
         try
         {
-            return FitOf(new MLContext { TempFilePath = temporary }, kind, run, microBatch, rate);
+            var ml = new MLContext { TempFilePath = temporary };
+            if (log is not null) ml.Log += (_, e) => log(e);
+            return FitOf(ml, kind, run, microBatch, rate, warmup);
         }
         finally
         {
@@ -53,7 +55,7 @@ internal static class EveryTrainer
     public static FrozenWeights FreezeOf(string kind) =>
         kind.EndsWith("-frozen", StringComparison.Ordinal) ? FrozenWeights.Pretrained : kind.EndsWith("-head", StringComparison.Ordinal) ? FrozenWeights.AllButHead : FrozenWeights.None;
 
-    private static Outcome FitOf(MLContext ml, string kind, RunOptions run, MicroBatchSize? microBatch, double rate)
+    private static Outcome FitOf(MLContext ml, string kind, RunOptions run, MicroBatchSize? microBatch, double rate, int warmup)
     {
         IDataView rows = ml.Data.LoadFromEnumerable(Rows());
         var evaluation = new EvaluationOptions { ValidationFraction = 0.2, Interval = 7, ReturnBest = true };
@@ -61,7 +63,7 @@ internal static class EveryTrainer
         {
             using GptLanguageModelTransformer trained = ml.Gpt().Trainers.LanguageModel("Text", new()
             {
-                Model = Shape, Tokenizer = Letters, MaxSteps = Steps, BatchSize = 8, MicroBatchSize = microBatch ?? 4, Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+                Model = Shape, Tokenizer = Letters, MaxSteps = Steps, BatchSize = 8, MicroBatchSize = microBatch ?? 4, Optimizer = new() { LearningRate = rate, WarmupSteps = warmup }, Evaluation = evaluation, Run = run,
             }).Fit(rows);
             PretrainingResult result = trained.Training;
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));
@@ -75,7 +77,7 @@ internal static class EveryTrainer
         {
             using GptSupervisedFineTuningTransformer trained = ml.Gpt().Trainers.SupervisedFineTuning("Written", "Text", "Completion", new()
             {
-                Pretrained = pretrained, Lora = lora, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Packing = true, Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+                Pretrained = pretrained, Lora = lora, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Packing = true, Optimizer = new() { LearningRate = rate, WarmupSteps = warmup }, Evaluation = evaluation, Run = run,
             }).Fit(rows);
             FineTuningResult result = trained.Training;
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));
@@ -86,7 +88,7 @@ internal static class EveryTrainer
             using GptRewardModelTransformer trained = ml.Gpt().Trainers.RewardModelFromPairs("Text", "Completion", "Other", new()
             {
                 Pretrained = pretrained, Lora = lora, Freeze = freeze, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Margin = 0.1, Head = new() { Readout = lora is null ? RewardReadout.ReadoutToken : RewardReadout.LastToken },
-                Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+                Optimizer = new() { LearningRate = rate, WarmupSteps = warmup }, Evaluation = evaluation, Run = run,
             }).Fit(rows);
             RewardModelResult result = trained.Training;
             RewardNetwork reward = ((TorchRewardModel)trained.Model.Engine).Network;
@@ -98,7 +100,7 @@ internal static class EveryTrainer
             using GptDirectPreferenceTransformer trained = ml.Gpt().Trainers.DirectPreference("Written", "Text", "Completion", "Other", new()
             {
                 Pretrained = pretrained, Lora = lora, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Objective = lora is null ? PreferenceObjective.Sigmoid : PreferenceObjective.Identity,
-                Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+                Optimizer = new() { LearningRate = rate, WarmupSteps = warmup }, Evaluation = evaluation, Run = run,
             }).Fit(rows);
             DirectPreferenceResult result = trained.Training;
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));
@@ -113,7 +115,7 @@ internal static class EveryTrainer
                 Rollout = new() { Minibatches = 2, InnerEpochs = 2, MaxNewTokens = 4 },
                 Reward = new() { Sources = [PolicyReward.Of(static (_, response) => response.Count(static c => c == 'a'))], MissingEndPenalty = 0.2, Normalization = RewardNormalization.Standardize },
                 Kl = new() { Target = 0.01, Horizon = 100 }, PretrainingMix = kind == "ppo" ? new() { Texts = rows, Coefficient = 0.5, BatchSize = 2 } : null,
-                Optimizer = new() { LearningRate = rate, WarmupSteps = 0 }, Evaluation = evaluation, Run = run,
+                Optimizer = new() { LearningRate = rate, WarmupSteps = warmup }, Evaluation = evaluation, Run = run,
             }).Fit(rows);
             PolicyOptimizationResult result = trained.Training;
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));

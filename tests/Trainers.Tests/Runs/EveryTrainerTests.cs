@@ -64,7 +64,11 @@ public sealed class EveryTrainerTests
             CancellationToken = cancel.Token,
             Progress = p =>
             {
+                // Before the first checkpoint, which is step 3's, and after it.
                 Assert.ThrowsExactly<ConcurrentWriteException>(() => EveryTrainer.Fit(kind, options with { Resume = true }));
+                Assert.ThrowsExactly<ConcurrentWriteException>(() => EveryTrainer.Fit(kind, options));
+                if (p.Step < 4) return;
+                Assert.IsNotNull(RunCheckpoints.FindLast(Folder));
                 refused++;
                 cancel.Cancel();
             },
@@ -165,6 +169,30 @@ public sealed class EveryTrainerTests
         var error = Assert.ThrowsExactly<TrainingDivergedException>(() => EveryTrainer.Fit(kind, EveryTrainer.Run with { Folder = Folder, MaxSkippedUpdates = 3 }, rate: 1e37));
         Assert.AreNotEqual(0, error.Documents.Count);
         Assert.AreEqual(RunCheckpoints.FindLast(Folder), error.LastCheckpoint);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Kinds))]
+    public void A_warm_up_that_is_not_over_by_the_last_update_is_warned_of(string kind)
+    {
+        if (kind.StartsWith("task", StringComparison.Ordinal) || kind is "regression" or "choice") return;   // theirs is a share of the updates
+        foreach (int warmup in (int[])[EveryTrainer.Steps, EveryTrainer.Steps - 1])
+        {
+            var warnings = new List<string>();
+            using var cancel = new CancellationTokenSource();
+            EveryTrainer.Fit(kind, EveryTrainer.Run with { CancellationToken = cancel.Token, Progress = _ => cancel.Cancel() }, warmup: warmup, log: e => { if (e.Kind == Microsoft.ML.Runtime.ChannelMessageKind.Warning) warnings.Add(e.Message); });
+            // 40 of 41 steps up to 1e-3.
+            if (warmup < EveryTrainer.Steps) Assert.IsEmpty(warnings);
+            else StringAssert.Contains(warnings.Single(), "Optimizer.WarmupSteps is 40 and the run makes 40 updates: the learning rate rises to the last of them, to 0.000976 of 0.001.");
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Kinds))]
+    public void A_token_cancelled_before_training_begins_is_an_exception_and_leaves_no_checkpoint(string kind)
+    {
+        Assert.ThrowsExactly<OperationCanceledException>(() => EveryTrainer.Fit(kind, EveryTrainer.Run with { Folder = Folder, CancellationToken = new(canceled: true) }));
+        Assert.IsNull(RunCheckpoints.FindLast(Folder));
     }
 
     [TestMethod]

@@ -13,7 +13,7 @@ public sealed record PpoOptions
     /// <summary>λ of generalised advantage estimation (Schulman et al. 2016, equation 16), in [0, 1]. Default 0.95 (TRL).</summary>
     public double GaeLambda { get; init; } = 0.95;
 
-    /// <summary>ε of the clipped value loss, above 0. Default 0.2 (TRL).</summary>
+    /// <summary>ε of the clipped value loss, above 0; +∞ switches clipping off. Default 0.2 (TRL).</summary>
     public double ValueClipRange { get; init; } = 0.2;
 
     /// <summary>The weight of the value loss, above 0. Default 0.1 (TRL).</summary>
@@ -35,7 +35,7 @@ public sealed record PpoOptions
     {
         OptionCheck.Require(Gamma is >= 0 and <= 1, Gamma, nameof(Gamma), "0 to 1");
         OptionCheck.Require(GaeLambda is >= 0 and <= 1, GaeLambda, nameof(GaeLambda), "0 to 1");
-        OptionCheck.Require(ValueClipRange > 0 && double.IsFinite(ValueClipRange), ValueClipRange, nameof(ValueClipRange), "above 0 and finite");
+        OptionCheck.Require(ValueClipRange > 0 && !double.IsNaN(ValueClipRange), ValueClipRange, nameof(ValueClipRange), "above 0 (infinity switches clipping off)");
         OptionCheck.Require(ValueCoefficient > 0 && double.IsFinite(ValueCoefficient), ValueCoefficient, nameof(ValueCoefficient), "above 0 and finite");
         OptionCheck.AtLeast(0, ValueWarmupRollouts, nameof(ValueWarmupRollouts));
         return this;

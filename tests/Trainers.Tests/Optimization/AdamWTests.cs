@@ -136,6 +136,13 @@ public sealed class AdamWTests
             {
                 object before = property.GetValue(options)!, broken = (Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType) == typeof(float) ? (object)(float)value : value;
                 property.SetValue(options, broken);
+                if (property.Name == nameof(PpoOptions.ValueClipRange) && double.IsPositiveInfinity(value))
+                {
+                    validate(options); // the one that infinity switches off
+                    property.SetValue(options, before);
+                    continue;
+                }
+
                 var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => validate(options), $"{options.GetType().Name}.{property.Name}");
                 StringAssert.Contains(error.Message, property.Name);
                 property.SetValue(options, before);

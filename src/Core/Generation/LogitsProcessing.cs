@@ -28,7 +28,10 @@ internal static class LogitsProcessing
     }
 
     /// <summary>A number that float32 can't hold becomes the largest it can; only a model that is broken gives ∞ or NaN, and only a filter that forbids a token -∞.</summary>
-    private static void Set(ref float logit, float value) => logit = float.IsFinite(logit) ? Math.Clamp(value, -float.MaxValue, float.MaxValue) : value;
+    private static void Set(ref float logit, float value)
+    {
+        if (float.IsFinite(logit)) logit = Math.Clamp(value, -float.MaxValue, float.MaxValue);
+    }
 
     /// <summary>Sets the logits of the tokens to -∞ with which the last n tokens would have come before. Exempt tokens stay.</summary>
     public static void BanRepeatedNgrams(Span<float> logits, ReadOnlySpan<int> history, int n, ReadOnlySpan<int> exempt)

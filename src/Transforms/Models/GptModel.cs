@@ -273,7 +273,7 @@ public sealed partial class GptModel : IDisposable
         };
     }
 
-    /// <summary>The tokens of what <see cref="ToText"/> gives: those that a sequence was generated with, and where a stop string begins within one, others for what comes before it.</summary>
+    /// <summary>The tokens of what <see cref="ToText"/> gives: those that a sequence was generated with, and where a stop string begins within one, others for what comes before it, if the tokenizer has any.</summary>
     /// <param name="sequence">The sequence.</param>
     /// <param name="options">The options that it was generated with.</param>
     /// <param name="generated">How many of them are the generated ones.</param>
@@ -284,7 +284,14 @@ public sealed partial class GptModel : IDisposable
         byte[] bytes = [.. sequence.TokenIds.SelectMany(id => TextOf(id, options).ToArray())];
         int textLength = sequence.TextByteCount!.Value, end = bytes.Length;
         while (end > textLength || (end < textLength && (bytes[end] & 0xC0) == 0x80)) end -= TextOf(sequence.TokenIds[--generated], options).Length; // nor within a character
-        return [.. sequence.TokenIds.Take(generated), .. Tokenizer.Encode(Encoding.UTF8.GetString(bytes, end, textLength - end), SpecialTokenHandling.AsText)];
+        try
+        {
+            return [.. sequence.TokenIds.Take(generated), .. Tokenizer.Encode(Encoding.UTF8.GetString(bytes, end, textLength - end), SpecialTokenHandling.AsText)];
+        }
+        catch (UnknownCharacterException)
+        {
+            return [.. sequence.TokenIds.Take(generated)]; // a part of a special token's text, of which a tokenizer of characters has no other tokens
+        }
     }
 
     /// <summary>What a token adds to the text.</summary>

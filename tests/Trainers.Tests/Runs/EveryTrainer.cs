@@ -146,25 +146,12 @@ internal static class EveryTrainer
     })];
 
     /// <summary>80 rows that differ: 64 of them are trained on, in 8 updates an epoch.</summary>
-    private static IEnumerable<Row> Rows()
+    private static IEnumerable<TrainingRow> Rows()
     {
         for (int i = 0; i < 80; i++)
         {
             string word = string.Concat($"{i:D2}".Select(static digit => (char)(digit - '0' + 'a')));
             yield return new() { Text = $"{word} {word[1]}{word[0]}", Completion = $"{word[0]}{word[0]}", Other = $"{word[1]}", Label = i % 2 == 0 ? "even" : "odd", Likeness = i / 80f };
         }
-    }
-
-    private sealed class Row
-    {
-        public string Text { get; set; } = "";
-
-        public string Completion { get; set; } = "";
-
-        public string Other { get; set; } = "";
-
-        public string Label { get; set; } = "";
-
-        public float Likeness { get; set; }
     }
 }

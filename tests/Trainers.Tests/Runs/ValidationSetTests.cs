@@ -47,7 +47,7 @@ public sealed class ValidationSetTests
     [TestMethod]
     public void A_row_of_a_validation_set_is_told_of_it()
     {
-        Row[] rows = [.. Rows(6)];
+        TrainingRow[] rows = [.. Rows(6)];
         rows[2].Completion = "";
         Refuses(typeof(TrainingExampleException), "Row 2 of the validation set: the completion in column 'Completion' is empty.", () => Fit("fine-tuning", new(), Rows(6), rows));
         Refuses(typeof(TrainingExampleException), "Row 2: the completion in column 'Completion' is empty.", () => Fit("fine-tuning", new(), rows, Rows(6)));
@@ -72,7 +72,7 @@ public sealed class ValidationSetTests
     [TestMethod]
     public void A_classification_is_told_before_training_that_no_validation_row_has_a_label_it_knows()
     {
-        IDataView rows = Ml.Data.LoadFromEnumerable(Rows(6)), others = Ml.Data.LoadFromEnumerable(Rows(6).Select(static row => new Row { Text = row.Text, Label = row.Label + "s" }));
+        IDataView rows = Ml.Data.LoadFromEnumerable(Rows(6)), others = Ml.Data.LoadFromEnumerable(Rows(6).Select(static row => new TrainingRow { Text = row.Text, Label = row.Label + "s" }));
         using GptModel pretrained = new(new TorchCausalModel(new GptNetwork(EveryTrainer.Shape, GptDevice.Cpu, seed: 3)), EveryTrainer.Letters);
         IDataView Keyed(IDataView view) => Ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(view).Transform(view);
         SupervisedTaskTrainer Trainer(Func<SupervisedTaskOptions, SupervisedTaskOptions>? change = null)
@@ -84,7 +84,7 @@ public sealed class ValidationSetTests
         Refuses(typeof(InvalidLabelsException), "none of the 6 validation rows has a label that the training set knows", () => Trainer().Fit(Keyed(rows), Keyed(others)));
 
         // One key for both sets, and no row of the validation set's classes in the training set: balanced, they weigh 0.
-        ITransformer keys = Ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(Ml.Data.LoadFromEnumerable(Rows(6).Concat(Rows(6).Select(static row => new Row { Text = row.Text, Label = row.Label + "s" }))));
+        ITransformer keys = Ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(Ml.Data.LoadFromEnumerable(Rows(6).Concat(Rows(6).Select(static row => new TrainingRow { Text = row.Text, Label = row.Label + "s" }))));
         Refuses(typeof(InvalidLabelsException), "all 6 validation rows are of classes whose weight is 0, having no training row,", () => Trainer(static o => o with { BalanceClasses = true }).Fit(keys.Transform(rows), keys.Transform(others)));
         Trainer().Fit(keys.Transform(rows), keys.Transform(others)).Dispose();
         Trainer(static o => o with { Evaluation = new() { Interval = 0 } }).Fit(Keyed(rows), Keyed(others)).Dispose();
@@ -97,7 +97,7 @@ public sealed class ValidationSetTests
         StringAssert.Contains(error.Message, message);
     }
 
-    private static void Fit(string kind, EvaluationOptions evaluation, IEnumerable<Row> training, IEnumerable<Row>? validation = null)
+    private static void Fit(string kind, EvaluationOptions evaluation, IEnumerable<TrainingRow> training, IEnumerable<TrainingRow>? validation = null)
     {
         IDataView rows = Ml.Data.LoadFromEnumerable(training);
         IDataView? others = validation is null ? null : Ml.Data.LoadFromEnumerable(validation);
@@ -135,18 +135,5 @@ public sealed class ValidationSetTests
         }
     }
 
-    private static IEnumerable<Row> Rows(int count) => Enumerable.Range(0, count).Select(static i => new Row { Text = $"{(char)('a' + i)}bcd {(char)('j' - i)}", Completion = "ab", Other = "ba", Label = i % 2 == 0 ? "even" : "odd", Likeness = i / 6f });
-
-    private sealed class Row
-    {
-        public string Text { get; set; } = "";
-
-        public string Completion { get; set; } = "";
-
-        public string Other { get; set; } = "";
-
-        public string Label { get; set; } = "";
-
-        public float Likeness { get; set; }
-    }
+    private static IEnumerable<TrainingRow> Rows(int count) => Enumerable.Range(0, count).Select(static i => new TrainingRow { Text = $"{(char)('a' + i)}bcd {(char)('j' - i)}", Completion = "ab", Other = "ba", Label = i % 2 == 0 ? "even" : "odd", Likeness = i / 6f });
 }

@@ -149,7 +149,7 @@ public sealed partial class ToolTests
             (Tool.WrongUse, "--steps is 0", ["train", folder["corpus.txt"], "-o", folder["new"], "--steps", "0"]), (Tool.WrongUse, "--batch is 0", ["train", folder["corpus.txt"], "-o", folder["new"], "--batch", "0"]),
             (Tool.WrongUse, "--learning-rate is 0", ["train", folder["corpus.txt"], "-o", folder["new"], "--learning-rate", "0"]), (Tool.Failure, "no text in it", ["train", folder["blank.txt"], "-o", folder["new"]]),
             (Tool.Failure, "no text in it", ["evaluate", Model, "--text", folder["blank.txt"]]), (Tool.Failure, "no question in it", ["evaluate", Model, "--choices", folder["blank.txt"]]),
-            (Tool.Failure, "run", ["train", folder["corpus.txt"], "-o", Run, "--steps", "2"]), (Tool.Failure, "missing", ["export", folder["missing"], folder["out"]]),
+            (Tool.WrongUse, "--resume", ["train", folder["corpus.txt"], "-o", Run, "--steps", "2"]), (Tool.WrongUse, "--documents", ["train", folder["corpus.txt"], "-o", folder["new"], "--documents", "file"]), (Tool.Failure, "missing", ["export", folder["missing"], folder["out"]]),
         ])
         {
             (int code, _, string error) = await CallAsync("", args);

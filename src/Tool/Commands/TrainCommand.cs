@@ -53,6 +53,7 @@ internal static class TrainCommand
             Require(share is >= 0 and < 1, validation, share, "at least 0 and below 1; 0 holds nothing out");
             Require(every >= 0, interval, every, "1 or more, or 0 for none");
             TextRow[] rows = [.. TextFiles.Documents(parsed.GetRequiredValue(text), parsed.GetRequiredValue(documents), cancellationToken).Select(static document => new TextRow { Text = document })];
+            if (rows.Length == 1 && share > 0) throw new UsageException($"The text is a single document, which can't be split; set {documents.Name} to paragraph or line, or {validation.Name} to 0.");
             console.Out.WriteLine($"{rows.Length:N0} documents, {rows.Sum(static row => (long)row.Text.Length):N0} characters");
 
             // 2. The model's shape.
@@ -88,7 +89,7 @@ internal static class TrainCommand
                     CancellationToken = cancellationToken,
                 },
             });
-            using GptLanguageModelTransformer trained = trainer.Fit(ml.Data.LoadFromEnumerable(rows));
+            using GptLanguageModelTransformer trained = Fit(trainer, ml.Data.LoadFromEnumerable(rows));
             if (trained.Training.Cancelled)
             {
                 console.Out.WriteLine($"stopped after {trained.Training.Steps:N0} updates; --resume with the same options goes on from there");
@@ -100,6 +101,18 @@ internal static class TrainCommand
             console.Out.WriteLine($"{model}: {trained.Model.Config.ParameterCount:N0} parameters{(trained.Training.BestValidationLoss is { } loss ? FormattableString.Invariant($", validation loss {loss:F4}") : "")}");
         });
         return command;
+
+        GptLanguageModelTransformer Fit(LanguageModelTrainer trainer, IDataView rows)
+        {
+            try
+            {
+                return trainer.Fit(rows);
+            }
+            catch (RunExistsException exception)
+            {
+                throw new UsageException($"Folder '{exception.Path}' holds the checkpoints of a run. Give {resume.Name} to go on with it, or name another {run.Name}.");
+            }
+        }
 
         static void Require<T>(bool holds, Option option, T value, string range)
         {

@@ -66,7 +66,7 @@ public sealed record TextConstraint
 
     /// <summary>Any JSON object.</summary>
     /// <param name="whitespace">The white space.</param>
-    public static TextConstraint JsonObject(JsonWhitespace whitespace = JsonWhitespace.None) => JsonSchema("""{"type":"object"}""", whitespace);
+    public static TextConstraint JsonObject(JsonWhitespace whitespace = JsonWhitespace.None) => JsonSchema(JsonSchemaReader.AnyObject.GetRawText(), whitespace);
 
     /// <summary>JSON that System.Text.Json deserializes as a type.</summary>
     /// <typeparam name="T">The type.</typeparam>

@@ -6,16 +6,16 @@ namespace MLNet.Gpt.Trainers.Tests.Losses;
 [TestClass]
 public sealed class ValueLossTests
 {
-    // ½·((3 − 1)² + (−4 − 1)²), and its derivative V − R, however far the values have moved from the rollout's.
+    // ½·((5 − 4)² + (−5 + 4)²), and its derivative V − R, though both values have gone far from the rollout's, towards the returns: any clip would make the loss larger and hold them back.
     [TestMethod]
     public void An_infinite_range_clips_nothing()
     {
         using var scope = NewDisposeScope();
-        Tensor values = tensor(new float[,] { { 3, -4 } }).requires_grad_();
-        ValueLossResult result = ValueLoss.Clipped(values, zeros(1, 2), ones(1, 2), ones(1, 2), double.PositiveInfinity);
+        Tensor values = tensor(new float[,] { { 5, -5 } }).requires_grad_();
+        ValueLossResult result = ValueLoss.Clipped(values, zeros(1, 2), tensor(new float[,] { { 4, -4 } }), ones(1, 2), double.PositiveInfinity);
         result.Loss.backward();
-        Assert.AreEqual(14.5f, result.Loss.item<float>());
-        CollectionAssert.AreEqual(new[] { 2f, -5 }, values.grad!.data<float>().ToArray());
+        Assert.AreEqual(1, result.Loss.item<float>());
+        CollectionAssert.AreEqual(new[] { 1f, -1 }, values.grad!.data<float>().ToArray());
         Assert.AreEqual(0, result.Clipped.sum().item<float>());
     }
 

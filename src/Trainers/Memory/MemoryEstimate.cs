@@ -33,7 +33,7 @@ internal readonly record struct MemoryEstimate(long ParameterBytes, long Activat
 
         // Fused attention keeps a logarithm for each head. Dropout of the probabilities has no fused form on a CPU: (B, H, T, T) float32 before and behind it,
         // what it drew, and scaled copies of q and k. Attention in blocks keeps the probabilities of what its queries see, and its output in a second order.
-        bool cpu = !training.Device.IsCuda, inBlocks = cpu && narrow && MatrixProduct.IsFastInBFloat16 && training.Dropout.Attention == 0;
+        bool cpu = !training.Device.IsCuda, inBlocks = cpu && narrow && ProcessorFeatures.Current.HasBFloat16Products && training.Dropout.Attention == 0;
         long probabilities = cpu && training.Dropout.Attention > 0 ? config.HeadCount * t : 0;
         kept += (4 * config.HeadCount) + (probabilities > 0 ? (probabilities * (4 + 4 + 1)) + (2 * 4 * c) : 0);
         long[] seen = [.. Enumerable.Range(0, config.LayerCount).Select(layer => config.BandWidthOfLayer(layer)).Select(band =>

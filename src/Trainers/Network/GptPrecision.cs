@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 public enum GptPrecision
 {
     /// <summary>
-    /// bfloat16 on every CUDA GPU and on a CPU with AVX512-BF16 or AMX, else float32. The GPU's compute capability is not looked at: below 8.0 (before Ampere)
+    /// bfloat16 on every CUDA GPU and on a CPU that multiplies faster in it (one with AMX, or AMD's with AVX512-BF16), else float32. The GPU's compute capability is not looked at: below 8.0 (before Ampere)
     /// bfloat16 is emulated and slow, and <see cref="Float32"/> is the better choice.
     /// </summary>
     Auto,

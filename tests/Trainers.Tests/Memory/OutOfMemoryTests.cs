@@ -52,7 +52,7 @@ public sealed class OutOfMemoryTests
         long byVectors = Estimate(config), inBlocks = Estimate(config with { HeadCount = 4 });
         (long grown, long estimated) = ActivationMeasurement.Of(config, DropoutOptions.None, precision, checkpointed: false);
         Assert.AreEqual(byVectors, estimated);
-        if (precision == GptPrecision.BFloat16 && MatrixProduct.IsFastInBFloat16) Assert.IsGreaterThan(byVectors + (30L << 20), inBlocks);
+        if (precision == GptPrecision.BFloat16 && ProcessorFeatures.Current.HasBFloat16Products) Assert.IsGreaterThan(byVectors + (30L << 20), inBlocks);
         Assert.AreEqual(1, (double)estimated / grown, 0.25, $"grown {ByteSize.Text(grown)}, estimated {ByteSize.Text(estimated)}");
 
         long Estimate(GptConfig shape) => new TrainingMemory(shape, precision, GptDevice.Cpu).Estimate(8, 512).ActivationBytes;

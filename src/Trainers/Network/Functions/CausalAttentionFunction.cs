@@ -6,7 +6,7 @@ namespace MLNet.Gpt;
 /// <summary>
 /// Multi-head causal self-attention (Vaswani et al. 2017, equation 1) in bfloat16 on a CPU for forms that <see cref="AttentionKernel"/> does not take, as
 /// matrix products over blocks of queries: a block reads the keys that its queries may see and no others. Where products in bfloat16 are fast
-/// (<see cref="MatrixProduct.IsFastInBFloat16"/>), libtorch's fused attention gains nothing from them and takes two to three times as long
+/// (<see cref="ProcessorFeatures.HasBFloat16Products"/>), libtorch's fused attention gains nothing from them and takes two to three times as long
 /// (<c>benchmarks/run.sh kernels</c>); elsewhere, and in float32, it is the faster one. The price is that the probabilities are kept for the backward pass.
 /// </summary>
 /// <remarks>Symbols: B batch, T time, H heads, D head size, C = H·D channels, n queries of a block, m keys that they see.</remarks>
@@ -19,7 +19,7 @@ internal sealed class CausalAttentionFunction : autograd.SingleTensorFunction<Ca
 
     /// <summary>Whether this is the faster way for rows of a type that <see cref="AttentionKernel"/> does not take.</summary>
     /// <param name="type">What the network computes in.</param>
-    public static bool IsFaster(ScalarType type) => type == ScalarType.BFloat16 && MatrixProduct.IsFastInBFloat16;
+    public static bool IsFaster(ScalarType type) => type == ScalarType.BFloat16 && ProcessorFeatures.Current.HasBFloat16Products;
 
     /// <summary>The weighted sums of the values.</summary>
     /// <param name="projected">(B·T, 3C): queries, keys and values side by side.</param>

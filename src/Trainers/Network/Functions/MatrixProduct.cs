@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using System.Runtime.Intrinsics.X86;
 using System.Text;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -27,10 +26,7 @@ internal static class MatrixProduct
     private static readonly Lazy<jit.ScriptModule> s_module = new(static () => jit.load(Archive()));
 
     /// <summary>Which products of float32 matrices go to oneDNN on this machine's CPU: all on AMD's processors with AVX-512, the large ones on AMD's others. Set by benchmarks, to compare.</summary>
-    public static OneDnnProducts OneDnn { get; set; } = !X86Base.IsSupported || !IsAmd() ? OneDnnProducts.None : Avx512F.IsSupported ? OneDnnProducts.All : OneDnnProducts.Large;
-
-    /// <summary>Whether libtorch has fast products in bfloat16 on this machine's CPU: oneDNN's, which want AVX-512 of an x86 processor (on AVX2 products take many times as long as in float32). Other architectures have not been measured and are taken to have them.</summary>
-    public static bool IsFastInBFloat16 => !X86Base.IsSupported || Avx512BW.IsSupported;
+    public static OneDnnProducts OneDnn { get; set; } = !ProcessorFeatures.Current.IsAmd ? OneDnnProducts.None : ProcessorFeatures.Current.Avx512 ? OneDnnProducts.All : OneDnnProducts.Large;
 
     /// <summary>Whether a product goes to oneDNN.</summary>
     /// <param name="a">(n, k).</param>
@@ -95,12 +91,6 @@ internal static class MatrixProduct
 
         using Tensor product = Of(a, b);
         sum.PlusInPlace(product, scale);
-    }
-
-    private static bool IsAmd()
-    {
-        (_, int b, int c, int d) = X86Base.CpuId(0, 0);
-        return (b, d, c) == (0x68747541, 0x69746E65, 0x444D4163);   // "Auth", "enti", "cAMD"
     }
 
     /// <summary>A TorchScript archive, as <c>torch.jit.save</c> writes it: a zip of the source, the object (a pickle of one without attributes) and no constants.</summary>

@@ -7,7 +7,7 @@ namespace MLNet.Gpt.Benchmarks;
 
 /// <summary>
 /// mlContext.Model.Save and Load of a pipeline with a GPT-2 124M, and FromOnnx of its package with the weights in the graph's file and beside it, each load in a process of its own: seconds, and peak memory
-/// against the size of what is loaded. The peer is reading the file once.
+/// against the size of what is loaded. The peer is reading the file once, from the page cache and from the disk.
 /// </summary>
 internal static class SaveLoadBenchmark
 {
@@ -81,16 +81,24 @@ internal static class SaveLoadBenchmark
         Console.WriteLine(Invariant($"Save                            {save,8:F2} s   {size / save / 1e6,8:F0} MB/s"));
         (double read, _) = Child("read the zip", "read", zip);
         (double load, double loadPeak) = Child("Load", "zip", zip);
+        (double diskRead, double diskLoad) = (double.NaN, double.NaN);
+        if (OperatingSystem.IsLinux())
+        {
+            (diskRead, _) = Child("read the zip from the disk", "read", zip, PageCache.Forget);
+            (diskLoad, _) = Child("Load from the disk", "zip", zip, PageCache.Forget);
+        }
+
         (double within, double withinPeak) = Child("FromOnnx, weights in the graph", "package", inside);
         (double external, double externalPeak) = Child("FromOnnx, weights beside it", "package", beside);
-        Console.WriteLine(Invariant($"save-load save_mb_per_second={size / save / 1e6:F0} load={load:F2} read={read:F2} ratio={load / read:F2} load_peak={loadPeak:F2} from_onnx={within:F2} from_onnx_peak={withinPeak:F2} from_onnx_beside={external:F2} from_onnx_beside_peak={externalPeak:F2} unit=seconds"));
+        Console.WriteLine(Invariant($"save-load save_mb_per_second={size / save / 1e6:F0} load={load:F2} read={read:F2} ratio={load / read:F2} disk_load={diskLoad:F2} disk_read={diskRead:F2} disk_ratio={diskLoad / diskRead:F2} load_peak={loadPeak:F2} from_onnx={within:F2} from_onnx_peak={withinPeak:F2} from_onnx_beside={external:F2} from_onnx_beside_peak={externalPeak:F2} unit=seconds"));
         return 0;
 
-        (double Seconds, double Peak) Child(string name, string kind, string path)
+        (double Seconds, double Peak) Child(string name, string kind, string path, Action<string>? before = null)
         {
             double seconds = double.PositiveInfinity, peak = 0;
             for (int round = 0; round < rounds; round++)
             {
+                before?.Invoke(path);
                 JsonElement result = JsonDocument.Parse(ThisProgram.LastLine(ChildName, kind, path)).RootElement;
                 seconds = Math.Min(seconds, result.GetProperty("seconds").GetDouble());
                 peak = (result.GetProperty("peak").GetDouble() - result.GetProperty("before").GetDouble()) / size;

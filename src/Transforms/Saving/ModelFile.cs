@@ -278,23 +278,29 @@ namespace MLNet.Gpt
             }
         }
 
-        /// <summary>Copies to the end and hashes on the way.</summary>
+        /// <summary>Copies to the end and hashes on the way: one block on another thread while it is written and the next one is read.</summary>
         private static byte[] Copy(Stream source, Stream target)
         {
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            byte[] buffer = ArrayPool<byte>.Shared.Rent(CopyBytes);
+            byte[] block = ArrayPool<byte>.Shared.Rent(CopyBytes), next = ArrayPool<byte>.Shared.Rent(CopyBytes);
+            Task hashing = Task.CompletedTask;
             try
             {
                 int read;
-                while ((read = source.Read(buffer, 0, CopyBytes)) > 0)
+                while ((read = source.Read(next, 0, CopyBytes)) > 0)
                 {
-                    hash.AppendData(buffer, 0, read);
-                    target.Write(buffer, 0, read);
+                    hashing.GetAwaiter().GetResult();
+                    (block, next) = (next, block);
+                    (byte[] bytes, int count) = (block, read);
+                    hashing = Task.Run(() => hash.AppendData(bytes, 0, count));
+                    target.Write(block, 0, read);
                 }
             }
             finally
             {
-                ArrayPool<byte>.Shared.Return(buffer);
+                hashing.GetAwaiter().GetResult();   // it reads a block
+                ArrayPool<byte>.Shared.Return(block);
+                ArrayPool<byte>.Shared.Return(next);
             }
 
             return hash.GetHashAndReset();

@@ -124,7 +124,9 @@ public static class OnnxExporter
         // The package's config.json is written anew: begin and end tokens that the checkpoint's alone names go into generation_config.json.
         if (checkpoint.Tokenizer is { } tokenizer)
         {
-            ModelCompanions.Load(checkpoint.Folder, tokenizer).Save(target.WorkPath);
+            ModelCompanions companions = ModelCompanions.Load(checkpoint.Folder, tokenizer);
+            companions.Save(target.WorkPath);
+            GenAiConfigJson.WriteTokens(target.WorkPath, companions, tokenizer);
             GenAiConfigJson.WriteTokenizerConfig(target.WorkPath, tokenizer, checkpoint.Config.ContextLength);
         }
 

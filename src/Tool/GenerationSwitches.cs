@@ -32,7 +32,18 @@ internal sealed class GenerationSwitches
             StopStrings = [.. own.StopStrings, .. parsed.GetValue(_stops) ?? []],
             Seed = parsed.GetValue(_seed) ?? Random.Shared.Next(),
         };
-        options.Validate();
+        try
+        {
+            options.Validate();
+        }
+        catch (ArgumentException exception)
+        {
+            (string Property, Option Switch)[] names = [(nameof(options.MaxNewTokens), _tokens), (nameof(options.Temperature), _temperature), (nameof(options.TopK), _topK), (nameof(options.TopP), _topP), (nameof(options.RepetitionPenalty), _penalty), (nameof(options.StopStrings), _stops)];
+            if (Array.Find(names, name => name.Property == exception.ParamName && parsed.GetResult(name.Switch) is not null).Switch is not { } wrong) throw;
+            string value = string.Join(' ', parsed.GetResult(wrong)!.Tokens.Select(static token => token.Value));
+            throw new UsageException($"{wrong.Name} is '{value}'; {exception.Message[(exception.Message.IndexOf(';') + 1)..].Trim()}");
+        }
+
         return options;
     }
 }

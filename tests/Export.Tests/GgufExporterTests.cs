@@ -40,6 +40,22 @@ public sealed class GgufExporterTests
     }
 
     [TestMethod]
+    [DataRow("""{"bos_token_id":7,"eos_token_id":9}""", 7, 9, -1)] // -1: the end-of-text token
+    [DataRow("""{"eos_token_id":[-1,9]}""", -1, -1, 9)]
+    [DataRow("{}", -1, -1, null)]
+    public void The_checkpoints_own_begin_and_end_tokens_are_in_the_file(string settings, int begin, int end, int? other)
+    {
+        int Id(int id) => id < 0 ? Tokenizer.EndOfTextId : id;
+        using var folder = new TemporaryFolder();
+        GptCheckpoint.Write(folder["checkpoint"], new FormulaWeights(Config), Tokenizer);
+        File.WriteAllText(folder["checkpoint", "generation_config.json"], settings.Replace("-1", Tokenizer.EndOfTextId.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal));
+        GgufExporter.Export(folder["checkpoint"], folder["model.gguf"]);
+        IReadOnlyDictionary<string, object> values = GgufFile.Read(folder["model.gguf"]).Values;
+        Assert.AreEqual(((uint)Id(begin), (uint)Id(end)), ((uint)values["tokenizer.ggml.bos_token_id"], (uint)values["tokenizer.ggml.eos_token_id"]));
+        Assert.AreEqual(other is { } id ? (uint)Id(id) : null, values.TryGetValue("tokenizer.ggml.eot_token_id", out object? found) ? (uint?)found : null);
+    }
+
+    [TestMethod]
     public void Float32_tensors_are_the_weights_and_matrices_lie_output_by_output()
     {
         using var folder = new TemporaryFolder();

@@ -80,6 +80,21 @@ public sealed class GraphFormTests
     }
 
     [TestMethod]
+    public void A_package_tells_onnxruntime_genai_the_models_own_begin_and_end_tokens()
+    {
+        using var folder = new TemporaryFolder();
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(["a few words"], new BytePairTrainingOptions { VocabularySize = 260 });
+        GptCheckpoint.Write(folder["checkpoint"], new FormulaWeights(new GptConfig { VocabularySize = 264, ContextLength = 40, EmbeddingSize = 48, LayerCount = 1, HeadCount = 3 }), tokenizer);
+        File.WriteAllText(folder["checkpoint", "generation_config.json"], """{"bos_token_id":7,"eos_token_id":[9,11]}""");
+        OnnxExporter.Export(folder["checkpoint"], folder["package"]);
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(folder["package", "genai_config.json"]));
+        JsonElement model = json.RootElement.GetProperty("model");
+        Assert.AreEqual(7, model.GetProperty("bos_token_id").GetInt32());
+        CollectionAssert.AreEqual(new[] { tokenizer.EndOfTextId, 9, 11 }, model.GetProperty("eos_token_id").EnumerateArray().Select(static id => id.GetInt32()).ToArray());
+        Assert.AreEqual(tokenizer.EndOfTextId, model.GetProperty("pad_token_id").GetInt32());
+    }
+
+    [TestMethod]
     public void Bfloat16_rounds_to_the_nearest_and_ties_to_even()
     {
         // 1 + 2^-8 lies in the middle of 1 (0x3F80) and 1 + 2^-7 (0x3F81) and goes to the even one; 1 + 3·2^-8 in the middle of 0x3F81 and 0x3F82; a little more than the middle goes up.

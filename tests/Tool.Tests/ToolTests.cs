@@ -136,6 +136,8 @@ public sealed partial class ToolTests
     [TestMethod]
     public async Task What_is_wrong_is_one_line_and_an_exit_code()
     {
+        File.WriteAllBytes(folder["latin.txt"], [.. "alpha\n\ncaf"u8, 0xE9, .. " beta"u8]);
+        File.WriteAllBytes(folder["marked.txt"], [0xEF, 0xBB, 0xBF, .. "caf"u8, 0xE9]);
         folder.Write("blank.txt", " \n\n\t\n");
         folder.Write("bad.jsonl", "{\"prompt\":\"x\",\"choices\":[\"a\"]}");
         foreach ((int expected, string says, string[] args) in ((int, string, string[])[])
@@ -143,12 +145,15 @@ public sealed partial class ToolTests
             (Tool.WrongUse, "--help", ["trian"]), (Tool.WrongUse, "--output", ["train", folder["corpus.txt"]]), (Tool.WrongUse, "device", ["generate", Model, "x", "--device", "gpu"]), (Tool.WrongUse, "--text", ["evaluate", Model]),
             (Tool.WrongUse, "--count", ["generate", Model, "x", "--count", "0"]), (Tool.WrongUse, "--steps", ["train", folder["corpus.txt"], "-o", folder["new"], "--steps", "many"]),
             (Tool.Failure, "no such file", ["train", folder["missing"], "-o", folder["new"]]), (Tool.Failure, "divisible", ["train", folder["corpus.txt"], "-o", folder["new"], "--width", "30", "--heads", "4"]),
-            (Tool.Failure, "no such folder", ["generate", folder["missing"], "x"]), (Tool.Failure, "Temperature", ["generate", Model, "x", "--temperature", "-1"]), (Tool.Failure, "line 1", ["evaluate", Model, "--choices", folder["bad.jsonl"]]),
+            (Tool.Failure, "no such folder", ["generate", folder["missing"], "x"]), (Tool.WrongUse, "--temperature is '-1'; it must be 0 (greedy) or more, and finite.", ["generate", Model, "x", "--temperature", "-1"]), (Tool.Failure, "line 1", ["evaluate", Model, "--choices", folder["bad.jsonl"]]),
             (Tool.WrongUse, "'trian'", ["trian", "x"]), (Tool.WrongUse, "--output", ["train", folder["corpus.txt"], "-o", ""]), (Tool.WrongUse, "target", ["export", Model, ""]),
             (Tool.WrongUse, "--validation is 1", ["train", folder["corpus.txt"], "-o", folder["new"], "--validation", "1"]), (Tool.WrongUse, "--evaluate-every is -1", ["train", folder["corpus.txt"], "-o", folder["new"], "--evaluate-every", "-1"]),
             (Tool.WrongUse, "--steps is 0", ["train", folder["corpus.txt"], "-o", folder["new"], "--steps", "0"]), (Tool.WrongUse, "--batch is 0", ["train", folder["corpus.txt"], "-o", folder["new"], "--batch", "0"]),
             (Tool.WrongUse, "--learning-rate is 0", ["train", folder["corpus.txt"], "-o", folder["new"], "--learning-rate", "0"]), (Tool.Failure, "no text in it", ["train", folder["blank.txt"], "-o", folder["new"]]),
             (Tool.Failure, "no text in it", ["evaluate", Model, "--text", folder["blank.txt"]]), (Tool.Failure, "no question in it", ["evaluate", Model, "--choices", folder["blank.txt"]]),
+            (Tool.Failure, "is no UTF-8 text: it holds the byte E9", ["train", folder["latin.txt"], "-o", folder["new"]]), (Tool.Failure, "is no UTF-8 text", ["evaluate", Model, "--text", folder["latin.txt"], "--documents", "line"]), (Tool.Failure, "is no UTF-8 text", ["evaluate", Model, "--text", folder["marked.txt"]]), (Tool.Failure, "is no UTF-8 text", ["evaluate", Model, "--choices", folder["latin.txt"]]),
+            (Tool.WrongUse, "--max-tokens is '0'; it must be 1 or more.", ["generate", Model, "x", "-t", "0"]), (Tool.WrongUse, "--stop is '';", ["generate", Model, "x", "--stop", ""]), (Tool.WrongUse, "--documents", ["evaluate", Model, "--choices", folder["bad.jsonl"], "--documents", "line"]),
+            (Tool.Failure, "fit the model's context. Shorten it.", ["generate", Model, string.Concat(Enumerable.Repeat("alpha beta ", 500))]),
             (Tool.WrongUse, "--resume", ["train", folder["corpus.txt"], "-o", Run, "--steps", "2"]), (Tool.WrongUse, "--documents", ["train", folder["corpus.txt"], "-o", folder["new"], "--documents", "file"]), (Tool.Failure, "missing", ["export", folder["missing"], folder["out"]]),
         ])
         {

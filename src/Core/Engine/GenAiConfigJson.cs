@@ -8,6 +8,20 @@ internal static class GenAiConfigJson
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
+    /// <summary>Tells the model's own begin and end tokens, where it has others than the end-of-text token, in the file that lies in a folder; does nothing where there is none.</summary>
+    /// <param name="folder">The package's folder.</param>
+    /// <param name="companions">What says which tokens they are.</param>
+    /// <param name="tokenizer">The tokenizer.</param>
+    public static void WriteTokens(string folder, ModelCompanions companions, GptTokenizer tokenizer)
+    {
+        string path = Path.Combine(folder, OnnxPackageLayout.GenAiConfigFile);
+        if ((companions.BeginTokenId is null && companions.Generation.StopTokenIds.Count == 0) || !File.Exists(path) || ReadModel(path) is not { } model) return;
+        int[] ends = [tokenizer.EndOfTextId, .. companions.Generation.StopTokenIds];
+        model["bos_token_id"] = companions.BeginTokenId ?? tokenizer.EndOfTextId;
+        model["eos_token_id"] = ends.Length == 1 ? ends[0] : new JsonArray([.. ends.Select(static id => JsonValue.Create(id))]);
+        AtomicFile.Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(model.Root.ToJsonString(Indented))));
+    }
+
     /// <summary>Writes the file's text.</summary>
     /// <param name="config">A valid configuration.</param>
     /// <param name="endOfTextId">The token that ends a text, begins one where nothing else does, and pads.</param>
@@ -80,5 +94,18 @@ internal static class GenAiConfigJson
             ["tokenizer_class"] = "GPT2Tokenizer",
         };
         AtomicFile.Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(json.ToJsonString(Indented))));
+    }
+
+    // A file that another program wrote, or a hand changed, may be anything; it is that program's then.
+    private static JsonObject? ReadModel(string path)
+    {
+        try
+        {
+            return (JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject)?["model"] is JsonObject { Count: > 0 } model ? model : null;
+        }
+        catch (Exception exception) when (exception is JsonException or ArgumentException)
+        {
+            return null;
+        }
     }
 }

@@ -20,7 +20,11 @@ public static class GgufExporter
     {
         using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
         GptTokenizer tokenizer = checkpoint.Tokenizer ?? throw new ArgumentException($"The checkpoint '{checkpoint.Folder}' has no tokenizer, which a GGUF file holds; put its files beside the weights.", nameof(checkpointFolder));
-        Write(checkpoint, tokenizer, path, format);
+        ModelCompanions companions = ModelCompanions.Load(checkpoint.Folder, tokenizer);
+        int end = tokenizer.EndOfTextId;
+        IReadOnlyList<int> others = companions.Generation.StopTokenIds;
+        int[] ends = checkpoint.Generation.StopTokenIds.Contains(end) ? [end, .. others] : [.. others, end];
+        Write(checkpoint, tokenizer, companions.BeginTokenId ?? end, ends, path, format);
     }
 
     /// <summary>Writes weights and a tokenizer as a GGUF file.</summary>
@@ -34,8 +38,13 @@ public static class GgufExporter
     /// <exception cref="DiskFullException">There is no room.</exception>
     public static void Write(IGptWeights weights, GptTokenizer tokenizer, string path, GgufFormat format = GgufFormat.Float32)
     {
-        ArgumentNullException.ThrowIfNull(weights);
         ArgumentNullException.ThrowIfNull(tokenizer);
+        Write(weights, tokenizer, tokenizer.EndOfTextId, [tokenizer.EndOfTextId], path, format);
+    }
+
+    private static void Write(IGptWeights weights, GptTokenizer tokenizer, int begin, IReadOnlyList<int> ends, string path, GgufFormat format)
+    {
+        ArgumentNullException.ThrowIfNull(weights);
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         if (!Enum.IsDefined(format)) throw new ArgumentOutOfRangeException(nameof(format), format, $"The format is {(int)format}, which is none; use one of {string.Join(", ", Enum.GetNames<GgufFormat>())}.");
         GptConfig config = weights.Config.Validate();
@@ -44,7 +53,7 @@ public static class GgufExporter
         // 1. What the file says about the model. 2. Its tensors: names, shapes, places. 3. Their numbers.
         var writer = new GgufWriter();
         Describe(writer, config, format);
-        AddTokenizer(writer, config, tokenizer);
+        AddTokenizer(writer, config, tokenizer, begin, ends);
         IReadOnlyList<GptParameterInfo> parameters = GptParameterLayout.Of(config);
         Dictionary<string, GptParameterInfo> byName = parameters.ToDictionary(static parameter => parameter.Name);
         foreach (GptParameterInfo parameter in parameters) writer.Tensor(GgufTensor.Of(parameter, config, byName, format));
@@ -85,7 +94,7 @@ public static class GgufExporter
         writer.Float32("gpt2.attention.layer_norm_epsilon", config.LayerNormEpsilon);
     }
 
-    private static void AddTokenizer(GgufWriter writer, GptConfig config, GptTokenizer tokenizer)
+    private static void AddTokenizer(GgufWriter writer, GptConfig config, GptTokenizer tokenizer, int begin, IReadOnlyList<int> ends)
     {
         const int Normal = 1, Control = 3, UserDefined = 4, Unused = 5;
         TokenizerDefinition definition = tokenizer.Definition;
@@ -103,8 +112,9 @@ public static class GgufExporter
         writer.Texts("tokenizer.ggml.tokens", tokens);
         writer.Int32s("tokenizer.ggml.token_type", types);
         writer.Texts("tokenizer.ggml.merges", [.. definition.Merges.Select(merge => $"{definition.Tokens[merge.Left]} {definition.Tokens[merge.Right]}")]);
-        writer.UInt32("tokenizer.ggml.bos_token_id", (uint)tokenizer.EndOfTextId);
-        writer.UInt32("tokenizer.ggml.eos_token_id", (uint)tokenizer.EndOfTextId);
+        writer.UInt32("tokenizer.ggml.bos_token_id", (uint)begin);
+        writer.UInt32("tokenizer.ggml.eos_token_id", (uint)ends[0]);
+        if (ends.Count > 1) writer.UInt32("tokenizer.ggml.eot_token_id", (uint)ends[1]); // generation ends there too; the format has room for two
         writer.Bool("tokenizer.ggml.add_bos_token", false);
     }
 }

@@ -22,6 +22,7 @@ internal static class EvaluateCommand
         {
             (string? textPath, string? choicesPath) = (parsed.GetValue(text), parsed.GetValue(choices));
             if (textPath is null && choicesPath is null) throw new UsageException("There is nothing to measure on; give --text, --choices or both.");
+            if (textPath is null && parsed.GetResult(documents) is { Implicit: false }) throw new UsageException($"{documents.Name} says what a document of {text.Name} is, which is not given; leave it out.");
             Question[] questions = choicesPath is null ? [] : [.. Questions(choicesPath)];
             string[] texts = textPath is null ? [] : [.. TextFiles.Documents(textPath, parsed.GetRequiredValue(documents), cancellationToken)];
             using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device));
@@ -41,7 +42,7 @@ internal static class EvaluateCommand
     {
         if (!File.Exists(path)) throw new CheckpointNotFoundException(path, "there is no such file.", "Name a file with a question on each line.");
         int number = 0, found = 0;
-        foreach (string line in File.ReadLines(path))
+        foreach (string line in TextFiles.Lines(path))
         {
             number++;
             if (line.Trim().Length == 0) continue;

@@ -21,10 +21,17 @@ internal static class GenerateCommand
             using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device));
             GenerateTextOptions options = switches.Read(parsed, gpt);
             string text = parsed.GetValue(prompt) ?? console.Read(static reader => reader.ReadToEnd(), cancellationToken);
-            if (samples == 1) GenerationOutput.WriteAsync(console, gpt.GenerateStreaming(text, options, cancellationToken)).GetAwaiter().GetResult();
-            else
+            try
             {
-                foreach (GeneratedText one in gpt.Generate([text], options with { SamplesPerPrompt = samples }, cancellationToken)) console.Out.WriteLine($"--- {one.SampleIndex + 1}\n{one.Text}");
+                if (samples == 1) GenerationOutput.WriteAsync(console, gpt.GenerateStreaming(text, options, cancellationToken)).GetAwaiter().GetResult();
+                else
+                {
+                    foreach (GeneratedText one in gpt.Generate([text], options with { SamplesPerPrompt = samples }, cancellationToken)) console.Out.WriteLine($"--- {one.SampleIndex + 1}\n{one.Text}");
+                }
+            }
+            catch (PromptTooLongException exception)
+            {
+                throw new PromptTooLongException(exception.TokenCount, exception.Limit, "Shorten it.");
             }
         });
         return command;

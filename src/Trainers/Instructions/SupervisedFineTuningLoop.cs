@@ -12,11 +12,11 @@ internal sealed class SupervisedFineTuningLoop(
 {
     private readonly GptNetwork _network = model.Network;
     private readonly AdamWOptions _optimizer = options.OptimizerInUse;
-    private readonly int _stepsPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
+    private readonly int _stepsPerEpoch = EpochSteps.Of(training.Count, options.BatchSize);
     private readonly EpochOrder _order = new(training.Count, seed);
 
     /// <summary>The updates of the whole run.</summary>
-    public int MaxSteps => checked(_stepsPerEpoch * options.Epochs);
+    public int MaxSteps => EpochSteps.Total(_stepsPerEpoch, options.Epochs, nameof(options.Epochs));
 
     /// <summary>For tests: whether each update is known before the next; null: so on a CPU.</summary>
     internal bool? Immediate { get; init; }

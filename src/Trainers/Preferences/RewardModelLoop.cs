@@ -14,13 +14,13 @@ internal sealed class RewardModelLoop(
     internal static readonly string[] MetricNames = ["accuracy", "margin", "min_reward", "mean_reward", "max_reward"];
 
     private readonly AdamWOptions _optimizer = options.OptimizerInUse;
-    private readonly int _stepsPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
+    private readonly int _stepsPerEpoch = EpochSteps.Of(training.Count, options.BatchSize);
     private readonly int _atOnce = promptsAtOnce ?? options.BatchSize;
     private readonly EpochOrder _order = new(training.Count, seed);
     private double? _lastAccuracy;
 
     /// <summary>The updates of the whole run.</summary>
-    public int MaxSteps => checked(_stepsPerEpoch * options.Epochs);
+    public int MaxSteps => EpochSteps.Total(_stepsPerEpoch, options.Epochs, nameof(options.Epochs));
 
     /// <summary>For tests: whether each update is known before the next; null: so on a CPU.</summary>
     internal bool? Immediate { get; init; }

@@ -20,7 +20,7 @@ internal sealed class PolicyOptimizationLoop(
     public int RolloutCount { get; } = options.RolloutCount(prompts.Count);
 
     /// <summary>The updates of the whole run.</summary>
-    public int MaxSteps => checked(RolloutCount * options.UpdatesPerRollout);
+    public int MaxSteps => RolloutCount * options.UpdatesPerRollout;
 
     /// <summary>For tests: whether each update is known before the next; null: so on a CPU.</summary>
     internal bool? Immediate { get; init; }

@@ -131,14 +131,21 @@ public sealed record PolicyOptimizationOptions
     internal bool KlInReward => Kl.InReward ?? Algorithm != PolicyAlgorithm.Grpo;
 
     /// <summary>The responses of a rollout.</summary>
-    internal int RolloutSize => checked(BatchSize * Rollout.Minibatches);
+    internal int RolloutSize => BatchSize * Rollout.Minibatches;
 
     /// <summary>The updates that a rollout is used for.</summary>
-    internal int UpdatesPerRollout => checked(Rollout.Minibatches * Rollout.InnerEpochs);
+    internal int UpdatesPerRollout => Rollout.Minibatches * Rollout.InnerEpochs;
 
     /// <summary>The rollouts of the whole run.</summary>
     /// <param name="prompts">How many prompts there are.</param>
-    internal int RolloutCount(int prompts) => checked((int)Math.Ceiling((double)(Episodes ?? ((long)prompts * SamplesPerPrompt)) / RolloutSize));
+    /// <exception cref="ArgumentOutOfRangeException">They have more updates than a run can count.</exception>
+    internal int RolloutCount(int prompts)
+    {
+        long episodes = Episodes ?? ((long)prompts * SamplesPerPrompt), rollouts = (episodes / RolloutSize) + (episodes % RolloutSize > 0 ? 1 : 0);
+        return rollouts <= int.MaxValue / UpdatesPerRollout ? (int)rollouts
+            : throw new ArgumentOutOfRangeException(nameof(Episodes), episodes, FormattableString.Invariant(
+                $"{nameof(Episodes)} is {episodes:N0}, which is {rollouts:N0} rollouts of {RolloutSize:N0} responses and {UpdatesPerRollout:N0} updates, of which a run counts {int.MaxValue:N0} at most; lower it."));
+    }
 
     /// <summary>Checks every value.</summary>
     /// <returns>These options.</returns>
@@ -179,12 +186,20 @@ public sealed record PolicyOptimizationOptions
         if (Lora is not null && Reference is not null) throw new ArgumentException("Reference is set and Lora too, whose reference is the policy's own weights without the adapter; leave one null.", nameof(Reference));
         if (SamplesPerPrompt < 2 && Algorithm != PolicyAlgorithm.Ppo)
             throw new ArgumentException($"Rollout.SamplesPerPrompt is {SamplesPerPrompt}, and {Algorithm} compares the responses to a prompt; give 2 or more.", nameof(Rollout));
+        RequireCountable(BatchSize, Rollout.Minibatches, $"{nameof(BatchSize)} times {nameof(Rollout)}.{nameof(Rollout.Minibatches)}, the responses of a rollout");
+        RequireCountable(Rollout.Minibatches, Rollout.InnerEpochs, $"{nameof(Rollout)}.{nameof(Rollout.Minibatches)} times {nameof(Rollout.InnerEpochs)}, the updates of a rollout");
         if (RolloutSize % SamplesPerPrompt != 0)
             throw new ArgumentException($"A rollout has {BatchSize} × {Rollout.Minibatches} = {RolloutSize} responses, which {SamplesPerPrompt} to a prompt do not divide; choose BatchSize or SamplesPerPrompt so that they do.", nameof(BatchSize));
         if (!Generation.StopAtEndOfText) throw new ArgumentException("Generation.StopAtEndOfText is false, and a response ends with a token that generation has to stop at; leave it true.", nameof(Generation));
         if (ChatTemplate is not null && Generation.PromptForm != PromptForm.Conversation)
             throw new ArgumentException("ChatTemplate is set, and the prompts are texts, which need none; leave it null, or set Generation.PromptForm to Conversation.", nameof(ChatTemplate));
         return this;
+    }
+
+    private static void RequireCountable(int one, int other, string what)
+    {
+        if ((long)one * other > int.MaxValue)
+            throw new ArgumentException(FormattableString.Invariant($"{one} × {other} = {(long)one * other:N0} is more than can be counted ({int.MaxValue:N0}): {what}. Lower one of the two."), nameof(BatchSize));
     }
 
     /// <summary>The settings of a run.</summary>

@@ -46,6 +46,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
     /// <exception cref="TrainingOutOfMemoryException">The memory is too small; the message has the numbers and what to lower.</exception>
     /// <exception cref="DiskFullException">There is no room for a checkpoint; the last one is whole.</exception>
     /// <exception cref="TrainingDivergedException">The loss, the gradient or the policy itself was not finite too many times in a row.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The episodes have more updates than a run can count, <see cref="int.MaxValue"/>.</exception>
     /// <exception cref="OperationCanceledException"><see cref="RunOptions.CancellationToken"/> was cancelled before training began, while the data were read.</exception>
     public GptPolicyTransformer Fit(IDataView input) => Fit(input, null);
 

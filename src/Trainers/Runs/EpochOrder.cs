@@ -11,7 +11,7 @@ internal sealed class EpochOrder(int count, long seed)
     /// <param name="batchSize">Examples in one update.</param>
     public IEnumerable<int> Of(int step, int batchSize)
     {
-        int steps = (count + batchSize - 1) / batchSize, epoch = step / steps;
+        int steps = EpochSteps.Of(count, batchSize), epoch = step / steps;
         if (epoch != _epoch)
         {
             // Fisher and Yates; .NET keeps a seeded Random's numbers the same in all versions.

@@ -20,14 +20,14 @@ internal sealed class SupervisedTaskLoop(
     Action<string> log)
 {
     private readonly TaskNetwork _network = model.Task;
-    private readonly int _stepsPerEpoch = (training.Count + options.BatchSize - 1) / options.BatchSize;
+    private readonly int _stepsPerEpoch = EpochSteps.Of(training.Count, options.BatchSize);
     private readonly int _atOnce = examplesAtOnce ?? options.BatchSize;
     private IReadOnlyList<TaskExample[]> _batches = [];
     private int _batchedEpoch = -1;
     private (int Step, TaskEvaluation Evaluation)? _last, _best;
 
     /// <summary>The updates of the whole run.</summary>
-    public int MaxSteps => checked(_stepsPerEpoch * options.Epochs);
+    public int MaxSteps => EpochSteps.Total(_stepsPerEpoch, options.Epochs, nameof(options.Epochs));
 
     /// <summary>For tests: whether each update is known before the next; null: so on a CPU.</summary>
     internal bool? Immediate { get; init; }

@@ -15,7 +15,7 @@ internal static class TaskBatches
         TaskExample[] order = [.. examples];
         random.Shuffle(order);
         List<TaskExample[]> batches = [];
-        foreach (TaskExample[] window in order.Chunk(checked(batchSize * windowBatches)))
+        foreach (TaskExample[] window in order.Chunk((int)Math.Clamp((long)batchSize * windowBatches, 1, Math.Max(1, order.Length))))
             batches.AddRange((windowBatches == 1 ? window : [.. window.OrderBy(static example => example.Width)]).Chunk(batchSize));
         TaskExample[][] shuffled = [.. batches];
         random.Shuffle(shuffled);

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security;
 using System.Text;
 
 namespace MLNet.Gpt;
@@ -29,7 +28,7 @@ public static class CalibrationPicture
         var svg = new StringBuilder();
         Line($"""<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="{FontSize}">""");
         Line($"""<rect width="{width}" height="{height}" fill="white"/>""");
-        if (title is not null) Line($"""<text x="{Left}" y="{Top / 2}" font-weight="bold">{SecurityElement.Escape(title)}</text>""");
+        if (title is not null) Line($"""<text x="{Left}" y="{Top / 2}" font-weight="bold">{SvgText.Escape(title)}</text>""");
         for (int tick = 0; tick <= 4; tick++)
         {
             double value = tick / 4.0;

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security;
 using System.Text;
 using Microsoft.ML.Data;
 
@@ -77,5 +76,5 @@ public static class ConfusionMatrixPicture
 
     private static string Percent(double share) => share.ToString("0.0 %", CultureInfo.InvariantCulture);
 
-    private static string Escape(string text) => SecurityElement.Escape(text)!;
+    private static string Escape(string text) => SvgText.Escape(text);
 }

@@ -139,11 +139,15 @@ public sealed partial class GptEvaluationCatalog
             }
             catch (Exception exception) when (IsRows(exception))
             {
-                problems.Add(new(one.Row, exception.Message, IsCounted: false));
+                problems.Add(new(one.Row, WithoutParameter(exception), IsCounted: false));
                 return null;
             }
         }
     }
+
+    // A parameter of a call that the user did not make.
+    private static string WithoutParameter(Exception exception) =>
+        exception is ArgumentException { ParamName: { } name } && exception.Message.IndexOf($" (Parameter '{name}')", StringComparison.Ordinal) is > 0 and var at ? exception.Message[..at] : exception.Message;
 
     private static bool IsRows(Exception exception) => exception is ArgumentException or UnknownCharacterException or PromptTooLongException;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security;
 using System.Text;
 
 namespace MLNet.Gpt;
@@ -45,13 +44,13 @@ public static class IntervalPicture
         {
             (string name, double value, double lower, double upper) = rows[i];
             int y = Top + (i * RowHeight) + (RowHeight / 2);
-            Line($"""<text x="{LabelWidth - 10}" y="{y}" text-anchor="end" dominant-baseline="middle">{SecurityElement.Escape(name)}</text>""");
+            Line($"""<text x="{LabelWidth - 10}" y="{y}" text-anchor="end" dominant-baseline="middle">{SvgText.Escape(name)}</text>""");
             if (double.IsFinite(lower) && double.IsFinite(upper)) Line($"""<line x1="{X(lower)}" y1="{y}" x2="{X(upper)}" y2="{y}" stroke="#08306b" stroke-width="2"/>""");
             Line($"""<circle cx="{X(value)}" cy="{y}" r="4" fill="#08306b"/>""");
             Line($"""<text x="{LabelWidth + PlotWidth + 10}" y="{y}" dominant-baseline="middle">{value.ToString("G4", CultureInfo.InvariantCulture)}</text>""");
         }
 
-        Line($"""<text x="{LabelWidth + (PlotWidth / 2)}" y="{height - 6}" text-anchor="middle">{SecurityElement.Escape(axis)}</text>""");
+        Line($"""<text x="{LabelWidth + (PlotWidth / 2)}" y="{height - 6}" text-anchor="middle">{SvgText.Escape(axis)}</text>""");
         Line("</svg>");
         return svg.ToString();
 

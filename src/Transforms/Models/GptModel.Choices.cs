@@ -11,7 +11,7 @@ public sealed partial class GptModel
     /// <param name="options">How to score; null for the defaults. The candidates that they name are not read, nor are the columns.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>Scores for each prompt, in order.</returns>
-    /// <exception cref="ArgumentException">An option is out of range, the two lists have different lengths, or a candidate is null or has no tokens.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, the two lists have different lengths, or a candidate is null, has no tokens, or more than fit the context.</exception>
     /// <exception cref="PromptTooLongException">A prompt does not fit the context and <see cref="ScoringOptions.Overflow"/> is <see cref="PromptOverflow.Error"/>.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
     public IReadOnlyList<ChoiceScores> ScoreChoices(
@@ -83,12 +83,13 @@ public sealed partial class GptModel
         {
             if (choices[c] is null) throw new ArgumentException($"Candidate {c} of {whose} is null; give it a text.", nameof(choices));
             (context, continuations[c]) = ContinuationTokens.Encode(Tokenizer, prompt, options.Separator + choices[c], options.SpecialTokens);
-            if (continuations[c].Length > 0) continue;
 
             // One token spans the join, so that none is left behind the context's: the continuation is scored as it is encoded alone, as lm-evaluation-harness does.
-            continuations[c] = Tokenizer.Encode(prompt[prompt.TrimEnd().Length..] + options.Separator + choices[c], options.SpecialTokens);
+            if (continuations[c].Length == 0) continuations[c] = Tokenizer.Encode(prompt[prompt.TrimEnd().Length..] + options.Separator + choices[c], options.SpecialTokens);
             if (continuations[c].Length == 0)
                 throw new ArgumentException($"Candidate {c}, '{choices[c]}', of {whose} has no tokens: the tokenizer gives it none. Set {nameof(options.Separator)} to a space or a line break.", nameof(choices));
+            if (continuations[c].Length > Config.ContextLength)
+                throw new ArgumentException($"Candidate {c} of {whose} has {continuations[c].Length} tokens, the separator's included; at most {Config.ContextLength} fit the model's context. Shorten it.", nameof(choices));
         }
 
         requests.Add(new ContinuationRequest(context, continuations));

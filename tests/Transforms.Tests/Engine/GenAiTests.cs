@@ -54,6 +54,31 @@ public sealed class GenAiTests
         }
     }
 
+    [TestMethod]
+    public void It_ends_at_the_models_own_end_tokens()
+    {
+        using var folder = new TemporaryFolder();
+        string plain = Export(folder, new OnnxExportOptions());
+        (int[] Prompt, int[] Text)[] texts;
+        using (var own = new OwnEngine(plain)) texts = [.. Enumerable.Range(0, 16).Select(i => (int[])[(19 * i) % 264, ((71 * i) + 3) % 264]).Select(prompt => (prompt, own.Greedy(prompt, 10)))];
+
+        // A token that comes after some others, and not among them, ends the text: another one than end-of-text, and the package is written by a model that was opened from one.
+        (int[] prompt, int[] text) = texts.First(static one => !one.Text.Contains(BytePairs.EndOfTextId) && one.Text.Distinct().Count() > 2);
+        int end = text.Distinct().ElementAt(2);
+        File.WriteAllText(folder["checkpoint/generation_config.json"], $$"""{"eos_token_id":[{{BytePairs.EndOfTextId}},{{end}}]}""");
+        OnnxExporter.Export(folder["checkpoint"], folder["first"]);
+        using (GptModel model = GptModel.FromOnnx(folder["first"], GptDevice.Cpu)) model.ExportOnnx(folder["second"]);
+        foreach (string package in (string[])[folder["first"], folder["second"]])
+        {
+            using var genAi = new Model(package);
+            using var parameters = new GeneratorParams(genAi);
+            using var generator = new Generator(genAi, parameters);
+            generator.AppendTokens(prompt);
+            while (!generator.IsDone()) generator.GenerateNextToken();
+            Assert.AreEqual(string.Join(' ', text[..Array.IndexOf(text, end)]), string.Join(' ', generator.GetSequence(0)[prompt.Length..].ToArray()));
+        }
+    }
+
     private static void AssertSameTokens(OnnxExportOptions options)
     {
         using var folder = new TemporaryFolder();

@@ -139,6 +139,7 @@ public sealed class EvaluationTests
         Assert.AreEqual(6, metrics.Count);
         CollectionAssert.AreEqual(new[] { (3L, false), (4L, false) }, metrics.Problems.Select(static problem => (problem.Row, problem.IsCounted)).ToArray());
         Assert.Contains("no candidate answers for row 3", metrics.Problems[0].Problem);
+        Assert.IsTrue(metrics.Problems[0].Problem.EndsWith("give one or more.", StringComparison.Ordinal), metrics.Problems[0].Problem);
         Assert.Contains("'X'", metrics.Problems[1].Problem);
 
         // Right: 1, 5, 6, 7, and by characters 2, where " " alone is likelier than " b" but has no character to divide by.
@@ -216,6 +217,31 @@ public sealed class EvaluationTests
         Assert.AreEqual("rgb(255,255,255)", cells[3].Attribute("fill")!.Value);
         Assert.ThrowsExactly<ArgumentException>(() => ConfusionMatrixPicture.ToSvg([[1, 2]], ["a"]));
         Assert.ThrowsExactly<ArgumentException>(() => ConfusionMatrixPicture.ToSvg([[-1]], ["a"]));
+    }
+
+    [TestMethod]
+    public void An_answer_longer_than_the_context_is_named_with_its_row_and_both_lengths()
+    {
+        using GptModel model = Knowing(static _ => (0.5, 0.3));
+        string endless = new('a', model.Config.ContextLength + 1);
+        Question[] questions = [new() { Prompt = "x", Choices = ["a", "b"], Label = 0 }, new() { Prompt = "x", Choices = ["b", endless], Label = 0 }];
+        MultipleChoiceMetrics metrics = _ml.Gpt().Evaluate.MultipleChoice(_ml.Data.LoadFromEnumerable(questions), model, options: new() { Separator = "" });
+        string problem = $"Candidate 1 of row 1 has {endless.Length} tokens, the separator's included; at most {model.Config.ContextLength} fit the model's context. Shorten it.";
+        Assert.AreEqual((1, problem), (metrics.Count, metrics.Problems.Single().Problem));
+        var error = Assert.ThrowsExactly<ArgumentException>(() => model.ScoreChoices(["x", "x"], [["a"], [endless]], new() { Separator = "", Normalization = ChoiceNormalization.Unconditional }));
+        StringAssert.StartsWith(error.Message, "Candidate 0 of prompt 1 has");
+        Assert.AreEqual("choices", error.ParamName);
+    }
+
+    [TestMethod]
+    public void A_picture_is_XML_whatever_characters_a_name_has()
+    {
+        // Control characters, half a surrogate pair and the two noncharacters of the basic plane have no form in XML 1.0.
+        string[] names = ["a\0b\u0001\u001F", "\uD83D|\uFFFE\uFFFF", "tab\t \U0001F600 & <é>"];
+        XElement svg = XElement.Parse(ConfusionMatrixPicture.ToSvg([[1, 0, 0], [0, 1, 0], [0, 0, 1]], names, "bell \a"));
+        XNamespace ns = "http://www.w3.org/2000/svg";
+        string[] texts = [.. svg.Elements(ns + "text").Select(static text => text.Value)];
+        foreach (string expected in (string[])["a\uFFFDb\uFFFD\uFFFD", "\uFFFD|\uFFFD\uFFFD", names[2], "bell \uFFFD"]) CollectionAssert.Contains(texts, expected);
     }
 
     /// <summary>A model that writes a and b with given probabilities, after a prompt (anything but the end-of-text token and the separator) and without one.</summary>

@@ -81,7 +81,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
         RewardNetwork? start = _options.Algorithm == PolicyAlgorithm.Ppo ? rewards.Network : null;
 
         // 2. Rows → prompts; the text of the mix → packed rows.
-        var reader = new PolicyPrompts(tokenizer, pretrained.Companions.BeginTokenId ?? tokenizer.EndOfTextId, template, Math.Min(shape.ContextLength, start?.Config.ContextLength ?? int.MaxValue), _options);
+        var reader = new PolicyPrompts(tokenizer, pretrained.Companions.BeginTokenId ?? tokenizer.EndOfTextId, template, Math.Min(shape.ContextLength, start?.Config.ContextLength ?? int.MaxValue), rewards.Models, _options);
         List<PolicyPrompt> training = reader.Read(trainSet, _promptColumnName);
         int count = training.Count;
         List<PolicyPrompt> validation = validationSet is null ? HeldOut.Draw(training, _options.Evaluation.ValidationFraction ?? 0, seed) : HeldOut.Read(() => reader.Read(validationSet, _promptColumnName));

@@ -10,7 +10,7 @@ internal sealed class PolicySampler(GptNetwork network, GptTokenizer tokenizer, 
     private readonly TorchCausalModel _engine = new(network);   // never disposed: that would dispose the network
 
     /// <summary>Draws responses.</summary>
-    /// <param name="prompts">The prompts; one that comes more than once gets other responses each time.</param>
+    /// <param name="prompts">The prompts; those of the same tokens, of one row or of several, get other responses each time.</param>
     /// <param name="places">Each prompt's place in the set.</param>
     /// <param name="samples">K: responses to each.</param>
     /// <param name="seed">Decides the draws, with the weights alone.</param>
@@ -29,13 +29,14 @@ internal sealed class PolicySampler(GptNetwork network, GptTokenizer tokenizer, 
             Seed = seed,
         };
 
-        // Draws depend on the seed, the prompt's tokens and the sample's index: a prompt that comes again goes on counting.
-        var drawn = new Dictionary<int, int>();
+        // Draws depend on the seed, the prompt's tokens and the sample's index: tokens that come again, also as another row's prompt, go on counting.
+        var drawn = new Dictionary<string, int>(StringComparer.Ordinal);
         var firsts = new int[prompts.Count];
         for (int i = 0; i < firsts.Length; i++)
         {
-            firsts[i] = drawn.GetValueOrDefault(places[i]);
-            drawn[places[i]] = firsts[i] + samples;
+            string tokens = string.Join(' ', prompts[i].Tokens);
+            firsts[i] = drawn.GetValueOrDefault(tokens);
+            drawn[tokens] = firsts[i] + samples;
         }
 
         bool training = network.Training;

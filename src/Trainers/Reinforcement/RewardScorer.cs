@@ -36,6 +36,9 @@ internal sealed class RewardScorer : IDisposable
     /// <summary>The first reward model on TorchSharp; null where there is none.</summary>
     public RewardNetwork? Network => _sources.Select(static source => (source.Model?.Engine as TorchRewardModel)?.Network).FirstOrDefault(static network => network is not null);
 
+    /// <summary>The reward models among the sources, by name.</summary>
+    public IReadOnlyList<(string Name, GptRewardModel Model)> Models => [.. _sources.Where(static source => source.Model is not null).Select(static source => (source.Source.Name, source.Model!))];
+
     /// <summary>The sources' names.</summary>
     public IReadOnlyList<string> Names => [.. _sources.Select(static source => source.Source.Name)];
 

@@ -37,12 +37,17 @@ public sealed partial record SelfConsistencyOptions
 
     private static string? FinalAnswer(string text)
     {
-        Match match = Final().Match(text);
-        string answer = match.Success ? match.Groups[1].Value : text.Trim().Split('\n')[^1];
-        answer = answer.Trim().TrimEnd('.');
-        return answer.Length == 0 ? null : answer;
+        // The last one first; one with nothing behind it on its line tells of nothing.
+        foreach (Match match in Final().Matches(text))
+        {
+            if (Answer(text[(match.Index + match.Length)..].Split('\n')[0]) is { } said) return said;
+        }
+
+        return Answer(text.Trim().Split('\n')[^1]);
+
+        static string? Answer(string line) => line.Trim().TrimEnd('.') is { Length: > 0 } answer ? answer : null;
     }
 
-    [GeneratedRegex(@"answer(?: is|:)[: ]*([^\n]+)", RegexOptions.IgnoreCase | RegexOptions.RightToLeft | RegexOptions.CultureInvariant)]
+    [GeneratedRegex("answer(?: is|:)[: ]*", RegexOptions.IgnoreCase | RegexOptions.RightToLeft | RegexOptions.CultureInvariant)]
     private static partial Regex Final();
 }

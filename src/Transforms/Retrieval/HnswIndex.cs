@@ -1,27 +1,45 @@
+using System.Runtime.InteropServices;
+
 namespace MLNet.Gpt;
 
 /// <summary>
 /// A hierarchical navigable small world: a graph of vectors in layers (Malkov and Yashunin 2020; the numbers of its algorithms stand beside the methods). Removed vectors stay as
-/// ways and are no results.
+/// ways and are no results. Vectors that are the same share a place in the graph, where they would else have no neighbours but each other.
 /// </summary>
 /// <remarks>Not thread-safe: searches may run beside each other, not beside an addition.</remarks>
 internal sealed class HnswIndex(HnswOptions options, VectorSimilarity similarity)
 {
+    // By place in the graph.
     private readonly List<ReadOnlyMemory<float>> _vectors = [];
-    private readonly List<List<int>[]> _neighbors = []; // of each vector on each of its layers
+    private readonly List<List<int>[]> _neighbors = []; // on each of its layers
+    private readonly List<List<int>> _numbers = []; // of the vectors that are there, in the order in which they were added
+    private readonly Dictionary<ReadOnlyMemory<float>, int> _places = new(SameNumbers.Instance);
+
+    // By number.
     private readonly List<bool> _removed = [];
     private readonly Random _random = new(options.Seed);
     private readonly double _layerScale = 1 / Math.Log(options.MaxNeighbors); // mL
     private int _entry = -1;
 
-    public int Count => _vectors.Count;
+    /// <summary>The vectors that were added.</summary>
+    public int Count => _removed.Count;
 
-    /// <summary>Algorithm 1: adds a vector and gives its number.</summary>
+    /// <summary>Adds a vector and gives its number.</summary>
     public int Add(ReadOnlyMemory<float> vector)
+    {
+        int number = Count;
+        _removed.Add(false);
+        if (!_places.TryGetValue(vector, out int place)) _places.Add(vector, place = AddPlace(vector));
+        _numbers[place].Add(number);
+        return number;
+    }
+
+    /// <summary>Algorithm 1: a place for a vector that is not there yet.</summary>
+    private int AddPlace(ReadOnlyMemory<float> vector)
     {
         int id = _vectors.Count, layer = (int)(-Math.Log(1 - _random.NextDouble()) * _layerScale);
         _vectors.Add(vector);
-        _removed.Add(false);
+        _numbers.Add([]);
         _neighbors.Add([.. Enumerable.Range(0, layer + 1).Select(static _ => new List<int>())]);
         if (_entry < 0)
         {
@@ -71,7 +89,7 @@ internal sealed class HnswIndex(HnswOptions options, VectorSimilarity similarity
         for (int candidates = Math.Max(options.SearchCandidates, count); ; candidates *= 4)
         {
             List<(float Nearness, int Id)> found = SearchLayer(query, near, candidates, 0);
-            List<(float Nearness, int Id)> results = [.. found.Where(item => !_removed[item.Id] && allowed?.Invoke(item.Id) != false).Take(count)];
+            List<(float Nearness, int Id)> results = [.. found.SelectMany(item => _numbers[item.Id].Where(number => !_removed[number] && allowed?.Invoke(number) != false).Select(number => (item.Nearness, number))).Take(count)];
             if (results.Count == count || candidates >= _vectors.Count) return results;
         }
     }
@@ -124,4 +142,19 @@ internal sealed class HnswIndex(HnswOptions options, VectorSimilarity similarity
     }
 
     private float Nearness(ReadOnlySpan<float> a, int id) => similarity.Nearness(a, _vectors[id].Span);
+
+    /// <summary>Vectors are the same where their bits are.</summary>
+    private sealed class SameNumbers : IEqualityComparer<ReadOnlyMemory<float>>
+    {
+        public static SameNumbers Instance { get; } = new();
+
+        public bool Equals(ReadOnlyMemory<float> a, ReadOnlyMemory<float> b) => MemoryMarshal.AsBytes(a.Span).SequenceEqual(MemoryMarshal.AsBytes(b.Span));
+
+        public int GetHashCode(ReadOnlyMemory<float> vector)
+        {
+            var hash = new HashCode();
+            hash.AddBytes(MemoryMarshal.AsBytes(vector.Span));
+            return hash.ToHashCode();
+        }
+    }
 }

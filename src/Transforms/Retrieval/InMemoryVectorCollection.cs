@@ -84,7 +84,12 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
 
     public override Task DeleteAsync(TKey key, CancellationToken cancellationToken = default)
     {
-        Write(() => Required().Remove(key));
+        Write(() =>
+        {
+            Contents contents = Required();
+            contents.Remove(key);
+            contents.CompactIfDue();
+        });
         return Task.CompletedTask;
     }
 
@@ -92,7 +97,11 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
 
     public override async Task UpsertAsync(IEnumerable<TRecord> records, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(records);
         TRecord[] all = [.. records];
+        int missing = Array.IndexOf(all, null);
+        if (missing >= 0) throw new ArgumentException($"Record {missing} for '{Name}' is null; leave it out.", nameof(records));
+        TKey[] keys = [.. all.Select(KeyOf)];
 
         // 1. The vectors, those of all records at once where they have to be made.
         var vectors = new ReadOnlyMemory<float>[_model.VectorProperties.Count][];
@@ -121,10 +130,11 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
             Contents contents = Required();
             for (int i = 0; i < all.Length; i++)
             {
-                TKey key = KeyOf(all[i]);
-                contents.Remove(key);
-                contents.Add(key, all[i], [.. vectors.Select(property => property[i])]);
+                contents.Remove(keys[i]);
+                contents.Add(keys[i], all[i], [.. vectors.Select(property => property[i])]);
             }
+
+            contents.CompactIfDue();
         });
     }
 
@@ -142,7 +152,7 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
         Check(property, query);
         Func<TRecord, bool>? filter = options.Filter?.Compile();
         List<VectorSearchResult<TRecord>> results = Read(contents => contents.Vectors[index]
-            .Search(query.Span, top + options.Skip, filter is null ? null : place => contents.Records[place] is { } record && filter(record))
+            .Search(query.Span, (int)Math.Min(int.MaxValue, (long)top + options.Skip), filter is null ? null : place => contents.Records[place] is { } record && filter(record))
             .Skip(options.Skip)
             .Select(item => new VectorSearchResult<TRecord>(contents.Records[item.Id]!, _similarities[index].ToScore(item.Nearness)))
             .Where(result => options.ScoreThreshold is not { } threshold || _similarities[index].Reaches(result.Score!.Value, threshold)).ToList());
@@ -215,11 +225,14 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
 
     private sealed class Contents(InMemoryVectorCollection<TKey, TRecord> owner)
     {
-        public Dictionary<TKey, int> Places { get; } = [];
+        // Fewer places of removed records than this are not worth the work.
+        private const int Slack = 100;
 
-        public List<TRecord?> Records { get; } = [];
+        public Dictionary<TKey, int> Places { get; private set; } = [];
 
-        public VectorSet[] Vectors { get; } = [.. owner._model.VectorProperties.Select((property, index) => new VectorSet(owner._similarities[index], property.IndexKind == IndexKind.Hnsw ? owner._hnsw : null))];
+        public List<TRecord?> Records { get; private set; } = [];
+
+        public VectorSet[] Vectors { get; private set; } = [.. owner._model.VectorProperties.Select((property, index) => new VectorSet(owner._similarities[index], property.IndexKind == IndexKind.Hnsw ? owner._hnsw : null))];
 
         public void Add(TKey key, TRecord record, ReadOnlyMemory<float>[] vectors)
         {
@@ -233,6 +246,16 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
             if (!Places.Remove(key, out int place)) return;
             Records[place] = null;
             foreach (VectorSet set in Vectors) set.Remove(place);
+        }
+
+        /// <summary>Frees the places of removed records when they are more than those of the others, so that a collection that is changed for ever grows no larger, at the cost of one more addition for each record that is removed.</summary>
+        public void CompactIfDue()
+        {
+            if (Records.Count - Places.Count <= Math.Max(Places.Count, Slack)) return;
+            KeyValuePair<TKey, int>[] inOrder = [.. Places.OrderBy(static place => place.Value)];
+            Records = [.. inOrder.Select(place => Records[place.Value])];
+            Places = new(inOrder.Select(static (place, index) => KeyValuePair.Create(place.Key, index)));
+            Vectors = [.. Vectors.Select(static set => set.Compact())];
         }
     }
 }

@@ -36,7 +36,7 @@ public static class TextChunker
             }
         }
 
-        // 2. As many pieces in a chunk as fit; the next begins as many before its end as the overlap allows, and at least one piece on.
+        // 2. As many pieces in a chunk as fit; the next begins as many before its end as the overlap allows and leaves room for a piece behind it: no chunk only repeats the one before.
         List<TextChunk> chunks = [];
         for (int first = 0; first < pieces.Count;)
         {
@@ -44,8 +44,9 @@ public static class TextChunker
             (int start, int end) = (pieces[first].Start, pieces[first + last].End);
             chunks.Add(new TextChunk(text[start..end], start, Count(text, start, end, tokenizer)));
             if (first + last == pieces.Count - 1) break;
-            int next = first + last + 1;
+            int behind = first + last + 1, next = behind;
             while (next - 1 > first && Count(text, pieces[next - 1].Start, end, tokenizer) <= options.OverlapTokens) next--;
+            while (next < behind && Count(text, pieces[next].Start, pieces[behind].End, tokenizer) > options.MaxTokens) next++;
             first = next;
         }
 

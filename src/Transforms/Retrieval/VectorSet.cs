@@ -5,13 +5,14 @@ namespace MLNet.Gpt;
 internal sealed class VectorSet
 {
     private readonly VectorSimilarity _similarity;
+    private readonly HnswOptions? _options;
     private readonly HnswIndex? _graph;
     private readonly List<ReadOnlyMemory<float>> _vectors = []; // one that was removed is empty
 
     public VectorSet(VectorSimilarity similarity, HnswOptions? graph)
     {
         graph?.Validate();
-        _similarity = similarity;
+        (_similarity, _options) = (similarity, graph);
         _graph = graph is null ? null : new HnswIndex(graph, similarity);
     }
 
@@ -26,6 +27,18 @@ internal sealed class VectorSet
     {
         _graph?.Remove(id);
         _vectors[id] = default;
+    }
+
+    /// <summary>A set of the vectors that were not removed, in their order and numbered anew: what was removed takes memory, and time in a search, until then.</summary>
+    public VectorSet Compact()
+    {
+        var compact = new VectorSet(_similarity, _options);
+        foreach (ReadOnlyMemory<float> vector in _vectors)
+        {
+            if (!vector.IsEmpty) compact.Add(vector);
+        }
+
+        return compact;
     }
 
     /// <summary>The nearest vectors, the nearest first; of equally near ones, those that were added first.</summary>

@@ -288,6 +288,33 @@ public sealed class PolicyOptimizationTests
     }
 
     [TestMethod]
+    public void A_prompt_that_a_reward_model_has_no_room_for_is_an_error_before_anything_is_trained()
+    {
+        // 10 and 11 letters fit the policy's 16 positions beside a response of 6, whose last token has none; in a reward model of 16 positions every token has one, and the read-out token too where there is one.
+        IDataView prompts = Ml.Data.LoadFromEnumerable(new[] { new Row { Prompt = "abcdefghij" }, new Row { Prompt = "abcdefghija" } });
+        TrainingExampleException Refused(int context, RewardReadout readout, PromptOverflow overflow)
+        {
+            using var judge = new GptRewardModel(new TorchRewardModel(new RewardNetwork(new GptNetwork(PolicyFixture.Shape with { ContextLength = context }, GptDevice.Cpu, seed: 4), new() { Readout = readout, Overflow = overflow }, trainable: false), PolicyFixture.Letters), PolicyFixture.Letters);
+            return Assert.ThrowsExactly<TrainingExampleException>(() => Ml.Gpt().Trainers.PolicyOptimization("Prompt", Options with
+            {
+                Pretrained = start, Algorithm = PolicyAlgorithm.Rloo, Episodes = 32, Reward = new() { Sources = [(PolicyReward)judge with { Name = "judge" }] },
+            }).Fit(prompts));
+        }
+
+        TrainingExampleException error = Refused(16, RewardReadout.LastToken, PromptOverflow.Error);
+        Assert.AreEqual(1L, error.Row);
+        StringAssert.Contains(error.Message, "has 11 tokens, and leaves no room for a response of 6: 10 fit the 16 positions of the reward model 'judge' beside it");
+        error = Refused(16, RewardReadout.ReadoutToken, PromptOverflow.Error);
+        Assert.AreEqual(0L, error.Row);
+        StringAssert.Contains(error.Message, "9 fit the 16 positions");
+
+        // One that cuts prompts needs room for a token of them.
+        error = Refused(6, RewardReadout.LastToken, PromptOverflow.KeepTail);
+        StringAssert.Contains(error.Message, "Rollout.MaxNewTokens = 6 tokens leaves no room for a prompt in the 6 positions of the reward model 'judge'");
+        StringAssert.Contains(error.Message, "Lower it to 5 or less");
+    }
+
+    [TestMethod]
     public void Prompts_without_room_other_tokenizers_and_other_shapes_are_typed_errors()
     {
         IDataView mixed = Ml.Data.LoadFromEnumerable(new[] { new Row { Prompt = "a" }, new Row { Prompt = "abcdefghijab" } });

@@ -86,6 +86,17 @@ public sealed class RolloutTests
     }
 
     [TestMethod]
+    public void Rows_of_the_same_prompt_get_responses_of_their_own()
+    {
+        // The prompt twice in a data set, as two rows: 2 x 3 responses of up to 6 letters, none of which another row has in its place.
+        using var fixture = new PolicyFixture();
+        PolicyPrompt prompt = fixture.Prompts[3], twin = prompt with { Row = 99 };
+        string[] drawn = [.. fixture.Sampler.Draw([prompt, twin], [3, 6], 3, seed: 7, default).Select(static row => string.Join(' ', row.Response))];
+        CollectionAssert.AreNotEqual(drawn[..3], drawn[3..]);
+        Assert.IsGreaterThan(4, drawn.Distinct().Count(), "six draws of one prompt");
+    }
+
+    [TestMethod]
     [DataRow(false)]
     [DataRow(true)]
     public void KL_to_itself_is_exactly_0_at_first_and_ratios_are_exactly_1_in_the_first_minibatch(bool adapter)

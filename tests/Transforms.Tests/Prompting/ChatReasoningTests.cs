@@ -31,6 +31,19 @@ public sealed class ChatReasoningTests
     }
 
     [TestMethod]
+    [DataRow("Is the answer 3? No: the answer is 4, or rather the answer is 5.", "5")]
+    [DataRow("First, Answer: 7. Then again: the answer is 8.\nThat is all.", "8")]
+    [DataRow("Answer:\n42", "42")]
+    [DataRow("The answer is 9.\nAnswer: \r\n", "9")]
+    [DataRow("The answer is:  6 apples.\r\n", "6 apples")]
+    [DataRow("seven\n", "seven")]
+    public async Task What_follows_the_last_answer_is_counted(string text, string expected)
+    {
+        using var client = new FakeChatClient((_, _) => text);
+        Assert.AreEqual(expected, (await client.SelfConsistencyAsync([new(ChatRole.User, "?")], new() { Samples = 1 })).Answer);
+    }
+
+    [TestMethod]
     public async Task A_tree_of_thoughts_keeps_the_best_steps_and_drops_the_others()
     {
         // Steps are a, b or c by the seed; a judge likes paths with many b.

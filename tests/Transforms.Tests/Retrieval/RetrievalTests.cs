@@ -85,6 +85,32 @@ public sealed class RetrievalTests
         Assert.HasCount(1, asked[^1]);
     }
 
+    [TestMethod]
+    public async Task A_conversation_that_the_client_keeps_gets_passages_at_every_question_and_keeps_none()
+    {
+        using var store = new InMemoryVectorStore(new VectorStoreTests.Counting());
+        VectorStoreCollection<string, Passage> passages = store.GetCollection<string, Passage>("passages");
+        await passages.EnsureCollectionExistsAsync();
+        await passages.UpsertAsync(new[] { "aaa", "bbb" }.Select(static text => new Passage { Text = text }));
+        List<string> prompts = [];
+        GptTokenizer letters = GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvwxyz \n"]);
+        var engine = new HistoryModel(letters.VocabularySize, 128, history =>
+        {
+            prompts.Add(letters.Decode(history));
+            float[] logits = new float[letters.VocabularySize];
+            logits[letters.EndOfTextId] = 30; // the answer is empty
+            return logits;
+        });
+        using var model = new GptModel(engine, letters, ChatTemplate.Default with { SystemMarker = "s", UserMarker = "u", AssistantMarker = "a" });
+        using var client = new RetrievalChatClient<Passage>(model.AsChatClient(new() { MaxConversations = 1 }), passages, static passage => passage.Text, model.Tokenizer, new() { Top = 1, MaxTokens = 7, Introduction = "see " });
+        var options = new ChatOptions { ConversationId = "one", Instructions = "be brief" };
+        foreach (string question in new[] { "aa", "b" }) await client.GetResponseAsync(question, options);
+        await foreach (ChatResponseUpdate _ in client.GetStreamingResponseAsync("a", options)) { }
+        CollectionAssert.AreEqual(new[] { "see aaa", "see bbb", "see aaa" }, prompts.Select(static prompt => prompt.Split("be brief\n\n")[1][..7]).ToArray());
+        Assert.IsTrue(prompts.All(static prompt => prompt.Split("see ").Length == 2), "What was found for one question is not told with the next.");
+        Assert.AreEqual("be brief", options.Instructions, "A caller's options stay as they are.");
+    }
+
     private sealed class Passage
     {
         [VectorStoreKey]

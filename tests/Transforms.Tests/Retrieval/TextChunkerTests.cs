@@ -69,6 +69,25 @@ public sealed class TextChunkerTests
     }
 
     [TestMethod]
+    public void A_chunk_that_would_only_repeat_the_one_before_is_none()
+    {
+        // 3 + 1 + 3 = 7 tokens fit; "bb." may come again (3 of 6 tokens), but not beside the 9 of the next sentence, with a space 13 of 10.
+        string[] Chunks(string text, int max, int overlap, ChunkUnit unit = ChunkUnit.Sentences) => [.. TextChunker.Split(text, TestModels.Letters, new() { MaxTokens = max, OverlapTokens = overlap, Unit = unit }).Select(static chunk => chunk.Text)];
+        CollectionAssert.AreEqual(new[] { "aa. bb.", "cccccccc.", "dd." }, Chunks("aa. bb. cccccccc. dd.", 10, 6));
+
+        // Of two sentences that may come again the one that leaves room does: "b. c." (5) beside "ddddd." (6) has 12 of 11, "c." 9.
+        CollectionAssert.AreEqual(new[] { "a. b. c.", "c. ddddd." }, Chunks("a. b. c. ddddd.", 11, 6));
+
+        // Chunks go on, whatever the text: each reaches beyond the one before.
+        foreach ((int max, int overlap) in new[] { (3, 2), (7, 6), (16, 15), (40, 20) })
+        {
+            IReadOnlyList<TextChunk> chunks = TextChunker.Split(Prose, Gpt2, new() { MaxTokens = max, OverlapTokens = overlap });
+            foreach ((TextChunk before, TextChunk next) in chunks.Zip(chunks.Skip(1)))
+                Assert.IsGreaterThan(before.Start + before.Text.Length, next.Start + next.Text.Length, $"'{next.Text}' says nothing that '{before.Text}' does not.");
+        }
+    }
+
+    [TestMethod]
     public void A_column_of_texts_becomes_a_column_of_chunks_also_when_it_was_saved()
     {
         using var folder = new TemporaryFolder();

@@ -83,6 +83,34 @@ public sealed class VectorStoreTests
     }
 
     [TestMethod]
+    [DataRow(0)]
+    [DataRow(1_500)]
+    public void The_graph_finds_the_others_where_many_vectors_are_the_same(int at)
+    {
+        // 400 of 2,000 are one vector, such as that of a heading that every page has.
+        var random = new Random(8);
+        VectorSimilarity cosine = VectorSimilarity.Of(null);
+        VectorSet exact = new(cosine, null), graph = new(cosine, new HnswOptions());
+        float[] heading = Draw(random, 16);
+        for (int i = 0; i < 2_000; i++)
+        {
+            float[] vector = i >= at && i < at + 400 ? heading : Draw(random, 16);
+            exact.Add(vector);
+            graph.Add(vector);
+        }
+
+        int hits = 0;
+        for (int q = 0; q < 50; q++)
+        {
+            float[] query = Draw(random, 16);
+            hits += exact.Search(query, 10).Select(static item => item.Id).Intersect(graph.Search(query, 10).Select(static item => item.Id)).Count();
+        }
+
+        Assert.IsGreaterThan(475, hits);
+        Assert.AreEqual(100, graph.Search(heading, 100).Count(item => item.Id >= at && item.Id < at + 400));
+    }
+
+    [TestMethod]
     [DataRow(IndexKind.Flat)]
     [DataRow(IndexKind.Hnsw)]
     public async Task Records_are_kept_found_replaced_and_deleted(string kind)
@@ -118,6 +146,61 @@ public sealed class VectorStoreTests
         Assert.ThrowsExactly<InvalidOperationException>(() => store.GetCollection<long, Note>("notes"));
         await store.EnsureCollectionDeletedAsync("notes");
         Assert.IsFalse(await store.CollectionExistsAsync("notes"));
+    }
+
+    [TestMethod]
+    [DataRow(IndexKind.Flat)]
+    [DataRow(IndexKind.Hnsw)]
+    public async Task Records_that_are_replaced_for_ever_take_no_more_memory(string kind)
+    {
+        // 50 records, each replaced 100 times; of 1,000 numbers each 5,000 would be 20 MB, and 50 with as many, or 100, that have not been cleared away yet 0.6 MB.
+        using var store = new InMemoryVectorStore(null, new() { MaxNeighbors = 4, ConstructionCandidates = 4 });
+        VectorStoreCollection<object, Dictionary<string, object?>> records = store.GetDynamicCollection("records", new()
+        {
+            Properties = [new VectorStoreKeyProperty("Id", typeof(int)), new VectorStoreVectorProperty("Vector", typeof(ReadOnlyMemory<float>), 1_000) { IndexKind = kind, DistanceFunction = DistanceFunction.EuclideanDistance }],
+        });
+        await records.EnsureCollectionExistsAsync();
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        for (int i = 0; i < 5_000; i++)
+        {
+            float[] vector = new float[1_000];
+            (vector[0], vector[1]) = (i % 50, i / 50);
+            await records.UpsertAsync(new Dictionary<string, object?> { ["Id"] = i % 50, ["Vector"] = new ReadOnlyMemory<float>(vector) });
+        }
+
+        Assert.IsLessThan(4 << 20, GC.GetTotalMemory(forceFullCollection: true) - before);
+
+        // What is there is the last of each, in the order in which they came.
+        float[] query = new float[1_000];
+        query[1] = 99;
+        CollectionAssert.AreEqual(Enumerable.Range(0, 50).ToArray(), (await records.SearchAsync(new ReadOnlyMemory<float>(query), 100).ToListAsync()).Select(static result => (int)result.Record["Id"]!).ToArray());
+        for (int id = 0; id < 50; id += 2) await records.DeleteAsync(id);
+        Assert.IsNull(await records.GetAsync(4));
+        Assert.AreEqual(99f, ((ReadOnlyMemory<float>)(await records.GetAsync(7))!["Vector"]!).Span[1]);
+        CollectionAssert.AreEqual(Enumerable.Range(0, 25).Select(static i => (2 * i) + 1).ToArray(), (await records.SearchAsync(new ReadOnlyMemory<float>(query), 100).ToListAsync()).Select(static result => (int)result.Record["Id"]!).ToArray());
+    }
+
+    [TestMethod]
+    public async Task Of_records_of_which_one_is_wrong_none_is_taken()
+    {
+        using var store = new InMemoryVectorStore(new Counting());
+        VectorStoreCollection<string, Named> notes = store.GetCollection<string, Named>("notes", new() { Properties = [new VectorStoreKeyProperty(nameof(Named.Id), typeof(string)), new VectorStoreVectorProperty(nameof(Named.Text), typeof(string), 3)] });
+        await notes.EnsureCollectionExistsAsync();
+        await Assert.ThrowsExactlyAsync<VectorStoreException>(() => notes.UpsertAsync([new() { Id = "a", Text = "a" }, new() { Text = "b" }]));
+        ArgumentException missing = await Assert.ThrowsExactlyAsync<ArgumentException>(() => notes.UpsertAsync([new() { Id = "a", Text = "a" }, null!]));
+        StringAssert.StartsWith(missing.Message, "Record 1 for 'notes' is null");
+        Assert.IsNull(await notes.GetAsync("a"));
+    }
+
+    [TestMethod]
+    public async Task A_page_behind_the_last_record_is_empty_and_all_may_be_asked_for()
+    {
+        using var store = new InMemoryVectorStore(new Counting());
+        VectorStoreCollection<int, Note> notes = store.GetCollection<int, Note>("notes", new() { Properties = [new VectorStoreKeyProperty(nameof(Note.Id), typeof(int)), new VectorStoreVectorProperty(nameof(Note.Text), typeof(string), 3)] });
+        await notes.EnsureCollectionExistsAsync();
+        await notes.UpsertAsync([new() { Id = 1, Text = "a" }, new() { Id = 2, Text = "ab" }, new() { Id = 3, Text = "b" }]);
+        CollectionAssert.AreEqual(new[] { 2, 3 }, (await notes.SearchAsync("a", int.MaxValue, new() { Skip = 1 }).ToListAsync()).Select(static result => result.Record.Id).ToArray());
+        Assert.IsEmpty(await notes.SearchAsync("a", 2, new() { Skip = 3 }).ToListAsync());
     }
 
     [TestMethod]
@@ -166,6 +249,13 @@ public sealed class VectorStoreTests
         public int Id { get; set; }
 
         public string Topic { get; set; } = "";
+
+        public string Text { get; set; } = "";
+    }
+
+    private sealed class Named
+    {
+        public string? Id { get; set; }
 
         public string Text { get; set; } = "";
     }

@@ -18,6 +18,8 @@ internal sealed partial class JsonSchemaReader
         }
 
         var required = new HashSet<string>(all.SelectMany(Required));
+        if (names.Count + required.Count > 0 && all.Find(static place => place.Keyword("propertyNames") is not null) is { } named)
+            throw new ConstraintException(ConstraintProblem.Unsupported, named.Pointer, "'propertyNames' beside properties that are named is not supported. Leave it out.", "propertyNames");
         names.AddRange(all.SelectMany(Required).Where(name => !names.Contains(name)).Distinct().ToArray());
         List<(string Name, bool Required, Expression Value)> members = [];
         foreach (string name in names)
@@ -41,7 +43,7 @@ internal sealed partial class JsonSchemaReader
         // 2. Whether others may follow.
         Place[] additional = [.. all.Where(static place => place.Keyword("additionalProperties") is not null).Select(static place => place.Child("additionalProperties", place.Keyword("additionalProperties")!.Value))];
         bool open = additional.Length > 0 ? additional.All(static schema => schema.Schema.ValueKind != JsonValueKind.False) : all.All(static place => place.Keyword("properties") is null);
-        Expression? other = open ? Expression.Then(_json.FreeName(names), _json.Colon, RuleOf(additional)) : null;
+        Expression? other = open ? Expression.Then(NameOfOthers(all, names), _json.Colon, RuleOf(additional)) : null;
 
         // 3. One rule for each member and the number of members before it, as far as that matters.
         (int min, int? max) = Counts(all, "minProperties", "maxProperties");
@@ -68,6 +70,13 @@ internal sealed partial class JsonSchemaReader
         }
 
         static string Escape(string name) => name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal);
+    }
+
+    // The name of a member that the schema does not name: a string that is a name's by all schemas that say what names are.
+    private Expression NameOfOthers(List<Place> all, List<string> names)
+    {
+        Place[] forms = [.. all.Where(static place => place.Keyword("propertyNames") is not null).Select(static place => place.Child("propertyNames", place.Keyword("propertyNames")!.Value))];
+        return forms.Length == 0 ? _json.FreeName(names) : RuleOf([.. forms, new Place(AnyString, "a string")]);
     }
 
     private static IEnumerable<string> Required(Place place)

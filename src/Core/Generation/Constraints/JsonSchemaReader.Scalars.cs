@@ -156,7 +156,7 @@ internal sealed partial class JsonSchemaReader
                 RegexReader.ReadSearch(pattern); // what .NET alone would read is refused
                 return Regex.IsMatch(text, pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
             case JsonValueKind.Object or JsonValueKind.Array:
-                string? beside = new[] { "properties", "required", "additionalProperties", "minProperties", "maxProperties", "items", "prefixItems", "minItems", "maxItems" }.FirstOrDefault(keyword => place.Keyword(keyword) is not null);
+                string? beside = new[] { "properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties", "items", "prefixItems", "minItems", "maxItems" }.FirstOrDefault(keyword => place.Keyword(keyword) is not null);
                 return beside is null ? true : throw new ConstraintException(ConstraintProblem.Unsupported, place.Pointer, $"'{beside}' beside listed objects or arrays is not supported. List only those that it allows, and leave it out.", beside);
             default:
                 return true;

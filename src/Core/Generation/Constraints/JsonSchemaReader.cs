@@ -14,12 +14,14 @@ internal sealed partial class JsonSchemaReader
 
     private static readonly HashSet<string> Supported =
     [
-        "$ref", "allOf", "anyOf", "oneOf", "type", "enum", "const", "properties", "required", "additionalProperties", "minProperties", "maxProperties",
+        "$ref", "allOf", "anyOf", "oneOf", "type", "enum", "const", "properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties",
         "items", "prefixItems", "minItems", "maxItems", "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     ];
 
     /// <summary>The schema of any object.</summary>
     public static readonly JsonElement AnyObject = JsonElement.Parse("""{"type":"object"}""");
+
+    private static readonly JsonElement AnyString = JsonElement.Parse("""{"type":"string"}""");
 
     private static readonly string[] AllTypes = ["object", "array", "string", "number", "boolean", "null"];
 
@@ -222,7 +224,7 @@ internal sealed partial class JsonSchemaReader
         if (place.Keyword("type") is not { } type)
         {
             List<string> meant = [];
-            if (Has("properties", "required", "additionalProperties", "minProperties", "maxProperties")) meant.Add("object");
+            if (Has("properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties")) meant.Add("object");
             if (Has("items", "prefixItems", "minItems", "maxItems")) meant.Add("array");
             if (Has("minLength", "maxLength", "pattern", "format")) meant.Add("string");
             if (Has("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")) meant.Add("number");

@@ -19,11 +19,14 @@ public sealed class TypeSchemaTests
     [DataRow(typeof(long), """{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}""")]
     [DataRow(typeof(ulong), """{"type":"integer","minimum":0,"maximum":18446744073709551615}""")]
     [DataRow(typeof(Int128), """{"type":"integer"}""")]
+    [DataRow(typeof(UInt128), """{"type":"integer","minimum":0,"maximum":79228162514264337593543950335}""")]
     [DataRow(typeof(int?), """{"type":["integer","null"],"minimum":-2147483648,"maximum":2147483647}""")]
     [DataRow(typeof(double), """{"type":"number"}""")]
     [DataRow(typeof(bool), """{"type":"boolean"}""")]
     [DataRow(typeof(char), """{"type":"string","pattern":"^.$"}""")]
     [DataRow(typeof(byte[]), """{"type":"string","pattern":"^(?:[A-Za-z0-9+/]{4})*$"}""")]
+    [DataRow(typeof(ReadOnlyMemory<byte>), """{"type":"string","pattern":"^(?:[A-Za-z0-9+/]{4})*$"}""")]
+    [DataRow(typeof(Dictionary<string, bool>), """{"type":"object","additionalProperties":{"type":"boolean"}}""")]
     [DataRow(typeof(TimeOnly), $$"""{"type":"string","pattern":"{{Whole}}"}""")]
     [DataRow(typeof(TimeSpan), """{"type":"string","pattern":"^-?(?:[1-9][0-9]{0,5}\\.)?(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{1,7})?$"}""")]
     [DataRow(typeof(TimeSpan?), """{"type":["string","null"],"pattern":"^-?(?:[1-9][0-9]{0,5}\\.)?(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{1,7})?$"}""")]
@@ -80,6 +83,60 @@ public sealed class TypeSchemaTests
         }
     }
 
+    [TestMethod]
+    public void The_names_of_a_dictionarys_members_are_read_as_its_keys()
+    {
+        Check<string>("|a b|é", "");
+        Check<byte>("0|7|10|199|200|249|255", "256|300|-1|07|1000|x|");
+        Check<sbyte>("0|127|-128|-1|99", "128|-129|-0x|200");
+        Check<short>("32767|-32768|12345", "32768|-32769|100000");
+        Check<int>("2147483647|-2147483648|42", "2147483648|-2147483649|1.5|a");
+        Check<ulong>("18446744073709551615|0", "18446744073709551616|-1");
+        Check<UInt128>("79228162514264337593543950335", "-1");
+        Check<Int128>("-123456789012345", "1234567890123456|a");
+        Check<double>("1.5|-0.25|9999", "a|.5|1e3");
+        Check<bool>("True|False", "1|yes");
+        Check<char>("a|é", "ab|");
+        Check<Guid>("01234567-89ab-cdef-0123-456789abcdef", "01234567|a");
+        Check<DateOnly>("2024-02-28", "2024-02-31|today");
+        Check<DateTime>("2024-02-28T01:02:03Z", "2024-02-28|now");
+        Check<TimeSpan>("1.02:03:04", "a|99:00:00");
+        Check<Small>("Zero|Seven", "1|Nine");
+        Check<Named>("A|B", "C|0");
+        Check<Access>("Read|None", "Readx|Read, Write");
+
+        // A policy for keys is for writing alone; names that a converter gives are read as well.
+        var snake = new JsonSerializerOptions { DictionaryKeyPolicy = JsonNamingPolicy.SnakeCaseUpper, Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) } };
+        Check<Wide>("minus|five", "Minus|MINUS", snake);
+        Same("""{"type":["object","null"],"additionalProperties":{"type":"boolean"},"propertyNames":{"enum":["A","B"]}}""", TypeSchema.Of(typeof(Holder), JsonSerializerOptions.Default)["properties"]!["Map"]!.ToJsonString());
+
+        static void Check<TKey>(string accepted, string refused, JsonSerializerOptions? options = null)
+            where TKey : notnull
+        {
+            options ??= JsonSerializerOptions.Default;
+            var text = new GrammarText(JsonSchemaReader.Read(TypeSchema.Of(typeof(Dictionary<TKey, int>), options).ToJsonString(), JsonWhitespace.None));
+            Assert.IsTrue(text.Accepts("{}"));
+            foreach (string name in accepted.Split('|'))
+            {
+                string json = $"{{\"{name}\":1}}";
+                Assert.IsTrue(text.Accepts(json), json);
+                Assert.HasCount(1, JsonSerializer.Deserialize<Dictionary<TKey, int>>(json, options)!);
+            }
+
+            foreach (string name in refused.Split('|', StringSplitOptions.RemoveEmptyEntries)) Assert.IsFalse(text.Accepts($"{{\"{name}\":1}}"), name);
+        }
+    }
+
+    [TestMethod]
+    public void Flags_that_are_written_by_name_are_names()
+    {
+        var named = new JsonSerializerOptions { Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) } };
+        Same("""{"enum":["none","read","write","both"]}""", TypeSchema.Of(typeof(Access), named).ToJsonString());
+        Same("""{"enum":["none","read","write","both",null]}""", TypeSchema.Of(typeof(Access?), named).ToJsonString());
+        foreach (string name in new[] { "none", "read", "write", "both" }) Assert.IsTrue(Enum.IsDefined(JsonSerializer.Deserialize<Access>($"\"{name}\"", named)));
+        Same("""{"enum":["None","Read","Write","Both"]}""", TypeSchema.Of(typeof(Holder), JsonSerializerOptions.Default)["properties"]!["Access"]!.ToJsonString());
+    }
+
     // As JSON: the order of members and the form of numbers play no part, and comments neither.
     private static void Same(string expected, string found)
     {
@@ -108,6 +165,17 @@ public sealed class TypeSchemaTests
         A,
         B,
     }
+
+    [Flags]
+    private enum Access
+    {
+        None = 0,
+        Read = 1,
+        Write = 2,
+        Both = 3,
+    }
+
+    private sealed record Holder(Dictionary<Named, bool>? Map, [property: JsonConverter(typeof(JsonStringEnumConverter<Access>))] Access Access);
 
     private sealed record Point(byte X, string Label, string? More);
 

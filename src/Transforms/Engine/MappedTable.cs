@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
@@ -7,9 +8,10 @@ namespace MLNet.Gpt;
 /// The token embedding of a package, (V, C) float32 beside the graph, mapped here in ONNX Runtime's place. Tokens are looked up in it, so that it stays; but the output head multiplies by a packed copy of it, the largest of all,
 /// and once its pages have been copied they need not stay in memory: <see cref="WhileReadThrough"/> gives them back to the system, which reads again the few that a look-up wants.
 /// </summary>
-internal sealed unsafe class MappedTable : IDisposable
+internal sealed unsafe partial class MappedTable : IDisposable
 {
     private const int DropInterval = 5; // ms; ONNX Runtime copies some ten MB meanwhile
+    private const int DontNeed = 4;     // MADV_DONTNEED
 
     private readonly MappedFile _file;
     private readonly byte* _start;
@@ -79,5 +81,12 @@ internal sealed unsafe class MappedTable : IDisposable
     }
 
     // Nothing is lost: the mapping is of a file and read alone.
-    private void Drop() => MemoryAdvice.DropPages(_start, _length);
+    private void Drop()
+    {
+        nint page = Environment.SystemPageSize, first = (nint)_start / page * page;
+        _ = Advise((void*)first, (nuint)((nint)_start + (nint)_length - first), DontNeed); // a refusal leaves the pages where they are
+    }
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(void* start, nuint length, int advice);
 }

@@ -39,11 +39,7 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
 
     public override void PlacePast(Span<OrtValue> inputs) => (showsRow ? rowValues : values).CopyTo(inputs!);
 
-    public override void PlacePresent(int rowCount, int n, Span<OrtValue> outputs)
-    {
-        if (length == 0) Expect(buffers, n);
-        (showsRow ? rowValues : values).CopyTo(outputs!);
-    }
+    public override void PlacePresent(int rowCount, int n, Span<OrtValue> outputs) => (showsRow ? rowValues : values).CopyTo(outputs!);
 
     public override void ShowRow(int row)
     {
@@ -69,7 +65,7 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
     {
         bool moves = true; // each row to its own place or one before it, so that none is written over before it has moved
         for (int i = 1; i < rows.Length; i++) moves &= rows[i] > rows[i - 1];
-        TensorMemory[] target = moves ? buffers : Expect(Allocate(model, count, rows.Length, capacity), length);
+        TensorMemory[] target = moves ? buffers : Allocate(model, count, rows.Length, capacity);
         for (int i = 0; i < rows.Length; i++)
         {
             if (!moves || rows[i] != i) CopyRow(rows[i], target, i);
@@ -88,7 +84,6 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
     public override void CopyFrom(OnnxKeyValueCache other, int rowCount)
     {
         var source = (SharedKeyValueCache)other;
-        Expect(buffers, source.length);
         CopyRows(source, buffers, 0, rowCount, shift: 0);
         length = source.length;
     }
@@ -117,7 +112,7 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
         int longer = Math.Max(length, added.length), rows = rowCount + otherRows;
 
         // Rows that leave later make room for those that come, so twice the room is taken where it is too small.
-        TensorMemory[] target = rows <= allocatedRows && longer == length ? buffers : Expect(Allocate(model, count, Math.Max(rows, rows <= allocatedRows ? allocatedRows : 2 * allocatedRows), capacity), longer);
+        TensorMemory[] target = rows <= allocatedRows && longer == length ? buffers : Allocate(model, count, Math.Max(rows, rows <= allocatedRows ? allocatedRows : 2 * allocatedRows), capacity);
         if (target != buffers) CopyRows(this, target, 0, rowCount, longer - length);
         CopyRows(added, target, rowCount, otherRows, longer - added.length);
         Clear(values);
@@ -135,11 +130,7 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
     public override Span<byte> Block(int tensor, int row, int head) =>
         new((byte*)buffers[tensor].Address + (row * RowBytes) + (head * (RowBytes / model.Cache.Heads)), checked(length * model.Cache.PositionBytes));
 
-    public override void Fill(int rowCount, int positions)
-    {
-        Expect(buffers, positions);
-        length = positions;
-    }
+    public override void Fill(int rowCount, int positions) => length = positions;
 
     public override void Dispose()
     {
@@ -147,17 +138,6 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
         Clear(rowValues);
         Free(buffers);
         buffers = [];
-    }
-
-    /// <summary>
-    /// Asks for huge pages for buffers that positions are about to be written to first, where these fill at least half of them: a head's positions lie apart from the next one's, so that with a few of each
-    /// all of the memory would be taken.
-    /// </summary>
-    private TensorMemory[] Expect(TensorMemory[] target, int positions)
-    {
-        if (2L * positions < capacity) return target;
-        foreach (TensorMemory buffer in target) buffer.UseHugePages();
-        return target;
     }
 
     private void CopyRow(int row, TensorMemory[] target, int place)

@@ -14,11 +14,6 @@ internal abstract class TensorMemory : IDisposable
 
     public abstract IntPtr Address { get; }
 
-    /// <summary>Asks the system for huge pages, before the memory is first written: for memory most of which will be. On a GPU nothing.</summary>
-    public virtual void UseHugePages()
-    {
-    }
-
     /// <summary>Takes memory on the model's device; its contents are undefined.</summary>
     /// <exception cref="InferenceFailedException">The GPU has too little memory, or one tensor would exceed 4 GiB there.</exception>
     /// <exception cref="OutOfMemoryException">The CPU has too little memory.</exception>
@@ -43,25 +38,14 @@ internal abstract class TensorMemory : IDisposable
     {
         private const nuint CacheLine = 64;
 
-        private readonly long length;
         private void* memory;
 
         public OnCpu(long byteCount)
-            : base(OrtMemoryInfo.DefaultInstance, byteCount)
-        {
-            // To the end of its last huge page, which is in memory only once it is asked for and written.
-            length = byteCount < MemoryAdvice.HugePageBytes ? byteCount : checked(byteCount + MemoryAdvice.HugePageBytes - 1) / MemoryAdvice.HugePageBytes * MemoryAdvice.HugePageBytes;
-            memory = NativeMemory.AlignedAlloc(checked((nuint)length), length < MemoryAdvice.HugePageBytes ? CacheLine : MemoryAdvice.HugePageBytes);
-        }
+            : base(OrtMemoryInfo.DefaultInstance, byteCount) => memory = NativeMemory.AlignedAlloc(checked((nuint)byteCount), CacheLine);
 
         ~OnCpu() => Free();
 
         public override IntPtr Address => (IntPtr)memory;
-
-        public override void UseHugePages()
-        {
-            if (length >= MemoryAdvice.HugePageBytes) MemoryAdvice.UseHugePages((byte*)memory, length);
-        }
 
         public override void Dispose()
         {

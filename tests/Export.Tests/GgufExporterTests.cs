@@ -53,6 +53,17 @@ public sealed class GgufExporterTests
         IReadOnlyDictionary<string, object> values = GgufFile.Read(folder["model.gguf"]).Values;
         Assert.AreEqual(((uint)Id(begin), (uint)Id(end)), ((uint)values["tokenizer.ggml.bos_token_id"], (uint)values["tokenizer.ggml.eos_token_id"]));
         Assert.AreEqual(other is { } id ? (uint)Id(id) : null, values.TryGetValue("tokenizer.ggml.eot_token_id", out object? found) ? (uint?)found : null);
+        Assert.IsFalse(values.ContainsKey("tokenizer.chat_template"));
+    }
+
+    [TestMethod]
+    public void The_checkpoints_chat_template_is_in_the_file()
+    {
+        using var folder = new TemporaryFolder();
+        GptCheckpoint.Write(folder["checkpoint"], new FormulaWeights(Config), Tokenizer);
+        new ChatTemplate { UserMarker = "Q: ", AssistantMarker = "A: " }.Save(folder["checkpoint"]);
+        GgufExporter.Export(folder["checkpoint"], folder["model.gguf"]);
+        Assert.AreEqual(File.ReadAllText(folder["checkpoint", "chat_template.jinja"]), GgufFile.Read(folder["model.gguf"]).Values["tokenizer.chat_template"]);
     }
 
     [TestMethod]

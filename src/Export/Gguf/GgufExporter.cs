@@ -24,7 +24,7 @@ public static class GgufExporter
         int end = tokenizer.EndOfTextId;
         IReadOnlyList<int> others = companions.Generation.StopTokenIds;
         int[] ends = checkpoint.Generation.StopTokenIds.Contains(end) ? [end, .. others] : [.. others, end];
-        Write(checkpoint, tokenizer, companions.BeginTokenId ?? end, ends, path, format);
+        Write(checkpoint, new Vocabulary(tokenizer, companions.BeginTokenId ?? end, ends, companions.ChatTemplate?.ToJinja()), path, format);
     }
 
     /// <summary>Writes weights and a tokenizer as a GGUF file.</summary>
@@ -38,22 +38,22 @@ public static class GgufExporter
     /// <exception cref="DiskFullException">There is no room.</exception>
     public static void Write(IGptWeights weights, GptTokenizer tokenizer, string path, GgufFormat format = GgufFormat.Float32)
     {
+        ArgumentNullException.ThrowIfNull(weights);
         ArgumentNullException.ThrowIfNull(tokenizer);
-        Write(weights, tokenizer, tokenizer.EndOfTextId, [tokenizer.EndOfTextId], path, format);
+        Write(weights, new Vocabulary(tokenizer, tokenizer.EndOfTextId, [tokenizer.EndOfTextId], null), path, format);
     }
 
-    private static void Write(IGptWeights weights, GptTokenizer tokenizer, int begin, IReadOnlyList<int> ends, string path, GgufFormat format)
+    private static void Write(IGptWeights weights, Vocabulary vocabulary, string path, GgufFormat format)
     {
-        ArgumentNullException.ThrowIfNull(weights);
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         if (!Enum.IsDefined(format)) throw new ArgumentOutOfRangeException(nameof(format), format, $"The format is {(int)format}, which is none; use one of {string.Join(", ", Enum.GetNames<GgufFormat>())}.");
         GptConfig config = weights.Config.Validate();
-        Check(config, tokenizer, path, format);
+        Check(config, vocabulary.Tokenizer, path, format);
 
         // 1. What the file says about the model. 2. Its tensors: names, shapes, places. 3. Their numbers.
         var writer = new GgufWriter();
         Describe(writer, config, format);
-        AddTokenizer(writer, config, tokenizer, begin, ends);
+        AddTokenizer(writer, config, vocabulary);
         IReadOnlyList<GptParameterInfo> parameters = GptParameterLayout.Of(config);
         Dictionary<string, GptParameterInfo> byName = parameters.ToDictionary(static parameter => parameter.Name);
         foreach (GptParameterInfo parameter in parameters) writer.Tensor(GgufTensor.Of(parameter, config, byName, format));
@@ -94,9 +94,10 @@ public static class GgufExporter
         writer.Float32("gpt2.attention.layer_norm_epsilon", config.LayerNormEpsilon);
     }
 
-    private static void AddTokenizer(GgufWriter writer, GptConfig config, GptTokenizer tokenizer, int begin, IReadOnlyList<int> ends)
+    private static void AddTokenizer(GgufWriter writer, GptConfig config, Vocabulary vocabulary)
     {
         const int Normal = 1, Control = 3, UserDefined = 4, Unused = 5;
+        (GptTokenizer tokenizer, int begin, IReadOnlyList<int> ends, string? chatTemplate) = vocabulary;
         TokenizerDefinition definition = tokenizer.Definition;
         var tokens = new string[config.VocabularySize];
         var types = new int[config.VocabularySize];
@@ -116,5 +117,13 @@ public static class GgufExporter
         writer.UInt32("tokenizer.ggml.eos_token_id", (uint)ends[0]);
         if (ends.Count > 1) writer.UInt32("tokenizer.ggml.eot_token_id", (uint)ends[1]); // generation ends there too; the format has room for two
         writer.Bool("tokenizer.ggml.add_bos_token", false);
+        if (chatTemplate is not null) writer.Text("tokenizer.chat_template", chatTemplate);
     }
+
+    /// <summary>What the file says about texts.</summary>
+    /// <param name="Tokenizer">The tokenizer.</param>
+    /// <param name="Begin">The token that stands before a text.</param>
+    /// <param name="Ends">Those that end one, the first two of which have room.</param>
+    /// <param name="ChatTemplate">The chat template in Jinja; null where there is none.</param>
+    private sealed record Vocabulary(GptTokenizer Tokenizer, int Begin, IReadOnlyList<int> Ends, string? ChatTemplate);
 }

@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using LLama;
+using LLama.Common;
 using LLama.Native;
 using MLNet.Gpt.Benchmarks;
 using MLNet.Gpt.Core.Tests;
@@ -67,6 +69,26 @@ public sealed class LlamaCppTests
         }
 
         Assert.IsLessThan(tolerance, Math.Sqrt(sum / found.Length));
+    }
+
+    [TestMethod]
+    public void A_checkpoints_end_tokens_and_chat_template_arrive()
+    {
+        using var folder = new TemporaryFolder();
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(["low lower lowest new newer newest"], new BytePairTrainingOptions { VocabularySize = 266, SpecialTokens = [GptTokenizer.EndOfText, "<|im_start|>", "<|im_end|>"] });
+        GptCheckpoint.Write(folder["checkpoint"], Weights, tokenizer);
+        File.WriteAllText(Path.Combine(folder["checkpoint"], "generation_config.json"), """{"bos_token_id":7,"eos_token_id":9}""");
+        ChatTemplate.ChatMl.Save(folder["checkpoint"]);
+        GgufExporter.Export(folder["checkpoint"], folder["model.gguf"]);
+        using LLamaWeights model = LLamaWeights.LoadFromFile(new ModelParams(folder["model.gguf"]));
+        Assert.AreEqual((7, 9), ((int)model.Vocab.BOS!.Value, (int)model.Vocab.EOS!.Value));
+        Assert.AreEqual(ChatTemplate.ChatMl.ToJinja(), model.Metadata["tokenizer.chat_template"]);
+        Assert.IsTrue(model.Vocab.EOT is { } other && (int)other == tokenizer.EndOfTextId);
+
+        // It knows the template for what it is.
+        var conversation = new LLamaTemplate(model) { AddAssistant = true };
+        conversation.Add("user", "hello");
+        Assert.AreEqual("<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n", LLamaTemplate.Encoding.GetString(conversation.Apply()));
     }
 
     private static string Write(TemporaryFolder folder, GgufFormat format)

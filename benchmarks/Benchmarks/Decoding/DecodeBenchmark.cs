@@ -126,7 +126,7 @@ internal static class DecodeBenchmark
 
         string first = names[0];
         double ours = Of("ours"), limit = bandwidth / weightBytes;
-        Console.WriteLine(Invariant($"decode ours={ours:F1} genai={Of("genai"):F1} llama={Of("llama"):F1} torch={Of("torch"):F1} of_limit={ours / limit:F3} ratio_min={least:F3} ratio_int8={Of("ours", "int8") / ours:F2} ratio_int4={Of("ours", "int4") / ours:F2} same_tokens={(same ? 1 : 0)} unit=tokens/s"));
+        Console.WriteLine(Invariant($"decode ours={ours:F1} genai={Of("genai"):F1} llama={Of("llama"):F1} torch={Of("torch"):F1} of_limit={ours / limit:F3} ratio_min={(double.IsFinite(least) ? least : double.NaN):F3} ratio_int8={Of("ours", "int8") / ours:F2} ratio_int4={Of("ours", "int4") / ours:F2} same_tokens={(same ? 1 : 0)} unit=tokens/s"));
         return same ? 0 : 1;
 
         double Of(string engine, string format = "float32") => results.GetValueOrDefault((format, engine, first), double.NaN);

@@ -64,6 +64,11 @@ public sealed class GgufExporterTests
         new ChatTemplate { UserMarker = "Q: ", AssistantMarker = "A: " }.Save(folder["checkpoint"]);
         GgufExporter.Export(folder["checkpoint"], folder["model.gguf"]);
         Assert.AreEqual(File.ReadAllText(folder["checkpoint", "chat_template.jinja"]), GgufFile.Read(folder["model.gguf"]).Values["tokenizer.chat_template"]);
+
+        // One whose special tokens the tokenizer lacks can't be used.
+        ChatTemplate.ChatMl.Save(folder["checkpoint"]);
+        GgufExporter.Export(folder["checkpoint"], folder["model.gguf"]);
+        Assert.IsFalse(GgufFile.Read(folder["model.gguf"]).Values.ContainsKey("tokenizer.chat_template"));
     }
 
     [TestMethod]

@@ -6,7 +6,7 @@ public static class GgufExporter
 {
     private const int BlockSize = 32;
 
-    /// <summary>Writes a checkpoint folder as a GGUF file.</summary>
+    /// <summary>Writes a checkpoint folder as a GGUF file, with its begin token, its first two end tokens and its chat template; a template that this library can't use is left out.</summary>
     /// <param name="checkpointFolder">A folder in Hugging Face's layout for GPT-2, with a byte-level tokenizer.</param>
     /// <param name="path">The file; it appears, or replaces one of that name, only when it is complete.</param>
     /// <param name="format">The numbers of the matrices.</param>

@@ -35,29 +35,24 @@ internal static class KernelsBenchmark
             }
         }
 
-        // Where libtorch's own products are taken, the others show that they aren't worth it.
-        ProductEngine chosen = MatrixProduct.Engine;
-        foreach (ProductEngine compared in (ProductEngine[])[ProductEngine.Packed, ProductEngine.OneDnn])
+        OneDnnProducts chosen = MatrixProduct.OneDnn, compared = chosen == OneDnnProducts.None ? OneDnnProducts.All : chosen;
+        Console.WriteLine($"\nx·W + b of N rows, (in, out), forward and backward, ms                    oneDNN  libtorch    libtorch / oneDNN    (oneDNN for {compared}; this machine's processor takes it for {chosen})");
+        foreach ((long n, long width, long outputs) in Products)
         {
-            if (compared == ProductEngine.Packed && !PackedProduct.IsAvailable) continue;
-            Console.WriteLine($"\nx·W + b of N rows, (in, out), forward and backward, ms                {compared,10}  libtorch    libtorch / {compared}    (this machine's processor takes {chosen})");
-            foreach ((long n, long width, long outputs) in Products)
-            {
-                using var scope = NewDisposeScope();
-                Tensor x = randn(n, width).requires_grad_(), w = randn(width, outputs).requires_grad_(), b = randn(outputs).requires_grad_(), gradient = randn(n, outputs);
-                (double ours, double libtorch) = Alternate(rounds, () => Product(compared), () => Product(ProductEngine.LibTorch));
-                Row(compared == ProductEngine.Packed ? "packed_product" : "product", ScalarType.Float32, $"{n:N0} × ({width}, {outputs})", ours, libtorch);
+            using var scope = NewDisposeScope();
+            Tensor x = randn(n, width).requires_grad_(), w = randn(width, outputs).requires_grad_(), b = randn(outputs).requires_grad_(), gradient = randn(n, outputs);
+            (double ours, double libtorch) = Alternate(rounds, () => Product(compared), () => Product(OneDnnProducts.None));
+            Row("product", ScalarType.Float32, $"{n:N0} × ({width}, {outputs})", ours, libtorch);
 
-                void Product(ProductEngine engine)
-                {
-                    using var product = NewDisposeScope();
-                    MatrixProduct.Engine = engine;
-                    BackwardPass.Run(LinearFunction.Of(x, w, b), gradient);
-                }
+            void Product(OneDnnProducts oneDnn)
+            {
+                using var product = NewDisposeScope();
+                MatrixProduct.OneDnn = oneDnn;
+                BackwardPass.Run(LinearFunction.Of(x, w, b), gradient);
             }
         }
 
-        MatrixProduct.Engine = chosen;
+        MatrixProduct.OneDnn = chosen;
         Console.WriteLine("\nGELU of N × C, forward and backward, ms                                   ours  libtorch    libtorch / ours");
         foreach (ScalarType type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float32])
         {

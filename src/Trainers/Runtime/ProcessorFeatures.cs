@@ -5,11 +5,10 @@ namespace MLNet.Gpt;
 /// <summary>What decides which products are fast on a CPU. libtorch's libraries choose their code by the same.</summary>
 /// <param name="IsX86">An x86 processor; of others nothing else is known.</param>
 /// <param name="IsAmd">One of AMD's.</param>
-/// <param name="Avx2">AVX2 and FMA.</param>
 /// <param name="Avx512">AVX-512: F, BW, CD, DQ and VL.</param>
 /// <param name="Avx512BFloat16">AVX512-BF16.</param>
 /// <param name="AmxBFloat16">AMX-BF16; a virtual machine may hide it.</param>
-internal sealed record ProcessorFeatures(bool IsX86, bool IsAmd, bool Avx2, bool Avx512, bool Avx512BFloat16, bool AmxBFloat16)
+internal sealed record ProcessorFeatures(bool IsX86, bool IsAmd, bool Avx512, bool Avx512BFloat16, bool AmxBFloat16)
 {
     /// <summary>This machine's.</summary>
     public static ProcessorFeatures Current { get; } = Read();
@@ -26,11 +25,11 @@ internal sealed record ProcessorFeatures(bool IsX86, bool IsAmd, bool Avx2, bool
     /// <summary>CPUID leaf 0 (maker), leaf 7, subleaf 1, EAX bit 5 (AVX512_BF16); leaf 7, subleaf 0, EDX bit 22 (AMX-BF16).</summary>
     private static ProcessorFeatures Read()
     {
-        if (!X86Base.IsSupported) return new(false, false, false, false, false, false);
+        if (!X86Base.IsSupported) return new(false, false, false, false, false);
         (int leaves, int b, int c, int d) = X86Base.CpuId(0, 0);
-        bool avx2 = PackedProduct.IsAvailable, amd = (b, d, c) == (0x68747541, 0x69746E65, 0x444D4163);   // "Auth", "enti", "cAMD"
-        if (!Avx512BW.IsSupported || leaves < 7) return new(true, amd, avx2, Avx512BW.IsSupported, false, false);
+        bool amd = (b, d, c) == (0x68747541, 0x69746E65, 0x444D4163);   // "Auth", "enti", "cAMD"
+        if (!Avx512BW.IsSupported || leaves < 7) return new(true, amd, Avx512BW.IsSupported, false, false);
         (int subleaves, _, _, int features) = X86Base.CpuId(7, 0);
-        return new(true, amd, avx2, true, subleaves >= 1 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0, (features & (1 << 22)) != 0);
+        return new(true, amd, true, subleaves >= 1 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0, (features & (1 << 22)) != 0);
     }
 }

@@ -65,6 +65,27 @@ internal static class KernelsBenchmark
             }
         }
 
+        if (CrossEntropyKernel.IsAvailable)
+        {
+            Console.WriteLine("\ncross-entropy of n × V logits and its gradient, ms                         ours  libtorch    libtorch / ours");
+            foreach ((long n, long vocabulary) in ((long, long)[])[(2_048, 65), (1_024, 8_192), (333, 50_257)])
+            {
+                using var scope = NewDisposeScope();
+                using var noGradient = no_grad();
+                Tensor logits = randn(n, vocabulary), targets = randint(0, vocabulary, [n], ScalarType.Int64);
+                (double ours, double libtorch) = Alternate(rounds, () => WithGradient(true), () => WithGradient(false));
+                CrossEntropyKernel.IsAvailable = true;
+                Row("cross_entropy", ScalarType.Float32, $"{n:N0} × {vocabulary:N0}", ours, libtorch);
+
+                void WithGradient(bool byVectors)
+                {
+                    using var loss = NewDisposeScope();
+                    CrossEntropyKernel.IsAvailable = byVectors;
+                    CrossEntropy.WithGradient(logits, targets, null);
+                }
+            }
+        }
+
         Console.WriteLine("\nAdamW of n weights, an update, ms                                      fused     operations    operations / fused");
         foreach (long n in (long[])[800_000, 10_650_000, 85_000_000])
         {

@@ -45,14 +45,11 @@ internal static class LanguageModelLoss
         {
             using var chunk = NewDisposeScope();
             Tensor h = states.narrow(0, start, count);                                                     // (n, C)
-            Tensor target = targets.narrow(0, start, count).unsqueeze(1);                                  // (n, 1)
-            Tensor p = nn.functional.log_softmax(MatrixProduct.Of(h, columns.t()).to(ScalarType.Float32), 1);             // (n, V): log p
-            Tensor? weight = weights?.narrow(0, start, count).unsqueeze(1);                                // (n, 1)
-            Tensor likelihood = p.gather(1, target);                                                       // (n, 1)
+            Tensor logits = MatrixProduct.Of(h, columns.t()).to(ScalarType.Float32);                       // (n, V)
+            Tensor? weight = weights?.narrow(0, start, count);                                             // (n)
+            (Tensor likelihood, Tensor gradient) = CrossEntropy.WithGradient(logits, targets.narrow(0, start, count), weight); // (n), (n, V)
             sum.sub_((weight is null ? likelihood : likelihood.mul_(weight)).sum());
-            p.exp_().scatter_add_(1, target, TensorArithmetic.Filled([count, 1], -1, ScalarType.Float32, hidden.device)); // p - onehot = ∂nll/∂logits
-            if (weight is not null) p.mul_(weight);
-            Tensor logitGradient = p.to(h.dtype);
+            Tensor logitGradient = gradient.to(h.dtype);
             MatrixProduct.AddTo(hiddenGradient.narrow(0, start, count), logitGradient, columns, (float)scale);
             if (sumOfChunks is not null) MatrixProduct.AddTo(sumOfChunks, logitGradient.t(), h, (float)scale);
         }

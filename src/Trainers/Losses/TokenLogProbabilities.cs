@@ -43,7 +43,7 @@ internal sealed class TokenLogProbabilities : autograd.SingleTensorFunction<Toke
         {
             using var chunk = NewDisposeScope();
             Tensor logits = MatrixProduct.Of(states.narrow(0, start, count), columns).to(ScalarType.Float32);             // (n, V)
-            result.narrow(0, start, count).copy_(logits.gather(1, targets.narrow(0, start, count).unsqueeze(1)).view(-1).sub_(logits.logsumexp(1)));
+            result.narrow(0, start, count).copy_(CrossEntropy.LogProbabilities(logits, targets.narrow(0, start, count)));
         }
 
         if (settings.Hidden || settings.Head) ctx.save_for_backward([hidden, head, targets]);
@@ -62,9 +62,9 @@ internal sealed class TokenLogProbabilities : autograd.SingleTensorFunction<Toke
         {
             using var chunk = NewDisposeScope();
             Tensor h = states.narrow(0, start, count);                                                     // (n, C)
-            Tensor upstream = grad_output.narrow(0, start, count).to(ScalarType.Float32).unsqueeze(1);     // (n, 1)
-            Tensor p = MatrixProduct.Of(h, head.t()).to(ScalarType.Float32).softmax(1);                       // (n, V)
-            Tensor logitGradient = p.mul_(upstream.neg()).scatter_add_(1, targets.narrow(0, start, count).unsqueeze(1), upstream).to(head.dtype);
+            Tensor logits = MatrixProduct.Of(h, head.t()).to(ScalarType.Float32);                          // (n, V)
+            Tensor upstream = grad_output.narrow(0, start, count).to(ScalarType.Float32);                  // (n)
+            Tensor logitGradient = CrossEntropy.WithGradient(logits, targets.narrow(0, start, count), upstream.neg()).Gradient.to(head.dtype);
             hiddenGradient?.narrow(0, start, count).copy_(MatrixProduct.Of(logitGradient, head));
             if (headGradient is not null) MatrixProduct.AddTo(headGradient, logitGradient.t(), h);
         }

@@ -46,6 +46,23 @@ internal static unsafe class ComputeThreads
         if (!region.Errors.IsEmpty) throw new AggregateException(region.Errors);
     }
 
+    /// <summary>Calls a body for each part of a range, on as many of the threads as there are parts; on the calling one alone where there is one part.</summary>
+    /// <param name="count">The range's length.</param>
+    /// <param name="size">A part's; the last one may be shorter.</param>
+    /// <param name="part">Takes a part's beginning and length; called from several threads.</param>
+    /// <exception cref="AggregateException">The body threw on one of several threads.</exception>
+    public static void RunParts(long count, long size, Action<long, long> part)
+    {
+        long next = -size;
+        if (count <= size || Count == 1) Take();
+        else Run(Take);
+
+        void Take()
+        {
+            for (long start; (start = Interlocked.Add(ref next, size)) < count;) part(start, Math.Min(size, count - start));
+        }
+    }
+
     [UnmanagedCallersOnly]
     private static void RunPart(nint handle)
     {

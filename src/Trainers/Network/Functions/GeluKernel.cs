@@ -67,21 +67,9 @@ internal static unsafe class GeluKernel
         return result;
     }
 
-    private static void InParts(long count, Action<long, long> part)
-    {
-        int threads = ComputeThreads.Count;
-        if (threads == 1 || count < 2 * WorthAThread)
-        {
-            part(0, count);
-            return;
-        }
-
-        long size = (count / Step + threads - 1) / threads * Step, next = -size;
-        ComputeThreads.Run(() =>
-        {
-            for (long start; (start = Interlocked.Add(ref next, size)) < count;) part(start, Math.Min(size, count - start));
-        });
-    }
+    /// <summary>As many parts as there are threads, none where that would be small.</summary>
+    private static void InParts(long count, Action<long, long> part) =>
+        ComputeThreads.RunParts(count, count < 2 * WorthAThread ? count : ((count / Step) + ComputeThreads.Count - 1) / ComputeThreads.Count * Step, part);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Forward<TFormat, TVector>(nint source, nint destination, long start, long count)

@@ -13,7 +13,7 @@ internal static class PlainGpt
     public static double Train(PretrainSetting setting, string text, GptTokenizer tokenizer, bool bfloat16)
     {
         manual_seed(1337);
-        long b = setting.Batch, t = setting.Context, c = setting.Width, h = setting.Heads, v = tokenizer.VocabularySize;
+        long b = setting.Batch, t = setting.Context, c = setting.Width, h = setting.Heads, v = setting.Config(tokenizer.VocabularySize).VocabularySize;
         using var program = NewDisposeScope();
         Tensor data = tensor(tokenizer.Encode(text).Select(static id => (long)id).ToArray());
         var parameters = new List<TorchSharp.Modules.Parameter>();

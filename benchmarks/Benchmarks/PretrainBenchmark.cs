@@ -136,7 +136,7 @@ internal static class PretrainBenchmark
         List<(string, object?)> arguments =
         [
             ("--text", path), ("--layers", setting.Layers), ("--heads", setting.Heads), ("--width", setting.Width), ("--context", setting.Context),
-            ("--batch", setting.Batch), ("--steps", setting.Steps), ("--lr", setting.LearningRate), ("--min-lr", setting.MinLearningRate), ("--warmup", setting.Warmup),
+            ("--batch", setting.Batch), ("--steps", setting.Steps), ("--lr", setting.LearningRate), ("--min-lr", setting.MinLearningRate), ("--warmup", setting.Warmup), ("--vocabulary", setting.Vocabulary),
             .. extra,
         ];
         if (!setting.Evaluate) arguments.Add(("--no-evaluation", null));

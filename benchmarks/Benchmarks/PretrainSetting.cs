@@ -27,6 +27,9 @@ internal sealed record PretrainSetting(int Layers, int Heads, int Width, int Con
     /// </summary>
     public double? ResidualInitializerScale => Layers <= 4 ? 1 : null;
 
+    /// <summary>Tokens of the vocabulary; 0 (the default) for the text's characters. What is more than those stands for nothing and costs as much.</summary>
+    public int Vocabulary { get; init; }
+
     /// <summary>Whether the speed on a machine with other work is measured too.</summary>
     public bool Busy => Layers <= 4 && Evaluate;
 
@@ -39,10 +42,10 @@ internal sealed record PretrainSetting(int Layers, int Heads, int Width, int Con
 
     public double LearningRate => 1e-3;
 
-    /// <summary>The model for a vocabulary.</summary>
+    /// <summary>The model for a tokenizer's vocabulary.</summary>
     public GptConfig Config(int vocabularySize) => new()
     {
-        VocabularySize = vocabularySize,
+        VocabularySize = Math.Max(vocabularySize, Vocabulary),
         LayerCount = Layers,
         HeadCount = Heads,
         EmbeddingSize = Width,

@@ -15,6 +15,7 @@ internal static class ScalingBenchmark
     {
         int chosen = arguments.Int("--steps", -1), rounds = arguments.Int("--rounds", 1);
         int sizes = arguments.Int("--sizes", Sizes.Length), contexts = arguments.Int("--contexts", Contexts.Length);
+        int vocabulary = arguments.Int("--vocabulary", 0);
         bool bfloat16 = arguments.Has("--bfloat16");
         string picture = arguments.Text("--picture", Path.Combine(Repository.Root, "docs", bfloat16 ? "scaling-cost-bfloat16.svg" : "scaling-cost.svg"));
         arguments.RefuseOthers();
@@ -32,7 +33,7 @@ internal static class ScalingBenchmark
         var overSize = new List<Point>();
         foreach ((int layers, int heads, int width) in Sizes[..sizes])
         {
-            Point point = Measure(new PretrainSetting(layers, heads, width, ContextOfSizes, TokensOfSizes / ContextOfSizes, StepsOf(layers), 1, Evaluate: false, BFloat16: false), TokensOfSizes);
+            Point point = Measure(new PretrainSetting(layers, heads, width, ContextOfSizes, TokensOfSizes / ContextOfSizes, StepsOf(layers), 1, Evaluate: false, BFloat16: false) { Vocabulary = vocabulary }, TokensOfSizes);
             overSize.Add(point);
             Console.WriteLine(Invariant($"  {layers,6} × {width,-6}{point.Parameters,12:N0}{1000 * point.Ours,11:F1}{1000 * point.Plain,11:F1}{1000 * point.Peer,11:F1}{point.Ratio,8:F2}{point.RatioPlain,17:F2}"));
         }
@@ -42,7 +43,7 @@ internal static class ScalingBenchmark
         var overContext = new List<Point>();
         foreach (int context in Contexts[..contexts])
         {
-            Point point = Measure(new PretrainSetting(6, 6, 384, context, TokensOfContexts / context, StepsOf(6), 1, Evaluate: false, BFloat16: false), TokensOfContexts);
+            Point point = Measure(new PretrainSetting(6, 6, 384, context, TokensOfContexts / context, StepsOf(6), 1, Evaluate: false, BFloat16: false) { Vocabulary = vocabulary }, TokensOfContexts);
             overContext.Add(point);
             Console.WriteLine(Invariant($"  {context,14:N0}{TokensOfContexts / context,12:N0}{1000 * point.Ours,11:F1}{1000 * point.Plain,11:F1}{1000 * point.Peer,11:F1}{point.Ratio,8:F2}{point.RatioPlain,17:F2}"));
         }

@@ -10,7 +10,7 @@ internal sealed class GbnfReader
     private readonly Grammar _grammar = new();
     private readonly Dictionary<string, int> _rules = [];
     private readonly HashSet<string> _defined = [];
-    private int _at;
+    private int _at, _depth;
 
     private GbnfReader(string text) => _text = text;
 
@@ -103,7 +103,9 @@ internal sealed class GbnfReader
                 return Expression.Of(ReadClass());
             case '(':
                 _at++;
+                if (++_depth > Expression.MostNesting) throw new ConstraintException(ConstraintProblem.TooLarge, Here, $"Its groups are nested more than {Expression.MostNesting} deep; make rules of the inner ones.");
                 Expression group = ReadAlternatives(nested: true);
+                _depth--;
                 if (_at == _text.Length || Peek != ')') throw Wrong("A parenthesis is not closed.");
                 _at++;
                 return group;

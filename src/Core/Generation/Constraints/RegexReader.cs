@@ -20,7 +20,7 @@ internal sealed class RegexReader
         c is UnicodeCategory.SpaceSeparator or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator).Union(Space).Union(CodePointSet.OfCharacters("\u0085\uFEFF\u180E")));
 
     private readonly string _pattern;
-    private int _at;
+    private int _at, _depth;
 
     private RegexReader(string pattern) => _pattern = pattern;
 
@@ -131,7 +131,9 @@ internal sealed class RegexReader
             }
         }
 
+        if (++_depth > Expression.MostNesting) throw new ConstraintException(ConstraintProblem.TooLarge, Here, $"Its groups are nested more than {Expression.MostNesting} deep; nest fewer.");
         Expression inner = ReadAlternatives();
+        _depth--;
         return Take(')') ? inner : throw Wrong("A parenthesis is not closed; write \\( for the character.");
     }
 

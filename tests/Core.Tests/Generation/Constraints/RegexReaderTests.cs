@@ -267,4 +267,17 @@ public sealed class RegexReaderTests
     [DataRow("(?:c(?:^a)?){1,}")]
     public void A_repeated_group_with_an_anchor_is_refused(string pattern) => GrammarText.Refuses(
         () => RegexReader.ReadWhole(pattern), ConstraintProblem.Unsupported, "the regular expression", "It repeats a group with an anchor in it, which is not supported. Move the anchor out of the group.", "an anchor in a repeated group");
+
+    [TestMethod]
+    public void Groups_are_nested_to_a_depth()
+    {
+        Assert.IsTrue(new GrammarText(Grammar.Of(RegexReader.ReadWhole(Nested(256)))).Accepts("a"));
+        GrammarText.Refuses(static () => RegexReader.ReadWhole(Nested(257)), ConstraintProblem.TooLarge, $"character 257 of the regular expression '{Nested(257)}'", "Its groups are nested more than 256 deep; nest fewer.");
+        Assert.AreEqual(ConstraintProblem.TooLarge, Assert.ThrowsExactly<ConstraintException>(static () => RegexReader.ReadWhole(Nested(100_000))).Problem);
+
+        // Groups behind each other are none within each other.
+        Assert.IsTrue(new GrammarText(Grammar.Of(RegexReader.ReadWhole(string.Concat(Enumerable.Repeat("(a)", 300))))).Accepts(new string('a', 300)));
+
+        static string Nested(int depth) => new string('(', depth) + "a" + new string(')', depth);
+    }
 }

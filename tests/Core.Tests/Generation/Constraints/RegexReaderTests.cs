@@ -280,4 +280,35 @@ public sealed class RegexReaderTests
 
         static string Nested(int depth) => new string('(', depth) + "a" + new string(')', depth);
     }
+
+    [TestMethod]
+    public void Expressions_with_anchors_may_be_longer_than_a_stack_is_deep()
+    {
+        string letters = new('a', 30_000);
+        var text = new GrammarText(Grammar.Of(RegexReader.ReadWhole($"^{letters}$")));
+        Assert.IsTrue(text.Accepts(letters));
+        Assert.IsFalse(text.Accepts(letters[1..]));
+
+        // Each group is the beginning or a letter: from none, where nothing has been written, to all.
+        text = new GrammarText(Grammar.Of(RegexReader.ReadWhole(string.Concat(Enumerable.Repeat("(?:^|a)", 256)))));
+        Assert.IsTrue(text.Accepts(""));
+        Assert.IsTrue(text.Accepts("aaa"));
+        Assert.IsTrue(text.Accepts(new string('a', 256)));
+        Assert.IsFalse(text.Accepts(new string('a', 257)));
+        Assert.IsFalse(text.Accepts("b"));
+        Assert.AreEqual(ConstraintProblem.TooLarge, Assert.ThrowsExactly<ConstraintException>(static () => RegexReader.ReadWhole(new string('^', 257))).Problem);
+    }
+
+    // Each group can be come to in two ways, with and without a letter before it: 2^100 in all.
+    [TestMethod]
+    public void Groups_with_anchors_within_each_other_are_followed_once()
+    {
+        const int Depth = 100;
+        var text = new GrammarText(Grammar.Of(RegexReader.ReadWhole(string.Concat(Enumerable.Repeat("(?:^b|a?", Depth)) + "c" + new string(')', Depth))));
+        Assert.IsTrue(text.Accepts("c"));
+        Assert.IsTrue(text.Accepts("b"));
+        Assert.IsTrue(text.Accepts(new string('a', Depth) + "c"));
+        Assert.IsFalse(text.Accepts(new string('a', Depth + 1) + "c"));
+        Assert.IsFalse(text.Accepts("ab"));
+    }
 }

@@ -19,7 +19,7 @@ internal sealed class CheckpointJson : IDisposable
     /// <exception cref="CorruptFileException">The file is not one JSON object, or too large.</exception>
     public static CheckpointJson Read(string path)
     {
-        long length = new FileInfo(path).Length;
+        long length = new FileInfo(SiblingPath.Resolve(path)).Length;
         if (length > MaxLength) throw new CorruptFileException(path, $"it has {length} bytes; at most {MaxLength} are read.", Remedy);
         return Parse(File.ReadAllBytes(path), path);
     }

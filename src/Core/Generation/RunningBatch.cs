@@ -11,7 +11,7 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
 
     private readonly List<QueuedGeneration> _active = [];
     private readonly PrefixCache _prefixes = new(prefixCacheTokens);
-    private readonly float[] _logits = new float[TokenGenerator.MostRows(maxRows, model.Config.VocabularySize) * model.Config.VocabularySize];   // (B, V)
+    private float[] _logits = []; // (B, V), of as many rows as there have been at once
     private IForkableDecoder? _decoder;
 
     // The prompt, or the short prompts, that are being computed: their tokens from Begun on are still to come.
@@ -100,8 +100,8 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
 
     private void Prefill(CancellationToken cancellationToken)
     {
-        int vocabulary = model.Config.VocabularySize, rows = _joining.Length;
-        Span<float> logits = _logits.AsSpan(0, rows * vocabulary); // those of the others' last step have been drawn from
+        int rows = _joining.Length;
+        Span<float> logits = LogitsOf(rows); // those of the others' last step have been drawn from
         if (rows == 1)
         {
             // 1a. One prompt, from where it is known, at most a piece of it.
@@ -151,10 +151,9 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
     private void Decode(CancellationToken cancellationToken)
     {
         // Those that have just joined have their first token already, and nothing behind it yet, as the others have.
-        int count = _active.Count, vocabulary = model.Config.VocabularySize;
         if (_decoder!.Length == Capacity) _decoder.Compact();
         int[] next = [.. _active.Select(static one => one.Row.Tokens[^1])];
-        Span<float> logits = _logits.AsSpan(0, count * vocabulary);
+        Span<float> logits = LogitsOf(_active.Count);
         _decoder.Append(next, default, LogitsScope.LastPosition, logits, cancellationToken);   // (B, V)
         Keep(Sample(_active, logits));
     }
@@ -208,6 +207,13 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
         else _decoder!.SelectRows(stay);
         _active.Clear();
         _active.AddRange(kept);
+    }
+
+    private Span<float> LogitsOf(int rows)
+    {
+        int count = rows * model.Config.VocabularySize;
+        if (_logits.Length < count) _logits = new float[count];
+        return _logits.AsSpan(0, count);
     }
 
     private IForkableDecoder Begin() => GenerationStep.BeginForkable(model, [.. _joining.Select(static one => one.Step.Adapter)], Capacity);

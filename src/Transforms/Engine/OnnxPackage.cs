@@ -133,7 +133,7 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
                 "Use a package from a source that you trust, or move the weights into its folder and export again.");
         }
 
-        var file = new FileInfo(place);
+        var file = new FileInfo(SiblingPath.Resolve(place)); // model caches keep files elsewhere and link to them; a link's own length is its name's
         return file.Exists ? file.Length : throw new CorruptFileException(model, $"tensor '{tensor.Name}' lies in '{tensor.Location}', which isn't there.", Remedy);
     }
 }

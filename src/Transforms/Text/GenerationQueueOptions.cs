@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 /// <remarks>Immutable; may be shared between threads.</remarks>
 public sealed record GenerationQueueOptions
 {
-    /// <summary>The most sequences that are computed at once, 1 or more. Default 16. The key/value cache has room for as many, of the model's context length each.</summary>
+    /// <summary>The most sequences that are computed at once, 1 or more. Default 16. The key/value cache takes the model's context length for each that has been there at once, and up to twice that while they come.</summary>
     public int MaxRows { get; init; } = 16;
 
     /// <summary>The most sequences that wait for a place, 0 or more; a call that would make them more is refused with a <see cref="GenerationQueueFullException"/>. Default 1,000.</summary>

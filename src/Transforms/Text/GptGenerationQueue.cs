@@ -147,7 +147,7 @@ public sealed class GptGenerationQueue : IDisposable
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            if (_waiting.Count + sequences.Length > _options.MaxWaiting + Math.Max(0, _options.MaxRows - RunningCount)) throw new GenerationQueueFullException(_waiting.Count, _options.MaxWaiting);
+            if (_waiting.Count + (long)sequences.Length > _options.MaxWaiting + (long)Math.Max(0, _options.MaxRows - RunningCount)) throw new GenerationQueueFullException(_waiting.Count, _options.MaxWaiting);
             foreach (QueuedGeneration one in sequences) _waiting.AddLast(one);
             if (_thread is null)
             {

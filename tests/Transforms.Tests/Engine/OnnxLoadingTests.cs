@@ -208,6 +208,42 @@ public sealed class OnnxLoadingTests
         Assert.Contains($"'{location}', which is outside the package's folder", error.Message);
     }
 
+    // As in Hugging Face's cache, where a package's files are links to others that are named by their hashes.
+    [TestMethod]
+    public void A_packages_files_may_be_links()
+    {
+        using TestPackage package = TestPackage.WithDataFile(Tiny);
+        float[] expected = LastLogits();
+        foreach (string name in (ReadOnlySpan<string>)[OnnxPackageLayout.ModelFile, OnnxPackageLayout.DataFile, OnnxPackageLayout.ConfigFile])
+        {
+            File.Move(package[name], package.Beside("blob-" + name));
+            File.CreateSymbolicLink(package[name], package.Beside("blob-" + name));
+        }
+
+        CollectionAssert.AreEqual(expected, LastLogits());
+        File.WriteAllBytes(package.Beside("blob-" + OnnxPackageLayout.DataFile), new byte[5]);
+        Assert.Contains("but the file has 5; it is cut off", Assert.ThrowsExactly<CorruptFileException>(package.Load).Message);
+        File.Delete(package.Beside("blob-" + OnnxPackageLayout.DataFile));
+        Assert.Contains("isn't there", Assert.ThrowsExactly<CorruptFileException>(package.Load).Message);
+
+        // ONNX Runtime follows no link out of the folder in which the graph itself lies.
+        using TestPackage other = TestPackage.WithDataFile(Tiny);
+        File.Move(other[OnnxPackageLayout.DataFile], other.Beside("weights"));
+        File.CreateSymbolicLink(other[OnnxPackageLayout.DataFile], other.Beside("weights"));
+        var error = Assert.ThrowsExactly<CorruptFileException>(other.Load);
+        Assert.AreEqual(other.ModelPath, error.Path);
+        Assert.DoesNotContain("cut off", error.Message);
+
+        float[] LastLogits()
+        {
+            float[] logits = new float[Tiny.VocabularySize];
+            using OnnxCausalModel model = package.Load();
+            using ICausalDecoder decoder = model.BeginDecoding(1, 3);
+            decoder.Append([1, 2, 3], default, LogitsScope.LastPosition, logits);
+            return logits;
+        }
+    }
+
     [TestMethod]
     public void Missing_weights_are_refused()
     {

@@ -117,6 +117,21 @@ public sealed class SharedGenerationTests
         for (int i = 0; i < 300; i++) Assert.HasCount(1, (await queue.GenerateSequencesAsync([i % 16], new() { MaxNewTokens = 1, StopAtEndOfText = false }))[0].TokenIds);
     }
 
+    // Memory goes by the sequences that are there.
+    [TestMethod]
+    [DataRow(2, int.MaxValue)]
+    [DataRow(int.MaxValue, 0)]
+    [DataRow(int.MaxValue, int.MaxValue)]
+    public async Task The_largest_numbers_mean_no_limit(int maxRows, int maxWaiting)
+    {
+        using var model = new GptModel(Engine(), Letters);
+        using var queue = new GptGenerationQueue(model, new() { MaxRows = maxRows, MaxWaiting = maxWaiting, PrefillTokens = int.MaxValue });
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        Task<IReadOnlyList<GeneratedSequence>>[] calls = [.. Enumerable.Range(0, 10).Select(i => queue.GenerateSequencesAsync([i], new() { MaxNewTokens = 20, StopAtEndOfText = false }))];
+        foreach (IReadOnlyList<GeneratedSequence> sequences in await Task.WhenAll(calls)) Assert.HasCount(20, sequences[0].TokenIds);
+        Assert.IsLessThan(before + 50_000_000, GC.GetTotalMemory(forceFullCollection: true));
+    }
+
     /// <summary>An engine whose passes wait until they are let through.</summary>
     private sealed class WaitingModel(HistoryModel model) : ICausalModel
     {

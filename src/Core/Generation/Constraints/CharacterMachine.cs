@@ -3,10 +3,11 @@ namespace MLNet.Gpt;
 /// <summary>A nondeterministic finite automaton over characters, without empty moves: what intersections of patterns and lengths are computed with.</summary>
 internal sealed class CharacterMachine
 {
-    private const int MostStates = 100_000;
+    private const int MostStates = 100_000, MostEdges = 1_000_000;
 
     private readonly List<List<(CodePointSet Set, int To)>> _edges = [];
     private readonly List<bool> _accepting = [];
+    private int _edgeCount;
 
     private CharacterMachine()
     {
@@ -61,7 +62,7 @@ internal sealed class CharacterMachine
                         open.Enqueue((toA, toB));
                     }
 
-                    product._edges[from].Add((both, to));
+                    product.AddEdge(from, both, to);
                 }
             }
         }
@@ -103,16 +104,16 @@ internal sealed class CharacterMachine
                 return [.. choice.Alternatives.SelectMany(alternative => Append(alternative, from)).Distinct()];
             case Expression.Repeat repeat:
                 for (int i = 0; i < repeat.Min; i++) from = Append(repeat.Part, from);
-                List<int> ends = [.. from];
+                HashSet<int> ends = [.. from];
                 if (repeat.Max is { } max)
                 {
                     for (int i = repeat.Min; i < max && from.Count > 0; i++)
                     {
                         from = Append(repeat.Part, from);
-                        ends = [.. ends.Union(from)];
+                        ends.UnionWith(from);
                     }
 
-                    return ends;
+                    return [.. ends];
                 }
 
                 // A loop: what leads from its entry also leads from its ends.
@@ -123,7 +124,7 @@ internal sealed class CharacterMachine
                 {
                     foreach ((CodePointSet Set, int To) edge in firsts)
                     {
-                        if (!_edges[state].Contains(edge)) _edges[state].Add(edge);
+                        if (!_edges[state].Contains(edge)) AddEdge(state, edge.Set, edge.To);
                     }
                 }
 
@@ -137,16 +138,24 @@ internal sealed class CharacterMachine
     {
         if (from.Count == 0 || set.IsEmpty) return [];
         int to = Add();
-        foreach (int state in from) _edges[state].Add((set, to));
+        foreach (int state in from) AddEdge(state, set, to);
         return [to];
+    }
+
+    private void AddEdge(int from, CodePointSet set, int to)
+    {
+        if (++_edgeCount > MostEdges) throw TooLarge($"{MostEdges} ways from one state to another");
+        _edges[from].Add((set, to));
     }
 
     private int Add()
     {
-        if (_edges.Count == MostStates)
-            throw new ConstraintException(ConstraintProblem.TooLarge, "a pattern", $"Pattern and lengths together need more than {MostStates} states; lower the counts of repetitions or the length.");
+        if (_edges.Count == MostStates) throw TooLarge($"{MostStates} states");
         _edges.Add([]);
         _accepting.Add(false);
         return _edges.Count - 1;
     }
+
+    private static ConstraintException TooLarge(string what) =>
+        new(ConstraintProblem.TooLarge, "a pattern", $"Pattern and lengths together need more than {what}; lower the counts of repetitions or the length.");
 }

@@ -6,6 +6,9 @@ internal abstract record Expression
     /// <summary>The most repetitions that a count may ask for: each is a place of the automaton.</summary>
     public const int MostRepetitions = 100_000;
 
+    /// <summary>The most groups within each other that a source may have: expressions are walked through by recursion.</summary>
+    public const int MostNesting = 256;
+
     /// <summary>The empty text.</summary>
     public static Expression Empty { get; } = new Text("");
 

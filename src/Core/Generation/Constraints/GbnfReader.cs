@@ -10,7 +10,7 @@ internal sealed class GbnfReader
     private readonly Grammar _grammar = new();
     private readonly Dictionary<string, int> _rules = [];
     private readonly HashSet<string> _defined = [];
-    private int _at;
+    private int _at, _depth;
 
     private GbnfReader(string text) => _text = text;
 
@@ -76,8 +76,9 @@ internal sealed class GbnfReader
         {
             Expression atom = ReadAtom();
             Skip(lines: nested);
-            while (_at < _text.Length && Peek is '*' or '+' or '?' or '{')
+            for (int quantifiers = 1; _at < _text.Length && Peek is '*' or '+' or '?' or '{'; quantifiers++)
             {
+                if (quantifiers > Expression.MostNesting) throw TooDeep();
                 (int min, int? max) = ReadQuantifier();
                 atom = Expression.Times(atom, min, max);
                 Skip(lines: nested);
@@ -103,7 +104,9 @@ internal sealed class GbnfReader
                 return Expression.Of(ReadClass());
             case '(':
                 _at++;
+                if (++_depth > Expression.MostNesting) throw TooDeep();
                 Expression group = ReadAlternatives(nested: true);
+                _depth--;
                 if (_at == _text.Length || Peek != ')') throw Wrong("A parenthesis is not closed.");
                 _at++;
                 return group;
@@ -232,4 +235,6 @@ internal sealed class GbnfReader
     private string Here => $"line {1 + _text.AsSpan(0, Math.Min(_at, _text.Length)).Count('\n')} of the grammar";
 
     private ConstraintException Wrong(string message) => new(ConstraintProblem.Syntax, Here, message);
+
+    private ConstraintException TooDeep() => new(ConstraintProblem.TooLarge, Here, $"Its groups or quantifiers are nested more than {Expression.MostNesting} deep; make rules of the inner ones.");
 }

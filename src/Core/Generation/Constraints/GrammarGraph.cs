@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// </summary>
 internal sealed class GrammarGraph
 {
-    private const int MostNodes = 1_000_000;
+    private const int MostNodes = 1_000_000, MostEdges = 10_000_000;
 
     private readonly Grammar _grammar;
     private readonly CodePointSet? _alphabet; // the characters that can be written; null for all
@@ -300,6 +300,7 @@ internal sealed class GrammarGraph
         bool[] ends = new bool[_nodes.Count];
         var seen = new HashSet<int>();
         var open = new Stack<int>();
+        long visited = 0;
         for (int node = 0; node < _nodes.Count; node++)
         {
             (bytes[node], calls[node], ends[node]) = (_nodes[node].Bytes, _nodes[node].Calls, _nodes[node].IsEnd);
@@ -311,6 +312,8 @@ internal sealed class GrammarGraph
             List<(int, int)> allCalls = [];
             while (open.TryPop(out int place))
             {
+                if (++visited > MostEdges)
+                    throw new ConstraintException(ConstraintProblem.TooLarge, _names[_grammar.Root], "Its repetitions of what may be empty can be left out in too many ways; lower their counts, or repeat what is not empty.");
                 allBytes.AddRange(_nodes[place].Bytes);
                 allCalls.AddRange(_nodes[place].Calls);
                 ends[node] |= _nodes[place].IsEnd;

@@ -51,22 +51,32 @@ internal sealed partial class JsonSchemaReader
         if (max < required.Count) return Contradiction(all[0].Pointer, $"{required.Count} properties are required, and at most {max} asked for.");
         if (other is null && members.Count < min) return Contradiction(all[0].Pointer, $"At least {min} properties are asked for, and there may be {members.Count}.");
         int most = max ?? Math.Max(min, 1);
-        var rules = new Dictionary<(int, int), Expression>();
-        return Expression.Then(Expression.Of("{"), _json.Space, From(0, 0), Expression.Of("}"));
+        var rules = new Dictionary<(int, int), int>();
+        var undefined = new Queue<(int Member, int Count)>(); // there may be more members than the stack is deep
+        Expression first = From(0, 0);
+        while (undefined.TryDequeue(out (int Member, int Count) next)) _grammar.Define(rules[next], WaysFrom(next.Member, next.Count));
+        return Expression.Then(Expression.Of("{"), _json.Space, first, Expression.Of("}"));
 
         Expression From(int member, int count)
         {
-            if (rules.TryGetValue((member, count), out Expression? found)) return found;
-            int rule = _grammar.Declare(key);
-            rules.Add((member, count), found = new Expression.Call(rule));
+            if (!rules.TryGetValue((member, count), out int rule))
+            {
+                rules.Add((member, count), rule = _grammar.Declare(key));
+                undefined.Enqueue((member, count));
+            }
+
+            return new Expression.Call(rule);
+        }
+
+        Expression WaysFrom(int member, int count)
+        {
             List<Expression> ways = [];
             Expression? written = member < members.Count ? members[member].Value : other;
             if (written is not null && (max is null || count < max))
                 ways.Add(Expression.Then(count > 0 ? _json.Comma : Expression.Empty, written, From(Math.Min(member + 1, members.Count), Math.Min(count + 1, most))));
             if (member < members.Count && !members[member].Required) ways.Add(From(member + 1, count));
             if (member == members.Count && count >= min) ways.Add(count > 0 ? _json.Space : Expression.Empty);
-            _grammar.Define(rule, Expression.AnyOf(ways));
-            return found;
+            return Expression.AnyOf(ways);
         }
 
         static string Escape(string name) => name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal);
@@ -108,11 +118,18 @@ internal sealed partial class JsonSchemaReader
         if (max < min) return Contradiction(all[0].Pointer, $"At least {min} items are asked for, and at most {max}.");
         if (max == 0) return Expression.Then(Expression.Of("["), _json.Space, Expression.Of("]"));
 
-        // Beyond its own items the prefix ends in a repetition.
-        Expression rest = From(0);
-        return Expression.Then(Expression.Of("["), _json.Space, rest, Expression.Of("]"));
+        // Behind its own items the prefix ends in a repetition. Made from its end: a rule for what follows each item, since there may be more items than the stack is deep.
+        Expression rest = Expression.Never;
+        for (int count = prefix; count > 0; count--)
+        {
+            int rule = _grammar.Declare(key);
+            _grammar.Define(rule, From(count, rest));
+            rest = new Expression.Call(rule);
+        }
 
-        Expression From(int count)
+        return Expression.Then(Expression.Of("["), _json.Space, From(0, rest), Expression.Of("]"));
+
+        Expression From(int count, Expression next)
         {
             List<Expression> ways = [];
             if (count >= min) ways.Add(count > 0 ? _json.Space : Expression.Empty);
@@ -128,7 +145,7 @@ internal sealed partial class JsonSchemaReader
             }
             else if (count < items.Count && (max is null || count < max))
             {
-                ways.Add(Expression.Then(count > 0 ? _json.Comma : Expression.Empty, items[count], From(count + 1)));
+                ways.Add(Expression.Then(count > 0 ? _json.Comma : Expression.Empty, items[count], next));
             }
 
             return Expression.AnyOf(ways);

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 
 namespace MLNet.Gpt;
 
@@ -106,10 +105,14 @@ internal sealed partial class JsonSchemaReader
     {
         if (place.Keyword(keyword) is not { } value) return null;
         if (value.ValueKind != JsonValueKind.Number) throw Malformed(place, keyword, "a number");
-        if (value.TryGetDecimal(out decimal number)) return number;
-        bool away = value.GetDouble() < 0 == keyword.Contains("in", StringComparison.Ordinal) && keyword != "multipleOf";
+        if (Exact(value) is { } number) return number;
+        bool away = value.GetDouble() < 0 == keyword.Contains("in", StringComparison.Ordinal) && keyword != "multipleOf" && !value.TryGetDecimal(out _);
         return away ? null : throw new ConstraintException(ConstraintProblem.Unsupported, place.Pointer, $"'{keyword}' is {value.GetRawText()}, which is beyond what is supported; choose a number of at most 28 digits.", keyword);
     }
+
+    // Null where decimal can't hold the number, or would round it.
+    private static decimal? Exact(JsonElement value) =>
+        value.TryGetDecimal(out decimal number) && JsonElement.DeepEquals(value, JsonElement.Parse(number.ToString(CultureInfo.InvariantCulture))) ? number : null;
 
     // Listed values: those that every schema allows.
     private Expression Enumeration(List<Place> all, string key)
@@ -144,17 +147,16 @@ internal sealed partial class JsonSchemaReader
             case JsonValueKind.Number:
                 (decimal? low, bool lowExclusive, decimal? high, bool highExclusive) = Bounds([place]);
                 decimal? step = Decimal(place, "multipleOf");
+                if (step <= 0) throw Malformed(place, "multipleOf", "a number above 0");
                 if (low is null && high is null && step is null) return true;
-                if (!value.TryGetDecimal(out decimal number)) return false;
+                if (Exact(value) is not { } number) return false;
                 return !(number < low) && !(number > high) && !(lowExclusive && number == low) && !(highExclusive && number == high) && (step is null || number % step.Value == 0);
             case JsonValueKind.String:
                 string text = value.GetString()!;
                 int length = text.EnumerateRunes().Count();
                 if (length < (Count(place, "minLength") ?? 0) || length > (Count(place, "maxLength") ?? int.MaxValue)) return false;
                 if (Text(place, "format") is not null) throw new ConstraintException(ConstraintProblem.Unsupported, place.Pointer, "'format' beside listed values is not supported. Leave it out.", "format");
-                if (Text(place, "pattern") is not { } pattern) return true;
-                RegexReader.ReadSearch(pattern); // what .NET alone would read is refused
-                return Regex.IsMatch(text, pattern, RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+                return Text(place, "pattern") is not { } pattern || !CharacterMachine.Of(RegexReader.ReadSearch(pattern)).Intersect(CharacterMachine.Of(Expression.Of(text))).IsEmpty();
             case JsonValueKind.Object or JsonValueKind.Array:
                 string? beside = new[] { "properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties", "items", "prefixItems", "minItems", "maxItems" }.FirstOrDefault(keyword => place.Keyword(keyword) is not null);
                 return beside is null ? true : throw new ConstraintException(ConstraintProblem.Unsupported, place.Pointer, $"'{beside}' beside listed objects or arrays is not supported. List only those that it allows, and leave it out.", beside);
@@ -169,7 +171,7 @@ internal sealed partial class JsonSchemaReader
         "array" => value.ValueKind == JsonValueKind.Array,
         "string" => value.ValueKind == JsonValueKind.String,
         "number" => value.ValueKind == JsonValueKind.Number,
-        "integer" => value.ValueKind == JsonValueKind.Number && value.TryGetDecimal(out decimal number) && decimal.Truncate(number) == number,
+        "integer" => value.ValueKind == JsonValueKind.Number && Exact(value) is { } number && decimal.Truncate(number) == number,
         "boolean" => value.ValueKind is JsonValueKind.True or JsonValueKind.False,
         _ => value.ValueKind == JsonValueKind.Null,
     };
@@ -208,7 +210,7 @@ internal sealed partial class JsonSchemaReader
 
         string[] typesA = Types(allA), typesB = Types(allB);
         if (!typesA.Any(type => typesB.Contains(type) || (type == "integer" && typesB.Contains("number")) || (type == "number" && typesB.Contains("integer")))) return true;
-        if (allA.Select(Listed).FirstOrDefault(static list => list is not null) is { } listedA && listedA.All(value => allB.Any(place => Listed(place) is { } others && !others.Any(other => JsonElement.DeepEquals(value, other))))) return true;
+        if (ListsOthers(allA, allB) || ListsOthers(allB, allA)) return true;
         if (!(typesA is ["object"] && typesB is ["object"])) return false;
         foreach (string name in allA.Concat(allB).SelectMany(Required).Distinct())
         {
@@ -217,6 +219,10 @@ internal sealed partial class JsonSchemaReader
         }
 
         return false;
+
+        // Whether one side lists its values, and the other has no room for any of them: by its own list, or by the types that it names.
+        static bool ListsOthers(List<Place> listing, List<Place> other) => listing.Select(Listed).FirstOrDefault(static list => list is not null) is { } values && values.All(value => other.Any(place =>
+            (Listed(place) is { } others && !others.Any(one => JsonElement.DeepEquals(value, one))) || (place.Keyword("type") is not null && !TypesOf(place).Any(type => IsOf(value, type == "integer" ? "number" : type)))));
 
         // Only what is said counts here: a schema without a type allows all of them.
         static string[] Types(List<Place> all) => all.Select(static place => place.Keyword("type") is null ? null : TypesOf(place))

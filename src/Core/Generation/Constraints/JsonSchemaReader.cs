@@ -21,6 +21,9 @@ internal sealed partial class JsonSchemaReader
     /// <summary>The schema of any object.</summary>
     public static readonly JsonElement AnyObject = JsonElement.Parse("""{"type":"object"}""");
 
+    // Of references that are followed within one schema. Each is a few calls deep.
+    private const int MostReferences = 256;
+
     private static readonly JsonElement AnyString = JsonElement.Parse("""{"type":"string"}""");
 
     private static readonly string[] AllTypes = ["object", "array", "string", "number", "boolean", "null"];
@@ -30,6 +33,7 @@ internal sealed partial class JsonSchemaReader
     private readonly JsonRules _json;
     private readonly JsonNumbers _numbers;
     private readonly Dictionary<string, int> _rules = [];
+    private readonly Queue<(int Rule, Place[] Places, string Key)> _undefined = []; // a chain of references may be longer than the stack
     private readonly Dictionary<string, Expression> _shared = [];
 
     private JsonSchemaReader(JsonElement root, Grammar grammar, JsonWhitespace whitespace)
@@ -62,11 +66,18 @@ internal sealed partial class JsonSchemaReader
 
     /// <summary>Adds the rules of a schema to a grammar and gives the one that a document is.</summary>
     public static Expression.Call AddTo(Grammar grammar, JsonElement schema, JsonWhitespace whitespace) =>
-        new JsonSchemaReader(schema, grammar, whitespace).RuleOf([new Place(schema, "#")]);
+        new JsonSchemaReader(schema, grammar, whitespace).Add([new Place(schema, "#")]);
 
     /// <summary>As <see cref="AddTo"/>, for documents that are objects, whatever else the schema allows.</summary>
     public static Expression.Call AddObjectTo(Grammar grammar, JsonElement schema, JsonWhitespace whitespace) =>
-        new JsonSchemaReader(schema, grammar, whitespace).RuleOf([new Place(schema, "#"), new Place(AnyObject, "an object")]);
+        new JsonSchemaReader(schema, grammar, whitespace).Add([new Place(schema, "#"), new Place(AnyObject, "an object")]);
+
+    private Expression.Call Add(IReadOnlyList<Place> places)
+    {
+        Expression.Call root = RuleOf(places);
+        while (_undefined.TryDequeue(out (int Rule, Place[] Places, string Key) next)) _grammar.Define(next.Rule, Body(next.Places, next.Key));
+        return root;
+    }
 
     /// <summary>The rule of schemas that apply together.</summary>
     private Expression.Call RuleOf(IReadOnlyList<Place> places)
@@ -78,7 +89,7 @@ internal sealed partial class JsonSchemaReader
 
         // 2. The rule is there before its body, which may lead back to it.
         _rules.Add(key, rule = _grammar.Declare(key));
-        _grammar.Define(rule, Body(resolved, key));
+        _undefined.Enqueue((rule, resolved, key));
         return new Expression.Call(rule);
     }
 
@@ -131,6 +142,8 @@ internal sealed partial class JsonSchemaReader
     {
         if (place.Schema.ValueKind == JsonValueKind.True) return true;
         if (place.Schema.ValueKind == JsonValueKind.False) return false;
+        if (references.Count > MostReferences)
+            throw new ConstraintException(ConstraintProblem.TooLarge, place.Pointer, $"More than {MostReferences} references beside other keywords lead from one to the next; write what they ask for in one schema.", "$ref");
         Check(place);
         if (place.Keyword("$ref") is not null)
         {

@@ -20,7 +20,7 @@ internal sealed class RegexReader
         c is UnicodeCategory.SpaceSeparator or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator).Union(Space).Union(CodePointSet.OfCharacters("\u0085\uFEFF\u180E")));
 
     private readonly string _pattern;
-    private int _at;
+    private int _at, _depth, _anchors;
 
     private RegexReader(string pattern) => _pattern = pattern;
 
@@ -98,8 +98,7 @@ internal sealed class RegexReader
         char c = Next();
         switch (c)
         {
-            case '^': return new Expression.Anchor(true);
-            case '$': return new Expression.Anchor(false);
+            case '^' or '$': return ReadAnchor(isStart: c == '^');
             case '.': return Expression.Of(CodePointSet.BasicPlane.Except(LineEnds));
             case '(': return ReadGroup();
             case '[': return Expression.Of(ReadClass());
@@ -131,25 +130,24 @@ internal sealed class RegexReader
             }
         }
 
+        if (++_depth > Expression.MostNesting) throw new ConstraintException(ConstraintProblem.TooLarge, Here, $"Its groups are nested more than {Expression.MostNesting} deep; nest fewer.");
         Expression inner = ReadAlternatives();
+        _depth--;
         return Take(')') ? inner : throw Wrong("A parenthesis is not closed; write \\( for the character.");
     }
 
     private Expression ReadEscape()
     {
         if (_at == _pattern.Length) throw Wrong("It ends with a backslash; write \\\\ for the character.");
-        if (Peek is 'A') return Anchor(true);
-        if (Peek is 'z' or 'Z') return Anchor(false);
+        if (Peek is 'A' or 'z' or 'Z') return ReadAnchor(isStart: Next() == 'A');
         if (Peek is 'b' or 'B') throw Unsupported($"\\{Peek}", "Write what may stand at the border of the word.");
         if (Peek is 'k' or (>= '1' and <= '9')) throw Unsupported("a back-reference", "Write the texts themselves; what was matched can't be asked for again.");
         return Expression.Of(ReadEscapedSet().Narrow);
-
-        Expression Anchor(bool isStart)
-        {
-            _at++;
-            return new Expression.Anchor(isStart);
-        }
     }
+
+    // Alternatives of which some hold an anchor are resolved into each other.
+    private Expression.Anchor ReadAnchor(bool isStart) => ++_anchors <= Expression.MostNesting ? new Expression.Anchor(isStart)
+        : throw new ConstraintException(ConstraintProblem.TooLarge, Here, $"It has more than {Expression.MostNesting} anchors; leave out those that are not needed.");
 
     // A class's characters for certain, and those that one of the two languages would count to it.
     private (CodePointSet Narrow, CodePointSet Wide) ReadEscapedSet()
@@ -290,7 +288,7 @@ internal sealed class RegexReader
 
     // Anchors: the text is followed through the expression with two flags, whether it has begun and whether it has ended.
     private static Expression WithoutAnchors(Expression expression) =>
-        HasAnchor(expression) ? Expression.AnyOf([.. Resolve(expression, begun: false, ended: false).Select(static way => way.Expression)]) : expression;
+        HasAnchor(expression) ? Expression.AnyOf([.. Resolve(expression, begun: false, ended: false, new(ReferenceEqualityComparer.Instance)).Select(static way => way.Expression)]) : expression;
 
     private static bool HasAnchor(Expression expression) => expression switch
     {
@@ -301,7 +299,16 @@ internal sealed class RegexReader
         _ => false,
     };
 
-    private static List<(Expression Expression, bool Begun, bool Ended)> Resolve(Expression expression, bool begun, bool ended)
+    // What has been resolved with the same flags is known: groups within groups would else be followed once more for each way to them.
+    private static List<(Expression Expression, bool Begun, bool Ended)> Resolve(
+        Expression expression, bool begun, bool ended, Dictionary<Expression, List<(Expression Expression, bool Begun, bool Ended)>?[]> known)
+    {
+        if (!known.TryGetValue(expression, out List<(Expression Expression, bool Begun, bool Ended)>?[]? ways)) known.Add(expression, ways = new List<(Expression Expression, bool Begun, bool Ended)>?[4]);
+        return ways[(begun ? 1 : 0) + (ended ? 2 : 0)] ??= ResolveAnew(expression, begun, ended, known);
+    }
+
+    private static List<(Expression Expression, bool Begun, bool Ended)> ResolveAnew(
+        Expression expression, bool begun, bool ended, Dictionary<Expression, List<(Expression Expression, bool Begun, bool Ended)>?[]> known)
     {
         if (expression is Expression.Anchor anchor) return anchor.IsStart ? begun ? [] : [(Expression.Empty, begun, ended)] : [(Expression.Empty, begun, true)];
         if (!HasAnchor(expression))
@@ -313,17 +320,43 @@ internal sealed class RegexReader
         switch (expression)
         {
             case Expression.Choice choice:
-                return Join(choice.Alternatives.SelectMany(alternative => Resolve(alternative, begun, ended)));
+                return Join(choice.Alternatives.SelectMany(alternative => Resolve(alternative, begun, ended, known)));
             case Expression.Repeat { Min: 0, Max: 1 } optional:
-                return Join([.. Resolve(optional.Part, begun, ended), (Expression.Empty, begun, ended)]);
+                return Join([.. Resolve(optional.Part, begun, ended, known), (Expression.Empty, begun, ended)]);
             case Expression.Sequence sequence:
-                List<(Expression Expression, bool Begun, bool Ended)> ways = [(Expression.Empty, begun, ended)];
-                foreach (Expression part in sequence.Parts)
-                    ways = Join(ways.SelectMany(way => Resolve(part, way.Begun, way.Ended).Select(next => (Expression.Then(way.Expression, next.Expression), next.Begun, next.Ended))));
-                return ways;
+                // Each way is a list: a sequence may be longer than the stack is deep.
+                List<(List<Expression> Parts, bool Begun, bool Ended)> ways = [([], begun, ended)];
+                foreach (Expression part in BetweenAnchors(sequence.Parts))
+                {
+                    ways = [.. ways.SelectMany(way => Resolve(part, way.Begun, way.Ended, known).Select(next => (Parts: (List<Expression>)[.. way.Parts, next.Expression], next.Begun, next.Ended)))
+                        .GroupBy(static way => (way.Begun, way.Ended))
+                        .Select(static group => (group.Count() == 1 ? group.First().Parts : [Expression.AnyOf([.. group.Select(static way => Expression.Then(way.Parts))])], group.Key.Begun, group.Key.Ended))];
+                }
+
+                return [.. ways.Select(static way => (Expression.Then(way.Parts), way.Begun, way.Ended))];
             default:
                 throw new ConstraintException(ConstraintProblem.Unsupported, "the regular expression", "It repeats a group with an anchor in it, which is not supported. Move the anchor out of the group.", "an anchor in a repeated group");
         }
+    }
+
+    /// <summary>The parts that hold anchors, and what stands between them each as one.</summary>
+    private static IEnumerable<Expression> BetweenAnchors(IReadOnlyList<Expression> parts)
+    {
+        List<Expression> plain = [];
+        foreach (Expression part in parts)
+        {
+            if (!HasAnchor(part))
+            {
+                plain.Add(part);
+                continue;
+            }
+
+            if (plain.Count > 0) yield return Expression.Then(plain);
+            plain = [];
+            yield return part;
+        }
+
+        if (plain.Count > 0) yield return Expression.Then(plain);
     }
 
     private static List<(Expression Expression, bool Begun, bool Ended)> Join(IEnumerable<(Expression Expression, bool Begun, bool Ended)> ways) =>

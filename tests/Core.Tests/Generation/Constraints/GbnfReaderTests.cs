@@ -138,4 +138,18 @@ public sealed class GbnfReaderTests
         foreach (string count in (string[])["{100001}", "{100001,}", "{0,100001}"])
             GrammarText.Refuses(() => GbnfReader.Read($"root ::= \"a\"{count}", "root"), ConstraintProblem.TooLarge, "line 1 of the grammar", "It asks for 100001 repetitions; the most are 100000.");
     }
+
+    [TestMethod]
+    public void Groups_are_nested_to_a_depth()
+    {
+        Assert.IsTrue(new GrammarText(GbnfReader.Read(Nested(256), "root")).Accepts("a"));
+        GrammarText.Refuses(static () => GbnfReader.Read(Nested(257), "root"), ConstraintProblem.TooLarge, "line 1 of the grammar", "Its groups or quantifiers are nested more than 256 deep; make rules of the inner ones.");
+        Assert.AreEqual(ConstraintProblem.TooLarge, Assert.ThrowsExactly<ConstraintException>(static () => GbnfReader.Read(Nested(100_000), "root")).Problem);
+        Assert.IsTrue(new GrammarText(GbnfReader.Read("root ::= " + string.Concat(Enumerable.Repeat("(\"a\") ", 300)), "root")).Accepts(new string('a', 300)));
+
+        Assert.IsTrue(new GrammarText(GbnfReader.Read("root ::= \"a\"" + new string('?', 256), "root")).Accepts("a"));
+        Assert.AreEqual(ConstraintProblem.TooLarge, Assert.ThrowsExactly<ConstraintException>(static () => GbnfReader.Read("root ::= \"a\"" + new string('?', 100_000), "root")).Problem);
+
+        static string Nested(int depth) => "root ::= " + new string('(', depth) + "\"a\"" + new string(')', depth);
+    }
 }

@@ -118,4 +118,9 @@ public sealed class GrammarGraphTests
         void Refuses(string rules, string characters) => GrammarText.Refuses(
             () => GrammarGraph.Build(GbnfReader.Read(rules, "root"), letters), ConstraintProblem.MissingCharacters, "root", $"The tokenizer has no token for {characters}, {Without}");
     }
+
+    [TestMethod]
+    public void Repetitions_of_what_may_be_empty_are_limited_before_they_take_all_memory() => GrammarText.Refuses(
+        static () => GrammarGraph.Build(GbnfReader.Read("root ::= (\"a\"?){20000}", "root"), null), ConstraintProblem.TooLarge, "root",
+        "Its repetitions of what may be empty can be left out in too many ways; lower their counts, or repeat what is not empty.");
 }

@@ -57,6 +57,8 @@ public sealed class JsonSchemaReaderTests
     [DataRow("""{"enum":[1,"a",true,null,[1],{"a":1}],"type":"object"}""", "{\"a\":1}", "[1]|1")]
     [DataRow("""{"enum":[1,1.0,1.5,1e400],"type":"integer"}""", "1|1.0", "1.5|1e400")]
     [DataRow("""{"enum":[1,1.0,1.5,"a"],"type":"number"}""", "1|1.0|1.5", "\"a\"")]
+    [DataRow("""{"enum":["a\n","a"],"pattern":"^a$"}""", "\"a\"", "\"a\\n\"")]
+    [DataRow("""{"enum":["aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!","aa"],"pattern":"^(a+)+$"}""", "\"aa\"", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"")]
     [DataRow("""{"enum":[1,2,3],"const":2}""", "2", "1|3")]
     [DataRow("""{"allOf":[{"enum":[1,2,3]},{"enum":[2,3,4]}]}""", "2|3", "1|4")]
     [DataRow("""{"allOf":[{"enum":[1,2,3]},{"const":3}]}""", "3", "1|2")]
@@ -249,6 +251,10 @@ public sealed class JsonSchemaReaderTests
     [DataRow("""{"const":1}""", """{"const":2}""")]
     [DataRow("""{"enum":[1,2]}""", """{"enum":[3,4]}""")]
     [DataRow("""{"type":"integer","enum":[1,2]}""", """{"type":"number","enum":[3.5]}""")]
+    [DataRow("""{"const":"auto"}""", """{"type":"integer"}""")]
+    [DataRow("""{"const":null}""", """{"type":["string","number"]}""")]
+    [DataRow("""{"enum":["a",1.5,[]]}""", """{"type":["boolean","null"]}""")]
+    [DataRow("""{"enum":["a",1]}""", """{"type":["string","null"],"enum":["b",1]}""")]
     [DataRow("false", """{"type":"string"}""")]
     [DataRow("""{"type":"string"}""", "false")]
     [DataRow("""{"$ref":"#/$defs/one"}""", """{"$ref":"#/$defs/two"}""")]
@@ -277,6 +283,8 @@ public sealed class JsonSchemaReaderTests
     [DataRow("""{"type":["string","null"]}""", """{"type":["number","null"]}""")]
     [DataRow("""{"enum":[1,2]}""", """{"enum":[2,3]}""")]
     [DataRow("""{"enum":[1,2]}""", """{"type":"number"}""")]
+    [DataRow("""{"enum":["a",1]}""", """{"type":"string"}""")]
+    [DataRow("""{"const":1e400}""", """{"type":"integer"}""")]
     [DataRow("""{"minimum":1}""", """{"minLength":1}""")]
     [DataRow("""{"type":"object","properties":{"k":{"const":1}}}""", """{"type":"object","properties":{"k":{"const":2}}}""")]
     [DataRow("""{"type":"object","required":["k"],"properties":{"k":{"const":1}}}""", """{"type":"object","required":["k"]}""")]
@@ -340,6 +348,8 @@ public sealed class JsonSchemaReaderTests
     [DataRow("""{"enum":5}""", "#", "enum", "'enum' must be a list of values that is not empty.")]
     [DataRow("""{"anyOf":[]}""", "#", "anyOf", "'anyOf' must be a list of schemas that is not empty.")]
     [DataRow("""{"allOf":{}}""", "#", "allOf", "'allOf' must be a list of schemas that is not empty.")]
+    [DataRow("""{"enum":[1,2],"multipleOf":0}""", "#", "multipleOf", "'multipleOf' must be a number above 0.")]
+    [DataRow("""{"const":1,"multipleOf":-1}""", "#", "multipleOf", "'multipleOf' must be a number above 0.")]
     [DataRow("""{"items":{"oneOf":[]}}""", "#/items", "oneOf", "'oneOf' must be a list of schemas that is not empty.")]
     [DataRow("""{"prefixItems":[]}""", "#", "prefixItems", "'prefixItems' must be a list of schemas that is not empty.")]
     [DataRow("""{"prefixItems":5}""", "#", "prefixItems", "'prefixItems' must be a list of schemas that is not empty.")]
@@ -368,6 +378,9 @@ public sealed class JsonSchemaReaderTests
     [DataRow("""{"exclusiveMinimum":1e400}""", "#", "exclusiveMinimum", "'exclusiveMinimum' is 1e400, which is beyond what is supported; choose a number of at most 28 digits.")]
     [DataRow("""{"maximum":-1e400}""", "#", "maximum", "'maximum' is -1e400, which is beyond what is supported; choose a number of at most 28 digits.")]
     [DataRow("""{"exclusiveMaximum":-1e400}""", "#", "exclusiveMaximum", "'exclusiveMaximum' is -1e400, which is beyond what is supported; choose a number of at most 28 digits.")]
+    [DataRow("""{"minimum":1e-33}""", "#", "minimum", "'minimum' is 1e-33, which is beyond what is supported; choose a number of at most 28 digits.")]
+    [DataRow("""{"type":"integer","maximum":-1e-30}""", "#", "maximum", "'maximum' is -1e-30, which is beyond what is supported; choose a number of at most 28 digits.")]
+    [DataRow("""{"maximum":0.99999999999999999999999999999}""", "#", "maximum", "'maximum' is 0.99999999999999999999999999999, which is beyond what is supported; choose a number of at most 28 digits.")]
     [DataRow("""{"multipleOf":1e400}""", "#", "multipleOf", "'multipleOf' is 1e400, which is beyond what is supported; choose a number of at most 28 digits.")]
     [DataRow("""{"multipleOf":-1e400}""", "#", "multipleOf", "'multipleOf' is -1e400, which is beyond what is supported; choose a number of at most 28 digits.")]
     [DataRow("""{"enum":["a"],"pattern":"(?<=b)a"}""", "character 2 of the regular expression '(?<=b)a'", "lookbehind", "It uses lookbehind, which is not supported. Write the texts themselves; a set of characters such as [^\"] does in most cases.")]
@@ -387,8 +400,50 @@ public sealed class JsonSchemaReaderTests
     public void What_is_not_supported_is_named(string schema, string location, string keyword, string message) => GrammarText.Refuses(() => Read(schema), ConstraintProblem.Unsupported, location, message, keyword);
 
     [TestMethod]
+    public void Schemas_may_have_more_members_items_and_references_than_a_stack_is_deep()
+    {
+        const int Many = 5_000;
+        string members = string.Join(',', Enumerable.Range(0, Many).Select(static i => $"\"p{i}\":{{\"type\":\"null\"}}")), nothing = string.Join(',', Enumerable.Repeat("""{"type":"null"}""", Many));
+        string chain = string.Join(',', Enumerable.Range(0, Many).Select(static i => $"\"d{i}\":{{\"type\":\"array\",\"items\":{{\"$ref\":\"#/$defs/d{i + 1}\"}}}}"));
+        OnSmallStack(() =>
+        {
+            Check("""{"type":"object","properties":{""" + members + "}}", "{}|{\"p4999\":null}|{\"p0\":null,\"p4999\":null}", "{\"p4999\":null,\"p0\":null}|{\"p5000\":null}");
+            Check("""{"type":"array","items":false,"prefixItems":[""" + nothing + "]}", "[]|[null]|[null,null]", "[1]");
+            Check("""{"$ref":"#/$defs/d0","$defs":{"d5000":{"type":"null"},""" + chain + "}}", "[]|[[]]|[[[],[]]]", "null|[null]");
+            var text = new GrammarText(Read("""{"type":"object","minProperties":5000,"additionalProperties":{"type":"null"}}"""));
+            Assert.IsTrue(text.Accepts("{" + string.Join(',', Enumerable.Range(0, Many).Select(static i => $"\"{i}\":null")) + "}"));
+            Assert.IsFalse(text.Accepts("{" + string.Join(',', Enumerable.Range(1, Many - 1).Select(static i => $"\"{i}\":null")) + "}"));
+        });
+
+        // References beside other keywords are read in one go.
+        string beside = string.Join(',', Enumerable.Range(0, Many).Select(static i => $"\"d{i}\":{{\"minLength\":0,\"$ref\":\"#/$defs/d{i + 1}\"}}"));
+        var error = Assert.ThrowsExactly<ConstraintException>(() => Read("""{"$ref":"#/$defs/d0","$defs":{"d5000":{"type":"string"},""" + beside + "}}"));
+        Assert.AreEqual((ConstraintProblem.TooLarge, "$ref"), (error.Problem, error.Keyword), error.Message);
+    }
+
+    private static void OnSmallStack(Action work)
+    {
+        Exception? failure = null;
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                work();
+            }
+            catch (Exception exception)
+            {
+                failure = exception;
+            }
+        }, maxStackSize: 256 * 1024);
+        thread.Start();
+        thread.Join();
+        if (failure is not null) throw new AssertFailedException(failure.Message, failure);
+    }
+
+    [TestMethod]
     [DataRow("""{"pattern":"a**"}""", ConstraintProblem.Syntax, "pattern", "character 2 of the regular expression 'a**': ", "A quantifier stands behind a quantifier; put the first into a group.")]
     [DataRow("""{"pattern":"(?=a)"}""", ConstraintProblem.Unsupported, "lookahead", "character 2 of the regular expression '(?=a)': ", "It uses lookahead, which is not supported.")]
+    [DataRow("""{"pattern":"(?:a?){3000}"}""", ConstraintProblem.TooLarge, "pattern", "a pattern: ", "Pattern and lengths together need more than 1000000 ways")]
     [DataRow("""{"pattern":"a{60000}","allOf":[{"pattern":"^(?:aa){60000}$"}]}""", ConstraintProblem.TooLarge, "pattern", "a pattern: ", "Pattern and lengths together need more than 100000 states")]
     public void What_is_wrong_with_a_pattern_is_told_with_the_schema_that_has_it(string schema, ConstraintProblem problem, string keyword, string place, string message)
     {

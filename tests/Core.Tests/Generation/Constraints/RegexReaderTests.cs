@@ -267,4 +267,48 @@ public sealed class RegexReaderTests
     [DataRow("(?:c(?:^a)?){1,}")]
     public void A_repeated_group_with_an_anchor_is_refused(string pattern) => GrammarText.Refuses(
         () => RegexReader.ReadWhole(pattern), ConstraintProblem.Unsupported, "the regular expression", "It repeats a group with an anchor in it, which is not supported. Move the anchor out of the group.", "an anchor in a repeated group");
+
+    [TestMethod]
+    public void Groups_are_nested_to_a_depth()
+    {
+        Assert.IsTrue(new GrammarText(Grammar.Of(RegexReader.ReadWhole(Nested(256)))).Accepts("a"));
+        GrammarText.Refuses(static () => RegexReader.ReadWhole(Nested(257)), ConstraintProblem.TooLarge, $"character 257 of the regular expression '{Nested(257)}'", "Its groups are nested more than 256 deep; nest fewer.");
+        Assert.AreEqual(ConstraintProblem.TooLarge, Assert.ThrowsExactly<ConstraintException>(static () => RegexReader.ReadWhole(Nested(100_000))).Problem);
+
+        // Groups behind each other are none within each other.
+        Assert.IsTrue(new GrammarText(Grammar.Of(RegexReader.ReadWhole(string.Concat(Enumerable.Repeat("(a)", 300))))).Accepts(new string('a', 300)));
+
+        static string Nested(int depth) => new string('(', depth) + "a" + new string(')', depth);
+    }
+
+    [TestMethod]
+    public void Expressions_with_anchors_may_be_longer_than_a_stack_is_deep()
+    {
+        string letters = new('a', 30_000);
+        var text = new GrammarText(Grammar.Of(RegexReader.ReadWhole($"^{letters}$")));
+        Assert.IsTrue(text.Accepts(letters));
+        Assert.IsFalse(text.Accepts(letters[1..]));
+
+        // Each group is the beginning or a letter: from none, where nothing has been written, to all.
+        text = new GrammarText(Grammar.Of(RegexReader.ReadWhole(string.Concat(Enumerable.Repeat("(?:^|a)", 256)))));
+        Assert.IsTrue(text.Accepts(""));
+        Assert.IsTrue(text.Accepts("aaa"));
+        Assert.IsTrue(text.Accepts(new string('a', 256)));
+        Assert.IsFalse(text.Accepts(new string('a', 257)));
+        Assert.IsFalse(text.Accepts("b"));
+        Assert.AreEqual(ConstraintProblem.TooLarge, Assert.ThrowsExactly<ConstraintException>(static () => RegexReader.ReadWhole(new string('^', 257))).Problem);
+    }
+
+    // Each group can be come to in two ways, with and without a letter before it: 2^100 in all.
+    [TestMethod]
+    public void Groups_with_anchors_within_each_other_are_followed_once()
+    {
+        const int Depth = 100;
+        var text = new GrammarText(Grammar.Of(RegexReader.ReadWhole(string.Concat(Enumerable.Repeat("(?:^b|a?", Depth)) + "c" + new string(')', Depth))));
+        Assert.IsTrue(text.Accepts("c"));
+        Assert.IsTrue(text.Accepts("b"));
+        Assert.IsTrue(text.Accepts(new string('a', Depth) + "c"));
+        Assert.IsFalse(text.Accepts(new string('a', Depth + 1) + "c"));
+        Assert.IsFalse(text.Accepts("ab"));
+    }
 }

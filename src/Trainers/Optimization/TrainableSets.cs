@@ -9,6 +9,8 @@ namespace MLNet.Gpt;
 /// </summary>
 internal sealed class TrainableSets : IDisposable
 {
+    private const long NormPiece = 1_024;
+
     /// <summary>Joins trainable sets. They stay the caller's.</summary>
     /// <param name="sets">One or more.</param>
     /// <param name="options">The optimizer's options, for all of them.</param>
@@ -40,16 +42,8 @@ internal sealed class TrainableSets : IDisposable
     public Tensor GradientNorm()
     {
         using var noGradient = no_grad();
-        if (Sets.Count == 1) return Sets[0].Parameters.GradientSum.norm();
         using var scope = NewDisposeScope();
-        Tensor sum = zeros([], ScalarType.Float32, Sets[0].Parameters.GradientSum.device);
-        foreach ((FlatParameters parameters, _) in Sets)
-        {
-            Tensor norm = parameters.GradientSum.norm();
-            sum.PlusProductInPlace(norm, norm);
-        }
-
-        return sum.sqrt().MoveToOuterDisposeScope();
+        return stack(Sets.Select(static set => Norm(set.Parameters.GradientSum))).norm().MoveToOuterDisposeScope();
     }
 
     /// <summary>After a micro-batch: as <see cref="FlatParameters.CollectGradient"/>.</summary>
@@ -88,5 +82,19 @@ internal sealed class TrainableSets : IDisposable
     public void Dispose()
     {
         foreach ((_, AdamW optimizer) in Sets) optimizer.Dispose();
+    }
+
+    /// <summary>
+    /// The norm of a buffer, from the norms of its pieces: libtorch adds the squares of a whole buffer up in float32, one behind the other, and the norm falls short, by 1.3 % at 124 M numbers.
+    /// </summary>
+    private static Tensor Norm(Tensor buffer)
+    {
+        while (buffer.size(0) > NormPiece)
+        {
+            long pieces = buffer.size(0) / NormPiece, whole = pieces * NormPiece;
+            buffer = cat([buffer.narrow(0, 0, whole).view(pieces, NormPiece).norm(1), buffer.narrow(0, whole, buffer.size(0) - whole).norm().view(1)], 0);
+        }
+
+        return buffer.norm();
     }
 }

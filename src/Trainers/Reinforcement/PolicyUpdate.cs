@@ -53,7 +53,7 @@ internal static class PolicyUpdate
             Tensor Mean(Tensor each) => (each.detach() * perToken).sum();
             List<Tensor> sums = options.Algorithm == PolicyAlgorithm.Grpo
                 ? [Mean(policy.ClippedLow), Mean(policy.ClippedHigh), Mean(k3), Mean(entropy)]
-                : [Mean(PolicyLoss.ApproximateKl(own, old)), Mean(policy.ClippedLow.Plus(policy.ClippedHigh)), Mean(entropy), Mean(policy.Ratio), Mean(policy.Ratio.Squared()), policy.Loss.detach()];
+                : [Mean(PolicyLoss.ApproximateKl(own, old)), Mean(policy.ClippedLow.Plus(policy.ClippedHigh)), Mean(entropy), Mean(policy.Ratio), Mean(policy.Ratio.Minus(1).Squared()), policy.Loss.detach()];
             if (value is not null) sums.AddRange([value.Loss.detach(), Mean(value.Clipped)]);
             return (loss.detach().MoveToOuterDisposeScope(), stack(sums).MoveToOuterDisposeScope());
         }
@@ -67,7 +67,9 @@ internal static class PolicyUpdate
         for (long i = 0; i < sums.size(0); i++)
         {
             Tensor sum = sums.select(0, i);
-            yield return algorithm != PolicyAlgorithm.Grpo && i == 4 ? sum - sums.select(0, 3).Squared() : sum;  // the ratio's variance
+
+            // The ratio's variance, by its distances from 1: the squares of numbers next to 1 differ by less than float32 tells apart.
+            yield return algorithm != PolicyAlgorithm.Grpo && i == 4 ? sum - sums.select(0, 3).Minus(1).Squared() : sum;
         }
     }
 

@@ -1,13 +1,13 @@
-namespace MLNet.Gpt.Trainers.Tests.Optimization;
+namespace MLNet.Gpt.Trainers.Tests.Runs;
 
 [TestClass]
-public sealed class WeightAverageTests
+public sealed class AveragedWeightsTests
 {
     [TestMethod]
     public void The_average_follows_its_recursion()
     {
         using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
-        using var average = new WeightAverage(network, 0.3);
+        using var average = new AveragedWeights([network.Parameters], 0.3);
         float[] w0 = [.. network.Parameters.Master.data<float>()];
         // Decay after update 1: min(0.3, 2/11); after update 8: min(0.3, 9/18) = 0.3.
         double[] expected = [.. w0.Select(static w => (double)w)];
@@ -19,7 +19,7 @@ public sealed class WeightAverageTests
             for (int i = 0; i < w.Length; i++) expected[i] = (decay * expected[i]) + ((1 - decay) * w[i]);
         }
 
-        float[] values = [.. average.Values.data<float>()];
+        float[] values = [.. average.Values[0].data<float>()];
         for (int i = 0; i < values.Length; i++) Assert.AreEqual(expected[i], values[i], 1e-6);   // float32 rounding of numbers below 3
     }
 

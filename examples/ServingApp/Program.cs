@@ -18,13 +18,23 @@ catch (Exception e) when (e is ArgumentException or InvalidOperationException or
     return 2;
 }
 
-try
+await using (app)
 {
-    await app.RunAsync();
+    try
+    {
+        await app.StartAsync();
+    }
+    catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException or FormatException or ArgumentException or InvalidOperationException)
+    {
+        // Another program has the address, or it is none, or it asks for HTTPS without a certificate.
+        Console.Error.WriteLine($"The program can't listen on '{app.Configuration["urls"] ?? "http://localhost:5000"}': {e.Message}");
+        return e is IOException or System.Net.Sockets.SocketException ? 1 : 2;
+    }
+    catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+    {
+        return Environment.ExitCode; // it was stopped before it had begun
+    }
+
+    await app.WaitForShutdownAsync();
     return Environment.ExitCode; // 1 where the model can't be opened, or where everybody could use it
-}
-catch (IOException e)
-{
-    Console.Error.WriteLine(e.Message); // another program has the address
-    return 1;
 }

@@ -5,13 +5,13 @@ namespace MLNet.Gpt.Tool;
 /// <summary>The options of the commands that write text. What is left out is the model's own setting.</summary>
 internal sealed class GenerationSwitches
 {
-    private readonly Option<int?> _tokens = new("--max-tokens", "-t") { Description = "The most tokens to write." };
-    private readonly Option<float?> _temperature = new("--temperature") { Description = "0 takes the likeliest token; 1 draws from the model's distribution." };
-    private readonly Option<int?> _topK = new("--top-k") { Description = "Draw among so many of the likeliest tokens; 0 for all." };
-    private readonly Option<float?> _topP = new("--top-p") { Description = "Draw among the likeliest tokens that make up this share; 1 for all." };
-    private readonly Option<float?> _penalty = new("--repetition-penalty") { Description = "Above 1 discourages tokens that were there." };
+    private readonly Option<int?> _tokens = new Option<int?>("--max-tokens", "-t") { Description = "The most tokens to write." }.AsNumber();
+    private readonly Option<float?> _temperature = new Option<float?>("--temperature") { Description = "0 takes the likeliest token; 1 draws from the model's distribution." }.AsNumber();
+    private readonly Option<int?> _topK = new Option<int?>("--top-k") { Description = "Draw among so many of the likeliest tokens; 0 for all." }.AsNumber();
+    private readonly Option<float?> _topP = new Option<float?>("--top-p") { Description = "Draw among the likeliest tokens that make up this share; 1 for all." }.AsNumber();
+    private readonly Option<float?> _penalty = new Option<float?>("--repetition-penalty") { Description = "Above 1 discourages tokens that were there." }.AsNumber();
     private readonly Option<string[]> _stops = new("--stop") { Description = "A text that ends the answer; may be given more than once." };
-    private readonly Option<int?> _seed = new("--seed") { Description = "The seed of the draws; without it, each call draws anew." };
+    private readonly Option<int?> _seed = new Option<int?>("--seed") { Description = "The seed of the draws; without it, each call draws anew." }.AsNumber();
 
     public void AddTo(Command command)
     {

@@ -45,18 +45,22 @@ internal static class TextFiles
     /// <exception cref="CorruptFileException">It is no UTF-8 text.</exception>
     public static IEnumerable<string> Lines(string path)
     {
-        using var reader = new StreamReader(path, Strict);
+        using StreamReader reader = Open(File.OpenRead(path));
         while (Read(path, reader.ReadLine) is { } line) yield return line;
     }
 
+    /// <summary>Text as UTF-8, or as its byte order mark says.</summary>
+    public static StreamReader Open(Stream stream) => new(stream, Strict);
+
     private static string All(string path)
     {
-        using var reader = new StreamReader(path, Strict);
-        return Read(path, reader.ReadToEnd)!;
+        using StreamReader reader = Open(File.OpenRead(path));
+        return Read(path, reader.ReadToEnd);
     }
 
-    // A replacement character in the place of what was meant would be trained on, or counted, and nobody told.
-    private static string? Read(string path, Func<string?> read)
+    /// <summary>Reads from a reader of <see cref="Open"/>. A replacement character in the place of what was meant would be trained on, or counted, and nobody told.</summary>
+    /// <exception cref="CorruptFileException">It is no UTF-8 text.</exception>
+    public static T Read<T>(string path, Func<T> read)
     {
         try
         {

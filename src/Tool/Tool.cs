@@ -18,7 +18,7 @@ internal static class Tool
         {
             TrainCommand.Create(console), ExportCommand.Create(console), GenerateCommand.Create(console), ChatCommand.Create(console), EvaluateCommand.Create(console), TokenizeCommand.Create(console),
         };
-        ParseResult parsed = root.Parse(args);
+        ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null }); // a prompt may begin with '@'
         if (parsed.Errors.Count > 0)
         {
             // What could not be understood says more than that something is missing.
@@ -28,7 +28,15 @@ internal static class Tool
         }
 
         var how = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
-        return await parsed.InvokeAsync(how, cancellationToken);
+        try
+        {
+            return await parsed.InvokeAsync(how, cancellationToken);
+        }
+        catch (IOException exception)
+        {
+            error.WriteLine($"mlnet-gpt: {console.OneLine(exception.Message)}"); // the help could not be written
+            return Failure;
+        }
     }
 
     /// <summary>The names of the commands that were chosen, outermost first.</summary>

@@ -44,6 +44,7 @@ internal sealed class ToolConsole(TextReader input, TextWriter output, TextWrite
 
     /// <summary>Reads from the input. A console's own reading can't be cancelled: it is left behind.</summary>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="CorruptFileException">It is no UTF-8 text.</exception>
     public T Read<T>(Func<TextReader, T> read, CancellationToken cancellationToken) =>
-        Task.Run(() => read(input), CancellationToken.None).WaitAsync(cancellationToken).GetAwaiter().GetResult();
+        Task.Run(() => TextFiles.Read("the standard input", () => read(input)), CancellationToken.None).WaitAsync(cancellationToken).GetAwaiter().GetResult();
 }

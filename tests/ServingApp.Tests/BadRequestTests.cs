@@ -22,11 +22,11 @@ public sealed class BadRequestTests
             ("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]", "tools[1].function.name"), ("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}}", "tool_choice.function.name"),
             ("\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"fish\"}}}]", "tools"), ("\"parallel_tool_calls\":3", "parallel_tool_calls"), ("\"functions\":[{}]", "functions"), ("\"response_format\":{\"type\":\"xml\"}", "response_format.type"), ("\"response_format\":{\"type\":\"json_schema\"}", "response_format.json_schema"), ("\"logprobs\":3", "logprobs"), ("\"logprobs\":true,\"top_logprobs\":21", "top_logprobs"),
             ("\"top_logprobs\":2", "top_logprobs"), ("\"logit_bias\":{\"x\":1}", "logit_bias"), ("\"logit_bias\":{\"5\":101}", "logit_bias.5"), ("\"presence_penalty\":3", "presence_penalty"), ("\"frequency_penalty\":-3", "frequency_penalty"), ("\"store\":true", "store"),
-            ("\"metadata\":{\"a\":\"b\"}", "metadata"), ("\"min_p\":2", "min_p"), ("\"typical_p\":0.5", "typical_p"), ("\"stream_options\":{}", "stream_options"), ("\"stream\":true,\"stream_options\":{\"x\":1}", "stream_options.x"), ("\"modalities\":[\"audio\"]", "modalities"),
-            ("\"temperature\":3", "temperature"), ("\"temperature\":\"1\"", "temperature"), ("\"top_p\":0", "top_p"), ("\"top_p\":1.5", "top_p"), ("\"max_tokens\":0", "max_tokens"), ("\"max_tokens\":1.5", "max_tokens"), ("\"max_tokens\":100000", "max_tokens"),
+            ("\"metadata\":7", "metadata"), ("\"prediction\":\"x\"", "prediction"), ("\"service_tier\":\"flex\"", "service_tier"), ("\"reasoning_effort\":\"low\"", "reasoning_effort"), ("\"verbosity\":\"low\"", "verbosity"), ("\"min_p\":2", "min_p"), ("\"typical_p\":0.5", "typical_p"), ("\"stream_options\":{}", "stream_options"), ("\"stream\":true,\"stream_options\":{\"x\":1}", "stream_options.x"), ("\"modalities\":[\"audio\"]", "modalities"),
+            ("\"temperature\":3", "temperature"), ("\"temperature\":\"1\"", "temperature"), ("\"top_p\":-0.1", "top_p"), ("\"top_p\":1.5", "top_p"), ("\"max_tokens\":0", "max_tokens"), ("\"max_tokens\":1.5", "max_tokens"), ("\"max_tokens\":100000", "max_tokens"),
             ("\"max_tokens\":4,\"max_completion_tokens\":5", "max_tokens"), ("\"n\":0", "n"), ("\"n\":9", "n"), ("\"stop\":\"\"", "stop"), ("\"stop\":[1]", "stop"), ("\"stop\":[\"a\",\"b\",\"c\",\"d\",\"e\"]", "stop"), ("\"seed\":\"x\"", "seed"),
             ("\"stream\":1", "stream"), ("\"repetition_penalty\":0", "repetition_penalty"), ("\"n\":1,\"n\":2", "n"),
-            ("\"repetition_penalty\":1e-60", "repetition_penalty"), ("\"top_p\":1e-60", "top_p"), ("\"min_p\":1", "min_p"), ("\"temperature\":1e400", "temperature"),
+            ("\"repetition_penalty\":1e-60", "repetition_penalty"), ("\"min_p\":1e-60,\"top_p\":2", "top_p"), ("\"min_p\":1", "min_p"), ("\"temperature\":1e400", "temperature"),
         ])
         {
             using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go", more));
@@ -45,8 +45,26 @@ public sealed class BadRequestTests
         using TestServing server = Saying(static _ => "x");
         HttpClient client = await server.ReadyAsync();
         using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go",
-            "\"tools\":[],\"tool_choice\":\"auto\",\"response_format\":{\"type\": \"text\"},\"logprobs\":false,\"top_logprobs\":null,\"logit_bias\":{},\"presence_penalty\":0,\"frequency_penalty\":0.0,\"store\":false,\"user\":\"me\",\"n\":1,\"top_p\":1,\"top_k\":0"));
+            "\"tools\":[],\"tool_choice\":\"auto\",\"response_format\":{\"type\": \"text\"},\"logprobs\":false,\"top_logprobs\":null,\"logit_bias\":{},\"presence_penalty\":0,\"frequency_penalty\":0.0,\"store\":false,\"user\":\"me\",\"n\":1,\"top_p\":1,\"top_k\":0,"
+            + "\"metadata\":{\"a\":\"b\"},\"prediction\":{\"type\":\"content\",\"content\":\"x\"},\"prompt_cache_key\":\"k\",\"prompt_cache_retention\":\"24h\",\"safety_identifier\":\"me\",\"service_tier\":\"auto\",\"reasoning_effort\":\"none\",\"verbosity\":\"medium\""));
         Assert.AreEqual(HttpStatusCode.OK, response.StatusCode, await response.Content.ReadAsStringAsync());
+    }
+
+    [TestMethod]
+    public async Task A_refusal_tells_the_value_and_the_remedy()
+    {
+        using TestServing server = Saying(static _ => "x");
+        HttpClient client = await server.ReadyAsync();
+        foreach ((string more, string message) in ((string, string)[])
+        [
+            ("\"store\":true", "'store' is true, which this server does not support. Nothing is kept here; leave it out."),
+            ("\"service_tier\":\"flex\"", "'service_tier' is \"flex\", which this server does not support. There is one tier here; leave it out."),
+            ("\"audio\":{\"voice\":\"x\"}", "'audio' is a JSON object, which this server does not support. Leave it out."),
+        ])
+        {
+            using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go", more));
+            Assert.AreEqual(message, (await JsonAsync(response)).GetProperty("error").GetProperty("message").GetString());
+        }
     }
 
     [TestMethod]
@@ -54,7 +72,7 @@ public sealed class BadRequestTests
     {
         using TestServing server = Saying(static _ => "x");
         HttpClient client = await server.ReadyAsync();
-        foreach (string more in (string[])["\"repetition_penalty\":1e-40", "\"repetition_penalty\":100", "\"top_p\":1e-30", "\"min_p\":0.999", "\"temperature\":1e-30", "\"logit_bias\":{\"5\":-100,\"6\":100}", "\"seed\":-9223372036854775808"])
+        foreach (string more in (string[])["\"repetition_penalty\":1e-40", "\"repetition_penalty\":100", "\"top_p\":1e-30", "\"top_p\":0", "\"top_p\":1e-60", "\"min_p\":0.999", "\"temperature\":1e-30", "\"logit_bias\":{\"5\":-100,\"6\":100}", "\"seed\":-9223372036854775808"])
         {
             using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Chat("go", more));
             Assert.AreEqual(HttpStatusCode.OK, response.StatusCode, more + await response.Content.ReadAsStringAsync());
@@ -98,7 +116,9 @@ public sealed class BadRequestTests
             ("""{"messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"[1]"}}]}]}""", "messages[1].tool_calls[0].function.arguments", null),
             ("""{"messages":[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}]}""", "messages[1]", "invalid_conversation"),
             ("""{"messages":[{"role":"user","content":"x","mood":"y"}]}""", "messages[0].mood", "unsupported_parameter"), ("""{"messages":[{"role":"user","content":"x","name":7}]}""", "messages[0].name", null), ("""{"messages":[{"role":"assistant","content":"x"}]}""", "messages[0]", "invalid_conversation"),
-            ("""{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}""", "messages[1]", "invalid_conversation"),
+            ("""{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"},{"role":"assistant","content":"z"}]}""", "messages[2]", "invalid_conversation"),
+            ("""{"messages":[{"role":"system","content":"x"},{"role":"system","content":"y"},{"role":"assistant","content":"z"},{"role":"user","content":"w"}]}""", "messages[2]", "invalid_conversation"),
+            ("""{"messages":[{"role":"system","content":"x"},{"role":"developer","content":"y"}]}""", "messages", "invalid_conversation"),
             ("""{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}""", "messages[0].content[0].type", "unsupported_content"), ("""{"messages":[{"role":"user","content":"ж"}]}""", null, null),
         ])
         {
@@ -110,8 +130,12 @@ public sealed class BadRequestTests
 
         using HttpResponseMessage other = await client.PostAsync("/v1/chat/completions", new StringContent("{}", Encoding.UTF8, "text/plain"));
         Assert.AreEqual(HttpStatusCode.UnsupportedMediaType, other.StatusCode);
-        using HttpResponseMessage unknown = await client.PostAsync("/v1/responses", Body("{}"));
-        Assert.AreEqual((HttpStatusCode.NotFound, "unknown_url"), (unknown.StatusCode, (await JsonAsync(unknown)).GetProperty("error").GetProperty("code").GetString()));
+        foreach (string path in (string[])["/v1/responses", "/chat/completions", "/a.png"])
+        {
+            using HttpResponseMessage unknown = await client.PostAsync(path, Body("{}"));
+            Assert.AreEqual((HttpStatusCode.NotFound, "unknown_url"), (unknown.StatusCode, (await JsonAsync(unknown)).GetProperty("error").GetProperty("code").GetString()), path);
+        }
+
         using HttpResponseMessage model = await client.PostAsync("/v1/chat/completions", Body("""{"model":"gpt-4o","messages":[{"role":"user","content":"x"}]}"""));
         Assert.AreEqual((HttpStatusCode.NotFound, "model_not_found"), (model.StatusCode, (await JsonAsync(model)).GetProperty("error").GetProperty("code").GetString()));
     }

@@ -149,6 +149,60 @@ public sealed class ChatCompletionTests
     }
 
     // One token for each letter, not one for all thirteen.
+    // 'a' is of a text, or the token that it is; each is continued by itself.
+    [TestMethod]
+    public async Task Several_prompts_texts_or_tokens_are_continued_by_themselves_and_answered_in_their_order()
+    {
+        using TestServing server = Saying(static prompt => prompt + prompt + "!", ("MaxChoices", "4"));
+        HttpClient client = await server.ReadyAsync();
+        int a = ScriptedModel.Letters.Encode("a")[0], b = ScriptedModel.Letters.Encode("b")[0];
+        foreach ((string prompt, string[] texts, int tokens) in ((string, string[], int)[])
+        [
+            ("\"a\"", ["aa!"], 1), ("[\"a\"]", ["aa!"], 1), ("[\"a\",\"ab\"]", ["aa!", "abab!"], 3), ($"[{a},{b}]", ["abab!"], 2), ($"[[{b}],\"a\",[{a},{b}]]", ["bb!", "aa!", "abab!"], 4),
+        ])
+        {
+            JsonElement whole = await JsonAsync(await client.PostAsync("/v1/completions", Body($$"""{"prompt":{{prompt}},"temperature":0}""")));
+            CollectionAssert.AreEqual(texts, whole.GetProperty("choices").EnumerateArray().Select(static choice => choice.GetProperty("text").GetString()).ToArray(), prompt);
+            CollectionAssert.AreEqual(Enumerable.Range(0, texts.Length).ToArray(), whole.GetProperty("choices").EnumerateArray().Select(static choice => choice.GetProperty("index").GetInt32()).ToArray());
+            Assert.AreEqual((tokens, texts.Sum(static text => text.Length)), (whole.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), whole.GetProperty("usage").GetProperty("completion_tokens").GetInt32()));
+
+            string[] events = Events(await (await client.PostAsync("/v1/completions", Body($$"""{"prompt":{{prompt}},"temperature":0,"stream":true}"""))).Content.ReadAsStringAsync());
+            JsonElement[] pieces = [.. events[..^1].Select(static data => JsonDocument.Parse(data).RootElement.GetProperty("choices")[0])];
+            for (int i = 0; i < texts.Length; i++) Assert.AreEqual(texts[i], string.Concat(pieces.Where(piece => piece.GetProperty("index").GetInt32() == i).Select(static piece => piece.GetProperty("text").GetString())), prompt);
+        }
+
+        JsonElement twice = await JsonAsync(await client.PostAsync("/v1/completions", Body("""{"prompt":["a","b"],"n":2}""")));
+        CollectionAssert.AreEqual((string[])["aa!", "aa!", "bb!", "bb!"], twice.GetProperty("choices").EnumerateArray().Select(static choice => choice.GetProperty("text").GetString()).ToArray());
+        foreach ((string members, string param) in ((string, string)[])[("\"prompt\":[]", "prompt"), ("\"prompt\":[1,-1]", "prompt"), ("\"prompt\":[[1],[9999]]", "prompt"), ("\"prompt\":[1,\"a\"]", "prompt"), ("\"prompt\":7", "prompt"), ("\"prompt\":[\"a\",\"a\",\"a\",\"a\",\"a\"]", "prompt"), ("\"prompt\":[\"a\",\"b\",\"c\"],\"n\":2", "n")])
+        {
+            using HttpResponseMessage response = await client.PostAsync("/v1/completions", Body($"{{{members}}}"));
+            Assert.AreEqual((System.Net.HttpStatusCode.BadRequest, param), (response.StatusCode, (await JsonAsync(response)).GetProperty("error").GetProperty("param").GetString()), members);
+        }
+    }
+
+    [TestMethod]
+    public async Task Messages_that_clients_send_in_any_order_are_answered()
+    {
+        string? seen = null;
+        using TestServing server = Saying(prompt => { seen = prompt; return "x"; });
+        HttpClient client = await server.ReadyAsync();
+        using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Body("""
+            {"messages":[{"role":"user","content":"one"},{"role":"user","content":"two"},{"role":"assistant","content":"yes"},{"role":"user","content":"three"},{"role":"developer","content":"be brief"}]}
+            """));
+        Assert.AreEqual(System.Net.HttpStatusCode.OK, response.StatusCode, await response.Content.ReadAsStringAsync());
+        Assert.AreEqual("uone\n\ntwo<|endoftext|>ayes<|endoftext|>uthree<|endoftext|>sbe brief<|endoftext|>a", seen?[seen.IndexOf('u')..]);
+    }
+
+    [TestMethod]
+    public async Task Of_no_share_the_likeliest_token_is_left()
+    {
+        using TestServing server = Saying(static _ => "*"); // any letter
+        HttpClient client = await server.ReadyAsync();
+        var texts = new HashSet<string>();
+        for (int seed = 0; seed < 4; seed++) texts.Add((await JsonAsync(await client.PostAsync("/v1/chat/completions", Chat("go", $"\"top_p\":0,\"max_tokens\":8,\"seed\":{seed}")))).GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString()!);
+        Assert.HasCount(1, texts);
+    }
+
     [TestMethod]
     public async Task What_looks_like_a_special_token_is_text()
     {

@@ -28,14 +28,18 @@ public sealed class HostingTests
             Assert.AreEqual(expected, response.StatusCode, $"{scheme} {key}");
             Assert.AreEqual(expected, (await client.GetAsync("/v1/models")).StatusCode);
             Assert.AreEqual(expected, (await client.GetAsync("/metrics")).StatusCode);
+            Assert.AreEqual(expected, (await client.PostAsync("/V1/Chat/Completions", Chat("go"))).StatusCode, "a route is found in upper case too");
+            Assert.AreEqual(expected, (await client.GetAsync("/V1/models")).StatusCode);
+            Assert.AreEqual(expected, (await client.GetAsync("/Metrics")).StatusCode);
             if (expected == HttpStatusCode.OK) continue;
             Assert.AreEqual("invalid_api_key", (await JsonAsync(response)).GetProperty("error").GetProperty("code").GetString());
             Assert.AreEqual("Bearer", response.Headers.WwwAuthenticate.Single().Scheme);
         }
 
         client.DefaultRequestHeaders.Authorization = null;
-        Assert.AreEqual(HttpStatusCode.OK, (await client.GetAsync("/health/ready")).StatusCode);
-        Assert.AreEqual(HttpStatusCode.OK, (await client.GetAsync("/")).StatusCode);
+        foreach (string open in (string[])["/health/ready", "/health/live", "/", "/chat.js", "/chat.css"]) Assert.AreEqual(HttpStatusCode.OK, (await client.GetAsync(open)).StatusCode, open);
+        using var head = new HttpRequestMessage(HttpMethod.Head, "/health/ready");
+        Assert.AreEqual(HttpStatusCode.OK, (await client.SendAsync(head)).StatusCode);
     }
 
     [TestMethod]
@@ -64,6 +68,16 @@ public sealed class HostingTests
             if (passes) new ApiKeyGate(with).Check(context);
             else Assert.AreEqual(401, Assert.ThrowsExactly<OpenAiException>(() => new ApiKeyGate(with).Check(context), address).Status);
         }
+    }
+
+    [TestMethod]
+    public async Task A_model_is_found_by_a_name_with_slashes()
+    {
+        using TestServing server = new(static options => [new ServedModel("org/tiny", options.Sharing, new ScriptedModel(static _ => "x").ToModel())]);
+        HttpClient client = await server.ReadyAsync();
+        foreach (string address in (string[])["/v1/models/org/tiny", "/v1/models/org%2Ftiny"])
+            Assert.AreEqual("org/tiny", (await JsonAsync(await client.GetAsync(address))).GetProperty("id").GetString(), address);
+        Assert.AreEqual(HttpStatusCode.NotFound, (await client.GetAsync("/v1/models/tiny")).StatusCode);
     }
 
     [TestMethod]

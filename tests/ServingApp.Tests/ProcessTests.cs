@@ -39,6 +39,21 @@ public sealed class ProcessTests
         }
     }
 
+    [TestMethod]
+    [DataRow("foo", 2)]
+    [DataRow("http://localhost:99999", 2)]
+    [DataRow("http://192.0.2.1:5000", 1)] // an address of documentation's, which no machine has
+    [Timeout(60_000, CooperativeCancellation = true)]
+    public async Task Where_it_can_not_listen_the_program_ends_and_says_so_in_a_line(string urls, int exitCode)
+    {
+        using Process process = Process.Start(new ProcessStartInfo(Host, ["exec", typeof(ServingOptions).Assembly.Location, "--demo", "--key", "k", "--urls", urls]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        Task<string> log = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.AreEqual(exitCode, process.ExitCode, await error + await log);
+        StringAssert.StartsWith(await error, $"The program can't listen on '{urls}': ");
+        Assert.AreEqual(1, (await error).TrimEnd().Split('\n').Length);
+    }
+
     // Null where the connection broke off.
     private static async Task<string?> StreamAsync(HttpClient client)
     {
@@ -58,10 +73,11 @@ public sealed class ProcessTests
         return json.GetProperty("choices")[0].GetProperty("text").GetString()!;
     }
 
+    private static string Host => Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+
     private static async Task<(Process Process, Uri Address)> StartAsync(string urls)
     {
-        string host = Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
-        Process process = Process.Start(new ProcessStartInfo(host, ["exec", typeof(ServingOptions).Assembly.Location, "--demo", "--urls", urls, "--Serving:BatchRows=8"]) { RedirectStandardOutput = true })!;
+        Process process = Process.Start(new ProcessStartInfo(Host, ["exec", typeof(ServingOptions).Assembly.Location, "--demo", "--urls", urls, "--Serving:BatchRows=8"]) { RedirectStandardOutput = true })!;
         try
         {
             Uri? address = null;

@@ -108,6 +108,12 @@ public sealed class ServedModelTests
         Assert.ThrowsExactly<CheckpointNotFoundException>(() => ModelFiles.Open(new() { Model = folder["nothing"] }));
         Directory.CreateDirectory(folder["empty"]);
         Assert.ThrowsExactly<CheckpointNotFoundException>(() => ModelFiles.Open(new() { Model = folder["empty"] }));
+        foreach (string text in (string[])["", "no zip", "PK\x3\x4"])
+        {
+            File.WriteAllText(folder["bad.zip"], text);
+            Assert.AreEqual(folder["bad.zip"], Assert.ThrowsExactly<CorruptFileException>(() => ModelFiles.Open(new() { Model = folder["bad.zip"] })).Path);
+        }
+
         var ml = new MLContext();
         IDataView rows = ml.Data.LoadFromEnumerable(new[] { new { Text = "a" } });
         ml.Model.Save(ml.Transforms.CopyColumns("B", "Text").Fit(rows), rows.Schema, folder["other.zip"]);

@@ -120,6 +120,49 @@ public sealed partial class ToolTests
     }
 
     [TestMethod]
+    public async Task A_text_that_begins_with_an_at_sign_is_a_text()
+    {
+        folder.Write("answer.txt", "gamma --count");
+        foreach (string text in (string[])["@alpha", "@" + folder["answer.txt"]])
+            Assert.AreEqual((0, $"{GptTokenizer.Load(Model).Encode(text).Length}", ""), await CallAsync("", "tokenize", Model, text, "--count") is var said ? (said.Code, said.Output.Trim(), said.Error) : default, text);
+    }
+
+    [TestMethod]
+    public async Task The_standard_input_is_read_as_a_file_is()
+    {
+        foreach ((byte[] bytes, int code, string says) in ((byte[], int, string)[])
+        [
+            ([0xEF, 0xBB, 0xBF, .. "alpha"u8], 0, "1"), ([0xFF, 0xFE, .. System.Text.Encoding.Unicode.GetBytes("alpha")], 0, "1"), ([.. "caf"u8, 0xE9], Tool.Failure, "the standard input' can't be read: it is no UTF-8 text: it holds the byte E9"),
+        ])
+        {
+            using StringWriter output = new(CultureInfo.InvariantCulture), error = new(CultureInfo.InvariantCulture);
+            Assert.AreEqual(code, await Tool.RunAsync(["tokenize", Model, "--count"], TextFiles.Open(new MemoryStream(bytes)), output, error));
+            if (code == 0) Assert.AreEqual(says, output.ToString().Trim());
+            else StringAssert.Contains(error.ToString(), says);
+        }
+
+        using var process = Process.Start(new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "MLNet.Gpt.Tool.dll"), "tokenize", Model, "--count"]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        await process.StandardInput.BaseStream.WriteAsync((byte[])[0xEF, 0xBB, 0xBF, .. "alpha"u8]);
+        process.StandardInput.Close();
+        Assert.AreEqual("1", (await process.StandardOutput.ReadToEndAsync()).Trim(), "a byte order mark is no text");
+    }
+
+    [TestMethod]
+    public async Task Help_that_can_not_be_written_is_an_error()
+    {
+        using var error = new StringWriter(CultureInfo.InvariantCulture);
+        Assert.AreEqual(Tool.Failure, await Tool.RunAsync(["--help"], TextReader.Null, new FullWriter(), error));
+        Assert.AreEqual("mlnet-gpt: No space left", error.ToString().Trim());
+    }
+
+    private sealed class FullWriter : StringWriter
+    {
+        public override void Write(char value) => throw new IOException("No space left");
+
+        public override void Write(string? value) => throw new IOException("No space left");
+    }
+
+    [TestMethod]
     public async Task A_chat_answers_line_by_line_until_an_empty_one()
     {
         string talking = folder["talking"];
@@ -144,7 +187,7 @@ public sealed partial class ToolTests
         [
             (Tool.WrongUse, "--help", ["trian"]), (Tool.WrongUse, "--output", ["train", folder["corpus.txt"]]), (Tool.WrongUse, "device", ["generate", Model, "x", "--device", "gpu"]), (Tool.WrongUse, "--text", ["evaluate", Model]),
             (Tool.WrongUse, "--count", ["generate", Model, "x", "--count", "0"]), (Tool.WrongUse, "--steps", ["train", folder["corpus.txt"], "-o", folder["new"], "--steps", "many"]),
-            (Tool.Failure, "no such file", ["train", folder["missing"], "-o", folder["new"]]), (Tool.Failure, "divisible", ["train", folder["corpus.txt"], "-o", folder["new"], "--width", "30", "--heads", "4"]),
+            (Tool.Failure, "no such file", ["train", folder["missing"], "-o", folder["new"]]), (Tool.WrongUse, "divisible", ["train", folder["corpus.txt"], "-o", folder["new"], "--width", "30", "--heads", "4"]),
             (Tool.Failure, "no such folder", ["generate", folder["missing"], "x"]), (Tool.WrongUse, "--temperature is '-1'; it must be 0 (greedy) or more, and finite.", ["generate", Model, "x", "--temperature", "-1"]), (Tool.Failure, "line 1", ["evaluate", Model, "--choices", folder["bad.jsonl"]]),
             (Tool.WrongUse, "'trian'", ["trian", "x"]), (Tool.WrongUse, "--output", ["train", folder["corpus.txt"], "-o", ""]), (Tool.WrongUse, "target", ["export", Model, ""]),
             (Tool.WrongUse, "--validation is 1", ["train", folder["corpus.txt"], "-o", folder["new"], "--validation", "1"]), (Tool.WrongUse, "--evaluate-every is -1", ["train", folder["corpus.txt"], "-o", folder["new"], "--evaluate-every", "-1"]),
@@ -155,6 +198,9 @@ public sealed partial class ToolTests
             (Tool.WrongUse, "--max-tokens is '0'; it must be 1 or more.", ["generate", Model, "x", "-t", "0"]), (Tool.WrongUse, "--stop is '';", ["generate", Model, "x", "--stop", ""]), (Tool.WrongUse, "--documents", ["evaluate", Model, "--choices", folder["bad.jsonl"], "--documents", "line"]),
             (Tool.Failure, "fit the model's context. Shorten it.", ["generate", Model, string.Concat(Enumerable.Repeat("alpha beta ", 500))]),
             (Tool.WrongUse, "--resume", ["train", folder["corpus.txt"], "-o", Run, "--steps", "2"]), (Tool.WrongUse, "--documents", ["train", folder["corpus.txt"], "-o", folder["new"], "--documents", "file"]), (Tool.Failure, "missing", ["export", folder["missing"], folder["out"]]),
+            (Tool.WrongUse, "--temperature is '0,3'; it must be a number, with a point where it has decimals.", ["generate", Model, "x", "--temperature", "0,3"]), (Tool.WrongUse, "--learning-rate is '0,001'; it must be a number", ["train", folder["corpus.txt"], "-o", folder["new"], "--learning-rate", "0,001"]),
+            (Tool.WrongUse, "--seed is 'abc'; it must be a whole number from -2147483648 to 2147483647.", ["generate", Model, "x", "--seed", "abc"]), (Tool.WrongUse, "--max-tokens is '1,000'; it must be a whole number", ["generate", Model, "x", "-t", "1,000"]), (Tool.WrongUse, "--steps is '1.5'; it must be a whole number", ["train", folder["corpus.txt"], "-o", folder["new"], "-n", "1.5"]),
+            (Tool.WrongUse, "--top-k is '99999999999'; it must be a whole number", ["generate", Model, "x", "--top-k", "99999999999"]), (Tool.Failure, "line 1 is no question: JSON deserialization was missing required properties including: 'answer'", ["evaluate", Model, "--choices", folder["bad.jsonl"]]),
         ])
         {
             (int code, _, string error) = await CallAsync("", args);

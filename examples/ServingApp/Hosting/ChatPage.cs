@@ -9,8 +9,8 @@ internal static class ChatPage
 
     public static void Map(IEndpointRouteBuilder app)
     {
-        app.MapGet("/", context => WriteAsync(context, "index.html"));
-        foreach (string file in (string[])["chat.js", "chat.css", "icon.png"]) app.MapGet("/" + file, context => WriteAsync(context, file));
+        app.MapGet("/", context => WriteAsync(context, "index.html")).AllowAnonymous();
+        foreach (string file in (string[])["chat.js", "chat.css", "icon.png"]) app.MapGet("/" + file, context => WriteAsync(context, file)).AllowAnonymous();
     }
 
     private static async Task WriteAsync(HttpContext context, string file)

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.HostFiltering;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -46,13 +47,15 @@ internal static class ServingApplication
         app.UseRouting();
         app.Use((context, next) =>
         {
-            if (context.Request.Path.StartsWithSegments("/v1", StringComparison.Ordinal) || context.Request.Path.StartsWithSegments("/metrics", StringComparison.Ordinal)) keys.Check(context);
+            // What is open says so; all else wants a key, however its address is written (routes are found in upper case too).
+            if (context.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is null) keys.Check(context);
             return next(context);
         });
 
         ChatPage.Map(app);
-        app.MapGet("/health/live", static () => Results.Text("live"));
-        app.MapGet("/health/ready", () => serving.Models.IsReady ? Results.Text("ready") : Results.Text("not ready", statusCode: 503));
+        string[] asked = ["GET", "HEAD"];
+        app.MapMethods("/health/live", asked, static () => Results.Text("live")).AllowAnonymous();
+        app.MapMethods("/health/ready", asked, () => serving.Models.IsReady ? Results.Text("ready") : Results.Text("not ready", statusCode: 503)).AllowAnonymous();
         app.MapPrometheusScrapingEndpoint("/metrics");
         app.MapPost("/v1/chat/completions", context => CompletionEndpoints.ChatAsync(context, serving));
         app.MapPost("/v1/completions", context => CompletionEndpoints.TextAsync(context, serving));
@@ -61,8 +64,8 @@ internal static class ServingApplication
         app.MapPost("/v1/classify", context => TextEndpoints.ClassifyAsync(context, serving));
         app.MapPost("/v1/reward", context => TextEndpoints.RewardAsync(context, serving));
         app.MapGet("/v1/models", () => Results.Json(new { @object = "list", data = serving.Models.RequireAll().Select(Describe) }, Json.Options));
-        app.MapGet("/v1/models/{name}", (string name) => Results.Json(Describe(serving.Models.Require(name)), Json.Options));
-        app.MapFallback("/v1/{**path}", static context => throw new OpenAiException(404, "invalid_request_error", $"There is no {context.Request.Method} {context.Request.Path} here.", code: "unknown_url"));
+        app.MapGet("/v1/models/{**name}", (string name) => Results.Json(Describe(serving.Models.Require(Uri.UnescapeDataString(name))), Json.Options)); // names such as org/model, with '/' or '%2F'
+        app.MapFallback("{**path}", static context => throw new OpenAiException(404, "invalid_request_error", $"There is no {context.Request.Method} {context.Request.Path} here; OpenAI's API is under /v1.", code: "unknown_url"));
 
         // 3. Where it listens is known when it does; a server that everybody could use stops at once. What is running when it is stopped ends, what comes then is refused.
         app.Lifetime.ApplicationStarted.Register(() =>

@@ -103,6 +103,10 @@ internal sealed class ServedModel : IDisposable
         {
             throw cause;
         }
+        catch (Exception exception) when (exception is FormatException or InvalidOperationException or InvalidDataException)
+        {
+            throw new CorruptFileException(path, $"ML.NET can't read it as a model ({exception.Message.TrimEnd('.')}).", "Save it again with mlContext.Model.Save, or name the folder of an ONNX package or of a checkpoint.", exception);
+        }
 
         return Owning(loaded as IDisposable, owner =>
         {

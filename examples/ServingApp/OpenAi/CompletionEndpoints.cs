@@ -26,7 +26,7 @@ internal static class CompletionEndpoints
         }
         finally
         {
-            serving.Metrics.Ended(generation.Arrival, generation.FirstToken, request.Prompt.Length, generation.OutputTokens);
+            serving.Metrics.Ended(generation.Arrival, generation.FirstToken, request.PromptTokens, generation.OutputTokens);
         }
     }
 }

@@ -14,7 +14,7 @@ internal static class ErrorAnswers
         OperationCanceledException when time is not null => OpenAiException.TimedOut(time.Seconds),
         GenerationQueueFullException full => OpenAiException.QueueFull(full.MaxWaiting),
         PromptTooLongException tooLong => OpenAiException.Invalid(null, tooLong.Message, "context_length_exceeded"),
-        ConversationException conversation => OpenAiException.Invalid(conversation.TurnIndex is { } turn ? $"messages[{turn}]" : "messages", conversation.Message, "invalid_conversation"),
+        ConversationException conversation => OpenAiException.Invalid("prompt", conversation.Message, "invalid_conversation"), // a reward's; a chat's is told by its messages
         ConstraintException constraint => OpenAiException.Invalid("response_format", constraint.Message, "invalid_schema"),
         UnsupportedOptionException option => OpenAiException.Invalid(option.Option, option.Message, "unsupported_parameter"),
         UnknownCharacterException or ArgumentException or HiddenStatesUnavailableException => OpenAiException.Invalid(null, exception.Message),

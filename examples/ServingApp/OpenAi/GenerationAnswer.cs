@@ -13,12 +13,12 @@ internal sealed class GenerationAnswer(HttpContext context, GenerationRequest re
     private readonly bool _chat = request.Chat is not null;
     private readonly string _id = $"{(request.Chat is not null ? "chatcmpl" : "cmpl")}-{Guid.NewGuid():N}";
     private readonly long _created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-    private readonly AnswerText[] _answers = [.. Enumerable.Range(0, request.Options.SamplesPerPrompt).Select(_ => new AnswerText(request))];
-    private readonly LogProbabilities[] _logProbabilities = [.. Enumerable.Range(0, request.Options.SamplesPerPrompt).Select(_ => new LogProbabilities(request))];
+    private readonly AnswerText[] _answers = [.. Enumerable.Range(0, request.AnswerCount).Select(_ => new AnswerText(request))];
+    private readonly LogProbabilities[] _logProbabilities = [.. Enumerable.Range(0, request.AnswerCount).Select(_ => new LogProbabilities(request))];
 
     private string Model => request.Served.Name;
 
-    private object Usage => new { prompt_tokens = request.Prompt.Length, completion_tokens = generation.OutputTokens, total_tokens = request.Prompt.Length + generation.OutputTokens };
+    private object Usage => new { prompt_tokens = request.PromptTokens, completion_tokens = generation.OutputTokens, total_tokens = request.PromptTokens + generation.OutputTokens };
 
     /// <summary>Waits for the whole answer, and writes it.</summary>
     public async Task WriteWholeAsync(CancellationToken cancellationToken)

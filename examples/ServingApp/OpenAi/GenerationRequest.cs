@@ -8,14 +8,20 @@ namespace ServingApp.OpenAi;
 
 /// <summary>A request for text: which model continues which prompt, and how.</summary>
 /// <param name="Served">The model that it names.</param>
-/// <param name="Prompt">The prompt's tokens, 1 or more, which fit the model's context.</param>
+/// <param name="Prompts">The tokens of each prompt, 1 or more, which fit the model's context: a conversation, or the texts that are continued.</param>
 /// <param name="Options">How tokens are chosen, and how many.</param>
 /// <param name="Constraint">The form of its answers; null for free text.</param>
 /// <param name="Chat">The conversation that is answered; null where a text is continued.</param>
 /// <param name="Stream">Whether the answer comes piece by piece.</param>
 /// <param name="IncludeUsage">Whether a stream ends with what it cost.</param>
-internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, GenerateTextOptions Options, ITokenConstraint? Constraint, ChatPrompt? Chat, bool Stream, bool IncludeUsage)
+internal sealed record GenerationRequest(ServedModel Served, IReadOnlyList<int[]> Prompts, GenerateTextOptions Options, ITokenConstraint? Constraint, ChatPrompt? Chat, bool Stream, bool IncludeUsage)
 {
+    /// <summary>The answers of all prompts together: those of the first come first.</summary>
+    public int AnswerCount => Prompts.Count * Options.SamplesPerPrompt;
+
+    /// <summary>The tokens of all prompts together.</summary>
+    public int PromptTokens => Prompts.Sum(static prompt => prompt.Length);
+
     /// <summary>What a token adds to an answer's text: as the library counts bytes with <see cref="GenerateTextOptions.SkipSpecialTokens"/>.</summary>
     public ReadOnlySpan<byte> TextOf(int token) => Served.RequireGpt().Tokenizer is var tokenizer && tokenizer.IsSpecialToken(token) ? default : tokenizer.GetTokenBytes(token).Span;
 
@@ -36,12 +42,14 @@ internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, Gener
         if (schema is { } json) call.ResponseFormat = ChatResponseFormat.ForJsonSchema(json);
 
         // 2. What this server does not do.
-        const string LeaveOut = "Leave it out.";
         request.Refuse("functions", "Give them as 'tools'.", "[]");
         request.Refuse("function_call", "Give it as 'tool_choice'.", "\"none\"", "\"auto\"");
         request.Refuse("modalities", "Answers are text.", "[\"text\"]");
-        request.Refuse("store", "Nothing is kept here.", "false");
-        request.Refuse("service_tier", LeaveOut, "\"auto\"", "\"default\"");
+        request.Refuse("store", "Nothing is kept here; leave it out.", "false");
+        request.Refuse("service_tier", "There is one tier here; leave it out.", "\"auto\"", "\"default\"");
+        request.Refuse("reasoning_effort", "The model answers without reasoning first; leave it out.", "\"none\"");
+        request.Refuse("verbosity", "Ask for long or short answers in the conversation, or set 'max_completion_tokens'.", "\"medium\"");
+        request.Object("prediction"); // it would only make the answer faster
 
         // 3. Log-probabilities.
         bool told = request.Boolean("logprobs") ?? false;
@@ -50,7 +58,7 @@ internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, Gener
 
         // 4. The prompt, and how to go on from it.
         ChatPrompt prompt = Render(model, messages, call, served, cancellationToken);
-        return Read(request, [.. prompt.TokenIds], served, limits, "max_completion_tokens", told ? (int)(alternatives ?? 0) : null, schema, prompt);
+        return Read(request, [[.. prompt.TokenIds]], served, limits, "max_completion_tokens", told ? (int)(alternatives ?? 0) : null, schema, prompt);
     }
 
     /// <summary>A request to /v1/completions.</summary>
@@ -61,13 +69,11 @@ internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, Gener
         var request = new RequestReader(body);
         ServedModel served = models.Require(request.String("model"));
         GptModel model = served.RequireGpt();
-        string text = request.String("prompt") ?? "";
+        int[][] prompts = ReadPrompts(request, model, limits);
         request.Refuse("suffix", "The model writes forwards only.", "\"\"");
         request.Refuse("echo", "Put the prompt before the answer yourself.", "false");
         request.Refuse("best_of", "Ask for n answers, and choose.", "1");
-        int[] prompt = model.Tokenizer.Encode(text, SpecialTokenHandling.AsText); // text from strangers
-        if (prompt.Length == 0) prompt = [model.BeginTokenId];
-        return Read(request, prompt, served, limits, "max_tokens", (int?)request.Integer("logprobs", 0, 5), ResponseFormat.Read(request), chat: null);
+        return Read(request, prompts, served, limits, "max_tokens", (int?)request.Integer("logprobs", 0, 5), ResponseFormat.Read(request), chat: null);
     }
 
     // The conversation and what is said of the tools, as tokens.
@@ -79,9 +85,15 @@ internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, Gener
         }
         catch (ConversationException exception)
         {
-            // System messages at the beginning become one turn, and so do the results of tools: the turn is the message where there are none.
-            bool one = messages.Take(2).Count(static message => message.Role == ChatRole.System) < 2 && messages.All(static message => message.Role != ChatRole.Tool);
-            throw OpenAiException.Invalid(one && exception.TurnIndex is { } turn ? $"messages[{turn}]" : "messages", exception.Message, "invalid_conversation");
+            // Several messages may be one turn: the message is found by what is wrong with it.
+            int message = exception.Problem switch
+            {
+                ConversationProblem.StartsWithAssistant => messages.ToList().FindIndex(static message => message.Role == ChatRole.Assistant),
+                ConversationProblem.SystemNotSupported => messages.ToList().FindIndex(static message => message.Role == ChatRole.System),
+                ConversationProblem.NothingToAnswer => messages.Count - 1,
+                _ => -1,
+            };
+            throw OpenAiException.Invalid(message >= 0 ? $"messages[{message}]" : "messages", exception.Message, "invalid_conversation");
         }
         catch (ConstraintException exception)
         {
@@ -89,11 +101,33 @@ internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, Gener
         }
     }
 
-    private static GenerationRequest Read(RequestReader request, int[] prompt, ServedModel served, ServingOptions limits, string tokensName, int? logProbabilities, JsonElement? schema, ChatPrompt? chat)
+    // A text or its tokens, or a list of either.
+    private static int[][] ReadPrompts(RequestReader request, GptModel model, ServingOptions limits)
+    {
+        if (request.Element("prompt") is not { } json) return [[model.BeginTokenId]];
+        JsonElement[] items = json.ValueKind == JsonValueKind.Array ? [.. json.EnumerateArray()] : [json];
+        if (items is [{ ValueKind: JsonValueKind.Number }, ..]) items = [json];
+        if (items.Length == 0 || items.Length > limits.MaxChoices) throw OpenAiException.Invalid("prompt", $"'prompt' has {items.Length} prompts; it must have 1 to {limits.MaxChoices}.");
+        return [.. items.Select(item =>
+        {
+            int[] tokens = item.ValueKind switch
+            {
+                JsonValueKind.String => model.Tokenizer.Encode(item.GetString()!, SpecialTokenHandling.AsText), // text from strangers
+                JsonValueKind.Array => [.. item.EnumerateArray().Select(Token)],
+                _ => throw request.Wrong("prompt", item, "a text, a list of token ids, or a list of either"),
+            };
+            return tokens.Length > 0 ? tokens : [model.BeginTokenId];
+        })];
+
+        int Token(JsonElement token) => token.ValueKind == JsonValueKind.Number && token.TryGetInt32(out int id) && id >= 0 && id < model.Tokenizer.VocabularySize
+            ? id : throw request.Wrong("prompt", token, $"a text, a list of token ids from 0 to {model.Tokenizer.VocabularySize - 1}, or a list of either");
+    }
+
+    private static GenerationRequest Read(RequestReader request, int[][] prompts, ServedModel served, ServingOptions limits, string tokensName, int? logProbabilities, JsonElement? schema, ChatPrompt? chat)
     {
         GptModel model = served.RequireGpt();
         int promptLimit = Math.Min(limits.MaxPromptTokens ?? int.MaxValue, model.Config.ContextLength);
-        if (prompt.Length > promptLimit) throw new PromptTooLongException(prompt.Length, promptLimit, "Shorten it.");
+        if (prompts.Max(static prompt => prompt.Length) is var longest && longest > promptLimit) throw new PromptTooLongException(longest, promptLimit, "Shorten it.");
         int most = limits.MaxNewTokens ?? model.Config.ContextLength;
         long? tokens = request.Integer(tokensName, 1, most), older = tokensName == "max_tokens" ? null : request.Integer("max_tokens", 1, most);
         if (tokens is not null && older is not null && tokens != older) throw OpenAiException.Invalid("max_tokens", $"'max_tokens' is {older} and '{tokensName}' {tokens}; give one of them.");
@@ -108,9 +142,9 @@ internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, Gener
             options.Finish();
         }
 
-        // Which of a client's users asks has no bearing on the answer.
-        _ = request.String("user");
-        _ = request.String("safety_identifier");
+        // Which of a client's users asks, what the client calls the request, and what OpenAI caches by have no bearing on the answer.
+        foreach (string name in (string[])["user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"]) _ = request.String(name);
+        request.Object("metadata");
         GenerateTextOptions own = served.Generation;
         ITokenConstraint? constraint = chat is not null ? chat.Constraint : schema is { } json ? TextConstraint.JsonSchema(json.GetRawText()).Compile(model.Tokenizer) : null;
         constraint ??= own.Constraint?.Compile(model.Tokenizer);
@@ -125,21 +159,21 @@ internal sealed record GenerationRequest(ServedModel Served, int[] Prompt, Gener
             TopLogProbabilities = logProbabilities,
             MaxNewTokens = (int)(tokens ?? older ?? Math.Min(limits.DefaultNewTokens, most)),
             Temperature = request.Number("temperature", 0, 2) ?? own.Temperature,
-            TopP = request.Number("top_p", 0, 1, leastIncluded: false) ?? own.TopP,
+            TopP = request.Number("top_p", 0, 1) is { } share ? Math.Max(share, float.Epsilon) : own.TopP, // of no share the likeliest token is left
             TopK = (int)(request.Integer("top_k", 0, int.MaxValue) ?? own.TopK),
             MinP = request.Number("min_p", 0, 1, mostIncluded: false) ?? own.MinP,
             PresencePenalty = request.Number("presence_penalty", -2, 2) ?? own.PresencePenalty,
             FrequencyPenalty = request.Number("frequency_penalty", -2, 2) ?? own.FrequencyPenalty,
             LogitBias = ReadBias(request, model.Tokenizer) ?? own.LogitBias,
             RepetitionPenalty = request.Number("repetition_penalty", 0, 100, leastIncluded: false) ?? own.RepetitionPenalty,
-            SamplesPerPrompt = (int)(request.Integer("n", 1, Math.Min(limits.MaxChoices, limits.BatchRows)) ?? 1),
+            SamplesPerPrompt = (int)(request.Integer("n", 1, Math.Min(limits.MaxChoices / prompts.Length, limits.BatchRows)) ?? 1),
             StopStrings = [.. own.StopStrings, .. stops],
             StopTokenIds = chat?.Generation.StopTokenIds ?? own.StopTokenIds,
             Seed = seed is { } given ? Fold(given) : Random.Shared.Next(),
         };
         request.Finish();
         if (schema is not null && stops.Count > 0) throw OpenAiException.Invalid("stop", "'stop' comes beside a form of 'response_format', which a stop string could break; leave it out.");
-        return new(served, prompt, generation, constraint, chat, stream, usage);
+        return new(served, prompts, generation, constraint, chat, stream, usage);
     }
 
     /// <summary>The seed in 32 bits: itself where it has no more, so that no two of those are one.</summary>

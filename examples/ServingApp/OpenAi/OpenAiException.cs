@@ -12,7 +12,7 @@ internal sealed class OpenAiException(int status, string type, string message, s
     /// <summary>The request asks for what is wrong, or for what this server does not do.</summary>
     public static OpenAiException Invalid(string? parameter, string message, string? code = null) => new(400, "invalid_request_error", message, parameter, code);
 
-    public static OpenAiException Unsupported(string parameter, string remedy) => Invalid(parameter, $"'{parameter}' is not supported by this server. {remedy}", "unsupported_parameter");
+    public static OpenAiException Unsupported(string parameter, string value, string remedy) => Invalid(parameter, $"'{parameter}' is {value}, which this server does not support. {remedy}", "unsupported_parameter");
 
     public static OpenAiException QueueFull(int length) =>
         new(429, "rate_limit_error", $"{length} requests are waiting already; try again later.", code: "queue_full", retryAfterSeconds: 1);

@@ -50,7 +50,7 @@ internal sealed class RequestReader
     /// <summary>A member that is taken only with a value that changes nothing.</summary>
     public void Refuse(string name, string remedy, params ReadOnlySpan<string> neutral)
     {
-        if (Element(name) is { } value && !neutral.Contains(value.GetRawText().Replace(" ", "", StringComparison.Ordinal))) throw OpenAiException.Unsupported(_path + name, remedy);
+        if (Element(name) is { } value && !neutral.Contains(value.GetRawText().Replace(" ", "", StringComparison.Ordinal))) throw OpenAiException.Unsupported(_path + name, Show(value), remedy);
     }
 
     /// <summary>Takes the member <c>type</c>, which is "function" wherever tools are spoken of.</summary>
@@ -63,13 +63,21 @@ internal sealed class RequestReader
     /// <summary>Refuses the first member that was not asked for.</summary>
     public void Finish()
     {
-        if (_members.Count > 0) throw OpenAiException.Unsupported(_path + _members.Keys.First(), "Leave it out.");
+        if (_members.Count > 0) throw OpenAiException.Unsupported(_path + _members.Keys.First(), Show(_members.Values.First()), "Leave it out.");
     }
 
-    public OpenAiException Wrong(string name, JsonElement found, string expected)
+    /// <summary>Takes an object that has no bearing on the answer, whatever it says.</summary>
+    public void Object(string name)
     {
-        string text = found.ValueKind is JsonValueKind.Number or JsonValueKind.String ? found.GetRawText() : $"a JSON {Name(found)}";
-        return OpenAiException.Invalid(_path + name, $"'{_path + name}' is {(text.Length > 100 ? text[..100] + "…" : text)}; it must be {expected}.");
+        if (Element(name) is { } value && value.ValueKind != JsonValueKind.Object) throw Wrong(name, value, "an object");
+    }
+
+    public OpenAiException Wrong(string name, JsonElement found, string expected) => OpenAiException.Invalid(_path + name, $"'{_path + name}' is {Show(found)}; it must be {expected}.");
+
+    private static string Show(JsonElement value)
+    {
+        string text = value.ValueKind is JsonValueKind.Object or JsonValueKind.Array ? $"a JSON {Name(value)}" : value.GetRawText();
+        return text.Length > 100 ? text[..100] + "…" : text;
     }
 
     private static string Name(JsonElement element) => element.ValueKind switch

@@ -17,7 +17,7 @@ internal sealed class Generation
     private Generation(GenerationRequest request, ServingMetrics metrics)
     {
         (_request, _metrics) = (request, metrics);
-        _texts = [.. Enumerable.Range(0, request.Options.SamplesPerPrompt).Select(static _ => new SettledText())];
+        _texts = [.. Enumerable.Range(0, request.AnswerCount).Select(static _ => new SettledText())];
     }
 
     public ChannelReader<TextPiece> Pieces => _pieces.Reader;
@@ -38,36 +38,46 @@ internal sealed class Generation
     public static Generation Start(GenerationRequest request, ServingMetrics metrics, CancellationToken cancellationToken)
     {
         var generation = new Generation(request, metrics);
+        var all = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken); // what fails for one prompt ends the others
         try
         {
-            _ = generation.EndAsync(request.Served.RequireQueue().GenerateSequencesAsync(request.Prompt, request.Options, generation.Append, request.Constraint, cancellationToken), cancellationToken);
+            Task<IReadOnlyList<GeneratedSequence>>[] prompts = [.. request.Prompts.Select((prompt, index) => request.Served.RequireQueue().GenerateSequencesAsync(
+                prompt, request.Options, token => generation.Append(token, index * request.Options.SamplesPerPrompt), request.Constraint, all.Token))];
+            _ = generation.EndAsync(prompts, all, cancellationToken);
         }
-        catch (ObjectDisposedException)
+        catch (Exception exception)
         {
-            throw OpenAiException.Stopping();
+            all.Cancel();
+            all.Dispose();
+            if (exception is ObjectDisposedException) throw OpenAiException.Stopping();
+            throw;
         }
 
         return generation;
     }
 
     // On the thread that computes for everybody: it hands the text on, and waits for nobody.
-    private void Append(GeneratedToken token)
+    private void Append(GeneratedToken token, int firstAnswer)
     {
         if (FirstToken == 0) FirstToken = Stopwatch.GetTimestamp();
         OutputTokens++;
         _metrics.Token(_request.Served.RequireQueue().RunningCount);
-        (string text, IReadOnlyList<TokenLogProbability> thoughts) = _texts[token.SampleIndex].Append(_request.TextOf(token.TokenId), token.SettledByteCount, token.LogProbability);
-        if (text.Length > 0) _pieces.Writer.TryWrite(new(token.SampleIndex, text, thoughts, null));
+        (string text, IReadOnlyList<TokenLogProbability> thoughts) = _texts[firstAnswer + token.SampleIndex].Append(_request.TextOf(token.TokenId), token.SettledByteCount, token.LogProbability);
+        if (text.Length > 0) _pieces.Writer.TryWrite(new(firstAnswer + token.SampleIndex, text, thoughts, null));
     }
 
-    private async Task EndAsync(Task<IReadOnlyList<GeneratedSequence>> sequences, CancellationToken cancellationToken)
+    private async Task EndAsync(Task<IReadOnlyList<GeneratedSequence>>[] prompts, CancellationTokenSource all, CancellationToken cancellationToken)
     {
         try
         {
-            foreach (GeneratedSequence sequence in await sequences)
+            for (int i = 0; i < prompts.Length; i++)
             {
-                (string text, IReadOnlyList<TokenLogProbability> thoughts) = _texts[sequence.SampleIndex].End(sequence.TextByteCount!.Value);
-                _pieces.Writer.TryWrite(new(sequence.SampleIndex, text, thoughts, sequence.FinishReason));
+                foreach (GeneratedSequence sequence in await prompts[i])
+                {
+                    int answer = (i * _request.Options.SamplesPerPrompt) + sequence.SampleIndex;
+                    (string text, IReadOnlyList<TokenLogProbability> thoughts) = _texts[answer].End(sequence.TextByteCount!.Value);
+                    _pieces.Writer.TryWrite(new(answer, text, thoughts, sequence.FinishReason));
+                }
             }
 
             _pieces.Writer.TryComplete();
@@ -79,6 +89,11 @@ internal sealed class Generation
         catch (Exception exception)
         {
             _pieces.Writer.TryComplete(exception); // the reader gets it
+        }
+        finally
+        {
+            all.Cancel();
+            all.Dispose();
         }
     }
 }

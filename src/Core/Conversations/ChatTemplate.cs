@@ -52,7 +52,7 @@ public sealed partial record ChatTemplate
 
     /// <summary>
     /// Whether the user must begin, and user and assistant take turns. Default true: what the model saw in training. With false, the assistant may begin, as in a history whose
-    /// oldest messages were left out, and several turns of one role may follow each other, each with its marker.
+    /// oldest messages were left out, and several turns of one role may follow each other, each with its marker. The system's turns may stand anywhere, also between two of the same role.
     /// </summary>
     public bool RequiresAlternation { get; init; } = true;
 
@@ -118,13 +118,13 @@ public sealed partial record ChatTemplate
     }
 
     /// <summary>Turns a conversation that waits for an answer into a prompt: its tokens and the assistant's marker.</summary>
-    /// <param name="turns">The turns; the last one is the user's.</param>
+    /// <param name="turns">The turns; the last one is not the assistant's.</param>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="maxTokens">The most tokens that fit; null (the default) means any number.</param>
     /// <param name="overflow">What happens to a conversation that does not fit.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
-    /// <exception cref="ConversationException">The conversation is empty, starts with the assistant, does not end with the user, or breaks another rule.</exception>
-    /// <exception cref="PromptTooLongException">The conversation, or with <see cref="ConversationOverflow.DropOldestTurns"/> its system turn and its last exchange, does not fit.</exception>
+    /// <exception cref="ConversationException">The conversation is empty, starts with the assistant, ends with the assistant, or breaks another rule.</exception>
+    /// <exception cref="PromptTooLongException">The conversation, or with <see cref="ConversationOverflow.DropOldestTurns"/> what always stays of it, does not fit.</exception>
     /// <exception cref="ChatTemplateException">The tokenizer lacks a special token of the template.</exception>
     /// <exception cref="ArgumentException">A turn or its content is null, or the template is not valid.</exception>
     /// <exception cref="UnknownCharacterException">A character-level tokenizer has no token for a character.</exception>
@@ -136,10 +136,10 @@ public sealed partial record ChatTemplate
         if (!Enum.IsDefined(overflow)) throw new ArgumentOutOfRangeException(nameof(overflow), overflow, $"{overflow} is neither {ConversationOverflow.Error} nor {ConversationOverflow.DropOldestTurns}.");
 
         // Each turn is encoded once; the sum decides which fit.
-        int system = turns[0].Role == ConversationRole.System ? 1 : 0;
+        int system = turns.TakeWhile(static turn => turn.Role == ConversationRole.System).Count();
         var head = new Renderer(this, tokenizer);
         head.Add(Start);
-        if (system == 1) head.Add(turns[0]);
+        foreach (ConversationTurn turn in turns.Take(system)) head.Add(turn);
         Renderer[] parts = [.. turns.Skip(system).Select(turn =>
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -151,7 +151,7 @@ public sealed partial record ChatTemplate
         int dropped = 0, total = head.Count + parts.Sum(part => part.Count) + tail.Count;
         if (maxTokens is { } limit && overflow == ConversationOverflow.DropOldestTurns)
         {
-            while (total > limit && NextUser(dropped) is { } next)
+            while (total > limit && NextExchange(dropped) is { } next)
             {
                 total -= parts[dropped..next].Sum(part => part.Count);
                 dropped = next;
@@ -162,19 +162,19 @@ public sealed partial record ChatTemplate
         {
             throw new PromptTooLongException(total, maxTokens.Value, overflow == ConversationOverflow.Error
                 ? $"Shorten the conversation, or take {nameof(ConversationOverflow)}.{nameof(ConversationOverflow.DropOldestTurns)}."
-                : "The system turn and the user's last turn alone are longer than that; shorten them.");
+                : "The system's turn at the beginning and what stands behind the last answer are longer than that; shorten them.");
         }
 
         foreach (Renderer part in parts[dropped..]) head.Add(part);
         head.Add(tail);
         return head.ToConversation(dropped);
 
-        int? NextUser(int from)
+        int? NextExchange(int from)
         {
-            // Turns of one role in a row belong together: what is dropped is a whole exchange.
+            // What stands between two answers belongs together: what is dropped is a whole exchange.
             for (int i = from + 1; i < parts.Length; i++)
             {
-                if (turns[system + i].Role == ConversationRole.User && turns[system + i - 1].Role == ConversationRole.Assistant) return i;
+                if (turns[system + i].Role != ConversationRole.Assistant && turns[system + i - 1].Role == ConversationRole.Assistant) return i;
             }
 
             return null;
@@ -186,41 +186,33 @@ public sealed partial record ChatTemplate
     {
         CheckOrder(turns);
         int last = turns.Count - 1;
-        if (turns[last].Role != ConversationRole.User)
-        {
-            throw new ConversationException(ConversationProblem.NothingToAnswer, last,
-                $"The last turn, {last}, is the {ConversationJson.NameOf(turns[last].Role)}'s, and an answer is asked for; end the conversation with a turn of the user.");
-        }
+        if (turns[last].Role == ConversationRole.Assistant)
+            throw new ConversationException(ConversationProblem.NothingToAnswer, last, $"The last turn, {last}, is the assistant's, and an answer is asked for; end the conversation with a turn of the user.");
     }
 
     private void CheckOrder(IReadOnlyList<ConversationTurn> turns)
     {
         ArgumentNullException.ThrowIfNull(turns);
+        bool begun = false; // somebody other than the system has spoken
         for (int i = 0; i < turns.Count; i++)
         {
             if (turns[i]?.Content is null) throw new ArgumentException($"Turn {i} of the conversation, or its content, is null; leave the turn out, or give it a text.", nameof(turns));
             ConversationRole role = turns[i].Role;
             if (!Enum.IsDefined(role)) throw ConversationJson.UnknownRole(i, role.ToString());
-            if (role == ConversationRole.System)
-            {
-                if (SystemMarker is null)
-                    throw new ConversationException(ConversationProblem.SystemNotSupported, i, $"Turn {i} is the system's, and the chat template has none; leave it out, or put its text into the user's first turn.");
-                if (i > 0) throw new ConversationException(ConversationProblem.MisplacedSystem, i, $"Turn {i} is the system's; only the first turn, 0, can be.");
-                continue;
-            }
-
-            ConversationRole? before = i == 0 || turns[i - 1].Role == ConversationRole.System ? null : turns[i - 1].Role;
-            if (RequiresAlternation && before is null && role == ConversationRole.Assistant)
+            if (role == ConversationRole.System && SystemMarker is null)
+                throw new ConversationException(ConversationProblem.SystemNotSupported, i, $"Turn {i} is the system's, and the chat template has none; leave it out, or put its text into a turn of the user.");
+            if (RequiresAlternation && !begun && role == ConversationRole.Assistant)
                 throw new ConversationException(ConversationProblem.StartsWithAssistant, i, $"Turn {i}, the first after the system's if there is one, is the assistant's; begin with a turn of the user, or set {nameof(RequiresAlternation)} to false in a template that the model was trained with.");
-            if (RequiresAlternation && before == role)
+            if (RequiresAlternation && i > 0 && turns[i - 1].Role == role)
             {
                 throw new ConversationException(ConversationProblem.RepeatedRole, i,
                     $"Turns {i - 1} and {i} are both the {ConversationJson.NameOf(role)}'s; join them, or set {nameof(RequiresAlternation)} to false in a template that the model was trained with.");
             }
+
+            begun |= role != ConversationRole.System;
         }
 
-        if (turns.Count == 0 || (turns.Count == 1 && turns[0].Role == ConversationRole.System))
-            throw new ConversationException(ConversationProblem.Empty, null, $"The conversation has {(turns.Count == 0 ? "no turn" : "a system turn alone")}; give it a turn of the user.");
+        if (!begun) throw new ConversationException(ConversationProblem.Empty, null, $"The conversation has {(turns.Count == 0 ? "no turn" : "turns of the system alone")}; give it a turn of the user.");
     }
 
     private string MarkerOf(ConversationRole role) => role switch

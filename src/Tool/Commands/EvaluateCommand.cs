@@ -1,11 +1,12 @@
 using System.CommandLine;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.ML;
 
 namespace MLNet.Gpt.Tool.Commands;
 
 /// <summary><c>evaluate</c>: how well a model predicts a text, or finds right answers.</summary>
-internal static class EvaluateCommand
+internal static partial class EvaluateCommand
 {
     private static readonly JsonSerializerOptions Strict = new(JsonSerializerDefaults.Web) { UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
 
@@ -54,7 +55,7 @@ internal static class EvaluateCommand
             }
             catch (JsonException exception)
             {
-                problem = exception.Message.TrimEnd('.');
+                problem = TypeName().Replace(exception.Message, "").TrimEnd('.');
             }
 
             found++;
@@ -63,6 +64,10 @@ internal static class EvaluateCommand
 
         if (found == 0) throw new CorruptFileException(path, "there is no question in it.", "Give a question on each line.");
     }
+
+    // What the JSON reader calls our records says nothing to a user.
+    [GeneratedRegex(" (for|contained in) type '[^']*'")]
+    private static partial Regex TypeName();
 
     private sealed record Question(string Prompt, IReadOnlyList<string> Choices, int Answer);
 

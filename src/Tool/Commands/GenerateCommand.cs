@@ -9,7 +9,7 @@ internal static class GenerateCommand
     {
         Argument<string> model = ModelArgument.Create();
         var prompt = new Argument<string?>("prompt") { Description = "The text to continue; without it, all of the standard input.", Arity = ArgumentArity.ZeroOrOne };
-        var count = new Option<int>("--count", "-c") { Description = "How many continuations.", DefaultValueFactory = static _ => 1 };
+        var count = new Option<int>("--count", "-c") { Description = "How many continuations.", DefaultValueFactory = static _ => 1 }.AsNumber();
         Option<GptDevice?> device = ModelArgument.Device();
         var switches = new GenerationSwitches();
         var command = new Command("generate", "Continues a text, piece by piece as it is written.") { model, prompt, count, device };

@@ -22,18 +22,18 @@ internal static class TrainCommand
         documents.AcceptOnlyFromAmong("file", "paragraph", "line");
         var shape = new Option<string>("--shape") { Description = $"The model's shape: {string.Join(", ", Shapes.Keys)}.", DefaultValueFactory = static _ => "small" };
         shape.AcceptOnlyFromAmong([.. Shapes.Keys]);
-        var layers = new Option<int?>("--layers") { Description = "Blocks, in place of the shape's." };
-        var width = new Option<int?>("--width") { Description = "The width of the residual stream, in place of the shape's." };
-        var heads = new Option<int?>("--heads") { Description = "Attention heads, in place of the shape's." };
-        var context = new Option<int?>("--context") { Description = "Positions, in place of the shape's." };
-        var vocabulary = new Option<int?>("--vocabulary") { Description = "Tokens, in place of the shape's." };
+        var layers = new Option<int?>("--layers") { Description = "Blocks, in place of the shape's." }.AsNumber();
+        var width = new Option<int?>("--width") { Description = "The width of the residual stream, in place of the shape's." }.AsNumber();
+        var heads = new Option<int?>("--heads") { Description = "Attention heads, in place of the shape's." }.AsNumber();
+        var context = new Option<int?>("--context") { Description = "Positions, in place of the shape's." }.AsNumber();
+        var vocabulary = new Option<int?>("--vocabulary") { Description = "Tokens, in place of the shape's." }.AsNumber();
         var tokenizer = new Option<string?>("--tokenizer") { Description = "A folder with a tokenizer; without it one is trained on the text." };
-        var steps = new Option<int>("--steps", "-n") { Description = "Updates.", DefaultValueFactory = static _ => 2_000 };
-        var batch = new Option<int>("--batch") { Description = "Rows in an update.", DefaultValueFactory = static _ => 16 };
-        var rate = new Option<double>("--learning-rate") { Description = "The largest learning rate.", DefaultValueFactory = static _ => 1e-3 };
-        var validation = new Option<double>("--validation") { Description = "The share of the documents that is held out.", DefaultValueFactory = static _ => 0.1 };
-        var interval = new Option<int>("--evaluate-every") { Description = "Updates between two measurements on it; 0 for none.", DefaultValueFactory = static _ => 250 };
-        var seed = new Option<int>("--seed") { Description = "The seed of weights, order and split.", DefaultValueFactory = static _ => 1 };
+        var steps = new Option<int>("--steps", "-n") { Description = "Updates.", DefaultValueFactory = static _ => 2_000 }.AsNumber();
+        var batch = new Option<int>("--batch") { Description = "Rows in an update.", DefaultValueFactory = static _ => 16 }.AsNumber();
+        var rate = new Option<double>("--learning-rate") { Description = "The largest learning rate.", DefaultValueFactory = static _ => 1e-3 }.AsNumber();
+        var validation = new Option<double>("--validation") { Description = "The share of the documents that is held out.", DefaultValueFactory = static _ => 0.1 }.AsNumber();
+        var interval = new Option<int>("--evaluate-every") { Description = "Updates between two measurements on it; 0 for none.", DefaultValueFactory = static _ => 250 }.AsNumber();
+        var seed = new Option<int>("--seed") { Description = "The seed of weights, order and split.", DefaultValueFactory = static _ => 1 }.AsNumber();
         var resume = new Option<bool>("--resume") { Description = "Go on with the run in the output folder." };
         Option<GptDevice?> device = ModelArgument.Device();
         var command = new Command("train", "Trains a GPT from scratch on text. Ctrl-C stops it; --resume goes on from the last checkpoint.")
@@ -68,6 +68,15 @@ internal static class TrainCommand
                 ContextLength = parsed.GetValue(context) ?? config.ContextLength,
                 VocabularySize = parsed.GetValue(vocabulary) ?? given?.VocabularySize ?? config.VocabularySize,
             };
+
+            try
+            {
+                config.Validate();
+            }
+            catch (ArgumentException exception)
+            {
+                throw new UsageException(exception.Message);
+            }
 
             // 3. Training.
             var ml = new MLContext(parsed.GetValue(seed));

@@ -47,7 +47,7 @@ public sealed class ChatPrompt
     /// <summary>The same from what has been read of the options.</summary>
     internal static ChatPrompt Create(GptModel model, IEnumerable<ChatMessage> messages, ChatOptions? options, ChatForm form, GenerationOptions generation, GptChatClientOptions client, CancellationToken cancellationToken)
     {
-        int[] prompt = [.. model.RenderPrompt(ChatRequest.ToTurns(messages, options, form, client.Tools), generation, cancellationToken).TokenIds];
+        int[] prompt = [.. model.RenderPrompt(ChatRequest.ToTurns(messages, options, form, client.Tools, model.RequireChatTemplate()), generation, cancellationToken).TokenIds];
 
         // The call's own form goes before the client's constraint.
         ITokenConstraint? constraint = form.Constraint(model.Tokenizer);

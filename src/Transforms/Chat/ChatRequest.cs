@@ -10,11 +10,11 @@ internal static class ChatRequest
 
     /// <summary>
     /// The conversation. Instructions, what is said of the tools, and the system messages at the beginning become one system turn, with a blank line between them. Results of tools are
-    /// turns of the user.
+    /// turns of the user. Where the template asks for alternation, messages of one role in a row become one turn too, with a blank line between them.
     /// </summary>
     /// <exception cref="ConversationException">A message's role is unknown.</exception>
     /// <exception cref="UnsupportedOptionException">A message has content other than text, calls and results.</exception>
-    public static IReadOnlyList<ConversationTurn> ToTurns(IEnumerable<ChatMessage> messages, ChatOptions? options, ChatForm form, ChatToolFormat format)
+    public static IReadOnlyList<ConversationTurn> ToTurns(IEnumerable<ChatMessage> messages, ChatOptions? options, ChatForm form, ChatToolFormat format, ChatTemplate template)
     {
         ArgumentNullException.ThrowIfNull(messages);
         var names = new Dictionary<string, string>();
@@ -25,9 +25,13 @@ internal static class ChatRequest
 
             // Results stand in the user's turn, also where the user goes on behind them; a free answer and calls in one of the assistant's.
             bool isResult = message is { Role: { } role } && (role == ChatRole.Tool || message.Contents.Any(static content => content is FunctionResultContent));
-            if (isResult && turns.Count > 0 && turns[^1].Role == ConversationRole.User) turns[^1] = ConversationTurn.User($"{turns[^1].Content}\n{turn.Content}");
-            else if (turn.Role == ConversationRole.User && turns.Count > 0 && turns[^1].Role == ConversationRole.User && turns[^1].Content.EndsWith(format.ResultEnd, StringComparison.Ordinal)) turns[^1] = ConversationTurn.User($"{turns[^1].Content}\n{turn.Content}");
+            bool isCall = turn.Role == ConversationRole.Assistant && message.Contents is [FunctionCallContent, ..];
+            if (turns.Count == 0 || turns[^1] is not { } before || before.Role != turn.Role) turns.Add(turn);
+            else if (isResult || (turn.Role == ConversationRole.User && before.Content.EndsWith(format.ResultEnd, StringComparison.Ordinal))) Join("\n");
+            else if (template.RequiresAlternation) Join(isCall ? "\n" : "\n\n");
             else turns.Add(turn);
+
+            void Join(string between) => turns[^1] = turn with { Content = turns[^1].Content + between + turn.Content };
         }
 
         ConversationTurn[] head = [.. turns.TakeWhile(static turn => turn.Role == ConversationRole.System)];

@@ -58,7 +58,8 @@ internal sealed class GptChatClient : IChatClient
         ICausalModel engine = _model.EngineFor(generation);
         ChatForm form = ChatForm.Of(options, _options.Tools);
         ChatMessage[] asked = [.. messages ?? throw new ArgumentNullException(nameof(messages))];
-        if (options?.ConversationId is null) _model.RequireChatTemplate().CheckPrompt(ChatRequest.ToTurns(asked, options, form, _options.Tools));
+        ChatTemplate template = _model.RequireChatTemplate();
+        if (options?.ConversationId is null) template.CheckPrompt(ChatRequest.ToTurns(asked, options, form, _options.Tools, template));
         return Stream(engine, asked, options, form, generation, cancellationToken);
     }
 

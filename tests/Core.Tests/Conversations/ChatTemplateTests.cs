@@ -85,12 +85,33 @@ public sealed class ChatTemplateTests
     }
 
     [TestMethod]
+    public void A_turn_of_the_system_stands_where_it_was_said()
+    {
+        ConversationTurn[] turns = [ConversationTurn.User("Hi"), ConversationTurn.Assistant("Yo"), ConversationTurn.System("Be brief."), ConversationTurn.User("Why"), ConversationTurn.System("Now.")];
+        const string Late = "<|endoftext|>System:\nBe brief.<|endoftext|>User:\nWhy<|endoftext|>System:\nNow.<|endoftext|>Assistant:\n";
+        RenderedConversation whole = ChatTemplate.Default.RenderPrompt(turns, Bytes);
+        Assert.AreEqual("<|endoftext|>User:\nHi<|endoftext|>Assistant:\nYo" + Late, Bytes.Decode(whole.TokenIds));
+        Assert.AreEqual("Yo<|endoftext|>", Bytes.Decode(whole.TokenIds.Where((_, i) => whole.IsAssistant[i])), "what the system says is not the assistant's");
+        Assert.AreEqual("<|im_start|>user\nHi<|im_end|>\n<|im_start|>system\nNow.<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n",
+            Bytes.Decode(ChatTemplate.ChatMl.RenderPrompt([turns[0], turns[^1], ConversationTurn.User("Bye")], Bytes).TokenIds));
+
+        // What is left out is the first exchange, and not what the system said behind it. Start 1; user 6 + 2 + 1 = 9; answer 11 + 2 + 1 = 14; system 8 + 9 + 1 = 18; user 6 + 3 + 1 = 10; system 8 + 4 + 1 = 13; the last marker 11. Sum: 76.
+        Assert.HasCount(76, whole.TokenIds);
+        RenderedConversation shorter = ChatTemplate.Default.RenderPrompt(turns, Bytes, 75, ConversationOverflow.DropOldestTurns);
+        Assert.AreEqual((Late, 2), (Bytes.Decode(shorter.TokenIds), shorter.DroppedTurnCount));
+        Assert.AreEqual(53, Assert.ThrowsExactly<PromptTooLongException>(() => ChatTemplate.Default.RenderPrompt(turns, Bytes, 52, ConversationOverflow.DropOldestTurns)).TokenCount);
+        Assert.AreEqual((ConversationProblem.SystemNotSupported, 2),
+            (Assert.ThrowsExactly<ConversationException>(() => (ChatTemplate.Default with { SystemMarker = null }).RenderPrompt(turns, Bytes)) is var none ? none.Problem : default, none.TurnIndex));
+    }
+
+    [TestMethod]
     [DataRow("[]", ConversationProblem.Empty, null)]
     [DataRow("""[{"role":"system","content":"s"}]""", ConversationProblem.Empty, null)]
     [DataRow("""[{"role":"assistant","content":"a"},{"role":"user","content":"u"}]""", ConversationProblem.StartsWithAssistant, 0)]
     [DataRow("""[{"role":"system","content":"s"},{"role":"assistant","content":"a"}]""", ConversationProblem.StartsWithAssistant, 1)]
     [DataRow("""[{"role":"user","content":"u"},{"role":"user","content":"u"}]""", ConversationProblem.RepeatedRole, 1)]
-    [DataRow("""[{"role":"user","content":"u"},{"role":"system","content":"s"}]""", ConversationProblem.MisplacedSystem, 1)]
+    [DataRow("""[{"role":"system","content":"s"},{"role":"system","content":"s"},{"role":"user","content":"u"}]""", ConversationProblem.RepeatedRole, 1)]
+    [DataRow("""[{"role":"user","content":"u"},{"role":"system","content":"s"},{"role":"system","content":"s"}]""", ConversationProblem.RepeatedRole, 2)]
     [DataRow("""[{"role":"user","content":"u"},{"role":"assistant","content":"a"}]""", ConversationProblem.NothingToAnswer, 1)]
     [DataRow("""[{"role":"user","content":"u"},{"role":"tool","content":"a"}]""", ConversationProblem.UnknownRole, 1)]
     [DataRow("""[{"role":"user"}]""", ConversationProblem.MalformedJson, 0)]

@@ -11,7 +11,7 @@ public sealed class ChatClientTests
     private static readonly GptTokenizer Letters = GptTokenizer.FromCharacters(["abcdefghijklmnopqrstuvwxyz .!\n"]);
 
     // Says a text, letter by letter, and ends the turn; what it says may depend on what it was given.
-    private static GptModel Saying(Func<string, string> answer, int contextLength = 64)
+    private static GptModel Saying(Func<string, string> answer, int contextLength = 64, ChatTemplate? template = null)
     {
         int[]? prompt = null;
         var engine = new HistoryModel(Letters.VocabularySize, contextLength, history =>
@@ -24,7 +24,7 @@ public sealed class ChatClientTests
             logits[at < said.Length ? Letters.Encode(said[at].ToString())[0] : Letters.EndOfTextId] = 30;
             return logits;
         });
-        return new GptModel(engine, Letters, Template);
+        return new GptModel(engine, Letters, template ?? Template);
     }
 
     [TestMethod]
@@ -111,6 +111,25 @@ public sealed class ChatClientTests
         using IChatClient client = model.AsChatClient();
         await client.GetResponseAsync([new(ChatRole.System, "two"), new(ChatRole.User, "hi")], new() { Instructions = "one" });
         Assert.AreEqual("<|endoftext|>sone\n\ntwo<|endoftext|>uhi<|endoftext|>a", seen);
+    }
+
+    [TestMethod]
+    [DataRow(true, "<|endoftext|>uone\n\ntwo<|endoftext|>ayes\n\nno<|endoftext|>slate\n\nlater<|endoftext|>ugo<|endoftext|>a")]
+    [DataRow(false, "<|endoftext|>uone<|endoftext|>utwo<|endoftext|>ayes<|endoftext|>ano<|endoftext|>slate<|endoftext|>slater<|endoftext|>ugo<|endoftext|>a")]
+    public async Task Messages_of_one_role_in_a_row_are_one_turn_where_turns_alternate_and_the_system_speaks_in_its_place(bool alternates, string prompt)
+    {
+        string? seen = null;
+        using GptModel model = Saying(prompt => { seen = prompt; return "ok"; }, 128, Template with { RequiresAlternation = alternates });
+        using IChatClient client = model.AsChatClient();
+        ChatMessage[] messages =
+        [
+            new(ChatRole.User, "one"), new(ChatRole.User, "two"), new(ChatRole.Assistant, "yes"), new(ChatRole.Assistant, "no"), new(ChatRole.System, "late"), new(ChatRole.System, "later"), new(ChatRole.User, "go"),
+        ];
+        Assert.AreEqual("ok", (await client.GetResponseAsync(messages)).Text);
+        Assert.AreEqual(prompt, seen);
+        seen = null;
+        Assert.AreEqual("ok", (await client.GetStreamingResponseAsync(messages).ToChatResponseAsync()).Text);
+        Assert.AreEqual(prompt, seen);
     }
 
     [TestMethod]

@@ -155,6 +155,7 @@ public sealed partial class ToolTests
             (Tool.WrongUse, "--max-tokens is '0'; it must be 1 or more.", ["generate", Model, "x", "-t", "0"]), (Tool.WrongUse, "--stop is '';", ["generate", Model, "x", "--stop", ""]), (Tool.WrongUse, "--documents", ["evaluate", Model, "--choices", folder["bad.jsonl"], "--documents", "line"]),
             (Tool.Failure, "fit the model's context. Shorten it.", ["generate", Model, string.Concat(Enumerable.Repeat("alpha beta ", 500))]),
             (Tool.WrongUse, "--resume", ["train", folder["corpus.txt"], "-o", Run, "--steps", "2"]), (Tool.WrongUse, "--documents", ["train", folder["corpus.txt"], "-o", folder["new"], "--documents", "file"]), (Tool.Failure, "missing", ["export", folder["missing"], folder["out"]]),
+            (Tool.Failure, $"it is the folder of a run. Name the model in it, '{Model}'.", ["generate", Run, "x"]), (Tool.Failure, "It is the folder of a run: name a checkpoint in it", ["export", Run, folder["out"]]),
         ])
         {
             (int code, _, string error) = await CallAsync("", args);

@@ -82,7 +82,7 @@ public partial class DocumentationTests
     // Ours, and what a program that references our packages gets with them. A snippet that wants another package says so: "// dotnet add package NAME".
     private static IEnumerable<string> ReferencedBy(string code) =>
         new[] { "MLNet.Gpt.Core.dll", "MLNet.Gpt.Export.dll", "MLNet.Gpt.Trainers.dll", "MLNet.Gpt.Transforms.dll", "Microsoft.ML*.dll", "Microsoft.Extensions.AI.Abstractions.dll", "Microsoft.Extensions.VectorData*.dll", "TorchSharp.dll" }
-            .Concat(AddedPackage().Matches(code).Select(match => $"{match.Groups[1].Value}.dll"))
+            .Concat(AddedPackage().Matches(code).SelectMany(match => new[] { $"{match.Groups[1].Value}.dll", "Microsoft.Extensions.Logging.Abstractions.dll" })) // which Microsoft.Extensions.AI brings
             .SelectMany(pattern => Directory.GetFiles(AppContext.BaseDirectory, pattern));
 
     [GeneratedRegex("^// dotnet add package (.+)$", RegexOptions.Multiline)]

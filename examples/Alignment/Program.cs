@@ -36,9 +36,13 @@ for (int i = 0; i < args.Length; i++)
     }
 }
 
+if (RunFolder.Begin(folder, start) is { } refusal)
+{
+    Console.Error.WriteLine(refusal);
+    return 2;
+}
+
 var clock = Stopwatch.StartNew();
-if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
-Directory.CreateDirectory(folder);
 AlignmentRun.Scale scale = quick ? new(12, 60, 256) : new(500, 1_500, 1_280);
 SignatureTask task = SignatureTask.Read(SdkDocumentation.FindFolder(), scale.Members);
 Console.WriteLine($"{task.Documents.Count:N0} documents to pretrain on; {task.FineTuning.Count:N0} members to fine-tune on, {task.Reward.Count:N0} graded for the reward model, {task.Judge.Count:N0} for the judge, {task.Prompts.Count:N0} prompts, {task.Test.Count:N0} held out");

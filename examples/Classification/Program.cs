@@ -31,9 +31,14 @@ for (int i = 0; i < args.Length; i += 2)
     }
 }
 
+if (RunFolder.Begin(run, input: null) is { } refusal)
+{
+    Console.Error.WriteLine(refusal);
+    return 2;
+}
+
 var clock = Stopwatch.StartNew();
 var ml = new MLContext(seed: 1);
-if (Directory.Exists(run)) Directory.Delete(run, recursive: true);
 
 // 1. Many texts, few labels.
 Section("1. Data");

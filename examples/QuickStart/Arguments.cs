@@ -23,7 +23,8 @@ internal sealed record Arguments(string? TextPath, int Steps, string RunFolder)
             string value = args[i + 1];
             result = args[i] switch
             {
-                "--text" => result with { TextPath = value },
+                "--text" when File.Exists(value) => result with { TextPath = value },
+                "--text" => throw new ArgumentException($"--text is '{value}', and there is no such file."),
                 "--steps" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int steps) && steps > 0 => result with { Steps = steps },
                 "--steps" => throw new ArgumentException($"--steps is '{value}'; it must be a whole number, 1 or more."),
                 "--out" => result with { RunFolder = value },

@@ -23,6 +23,12 @@ catch (ArgumentException e)
     return 2;
 }
 
+if (RunFolder.Begin(arguments.RunFolder, arguments.TextPath) is { } refusal)
+{
+    Console.Error.WriteLine(refusal);
+    return 2;
+}
+
 var clock = Stopwatch.StartNew();
 var ml = new MLContext(seed: 1);
 
@@ -36,7 +42,6 @@ Console.WriteLine($"{texts.Count:N0} documents, {texts.Sum(static d => (long)d.T
 
 // 2. A tokenizer and a small GPT, trained on it.
 Section("2. Training");
-if (Directory.Exists(arguments.RunFolder)) Directory.Delete(arguments.RunFolder, recursive: true);
 IDataView documents = ml.Data.LoadFromEnumerable(texts);
 LanguageModelTrainer trainer = ml.Gpt().Trainers.LanguageModel("Text", new LanguageModelOptions
 {

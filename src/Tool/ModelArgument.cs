@@ -18,7 +18,13 @@ internal static class ModelArgument
     public static GptModel Open(string folder, GptDevice? device)
     {
         if (!Directory.Exists(folder)) throw new CheckpointNotFoundException(folder, "there is no such folder.", "Name the folder of an ONNX package or of a checkpoint.");
-        if (!IsCheckpoint(folder)) return GptModel.FromOnnx(folder, device);
+        if (!IsCheckpoint(folder))
+        {
+            string trained = Path.Combine(folder, "model"); // of a run
+            if (!File.Exists(Path.Combine(folder, "model.onnx")) && Directory.Exists(trained)) throw new CheckpointNotFoundException(folder, "it is the folder of a run.", $"Name the model in it, '{trained}'.");
+            return GptModel.FromOnnx(folder, device);
+        }
+
         DirectoryInfo temporary = Directory.CreateTempSubdirectory("mlnet-gpt-tool-");
         try
         {

@@ -75,6 +75,8 @@ public sealed partial class PackageConsumerTests
             string nuspec = Text(archive, $"{package}.nuspec");
             foreach (string part in (string[])["<license type=\"expression\">MIT</license>", "<icon>icon.png</icon>", "<readme>README.md</readme>", $"<version>{version}</version>", "<description>GPT for ML.NET", "<tags>ML.NET"])
                 StringAssert.Contains(nuspec, part, package);
+            foreach (Match own in OwnDependency().Matches(nuspec)) Assert.AreEqual($"[{version}]", own.Groups[1].Value, "the packages share internals: they go with each other's own version alone");
+            Assert.AreEqual(package switch { "MLNet.Gpt.Core" => 0, "MLNet.Gpt.Trainers" => 3, _ => 1 }, OwnDependency().Count(nuspec), package);
             StringAssert.Contains(Text(archive, $"lib/net10.0/{package}.xml"), "<member name=\"T:MLNet.Gpt.");
 
             using ZipArchive symbols = ZipFile.OpenRead(Path.Combine(folder["packages"], $"{package}.{version}.snupkg"));
@@ -119,6 +121,9 @@ public sealed partial class PackageConsumerTests
 
     [GeneratedRegex(@"<!-- snippet: compiled by the tests -->\r?\n```csharp\r?\n(.*?)\n```", RegexOptions.Singleline)]
     private static partial Regex Snippet();
+
+    [GeneratedRegex("<dependency id=\"MLNet\\.Gpt\\.[^\"]+\" version=\"([^\"]+)\"")]
+    private static partial Regex OwnDependency();
 
     [GeneratedRegex("<dependency id=\"([^\"]+)\"")]
     private static partial Regex DependencyId();

@@ -50,6 +50,48 @@ public sealed class QuickStartTests
         Assert.AreEqual(2, Run(QuickStart, folder, "--epochs", "3").Code);
     }
 
+    [TestMethod]
+    public void An_example_replaces_an_earlier_run_and_no_other_folder()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["own.txt"], string.Join("\n\n", Texts.Sentences(400).Select(static row => row.Text)));
+        foreach ((string example, string[] options) in ((string, string[])[])[("QuickStart", ["--steps", "8", "--text", folder["own.txt"]]), ("Classification", ["--steps", "8"]), ("Alignment", ["--quick"])])
+        {
+            Directory.CreateDirectory(folder[example]);
+            File.WriteAllText(folder[$"{example}/thesis.txt"], "mine");
+            (int code, string output) = Run(Path.Combine(AppContext.BaseDirectory, $"{example}.dll"), folder, [.. options, "--out", folder[example]]);
+            Assert.AreEqual(2, code, output);
+            StringAssert.Contains(output, "holds something other than an earlier run");
+            Assert.AreEqual("mine", File.ReadAllText(folder[$"{example}/thesis.txt"]));
+        }
+
+        for (int i = 0; i < 2; i++)
+        {
+            (int code, string output) = Run(QuickStart, folder, "--steps", "8", "--out", folder["run"], "--text", folder["own.txt"]);
+            Assert.AreEqual(0, code, output);
+            Assert.IsFalse(File.Exists(folder["run/left.txt"]));
+            File.WriteAllText(folder["run/left.txt"], "of the first run");
+        }
+    }
+
+    [TestMethod]
+    public void An_example_does_not_replace_what_it_is_to_read()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder["run/base"]);
+        File.WriteAllText(folder["run/.example-run"], "");
+        File.WriteAllText(folder["run/base/text.txt"], "mine");
+        foreach ((string example, string option) in ((string, string)[])[("QuickStart", "--text"), ("Alignment", "--base")])
+        {
+            (int code, string output) = Run(Path.Combine(AppContext.BaseDirectory, $"{example}.dll"), folder, option, folder["run/base/text.txt"], "--out", folder["run"]);
+            Assert.AreEqual(2, code, output);
+            StringAssert.Contains(output, "lies in the run folder");
+            Assert.AreEqual("mine", File.ReadAllText(folder["run/base/text.txt"]));
+        }
+
+        Assert.AreEqual(2, Run(QuickStart, folder, "--text", folder["none.txt"]).Code);
+    }
+
     private static string QuickStart => Path.Combine(AppContext.BaseDirectory, "QuickStart.dll");
 
     private static (int Code, string Output) Run(string assembly, TemporaryFolder folder, params string[] arguments) => AppProcess.Run(folder.Path, [assembly, .. arguments]);

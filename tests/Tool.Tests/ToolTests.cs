@@ -201,6 +201,7 @@ public sealed partial class ToolTests
             (Tool.WrongUse, "--temperature is '0,3'; it must be a number, with a point where it has decimals.", ["generate", Model, "x", "--temperature", "0,3"]), (Tool.WrongUse, "--learning-rate is '0,001'; it must be a number", ["train", folder["corpus.txt"], "-o", folder["new"], "--learning-rate", "0,001"]),
             (Tool.WrongUse, "--seed is 'abc'; it must be a whole number from -2147483648 to 2147483647.", ["generate", Model, "x", "--seed", "abc"]), (Tool.WrongUse, "--max-tokens is '1,000'; it must be a whole number", ["generate", Model, "x", "-t", "1,000"]), (Tool.WrongUse, "--steps is '1.5'; it must be a whole number", ["train", folder["corpus.txt"], "-o", folder["new"], "-n", "1.5"]),
             (Tool.WrongUse, "--top-k is '99999999999'; it must be a whole number", ["generate", Model, "x", "--top-k", "99999999999"]), (Tool.Failure, "line 1 is no question: JSON deserialization was missing required properties including: 'answer'", ["evaluate", Model, "--choices", folder["bad.jsonl"]]),
+            (Tool.Failure, $"it is the folder of a run. Name the model in it, '{Model}'.", ["generate", Run, "x"]), (Tool.Failure, "It is the folder of a run: name a checkpoint in it", ["export", Run, folder["out"]]),
         ])
         {
             (int code, _, string error) = await CallAsync("", args);

@@ -65,7 +65,7 @@ internal sealed class CheckpointTensors : IDisposable
             bool pickled = File.Exists(Path.Combine(_folder, CheckpointNames.PickledWeights));
             throw new CheckpointNotFoundException(_folder,
                 pickled ? $"its weights are in {CheckpointNames.PickledWeights}, a pickle, which can run code and isn't read." : $"it has neither {CheckpointNames.Weights} nor {CheckpointNames.WeightsIndex}.",
-                pickled ? "Save the model with transformers' save_pretrained(folder, safe_serialization=True)." : "Name a folder that GptCheckpoint.Write or transformers' save_pretrained wrote.");
+                pickled ? "Save the model with transformers' save_pretrained(folder, safe_serialization=True)." : FolderRemedy.ForCheckpoint(_folder));
         }
     }
 

@@ -73,9 +73,9 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         string path = Path.GetFullPath(folder);
         AtomicFolder.Recover(path);
-        if (!Directory.Exists(path)) throw new CheckpointNotFoundException(path, "there is no such folder.", "Name a folder that GptCheckpoint.Write or transformers' save_pretrained wrote.");
+        if (!Directory.Exists(path)) throw new CheckpointNotFoundException(path, File.Exists(path) ? "it is a file." : "there is no such folder.", FolderRemedy.ForCheckpoint(path));
         string configPath = Path.Combine(path, CheckpointNames.Config), generationPath = Path.Combine(path, CheckpointNames.GenerationConfig);
-        if (!File.Exists(configPath)) throw new CheckpointNotFoundException(path, $"it has no {CheckpointNames.Config}.", "Name a folder that GptCheckpoint.Write or transformers' save_pretrained wrote.");
+        if (!File.Exists(configPath)) throw new CheckpointNotFoundException(path, $"it has no {CheckpointNames.Config}.", FolderRemedy.ForCheckpoint(path));
 
         using CheckpointJson configJson = CheckpointJson.Read(configPath);
         GptConfig config = CheckpointConfig.Read(configJson);

@@ -8,7 +8,7 @@ namespace MLNet.Gpt;
 /// <remarks>
 /// A model may be used from several threads at once; each thread takes a decoder of its own. Disposing the model while another thread uses it
 /// is safe: its memory stays until the calls under way have ended and the decoders have been disposed, and later calls throw
-/// <see cref="ObjectDisposedException"/>. <see cref="NativeLifetime"/> is how the library's own engines do that. An engine that can write its model as a package implements <see cref="IOnnxExportable"/> too.
+/// <see cref="ObjectDisposedException"/>. An engine that can write its model as a package implements <see cref="IOnnxExportable"/> too.
 /// </remarks>
 public interface ICausalModel : IDisposable
 {

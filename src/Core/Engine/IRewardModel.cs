@@ -13,7 +13,7 @@ public interface IRewardModel : IDisposable
     /// <summary>Where the model computes.</summary>
     GptDevice Device { get; }
 
-    /// <summary>Computes the rewards of sequences of <see cref="RewardSequences"/>.</summary>
+    /// <summary>Computes the rewards of sequences: prompt, response, the token that ends it, and the read-out token where the head has one, whose id is the vocabulary's size.</summary>
     /// <param name="tokenIds">(R, T), row-major, padded on the right with any id of the vocabulary; T is at most the context length.</param>
     /// <param name="lengths">(R): each sequence's tokens, 1 to T; the head reads at the last one.</param>
     /// <param name="rewards">(R).</param>

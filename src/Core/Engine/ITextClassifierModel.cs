@@ -13,7 +13,7 @@ public interface ITextClassifierModel : IDisposable
     /// <summary>Where the model computes.</summary>
     GptDevice Device { get; }
 
-    /// <summary>Computes the head's outputs, without softmax, for sequences of <see cref="TaskSequences"/>.</summary>
+    /// <summary>Computes the head's outputs, without softmax, for sequences of the head's task: Start, the texts with Delimiter between them, Extract. The three have the ids behind the vocabulary: V, V + 1, V + 2.</summary>
     /// <param name="tokenIds">(R, T), row-major, padded on the right with any id of the vocabulary; T is at most the context length.</param>
     /// <param name="lengths">(R): each sequence's tokens, 1 to T; the last one is Extract, where the head reads.</param>
     /// <param name="outputs">

@@ -8,7 +8,9 @@ public interface IGptWeights
     GptConfig Config { get; }
 
     /// <summary>Copies one parameter as float32, row-major.</summary>
-    /// <param name="name">A name of <see cref="GptParameterLayout"/>.</param>
+    /// <param name="name">
+    /// Its name in a GPT-2 checkpoint without the prefix "transformer.", such as "wte.weight" or "h.0.attn.c_attn.weight", whatever the form of the model; docs/file-formats.md lists names and shapes.
+    /// </param>
     /// <param name="destination">Exactly as many elements as the parameter has.</param>
     /// <exception cref="ArgumentException">The name is unknown, or the destination's length is not the parameter's.</exception>
     void Read(string name, Span<float> destination);

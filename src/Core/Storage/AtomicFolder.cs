@@ -23,6 +23,7 @@ internal sealed class AtomicFolder : IDisposable
     /// Whether a file or folder directly in it, by its name, is part of such a folder. An existing folder with anything else in it is not replaced.
     /// </param>
     /// <param name="contents">What such a folder holds, for messages, e.g. "a checkpoint".</param>
+    /// <exception cref="ArgumentException">The folder is the current one of this process.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="FolderNotReplaceableException">The existing folder holds something that does not belong.</exception>
     /// <exception cref="ConcurrentWriteException">Another writer is writing this folder.</exception>
@@ -31,6 +32,7 @@ internal sealed class AtomicFolder : IDisposable
         ArgumentNullException.ThrowIfNull(belongs);
         ArgumentException.ThrowIfNullOrWhiteSpace(contents);
         Path = SiblingPath.Resolve(path);
+        if (IsCurrent(Path)) throw new ArgumentException($"'{path}' is the folder that this process is in, which would be left in a deleted one; name another, such as one below it.", nameof(path));
         WorkPath = SiblingPath.Of(Path, "writing");
         _belongs = belongs;
         _contents = contents;
@@ -161,6 +163,18 @@ internal sealed class AtomicFolder : IDisposable
     public static void ThrowIfNotWritable(string path, Func<string, bool> belongs, string contents)
     {
         using var folder = new AtomicFolder(path, belongs, contents);
+    }
+
+    private static bool IsCurrent(string path)
+    {
+        try
+        {
+            return Directory.GetCurrentDirectory() == path;
+        }
+        catch (IOException)
+        {
+            return false; // it has been deleted
+        }
     }
 
     private static string CompletePath(string path) => SiblingPath.Of(path, "complete");

@@ -16,9 +16,12 @@ public static class GptTrainersExtensions
         /// <param name="device">Where to compute; null takes a CUDA GPU where there is one, else the CPU.</param>
         /// <param name="precision">The number format.</param>
         /// <returns>The model, which the caller disposes.</returns>
+        /// <exception cref="CheckpointNotFoundException">The folder or a file of it is missing.</exception>
         /// <exception cref="CorruptFileException">A file is not what its format says, or the folder has no tokenizer.</exception>
+        /// <exception cref="UnsupportedModelException">The checkpoint asks for a computation that this library does not perform.</exception>
         /// <exception cref="TensorMismatchException">A tensor is missing or has another shape.</exception>
         /// <exception cref="DeviceUnavailableException">The device isn't there.</exception>
+        /// <exception cref="NativeLibraryException">TorchSharp's native library can't be loaded.</exception>
         public static GptModel FromCheckpoint(string folder, GptDevice? device = null, GptPrecision precision = GptPrecision.Float32)
         {
             using GptCheckpoint checkpoint = GptCheckpoint.Open(folder);
@@ -38,6 +41,7 @@ public static class GptTrainersExtensions
         /// <exception cref="CorruptFileException">A file is not what its format says, or the checkpoint is that of no reward model.</exception>
         /// <exception cref="TensorMismatchException">A tensor is missing or has another shape.</exception>
         /// <exception cref="DeviceUnavailableException">The device isn't there.</exception>
+        /// <exception cref="NativeLibraryException">TorchSharp's native library can't be loaded.</exception>
         public static GptRewardModel FromCheckpoint(string folder, GptDevice? device = null) =>
             RewardCheckpoint.Open(folder, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu));
     }

@@ -11,7 +11,7 @@ public sealed class PreferenceDataException : GptException
     }
 
     private PreferenceDataException(PreferenceDataProblem problem, long? row, string? group, string found, bool ofValidation, Exception? innerException)
-        : base($"{(row is { } number ? FormattableString.Invariant($"Row {number}{(ofValidation ? " of the validation set" : "")}") : ofValidation ? "The validation set" : "The graded responses")}{(group is null ? "" : $" (group {group})")}: {found}", innerException)
+        : base($"{(row is { } number ? FormattableString.Invariant($"Row {number}{(ofValidation ? " of the validation set" : "")}") : ofValidation ? "The validation set" : "The training data")}{(group is null ? "" : $" (group {group})")}: {found}", innerException)
     {
         Problem = problem;
         Row = row;

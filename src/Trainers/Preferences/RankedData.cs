@@ -41,7 +41,7 @@ internal sealed record RankedData(IReadOnlyList<RankedGroup> Groups, int Truncat
             group.Responses.Add(Lay(row, group.Tokens));
         }
 
-        if (inOrder.Count == 0) throw new PreferenceDataException(PreferenceDataProblem.Empty, null, null, "there are no rows.", "Give two or more responses to a prompt.");
+        if (inOrder.Count == 0) throw new PreferenceDataException(PreferenceDataProblem.Empty, null, null, "there are no rows.", columns.Rejected is null ? "Give two or more responses to a prompt." : "Give a prompt with a chosen and a rejected response.");
         foreach (string name in inOrder) RequirePairs(groups[name].Row, columns.Group is null ? null : name, groups[name].Responses, columns.Rejected is not null);
         return new([.. inOrder.Select(name => new RankedGroup(groups[name].Row, [.. groups[name].Responses]))], truncated);
 

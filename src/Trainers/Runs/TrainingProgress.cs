@@ -72,7 +72,7 @@ public sealed record TrainingProgress(
         line.Append(CultureInfo.InvariantCulture, $"step {Step}/{MaxSteps}  loss {Loss:F4}");
         if (AuxiliaryLoss is { } auxiliary) line.Append(CultureInfo.InvariantCulture, $"  lm {auxiliary:F4}");
         if (ValidationLoss is { } validation) line.Append(CultureInfo.InvariantCulture, $"  validation {validation:F4}");
-        if (ValidationAccuracy is { } accuracy) line.Append(CultureInfo.InvariantCulture, $"  accuracy {100 * accuracy:F1} %");
+        if (ValidationAccuracy is { } accuracy) line.Append(CultureInfo.InvariantCulture, $"  validation accuracy {100 * accuracy:F1} %");
         if (BitsPerByte is { } bits) line.Append(CultureInfo.InvariantCulture, $"  {bits:F4} bits/byte");
         foreach ((string name, double value) in Metrics ?? new Dictionary<string, double>()) line.Append(CultureInfo.InvariantCulture, $"  {name} {value:G4}");
         line.Append(CultureInfo.InvariantCulture, $"  lr {LearningRate:E2}  grad {GradientNorm:F2}");

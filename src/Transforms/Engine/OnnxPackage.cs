@@ -28,13 +28,12 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
     public static OnnxPackage Open(string folder)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        const string Where = "Name a folder that OnnxExporter or Optimum wrote.";
         string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         AtomicFolder.Recover(path);
-        if (!Directory.Exists(path)) throw new CheckpointNotFoundException(path, "there is no such folder.", Where);
+        if (!Directory.Exists(path)) throw new CheckpointNotFoundException(path, File.Exists(path) ? "it is a file." : "there is no such folder.", FolderRemedy.ForPackage(path));
         foreach (string name in (ReadOnlySpan<string>)[OnnxPackageLayout.ModelFile, OnnxPackageLayout.ConfigFile])
         {
-            if (!File.Exists(Path.Combine(path, name))) throw new CheckpointNotFoundException(path, $"it has no {name}.", Where);
+            if (!File.Exists(Path.Combine(path, name))) throw new CheckpointNotFoundException(path, $"it has no {name}.", FolderRemedy.ForPackage(path));
         }
 
         string configPath = Path.Combine(path, OnnxPackageLayout.ConfigFile), model = Path.Combine(path, OnnxPackageLayout.ModelFile);

@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 public sealed partial class GptModel
 {
     /// <summary>Turns texts into vectors.</summary>
-    /// <param name="texts">The texts; an empty one stands for the end-of-text token.</param>
+    /// <param name="texts">The texts; an empty one stands for <see cref="BeginTokenId"/>.</param>
     /// <param name="options">Pooling, truncation, batch size; null for the defaults.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>A vector of <see cref="GptConfig.EmbeddingSize"/> numbers for each text, in order, and what was cut off.</returns>

@@ -156,7 +156,7 @@ public sealed partial class GptModel : IDisposable
     }
 
     /// <summary>Continues several prompts as a constraint allows.</summary>
-    /// <param name="prompts">The prompts; an empty one begins with the end-of-text token.</param>
+    /// <param name="prompts">The prompts; an empty one begins with <see cref="BeginTokenId"/>.</param>
     /// <param name="constraint">Says which tokens may come next, of ids that <see cref="Tokenizer"/> gives.</param>
     /// <param name="options">How to generate; null for <see cref="Generation"/>.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next token.</param>

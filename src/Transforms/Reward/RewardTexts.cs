@@ -11,7 +11,7 @@ internal sealed class RewardTexts(GptTokenizer tokenizer, RewardHead head, ChatT
 {
     private readonly int _end = head.Conversations ? template!.EndOfTurnId(tokenizer) : tokenizer.EndOfTextId;
 
-    /// <summary>A prompt's tokens: 1 or more; an empty text is the end-of-text token, as in generation.</summary>
+    /// <summary>A prompt's tokens: 1 or more; an empty text is the end-of-text token.</summary>
     /// <exception cref="ConversationException">It is no conversation that waits for an answer.</exception>
     public int[] Prompt(string prompt)
     {

@@ -8,22 +8,28 @@ internal static class SharedModels
 {
     private static readonly Dictionary<string, WeakReference<Entry>> Entries = [];
 
-    /// <summary>Joins the model of this key, or opens it.</summary>
+    /// <summary>Joins the model of this key, or opens it. Only those who want the same model wait for it.</summary>
     public static Share<TModel> Join<TModel>(string key, Func<TModel> open)
         where TModel : class, IDisposable
     {
+        Entry? entry;
         lock (Entries)
         {
             foreach (string dead in Entries.Where(pair => !pair.Value.TryGetTarget(out _)).Select(pair => pair.Key).ToArray())
                 Entries.Remove(dead);
-            if (!Entries.TryGetValue(key, out WeakReference<Entry>? reference) || !reference.TryGetTarget(out Entry? entry))
-            {
-                entry = new Entry(key, open());
-                Entries[key] = new WeakReference<Entry>(entry);
-            }
-
+            if (!Entries.TryGetValue(key, out WeakReference<Entry>? reference) || !reference.TryGetTarget(out entry))
+                Entries[key] = new WeakReference<Entry>(entry = new Entry(key));
             entry.Shares++;
-            return new Share<TModel>(entry, (TModel)entry.Model);
+        }
+
+        try
+        {
+            return new Share<TModel>(entry, (TModel)entry.Open(open));
+        }
+        catch
+        {
+            Leave(entry);
+            throw;
         }
     }
 
@@ -35,7 +41,7 @@ internal static class SharedModels
             Entries.Remove(entry.Key);
         }
 
-        entry.Model.Dispose();
+        entry.Dispose();
     }
 
     /// <summary>A right to a model; disposing it gives the right up.</summary>
@@ -54,12 +60,22 @@ internal static class SharedModels
         }
     }
 
-    internal sealed class Entry(string key, IDisposable model)
+    internal sealed class Entry(string key) : IDisposable
     {
+        private readonly Lock _gate = new();
+        private IDisposable? _model;
+
         public string Key { get; } = key;
 
-        public IDisposable Model { get; } = model;
-
+        /// <summary>Under the lock of all entries.</summary>
         public int Shares { get; set; }
+
+        /// <summary>The model. Who waited for an attempt that failed makes one of its own.</summary>
+        public IDisposable Open(Func<IDisposable> open)
+        {
+            lock (_gate) return _model ??= open();
+        }
+
+        public void Dispose() => _model?.Dispose();
     }
 }

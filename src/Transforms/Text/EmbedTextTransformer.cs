@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 namespace MLNet.Gpt;
 
 /// <summary>Turns a text column into a column of vectors: C numbers of Single, C being the model's <see cref="GptConfig.EmbeddingSize"/>.</summary>
-/// <remarks>Thread-safe. Made by <see cref="GptTransformsCatalog"/>. An empty text gets the vector of the end-of-text token.</remarks>
+/// <remarks>Thread-safe. Made by <see cref="GptTransformsCatalog"/>. An empty text gets the vector of <see cref="GptModel.BeginTokenId"/>.</remarks>
 public sealed class EmbedTextTransformer : GptTextTransformer
 {
     internal const string Kind = "EmbedText";

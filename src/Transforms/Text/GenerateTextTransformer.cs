@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 /// <summary>Turns a text column of prompts into a text column of continuations, and tells, where asked, why and after how many tokens each ended.</summary>
 /// <remarks>
 /// Thread-safe. Made by <see cref="GptTransformsCatalog"/>. A row's text depends on its prompt, the options and the seed, and not on the rows around it, the thread, or how often
-/// it is read. An empty prompt begins with the end-of-text token.
+/// it is read. An empty prompt begins with <see cref="GptModel.BeginTokenId"/>.
 /// </remarks>
 public sealed class GenerateTextTransformer : GptTextTransformer
 {

@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// tokens (Int32).
 /// </summary>
 /// <remarks>
-/// Thread-safe. Made by <see cref="GptTransformsCatalog"/>. A text's first token is conditioned on the end-of-text token. An empty text has the log-likelihood 0 and, having no
+/// Thread-safe. Made by <see cref="GptTransformsCatalog"/>. A text's first token is conditioned on <see cref="GptModel.BeginTokenId"/>. An empty text has the log-likelihood 0 and, having no
 /// token to be unsure of, the perplexity NaN, ML.NET's missing value.
 /// </remarks>
 public sealed class ScoreTextTransformer : GptTextTransformer

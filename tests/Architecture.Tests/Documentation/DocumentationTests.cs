@@ -16,7 +16,7 @@ public partial class DocumentationTests
         DirectoryInfo folder = Directory.CreateTempSubdirectory("mlnet-gpt-snippet-");
         try
         {
-            string references = string.Concat(ReferencedBySnippets().Select(path => $"\n    <Reference Include=\"{path}\" />"));
+            string references = string.Concat(ReferencedBy(code).Select(path => $"\n    <Reference Include=\"{path}\" />"));
             await File.WriteAllTextAsync(Path.Combine(folder.FullName, "Program.cs"), code);
             await File.WriteAllTextAsync(Path.Combine(folder.FullName, "Snippet.csproj"), $"""
                 <Project Sdk="Microsoft.NET.Sdk">
@@ -79,10 +79,14 @@ public partial class DocumentationTests
     [GeneratedRegex("""case "([a-z0-9-]+)":""")]
     private static partial Regex BenchmarkCase();
 
-    // Ours, and what a program that references our packages gets with them.
-    private static IEnumerable<string> ReferencedBySnippets() =>
-        new[] { "MLNet.Gpt.Core.dll", "MLNet.Gpt.Export.dll", "MLNet.Gpt.Trainers.dll", "MLNet.Gpt.Transforms.dll", "Microsoft.ML*.dll", "Microsoft.Extensions.AI*.dll", "Microsoft.Extensions.VectorData*.dll", "Microsoft.Extensions.Logging.Abstractions.dll", "TorchSharp.dll" }
+    // Ours, and what a program that references our packages gets with them. A snippet that wants another package says so: "// dotnet add package NAME".
+    private static IEnumerable<string> ReferencedBy(string code) =>
+        new[] { "MLNet.Gpt.Core.dll", "MLNet.Gpt.Export.dll", "MLNet.Gpt.Trainers.dll", "MLNet.Gpt.Transforms.dll", "Microsoft.ML*.dll", "Microsoft.Extensions.AI.Abstractions.dll", "Microsoft.Extensions.VectorData*.dll", "TorchSharp.dll" }
+            .Concat(AddedPackage().Matches(code).SelectMany(match => new[] { $"{match.Groups[1].Value}.dll", "Microsoft.Extensions.Logging.Abstractions.dll" })) // which Microsoft.Extensions.AI brings
             .SelectMany(pattern => Directory.GetFiles(AppContext.BaseDirectory, pattern));
+
+    [GeneratedRegex("^// dotnet add package (.+)$", RegexOptions.Multiline)]
+    private static partial Regex AddedPackage();
 
     private static async Task<(int ExitCode, string Output)> RunAsync(string folder, params string[] arguments)
     {

@@ -112,6 +112,23 @@ public sealed class CheckpointErrorTests
     }
 
     [TestMethod]
+    public void A_folder_of_another_kind_is_told_as_what_it_is()
+    {
+        using var folder = new TemporaryFolder();
+        CheckpointFixtures.Copy("gpt2", folder["package"]);
+        File.Move(folder["package/model.safetensors"], folder["package/model.onnx"]);
+        Directory.CreateDirectory(folder["adapter"]);
+        File.WriteAllText(folder["adapter/adapter_config.json"], "{}");
+        Directory.CreateDirectory(folder["run/checkpoints/best"]);
+        AreEqual($"'{folder["package"]}' can't be opened: it has neither model.safetensors nor model.safetensors.index.json. It is an ONNX package: open it with FromOnnx, or name the checkpoint that it was written from.", folder["package"]);
+        AreEqual($"'{folder["adapter"]}' can't be opened: it has no config.json. It is a LoRA adapter: open its base, and attach it with WithAdapter.", folder["adapter"]);
+        AreEqual($"'{folder["run"]}' can't be opened: it has no config.json. It is the folder of a run: name a checkpoint in it, such as checkpoints/best.", folder["run"]);
+        AreEqual($"'{folder["package/config.json"]}' can't be opened: it is a file. {NameFolder}", folder["package/config.json"]);
+
+        static void AreEqual(string expected, string folder) => Assert.AreEqual(expected, Assert.ThrowsExactly<CheckpointNotFoundException>(() => GptCheckpoint.Open(folder)).Message);
+    }
+
+    [TestMethod]
     public void An_index_is_told_what_is_wrong_with_it()
     {
         const string Tensor = "transformer.wte.weight", Plain = "the plain name of a .safetensors file in the same folder";

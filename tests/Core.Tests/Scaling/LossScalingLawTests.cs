@@ -189,4 +189,8 @@ public sealed class LossScalingLawTests
         residuals.Select(static r => Math.Abs(r) / 1e-3).Sum(static u => u <= 1 ? u * u / 2 : u - 0.5);
 
     private static double[] Numbers(JsonElement array) => [.. array.EnumerateArray().Select(static e => e.GetDouble())];
+
+    [TestMethod]
+    public void An_allocation_is_told_in_one_line() =>
+        Assert.AreEqual("3.185E+06 parameters on 5.232E+07 tokens, 1E+15 operations: loss 1.6003", new ComputeAllocation(1e15, 3_185_431.7, 52_321_531.7, 1.60029).ToString());
 }

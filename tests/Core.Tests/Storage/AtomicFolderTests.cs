@@ -8,6 +8,13 @@ public sealed class AtomicFolderTests
     private const string Old = "old", New = "new";
 
     [TestMethod]
+    public void The_current_folder_is_not_replaced()
+    {
+        foreach (string path in (string[])[Directory.GetCurrentDirectory(), ".", "./"])
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new AtomicFolder(path, static _ => true, "a test")).Message, $"'{path}' is the folder that this process is in");
+    }
+
+    [TestMethod]
     public void A_folder_appears_with_its_contents_and_nothing_beside_it()
     {
         using var root = new TemporaryFolder();

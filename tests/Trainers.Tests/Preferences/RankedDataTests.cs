@@ -78,6 +78,14 @@ public sealed class RankedDataTests
     }
 
     [TestMethod]
+    public void No_rows_are_an_error_that_says_what_rows_hold()
+    {
+        Assert.AreEqual("The training data: there are no rows. Give two or more responses to a prompt.", Assert.ThrowsExactly<PreferenceDataException>(static () => Read([])).Message);
+        Assert.AreEqual("The training data: there are no rows. Give a prompt with a chosen and a rejected response.", Assert.ThrowsExactly<PreferenceDataException>(static () => RankedData.Read(
+            Ml.Data.LoadFromEnumerable<Row>([]), new("Prompt", "Response", "Rejected", null, null), GradeOrder.HigherIsBetter, new(), Shape, Letters, null, CancellationToken.None)).Message);
+    }
+
+    [TestMethod]
     public void Responses_that_are_all_the_same_are_an_error_that_names_the_row()
     {
         PreferenceDataException pair = Assert.ThrowsExactly<PreferenceDataException>(() => RankedData.Read(

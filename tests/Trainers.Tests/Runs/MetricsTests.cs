@@ -52,6 +52,16 @@ public sealed class MetricsTests
     }
 
     [TestMethod]
+    public void A_line_tells_the_accuracy_on_the_validation_set_from_a_metric_of_that_name()
+    {
+        TrainingProgress progress = new(3, 10, 192, 0.7, 1e-3, 0.5, 1_000, 0.68, TimeSpan.FromSeconds(3), TimeSpan.Zero)
+        {
+            ValidationAccuracy = 0.583, Metrics = new Dictionary<string, double> { ["accuracy"] = 0.41 },
+        };
+        Assert.AreEqual("step 3/10  loss 0.7000  validation 0.6800  validation accuracy 58.3 %  accuracy 0.41  lr 1.00E-003  grad 0.50  1,000 tokens/s  0:00 left", progress.ToString());
+    }
+
+    [TestMethod]
     public void The_parts_of_an_update_add_up_to_it()
     {
         using var fixture = new TrainingFixture();

@@ -31,6 +31,24 @@ public sealed class OnnxLoadingTests
     }
 
     [TestMethod]
+    public void A_folder_of_another_kind_is_told_as_what_it_is()
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        string run = package.Beside("run"), checkpoint = package.Beside("checkpoint"), task = package.Beside("task");
+        Directory.CreateDirectory(Path.Combine(run, "checkpoints", "best"));
+        Directory.CreateDirectory(checkpoint);
+        File.WriteAllText(Path.Combine(checkpoint, "model.safetensors"), "");
+        Directory.CreateDirectory(Path.Combine(task, "model"));
+        File.Copy(package.ModelPath, Path.Combine(task, "model", "model.onnx"));
+        AreEqual($"'{run}' can't be opened: it has no model.onnx. It is the folder of a run: write a package with OnnxExporter.Export from a checkpoint in it, such as checkpoints/best.", run);
+        AreEqual($"'{checkpoint}' can't be opened: it has no model.onnx. It is a checkpoint: write a package from it with OnnxExporter.Export, or open it on TorchSharp with FromCheckpoint.", checkpoint);
+        AreEqual($"'{task}' can't be opened: it has no model.onnx. Its folder model is a package: name that one.", task);
+        AreEqual($"'{package.ModelPath}' can't be opened: it is a file. Name a folder that OnnxExporter or Optimum wrote.", package.ModelPath);
+
+        static void AreEqual(string expected, string folder) => Assert.AreEqual(expected, Assert.ThrowsExactly<CheckpointNotFoundException>(() => OnnxCausalModel.Load(folder)).Message);
+    }
+
+    [TestMethod]
     public void A_missing_folder_is_named()
     {
         using TestPackage package = TestPackage.Of(Tiny);

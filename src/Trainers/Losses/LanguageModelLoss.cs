@@ -39,7 +39,7 @@ internal static class LanguageModelLoss
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Tensor columns = head.detach(), states = hidden.detach().to(head.dtype);                           // (V, C), (N, C)
-        Tensor? sumOfChunks = headGradient is null || headGradient.dtype == head.dtype ? headGradient : zeros_like(columns);   // a product adds to its own type
+        HeadGradientSum? sumOfChunks = headGradient is null ? null : new(headGradient, head.dtype);
         Tensor sum = zeros([], ScalarType.Float32, hidden.device), hiddenGradient = zeros_like(states);
         foreach ((long start, long count) in HeadChunks.Of(hidden.size(0), head.size(0)))
         {
@@ -51,10 +51,10 @@ internal static class LanguageModelLoss
             sum.sub_((weight is null ? likelihood : likelihood.mul_(weight)).sum());
             Tensor logitGradient = gradient.to(h.dtype);
             MatrixProduct.AddTo(hiddenGradient.narrow(0, start, count), logitGradient, columns, (float)scale);
-            if (sumOfChunks is not null) MatrixProduct.AddTo(sumOfChunks, logitGradient.t(), h, (float)scale);
+            sumOfChunks?.Add(logitGradient, h, (float)scale);
         }
 
-        if (!ReferenceEquals(sumOfChunks, headGradient)) headGradient!.PlusInPlace(sumOfChunks!.to(ScalarType.Float32));
+        sumOfChunks?.Complete();
         return new(sum.MoveToOuterDisposeScope(), hiddenGradient.to(hidden.dtype).MoveToOuterDisposeScope());
     }
 }

@@ -57,7 +57,8 @@ internal sealed class TokenLogProbabilities : autograd.SingleTensorFunction<Toke
         List<Tensor> saved = ctx.get_saved_variables();
         Tensor hidden = saved[0].detach(), head = saved[1].detach(), targets = saved[2];
         Tensor states = hidden.to(head.dtype);                                                             // (N, C)
-        Tensor? hiddenGradient = settings.Hidden ? empty_like(states) : null, headGradient = settings.Head ? zeros_like(head) : null;   // (N, C), (V, C)
+        Tensor? hiddenGradient = settings.Hidden ? empty_like(states) : null, headGradient = settings.Head ? zeros_like(head, ScalarType.Float32) : null;   // (N, C), (V, C)
+        HeadGradientSum? sumOfChunks = headGradient is null ? null : new(headGradient, head.dtype);
         foreach ((long start, long count) in HeadChunks.Of(hidden.size(0), head.size(0), settings.ChunkElements))
         {
             using var chunk = NewDisposeScope();
@@ -66,10 +67,11 @@ internal sealed class TokenLogProbabilities : autograd.SingleTensorFunction<Toke
             Tensor upstream = grad_output.narrow(0, start, count).to(ScalarType.Float32);                  // (n)
             Tensor logitGradient = CrossEntropy.WithGradient(logits, targets.narrow(0, start, count), upstream.neg()).Gradient.to(head.dtype);
             hiddenGradient?.narrow(0, start, count).copy_(MatrixProduct.Of(logitGradient, head));
-            if (headGradient is not null) MatrixProduct.AddTo(headGradient, logitGradient.t(), h);
+            sumOfChunks?.Add(logitGradient, h);
         }
 
-        return [hiddenGradient?.to(hidden.dtype), headGradient];
+        sumOfChunks?.Complete();
+        return [hiddenGradient?.to(hidden.dtype), headGradient?.to(head.dtype)];
     });
 
     /// <param name="ChunkElements">The most logits at once.</param>

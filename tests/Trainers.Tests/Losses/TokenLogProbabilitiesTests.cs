@@ -21,6 +21,17 @@ public sealed class TokenLogProbabilitiesTests
         AreEqual([0.25, -0.25], head.grad!, 1e-6);
     }
 
+    [TestMethod]
+    public void A_heads_gradient_in_bfloat16_loses_nothing_over_many_chunks()
+    {
+        // W = 0: p = 1/8 for each of 8 tokens, and all 1,024 targets are token 0. ∂Σ/∂W = Σ h·(onehot − p), h = ½: 1,024·½·7/8 = 448 for token 0 and −1,024·½·⅛ = −64 for the others. A chunk of 4 tokens adds 7/4,
+        // which bfloat16's 8 bits no longer hold behind 128: added up there, all chunks come to 2 % more.
+        using var scope = NewDisposeScope();
+        Tensor hidden = ones([1_024, 4], ScalarType.BFloat16).mul_(0.5), head = zeros([8, 4], ScalarType.BFloat16).requires_grad_();
+        Backward(TokenLogProbabilities.Of(hidden, head, zeros([1_024], ScalarType.Int64), chunkElements: 8 * 4).sum());
+        AreEqual([.. Enumerable.Range(0, 32).Select(static i => i < 4 ? 448.0 : -64)], head.grad!.to(ScalarType.Float32), 0);
+    }
+
     // 13 tokens in chunks of 1, 3, 13 and (the default) all: the last chunk is often a rest.
     [TestMethod]
     [DataRow(1L)]

@@ -31,7 +31,7 @@ internal sealed class HeadGradientSum(Tensor sum, ScalarType type)
     public void Complete()
     {
         if (_part is null || _chunks == 0) return;
-        sum.PlusInPlace(_part);
+        using (Tensor wide = _part.to(sum.dtype)) sum.PlusInPlace(wide);   // a sum of two types is many times slower
         _part.zero_();
         _chunks = 0;
     }

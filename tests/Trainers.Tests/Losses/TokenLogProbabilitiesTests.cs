@@ -25,7 +25,7 @@ public sealed class TokenLogProbabilitiesTests
     public void A_heads_gradient_in_bfloat16_loses_nothing_over_many_chunks()
     {
         // W = 0: p = 1/8 for each of 8 tokens, and all 1,024 targets are token 0. ∂Σ/∂W = Σ h·(onehot − p), h = ½: 1,024·½·7/8 = 448 for token 0 and −1,024·½·⅛ = −64 for the others. A chunk of 4 tokens adds 7/4,
-        // which bfloat16's 8 bits no longer hold behind 128: added up there, all chunks come to 2 % more.
+        // which bfloat16's 8 bits no longer hold behind 128.
         using var scope = NewDisposeScope();
         Tensor hidden = ones([1_024, 4], ScalarType.BFloat16).mul_(0.5), head = zeros([8, 4], ScalarType.BFloat16).requires_grad_();
         Backward(TokenLogProbabilities.Of(hidden, head, zeros([1_024], ScalarType.Int64), chunkElements: 8 * 4).sum());

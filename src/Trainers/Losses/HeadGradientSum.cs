@@ -11,7 +11,7 @@ namespace MLNet.Gpt;
 /// <param name="type">The products' type.</param>
 internal sealed class HeadGradientSum(Tensor sum, ScalarType type)
 {
-    // Each chunk by itself would read and write the whole sum each time; after four the rounding is hardly more than that of one product.
+    // More would round away more; each chunk by itself would read and write the whole sum each time.
     private const int ChunksOfPart = 4;
 
     private readonly Tensor? _part = sum.dtype == type ? null : zeros_like(sum, type);

@@ -6,7 +6,7 @@ namespace MLNet.Gpt;
 
 /// <summary>
 /// log p(target) of rows of logits z and its gradient on a CPU with vectors of 512 or 256 bits, a row at a time: while it lies in the second cache, its largest logit is found,
-/// its exponentials are summed up, and the gradient takes its place. libtorch's operations for it read and write all rows six times.
+/// its exponentials are summed up, and the gradient takes its place. libtorch's operations for it go over all rows one after the other.
 /// </summary>
 /// <remarks>Symbols: n rows, V vocabulary. Each row is computed in one order, whatever the number of threads. May be called from several threads.</remarks>
 internal static unsafe class CrossEntropyKernel

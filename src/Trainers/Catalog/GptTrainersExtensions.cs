@@ -65,7 +65,7 @@ public static class GptTrainersExtensions
     {
         /// <summary>
         /// The language model over the classifier's own network, with which it shares the weights: what a package of several heads is exported from, the classifier's among them (<see cref="OnnxExportOptions.Heads"/>).
-        /// It writes as well as the auxiliary language-model loss has kept it; over frozen weights it is the pretrained model.
+        /// It writes as well as the auxiliary language-model loss has kept it; over frozen weights it is the pretrained model. It has the pretrained model's chat template and settings for generation.
         /// </summary>
         /// <returns>The model, which the caller disposes; either may be disposed first.</returns>
         /// <exception cref="NotSupportedException">The classifier does not run on TorchSharp.</exception>
@@ -74,7 +74,7 @@ public static class GptTrainersExtensions
             if (model.Engine is not TorchTextClassifier engine)
                 throw new NotSupportedException($"A network is shared with a classifier on TorchSharp; this one runs on {model.Engine.GetType().Name}. Take the trained one.");
             using NativeLease lease = engine.Acquire();
-            return new(new TorchCausalModel(engine.Network.Network.Share(null)), model.Tokenizer);
+            return new(new TorchCausalModel(engine.Network.Network.Share(null)), model.Tokenizer, model.Companions ?? ModelCompanions.None);
         }
     }
 

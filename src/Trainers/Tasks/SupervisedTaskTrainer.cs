@@ -111,7 +111,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
                 LastCheckpoint = run.LastCheckpoint,
                 BestCheckpoint = run.BestCheckpoint,
             };
-            return Wrap(model, tokenizer, values, result, evaluation, package);
+            return Wrap(model, tokenizer, pretrained?.Companions, values, result, evaluation, package);
         }
         catch (Exception e) when (OutOfMemory.Is(e, out _))
         {
@@ -131,9 +131,9 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
     }
 
     /// <summary>The trained model as a transformer, and in the run's folder as an ONNX package beside a picture of its mistakes.</summary>
-    private SupervisedTaskTransformer Wrap(TaskModel trained, GptTokenizer tokenizer, LabelValues? values, SupervisedTaskResult result, TaskEvaluation? evaluation, string? package)
+    private SupervisedTaskTransformer Wrap(TaskModel trained, GptTokenizer tokenizer, ModelCompanions? companions, LabelValues? values, SupervisedTaskResult result, TaskEvaluation? evaluation, string? package)
     {
-        var model = new GptClassifier(new TorchTextClassifier(TaskNetwork.ForUse(trained.Task)), tokenizer);
+        var model = new GptClassifier(new TorchTextClassifier(TaskNetwork.ForUse(trained.Task)), tokenizer, companions, backing: null);
         try
         {
             if (package is not null)

@@ -49,7 +49,7 @@ internal sealed record TaskColumns(SupervisedTask Task, bool IsRegression, strin
         DataViewType? named = values.Length > 0 ? values[0].ItemType : Form.ClassColumns(Texts) is null ? null : TextDataViewType.Instance;
         HeadScores scores = HeadScores.Of(IsRegression);
         List<SchemaShape.Column> added = [.. scores.Shapes(Score, scores.PredictedLabelColumn(scoring), named)];
-        if (scoring.DroppedTokensColumnName is { } dropped) added.Add(TextColumnShape.ShapeOf(dropped, NumberDataViewType.Int32));
+        if (scoring.DroppedTokenCountColumnName is { } dropped) added.Add(TextColumnShape.ShapeOf(dropped, NumberDataViewType.Int32));
         return TextColumnShape.Replace(input, added);
     }
 }

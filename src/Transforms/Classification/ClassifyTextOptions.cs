@@ -19,7 +19,7 @@ public sealed record ClassifyTextOptions
     public string? PredictedLabelColumnName { get; init; } = "PredictedLabel";
 
     /// <summary>The Int32 column of how many tokens did not fit the context. Null (the default) leaves it out. Read by the transformer only.</summary>
-    public string? DroppedTokensColumnName { get; init; }
+    public string? DroppedTokenCountColumnName { get; init; }
 
     /// <summary>Ends the computation with an <see cref="OperationCanceledException"/>. Default none; not saved with the transformer.</summary>
     [JsonIgnore]

@@ -62,10 +62,10 @@ public sealed class ClassifyTextTransformer : GptTextTransformer
                 throw new ArgumentException($"{settings.Labels!.Values.Count} label values of the type {settings.Labels.ItemType} do not belong to a model of {classes} classes.", nameof(settings));
             TaskSequences.RequireRoom(head.Task, model.Config);
             string? predicted = scores.PredictedLabelColumn(options);
-            CheckNames([(settings.ScoreColumnName, "scoreColumnName"), (predicted, nameof(options.PredictedLabelColumnName)), (options.DroppedTokensColumnName, nameof(options.DroppedTokensColumnName))]);
+            CheckNames([(settings.ScoreColumnName, "scoreColumnName"), (predicted, nameof(options.PredictedLabelColumnName)), (options.DroppedTokenCountColumnName, nameof(options.DroppedTokenCountColumnName))]);
 
             List<TextOutput> columns = [.. scores.Columns(settings.ScoreColumnName, predicted, classes, settings.Labels)];
-            if (options.DroppedTokensColumnName is { } dropped)
+            if (options.DroppedTokenCountColumnName is { } dropped)
                 columns.Add(TextOutput.Create<TextPrediction, int>(dropped, NumberDataViewType.Int32, static (TextPrediction prediction, ref int value) => value = prediction.DroppedTokens));
             return columns;
         }

@@ -175,7 +175,8 @@ public sealed class GptClassifier : IDisposable
 
     private void WriteCompanions(string folder)
     {
-        if (Companions is { } companions) ModelPackage.WriteCompanions(companions, Tokenizer, Config, folder);
+        // A package of the classifier alone has no language model that they would be for.
+        if (Engine is OnnxTextClassifier { Shared: not null } && Companions is { } companions) ModelPackage.WriteCompanions(companions, Tokenizer, Config, folder);
     }
 
     private void Run(int[][][] sequences, int[] dropped, TextPrediction[] predictions, ReadOnlySpan<int> batch, int rows, int t, CancellationToken cancellationToken)

@@ -16,7 +16,7 @@ public sealed record ScoreResponseOptions
     public int? MaxBatchTokens { get; init; }
 
     /// <summary>The Int32 column of how many tokens of the prompt did not fit the context. Null (the default) leaves it out. Read by the transformer only.</summary>
-    public string? DroppedTokensColumnName { get; init; }
+    public string? DroppedTokenCountColumnName { get; init; }
 
     /// <summary>Ends the computation with an <see cref="OperationCanceledException"/>. Default none; not saved with the transformer.</summary>
     [JsonIgnore]

@@ -70,10 +70,10 @@ public sealed class ScoreResponseTransformer : GptTextTransformer
             ScoreResponseOptions options = settings.Options;
             ArgumentNullException.ThrowIfNull(options);
             options.Validate();
-            CheckNames([(settings.ScoreColumnName, "scoreColumnName"), (options.DroppedTokensColumnName, nameof(options.DroppedTokensColumnName))]);
+            CheckNames([(settings.ScoreColumnName, "scoreColumnName"), (options.DroppedTokenCountColumnName, nameof(options.DroppedTokenCountColumnName))]);
             List<TextOutput> columns = [TextOutput.Create<ResponseReward, float>(settings.ScoreColumnName, NumberDataViewType.Single, static (ResponseReward reward, ref float value) => value = reward.Reward,
                 static input => ScoreAnnotations.Build(input, ScoreAnnotations.Ranking, ScoreAnnotations.Score))];
-            if (options.DroppedTokensColumnName is { } dropped)
+            if (options.DroppedTokenCountColumnName is { } dropped)
                 columns.Add(TextOutput.Create<ResponseReward, int>(dropped, NumberDataViewType.Int32, static (ResponseReward reward, ref int value) => value = reward.DroppedTokens));
             return columns;
         }

@@ -152,6 +152,25 @@ public sealed class FrozenWeightsTests
     }
 
     [TestMethod]
+    public void The_language_model_over_a_classifier_keeps_the_pretrained_models_template_and_settings()
+    {
+        using var folder = new TemporaryFolder();
+        pretrained.Model.SaveCheckpoint(folder["base"]);
+        ChatTemplate template = ChatTemplate.Default with { UserMarker = "the", AssistantMarker = "cat" };
+        template.Save(folder["base"]);
+        File.WriteAllText(Path.Combine(folder["base"], "generation_config.json"), """{ "do_sample": true, "temperature": 0.25, "top_k": 7 }""");
+        using SupervisedTaskTransformer one = Ml.Gpt().Trainers.TextClassification("Key", "Text", Options with { Epochs = 1, Pretrained = folder["base"] }).Fit(training);
+        using GptModel language = one.Model.ToLanguageModel();
+        Assert.AreEqual(template, language.ChatTemplate);
+        Assert.AreEqual((0.25, 7), (language.Generation.Temperature, language.Generation.TopK));
+
+        // The classifier's own package is no language model's.
+        one.Model.ExportOnnx(folder["package"]);
+        Assert.IsFalse(File.Exists(Path.Combine(folder["package"], "generation_config.json")));
+        Assert.IsFalse(File.Exists(Path.Combine(folder["package"], ChatTemplate.FileName)));
+    }
+
+    [TestMethod]
     public void A_checkpoint_is_the_head_and_a_torn_one_is_passed_over_for_the_one_before()
     {
         using var folder = new TemporaryFolder();

@@ -107,7 +107,7 @@ public sealed class SupervisedOptionsTests
     public void Missing_labels_empty_texts_and_cut_texts_are_counted()
     {
         IDataView rows = Ml.Data.LoadFromEnumerable([new Row { Text = "a", Label = 0 }, new Row { Text = "", Label = 1 }, new Row { Text = "c", Label = Row.Missing }, new Row { Text = "abcdefghij", Label = 0 }]);
-        using SupervisedTaskTransformer trained = Fit(rows, Options with { Scoring = new() { DroppedTokensColumnName = "Dropped" } });
+        using SupervisedTaskTransformer trained = Fit(rows, Options with { Scoring = new() { DroppedTokenCountColumnName = "Dropped" } });
         // Eight positions hold Start, six letters, Extract: four of ten are cut.
         Assert.AreEqual(new SupervisedDataReport(4, 1, 0, 1, 1, 4), trained.Training.TrainingData);
         Assert.AreEqual("0 0 0 4", string.Join(' ', Ml.Data.CreateEnumerable<Cut>(trained.Transform(rows), reuseRowObject: false).Select(static row => row.Dropped)));

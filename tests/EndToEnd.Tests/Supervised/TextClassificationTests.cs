@@ -84,7 +84,7 @@ public sealed class TextClassificationTests
     {
         // MapKeyToValue in the chain has checked that the announced PredictedLabel is a key with KeyValues.
         Assert.IsTrue(fitted.GetOutputSchema(training.Schema).Any(static column => column.Name == "Predicted"));
-        var withoutScores = Pipeline(options with { Scoring = new() { PredictedLabelColumnName = "PredictedLabel", DroppedTokensColumnName = "Dropped" } });
+        var withoutScores = Pipeline(options with { Scoring = new() { PredictedLabelColumnName = "PredictedLabel", DroppedTokenCountColumnName = "Dropped" } });
         Assert.IsNotNull(withoutScores);
     }
 

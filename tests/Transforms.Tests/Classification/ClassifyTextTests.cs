@@ -35,7 +35,7 @@ public sealed class ClassifyTextTests
         using var folder = new TemporaryFolder();
         using GptClassifier model = GptClassifier.FromOnnx(TestModels.WriteClassifier(folder, new ClassifierHead { Task = SupervisedTask.TextClassification, Labels = ["a", "b"], Truncation = TextTruncation.Tail }), GptDevice.Cpu);
         IDataView rows = Ml.Data.LoadFromEnumerable([new Row { Text = "xyz" + new string('a', 14) }, new Row { Text = new string('a', 14) }]);
-        Dropped[] read = [.. Ml.Data.CreateEnumerable<Dropped>(Ml.Gpt().Transforms.ClassifyText("Score", "Text", model, new() { DroppedTokensColumnName = "Cut" }).Fit(rows).Transform(rows), reuseRowObject: false)];
+        Dropped[] read = [.. Ml.Data.CreateEnumerable<Dropped>(Ml.Gpt().Transforms.ClassifyText("Score", "Text", model, new() { DroppedTokenCountColumnName = "Cut" }).Fit(rows).Transform(rows), reuseRowObject: false)];
         // 16 positions: Start, 14 letters, Extract.
         Assert.AreEqual("3 0", string.Join(' ', read.Select(static row => row.Cut)));
         CollectionAssert.AreEqual(read[1].Score, read[0].Score);
@@ -64,7 +64,7 @@ public sealed class ClassifyTextTests
         using var folder = new TemporaryFolder();
         using GptClassifier model = GptClassifier.FromOnnx(TestModels.WriteClassifier(folder), GptDevice.Cpu);
         IDataView rows = Ml.Data.LoadFromEnumerable(Texts.Select(static text => new Row { Text = text }));
-        var options = new ClassifyTextOptions { BatchSize = 3, MaxBatchTokens = 40, PredictedLabelColumnName = "Colour", DroppedTokensColumnName = "Cut" };
+        var options = new ClassifyTextOptions { BatchSize = 3, MaxBatchTokens = 40, PredictedLabelColumnName = "Colour", DroppedTokenCountColumnName = "Cut" };
         ClassifyTextTransformer saved = Ml.Gpt().Transforms.ClassifyText("P", "Text", model, options).Fit(rows);
         Ml.Model.Save(saved, rows.Schema, folder["model.zip"]);
         var loaded = (ClassifyTextTransformer)Ml.Model.Load(folder["model.zip"], out _);

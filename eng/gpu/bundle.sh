@@ -43,6 +43,7 @@ publish() { # publish PROJECT FOLDER
         -p:RunsTorch=false -p:RunsOnnxRuntime=false -p:GptTestPrograms=true -p:UseAppHost=false \
         > "$work/publish.log" 2>&1 || { tail -n 20 "$work/publish.log" >&2; exit 1; }
     rm -f "$bundle/$2"/*.pdb "$bundle/$2"/*.dbg "$bundle/$2"/MLNet.Gpt.*.xml
+    (cd "$bundle/$2" && rm -rf CodeCoverage alpine ubuntu macos arm64 x64 x86)   # what measures coverage, for all systems
 }
 publish tests/Gpu.Tests/MLNet.Gpt.Gpu.Tests.csproj tests/gpu
 publish benchmarks/Benchmarks/Benchmarks.csproj benchmarks/program

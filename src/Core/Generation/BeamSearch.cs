@@ -7,6 +7,7 @@ internal static class BeamSearch
     /// <param name="step">The call's options and model.</param>
     /// <param name="prompt">The prompt's row, which has no token yet.</param>
     /// <returns>The best sequences, the best first: <see cref="GenerationOptions.SamplesPerPrompt"/>, or fewer where the model knows fewer.</returns>
+    /// <exception cref="TokenConstraintException">Nothing may follow any of the beams, and no sequence has ended.</exception>
     public static IReadOnlyList<GenerationRow> Run(GenerationStep step, GenerationRow prompt)
     {
         GenerationOptions options = step.Options;
@@ -32,7 +33,7 @@ internal static class BeamSearch
             {
                 Span<float> row = logits.AsSpan(beam * vocabulary, step.Choices);
                 if (options.TopLogProbabilities is not null) told[beam] = step.Told(row);
-                step.ToLogProbabilities(live[beam].Row, row);
+                if (!step.TryToLogProbabilities(live[beam].Row, row)) continue; // nothing may follow it: the others go on
                 foreach ((int token, float log) in LogitsProcessing.Largest(row, candidates))
                 {
                     if (float.IsNegativeInfinity(log)) break;
@@ -76,6 +77,7 @@ internal static class BeamSearch
             }
 
             // 4. The end: no beam is left, or none can become better than the worst of the best. Sums only fall, and a longer sequence divides by more.
+            if (next.Count == 0 && ended.Count == 0) throw step.NothingLeft(live[0].Row);
             live = next;
             if (live.Count == 0) break;
             if (ended.Count == beams)

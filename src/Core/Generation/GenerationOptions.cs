@@ -94,7 +94,7 @@ public record GenerationOptions
     /// Beam search: how many beginnings are followed at once; the likeliest whole sequences come out (Graves 2012; with Hugging Face's rules: 2 candidates for each beam, a
     /// sequence's score is its log-probability over its length to the power of <see cref="LengthPenalty"/>, and the search ends when no beam can do better than what has ended). 1 (the default)
     /// switches it off. More need <see cref="Temperature"/> 0, and at most as many <see cref="SamplesPerPrompt"/>, which then are the best sequences in order. Probabilities are those that all
-    /// filters but the random ones leave. The beams of one prompt are computed at once, whatever <see cref="BatchSize"/> says.
+    /// filters but the random ones leave; a beginning that nothing may follow is dropped, and only where no other is left and none has ended it is a <see cref="TokenConstraintException"/>. The beams of one prompt are computed at once, whatever <see cref="BatchSize"/> says.
     /// </summary>
     public int BeamCount { get; init; } = 1;
 

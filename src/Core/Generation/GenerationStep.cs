@@ -41,7 +41,26 @@ internal sealed record GenerationStep(
     public StepDistribution Told(ReadOnlySpan<float> logits) => new(logits, LogitsProcessing.LogSumExp(logits, _scratch), Options.TopLogProbabilities!.Value);
 
     /// <summary>Constraint, bias and what depends on the tokens before: all but what <see cref="TokenSampler"/> does.</summary>
+    /// <exception cref="TokenConstraintException">No token is left.</exception>
     public void Prepare(GenerationRow row, Span<float> logits)
+    {
+        if (!TryPrepare(row, logits)) throw NothingLeft(row);
+    }
+
+    /// <summary>The log-probabilities of a row's next tokens after all filters but the random ones, in place.</summary>
+    /// <returns>Whether a token is left.</returns>
+    public bool TryToLogProbabilities(GenerationRow row, Span<float> logits)
+    {
+        if (!TryPrepare(row, logits)) return false;
+        if (Options.RepetitionPenalty != 1) LogitsProcessing.Penalize(logits, row.SeenTokens, Options.RepetitionPenalty);
+        TensorPrimitives.Subtract(logits, (float)LogitsProcessing.LogSumExp(logits, _scratch), logits);
+        return true;
+    }
+
+    /// <summary>What is wrong where a row has no token left.</summary>
+    public TokenConstraintException NothingLeft(GenerationRow row) => new(row.PromptIndex, row.SampleIndex, [.. row.Tokens], Options, row.Mask is not null);
+
+    private bool TryPrepare(GenerationRow row, Span<float> logits)
     {
         row.Mask?.Apply(CollectionsMarshal.AsSpan(row.Tokens), logits);
         LogitsProcessing.AddBias(logits, Options.LogitBias);
@@ -53,16 +72,7 @@ internal sealed record GenerationStep(
                 logits[id] = float.NegativeInfinity;
         }
 
-        if ((row.Mask is not null || Options.NoRepeatNgramSize > 0) && float.IsNegativeInfinity(TensorPrimitives.Max<float>(logits)))
-            throw new TokenConstraintException(row.PromptIndex, row.SampleIndex, [.. row.Tokens], Options, row.Mask is not null);
-    }
-
-    /// <summary>The log-probabilities of a row's next tokens after all filters but the random ones, in place.</summary>
-    public void ToLogProbabilities(GenerationRow row, Span<float> logits)
-    {
-        Prepare(row, logits);
-        if (Options.RepetitionPenalty != 1) LogitsProcessing.Penalize(logits, row.SeenTokens, Options.RepetitionPenalty);
-        TensorPrimitives.Subtract(logits, (float)LogitsProcessing.LogSumExp(logits, _scratch), logits);
+        return (row.Mask is null && Options.NoRepeatNgramSize == 0) || !float.IsNegativeInfinity(TensorPrimitives.Max<float>(logits));
     }
 
     /// <summary>Adds a token that is no stop token, and notes where the row ends with it.</summary>

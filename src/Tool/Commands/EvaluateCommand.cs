@@ -29,7 +29,12 @@ internal static partial class EvaluateCommand
             using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device));
             var ml = new MLContext();
             if (textPath is not null)
-                console.Out.WriteLine(ml.Gpt().Evaluate.LanguageModel(ml.Data.LoadFromEnumerable(texts.Select(static document => new TextRow { Text = document })), "Text", gpt, cancellationToken: cancellationToken));
+            {
+                // As train reads the same file.
+                var options = new ScoreTextOptions { SpecialTokens = SpecialTokenHandling.AsText };
+                console.Out.WriteLine(ml.Gpt().Evaluate.LanguageModel(ml.Data.LoadFromEnumerable(texts.Select(static document => new TextRow { Text = document })), "Text", gpt, options, cancellationToken));
+            }
+
             if (choicesPath is null) return;
             MultipleChoiceMetrics metrics = ml.Gpt().Evaluate.MultipleChoice(
                 ml.Data.LoadFromEnumerable(questions.Select(static question => new QuestionRow { Prompt = question.Prompt, Choices = [.. question.Choices], Label = question.Answer })), gpt, cancellationToken: cancellationToken);

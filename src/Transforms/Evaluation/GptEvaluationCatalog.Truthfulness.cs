@@ -10,7 +10,7 @@ public sealed partial class GptEvaluationCatalog
     /// What an answer follows, a space between, with "{Question}" in it. Null means "Q: {Question}\nA:". The authors' own numbers have six other questions with their answers before it, a
     /// blank line after each.
     /// </param>
-    /// <param name="options">Batch size and memory; null for the defaults. The candidates and columns that they name are not read.</param>
+    /// <param name="options">Separator, batch size, memory and special tokens; null for the defaults. The candidates and columns that they name are not read.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="ArgumentException">There is no question, the template lacks its field, or an option is out of range.</exception>
     /// <exception cref="UnknownCharacterException">The tokenizer has no token for a character of a question.</exception>
@@ -22,7 +22,7 @@ public sealed partial class GptEvaluationCatalog
         promptTemplate ??= $"Q: {Field}\nA:";
         if (questions.Count == 0) throw new ArgumentException("There is no question; give one or more.", nameof(questions));
         if (!promptTemplate.Contains(Field, StringComparison.Ordinal)) throw new ArgumentException($"The template \"{promptTemplate}\" has no {Field}; put it where the question belongs.", nameof(promptTemplate));
-        options = (options ?? new ScoreChoicesOptions { SpecialTokens = SpecialTokenHandling.AsText }) with { Normalization = ChoiceNormalization.None };
+        options = (options ?? new ScoreChoicesOptions()) with { Normalization = ChoiceNormalization.None };
         var scores = new List<TruthfulQaScore>();
         foreach (TruthfulQaQuestion[] batch in questions.Chunk(RowsAtOnce))
         {

@@ -22,8 +22,8 @@ public sealed partial class GptEvaluationCatalog
     /// <param name="textColumnName">The text column.</param>
     /// <param name="model">The model.</param>
     /// <param name="options">
-    /// Batch size and memory; null for the defaults. <see cref="ScoringOptions.Overflow"/> is not read: a text longer than the context is scored in windows, each token once.
-    /// The columns that they name are not read either.
+    /// Batch size, memory and special tokens; null for the defaults, with which the texts of special tokens are those tokens, as in lm-evaluation-harness. <see cref="ScoringOptions.Overflow"/> is not
+    /// read: a text longer than the context is scored in windows, each token once. The columns that they name are not read either.
     /// </param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="ColumnMismatchException">The column is missing, or is not text.</exception>
@@ -33,7 +33,7 @@ public sealed partial class GptEvaluationCatalog
     {
         ArgumentNullException.ThrowIfNull(data);
         ArgumentNullException.ThrowIfNull(model);
-        options = (options ?? new ScoreTextOptions { SpecialTokens = SpecialTokenHandling.AsText }) with { Overflow = PromptOverflow.KeepTail };
+        options = (options ?? new ScoreTextOptions()) with { Overflow = PromptOverflow.KeepTail };
         options.Validate();
         DataViewSchema.Column column = TextColumnMapper.FindText(textColumnName, data.Schema);
         var found = new List<TextLikelihood>();

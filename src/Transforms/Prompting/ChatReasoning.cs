@@ -7,6 +7,8 @@ namespace MLNet.Gpt;
 /// <summary>Ways of asking a chat client more than once: a majority of answers, a tree of thoughts, thinking and acting in turn. Any client will do whose answers can be held to a JSON schema.</summary>
 public static class ChatReasoning
 {
+    private static readonly JsonElement NoArguments = JsonElement.Parse("{}");
+
     private static readonly JsonElement Judgement = JsonElement.Parse("""{"type":"object","properties":{"value":{"type":"integer","minimum":1,"maximum":10}},"required":["value"],"additionalProperties":false}""");
 
     /// <summary>Draws several answers and takes what most of them say (Wang et al. 2023).</summary>
@@ -73,7 +75,7 @@ public static class ChatReasoning
                 }
             }
 
-            // 2. The value of each, and the b best; a judgement that was cut off counts as the worst.
+            // 2. The value of each, and the b best; a judgement that was cut off, or holds no number, counts as the worst.
             List<ThoughtPath> judged = [];
             foreach (IReadOnlyList<string> path in proposed)
             {
@@ -83,7 +85,7 @@ public static class ChatReasoning
                     ChatOptions own = Own(seed++);
                     own.ResponseFormat = ChatResponseFormat.ForJsonSchema(Judgement);
                     ChatResponse response = await client.GetResponseAsync(Fill(options.JudgePrompt, path), own, cancellationToken).ConfigureAwait(false);
-                    sum += TryParse(response.Text)?["value"]?.GetValue<double>() ?? 1;
+                    sum += Find(TryParse(response.Text), "value", JsonValueKind.Number)?.GetDouble() ?? 1;
                 }
 
                 judged.Add(new(path, sum / options.Judgements));
@@ -141,20 +143,21 @@ public static class ChatReasoning
         {
             // 1. Think and choose.
             string text = (await client.GetResponseAsync(messages, own, cancellationToken).ConfigureAwait(false)).Text;
-            if (TryParse(text) is not { } step || (string?)step["action"] is not { } action) return new(null, steps);
-            string thought = (string?)step["thought"] ?? "";
+            JsonElement? step = TryParse(text);
+            if (Find(step, "action", JsonValueKind.String)?.GetString() is not { } action) return new(null, steps);
+            string thought = Find(step, "thought", JsonValueKind.String)?.GetString() ?? "";
             if (action == Finish)
             {
-                string answer = (string?)step["answer"] ?? "";
+                string answer = Find(step, "answer", JsonValueKind.String)?.GetString() ?? "";
                 steps.Add(new(thought, null, answer, null));
                 return new(answer, steps);
             }
 
             // 2. Act and observe.
-            JsonObject arguments = step["arguments"] as JsonObject ?? [];
+            JsonElement arguments = Find(step, "arguments", JsonValueKind.Object) ?? NoArguments;
             AIFunction? tool = tools.FirstOrDefault(candidate => candidate.Name == action);
             string observation = tool is null ? $"Error: there is no tool '{action}'." : await Invoke(tool, arguments, cancellationToken).ConfigureAwait(false);
-            steps.Add(new(thought, action, arguments.ToJsonString(), observation));
+            steps.Add(new(thought, action, arguments.GetRawText(), observation));
             messages.Add(new(ChatRole.Assistant, text));
             messages.Add(new(ChatRole.User, $"Observation: {observation}"));
         }
@@ -173,7 +176,9 @@ public static class ChatReasoning
             JsonNode schema = JsonNode.Parse(tool.JsonSchema.GetRawText())!;
             Relocate(schema, $"#/$defs/{name}");
             definitions[name] = schema;
-            alternatives.Add(Step(tool.Name, "arguments", new JsonObject { ["$ref"] = $"#/$defs/{name}" }));
+            var arguments = new JsonObject { ["$ref"] = $"#/$defs/{name}" };
+            if (Find(tool.JsonSchema, "type", JsonValueKind.String)?.ValueEquals("object") != true) arguments["type"] = "object"; // whatever else the schema allows
+            alternatives.Add(Step(tool.Name, "arguments", arguments));
         }
 
         return JsonSerializer.SerializeToElement(new JsonObject { ["anyOf"] = alternatives, ["$defs"] = definitions });
@@ -200,12 +205,13 @@ public static class ChatReasoning
         }
     }
 
-    private static async Task<string> Invoke(AIFunction tool, JsonObject arguments, CancellationToken cancellationToken)
+    private static async Task<string> Invoke(AIFunction tool, JsonElement arguments, CancellationToken cancellationToken)
     {
         try
         {
-            var given = arguments.ToDictionary(static argument => argument.Key, static argument => (object?)JsonSerializer.SerializeToElement(argument.Value));
-            object? result = await tool.InvokeAsync(new AIFunctionArguments(given), cancellationToken).ConfigureAwait(false);
+            var given = new AIFunctionArguments();
+            foreach (JsonProperty argument in arguments.EnumerateObject()) given[argument.Name] = argument.Value; // of a name that comes twice, the last
+            object? result = await tool.InvokeAsync(given, cancellationToken).ConfigureAwait(false);
             return result as string ?? (result is JsonElement { ValueKind: JsonValueKind.String } text ? text.GetString()! : JsonSerializer.Serialize(result, AIJsonUtilities.DefaultOptions));
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
@@ -214,15 +220,19 @@ public static class ChatReasoning
         }
     }
 
-    private static JsonObject? TryParse(string text)
+    private static JsonElement? TryParse(string text)
     {
         try
         {
-            return JsonNode.Parse(text) as JsonObject;
+            return JsonElement.Parse(text);
         }
         catch (JsonException)
         {
             return null; // cut off at the most tokens of an answer
         }
     }
+
+    /// <summary>A member of an object, of a kind; null where there is none.</summary>
+    private static JsonElement? Find(JsonElement? owner, string name, JsonValueKind kind) =>
+        owner is { ValueKind: JsonValueKind.Object } found && found.TryGetProperty(name, out JsonElement member) && member.ValueKind == kind ? member : null;
 }

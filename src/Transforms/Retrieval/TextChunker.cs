@@ -113,7 +113,7 @@ public static class TextChunker
         {
             ReadOnlySpan<byte> bytes = tokenizer.GetTokenBytes(id).Span;
             at += decoder.GetChars(bytes, characters, flush: false);
-            if (at == begun || (at < end && char.IsLowSurrogate(text[at]))) continue;
+            if (at == begun) continue;
             yield return (begun, at);
             begun = at;
         }

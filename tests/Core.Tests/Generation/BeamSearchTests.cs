@@ -273,6 +273,25 @@ public sealed class BeamSearchTests
         CollectionAssert.AreEqual(new[] { 1 }, found[0].TokenIds.ToArray());
     }
 
+    [TestMethod]
+    public void A_beam_that_nothing_may_follow_leaves_the_others()
+    {
+        // 1 has 0.6 and 2 has 0.4. Behind 1 the constraint asks for another 1, and no token may come twice; behind 2 it asks for the end.
+        HistoryModel model = HistoryModel.Bigram(16, HistoryModel.Log(1e-9, 0.6, 0.4), new float[3], new float[3]);
+        var options = new GenerationOptions { Temperature = 0, BeamCount = 2, SamplesPerPrompt = 2, MaxNewTokens = 4, LengthPenalty = 0, NoRepeatNgramSize = 1 };
+        IReadOnlyList<GeneratedSequence> found = TokenGenerator.Generate(model, [[0]], options, End, constraint: new Next([[1, 2], [1], [End]]));
+        Assert.AreEqual("2", Texts(found));
+        Assert.AreEqual(Math.Log(0.4), found[0].Score!.Value, 1e-5);
+
+        // Where nothing may follow any, it is the best that is told of.
+        var error = Assert.ThrowsExactly<TokenConstraintException>(() => TokenGenerator.Generate(model, [[0]], options, End, constraint: new Next([[1, 2], [1], [2]])));
+        CollectionAssert.AreEqual(new[] { 1 }, error.NewTokenIds.ToArray());
+
+        // What has ended counts, though nothing goes on: the end has 0.5.
+        model = HistoryModel.Bigram(16, HistoryModel.Log(0.5, 0.5, 1e-9), new float[3], new float[3]);
+        Assert.IsEmpty(TokenGenerator.Generate(model, [[0]], options, End, constraint: new Next([[End, 1], [1], [2]])).Single().TokenIds);
+    }
+
     /// <summary>A model of three tokens that has these probabilities behind these tokens; behind all others the end is sure.</summary>
     private static HistoryModel Known(params (string History, double[] Probabilities)[] table)
     {
@@ -286,6 +305,22 @@ public sealed class BeamSearchTests
         Texts(TokenGenerator.Generate(model, [[0]], options with { Temperature = 0, BeamCount = 2, SamplesPerPrompt = 2 }, End));
 
     private static string Texts(IReadOnlyList<GeneratedSequence> sequences) => string.Join("; ", sequences.Select(static sequence => string.Join(' ', sequence.TokenIds)));
+
+    /// <summary>The tokens that may come first, and those that may come behind each token.</summary>
+    private sealed class Next(int[][] allowed) : ITokenConstraint, IForkableTokenMask
+    {
+        public ITokenMask Begin(IReadOnlyList<int> promptTokenIds, IReadOnlyList<int> stopTokenIds) => this;
+
+        public IForkableTokenMask Fork() => this;
+
+        public void Apply(ReadOnlySpan<int> newTokenIds, Span<float> logits)
+        {
+            for (int id = 0; id < logits.Length; id++)
+            {
+                if (!allowed[newTokenIds.IsEmpty ? 0 : newTokenIds[^1]].Contains(id)) logits[id] = float.NegativeInfinity;
+            }
+        }
+    }
 
     /// <summary>Token 1 first, and then the end.</summary>
     private sealed class OneThenTheEnd : ITokenConstraint, IForkableTokenMask

@@ -56,6 +56,23 @@ public sealed class EvaluationTests
     }
 
     [TestMethod]
+    public void The_text_of_a_special_token_is_that_token_unless_it_is_to_be_text()
+    {
+        // Uniform over V tokens: 4 of them, where the letters of "<|endoftext|>", some of which there is no token for, would be 13 more.
+        using var engine = new HistoryModel(TestModels.Letters.VocabularySize, 64, _ => new float[TestModels.Letters.VocabularySize]);
+        using var model = new GptModel(engine, TestModels.Letters);
+        IDataView data = _ml.Data.LoadFromEnumerable([new Question { Prompt = "ab<|endoftext|>a" }]);
+        foreach (ScoreTextOptions? options in new[] { null, new ScoreTextOptions(), new ScoreTextOptions { BatchSize = 2 } })
+        {
+            CorpusScore score = _ml.Gpt().Evaluate.LanguageModel(data, "Prompt", model, options);
+            Assert.AreEqual((4L, 16L), (score.TokenCount, score.ByteCount));
+            Assert.AreEqual(-4 * Math.Log(TestModels.Letters.VocabularySize), score.LogLikelihood, 1e-4);
+        }
+
+        Assert.ThrowsExactly<TextRowException>(() => _ml.Gpt().Evaluate.LanguageModel(data, "Prompt", model, new() { SpecialTokens = SpecialTokenHandling.AsText }));
+    }
+
+    [TestMethod]
     public void Multiple_choice_is_counted_as_the_harness_counts_it()
     {
         // Uniform over 33 tokens: ln p is -3.5 a token, so that acc prefers the shortest answer; acc_norm divides -3.5 (n + 1), the separator's token included, by n, which prefers the longest.

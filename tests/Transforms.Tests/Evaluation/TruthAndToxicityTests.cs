@@ -25,6 +25,9 @@ public sealed class TruthAndToxicityTests
         Assert.IsTrue(found.Scores[0].Mc1);
         Assert.AreEqual(0.72 / 0.96, found.Scores[0].Mc2, 1e-5);
         Assert.AreEqual(0.25, found.Scores[1].Mc2, 1e-5);
+
+        // A template's special tokens are special tokens; Letters has no "<" that they could be written with.
+        Assert.AreEqual(found.Mc2, Ml.Gpt().Evaluate.TruthfulQa(questions, model, "{Question}<|endoftext|>").Mc2, 1e-6);
         Assert.ThrowsExactly<ArgumentException>(() => Ml.Gpt().Evaluate.TruthfulQa(questions, model, "no field"));
         Assert.ThrowsExactly<ArgumentException>(() => Ml.Gpt().Evaluate.TruthfulQa([], model));
     }

@@ -105,6 +105,39 @@ public sealed class ChatReasoningTests
     }
 
     [TestMethod]
+    public async Task Arguments_are_an_object_of_which_the_last_of_a_name_counts()
+    {
+        // A schema that says nothing, as of a tool that reads its arguments itself.
+        var tool = new Telling();
+        Queue<string> steps = new(["""{"thought":"t","action":"tell","arguments":{"a":1,"b":"é","a":2}}""", """{"thought":"t","action":"tell","arguments":5}""", """{"thought":"","action":"finish","answer":"x"}"""]);
+        JsonElement? schema = null;
+        using var client = new FakeChatClient((_, options) =>
+        {
+            schema = ((ChatResponseFormatJson)options!.ResponseFormat!).Schema;
+            return steps.Dequeue();
+        });
+        ReActResult result = await client.ReActAsync("?", [tool]);
+        CollectionAssert.AreEqual(new[] { "a=2, b=é", "" }, result.Steps.Take(2).Select(static step => step.Observation).ToArray());
+        Assert.AreEqual("x", result.Answer);
+        Assert.AreEqual("object", schema!.Value.GetProperty("anyOf")[1].GetProperty("properties").GetProperty("arguments").GetProperty("type").GetString());
+    }
+
+    [TestMethod]
+    [DataRow("""{"thought":"t","action":5}""")]
+    [DataRow("""{"thought":"t"}""")]
+    [DataRow("[1]")]
+    [DataRow("5")]
+    public async Task A_step_or_a_judgement_of_another_form_is_none(string text)
+    {
+        using var client = new FakeChatClient((_, options) => options!.ResponseFormat is null ? "step" : text);
+        Assert.IsNull((await client.ReActAsync("?", [])).Answer);
+        ThoughtPath path = (await client.TreeOfThoughtsAsync("?", new() { Depth = 1, Proposals = 1, Breadth = 1 })).Single();
+        Assert.AreEqual(1, path.Value);
+        using var judge = new FakeChatClient((_, options) => options!.ResponseFormat is null ? "step" : """{"value":"7"}""");
+        Assert.AreEqual(1, (await judge.TreeOfThoughtsAsync("?", new() { Depth = 1, Proposals = 1, Breadth = 1 })).Single().Value);
+    }
+
+    [TestMethod]
     public async Task An_untrained_model_steps_in_the_form_that_is_asked_for()
     {
         using var model = new GptModel(new UntrainedModel(PublishedRanks.Gpt2.VocabularySize, 4_096), PublishedRanks.Gpt2, ChatTemplate.Default);
@@ -115,5 +148,13 @@ public sealed class ChatReasoningTests
         Assert.IsTrue(result.Steps.Count > 0);
         Assert.AreEqual(called, result.Steps.Count(static step => step.Action is not null && !step.Observation!.StartsWith("Error", StringComparison.Ordinal)));
         Assert.IsNotEmpty(await client.TreeOfThoughtsAsync("go", new() { Depth = 1, Breadth = 1 }, new ChatOptions { MaxOutputTokens = 30 }));
+    }
+
+    private sealed class Telling : AIFunction
+    {
+        public override string Name => "tell";
+
+        protected override ValueTask<object?> InvokeCoreAsync(AIFunctionArguments arguments, CancellationToken cancellationToken) =>
+            new(string.Join(", ", arguments.Select(static argument => $"{argument.Key}={argument.Value}")));
     }
 }

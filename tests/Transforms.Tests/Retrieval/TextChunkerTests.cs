@@ -69,6 +69,18 @@ public sealed class TextChunkerTests
     }
 
     [TestMethod]
+    public void Halves_of_surrogate_pairs_are_characters_like_others()
+    {
+        // A token for each byte: halves are encoded as U+FFFD, which has three, and the pair among them has four.
+        GptTokenizer bytes = GptTokenizer.TrainBytePairEncoding(["x"], new() { VocabularySize = 257 });
+        const string Text = "a\uDC00\uDC00\uD83D\uDC00\uDFFFb";
+        TextChunk[] chunks = [.. TextChunker.Split(Text, bytes, new() { MaxTokens = 4, OverlapTokens = 0, Unit = ChunkUnit.Tokens })];
+        CollectionAssert.AreEqual(new[] { 4, 3, 4, 4 }, chunks.Select(static chunk => chunk.TokenCount).ToArray());
+        CollectionAssert.AreEqual(new[] { 0, 2, 3, 5 }, chunks.Select(static chunk => chunk.Start).ToArray());
+        Assert.AreEqual(Text, string.Concat(chunks.Select(static chunk => chunk.Text)));
+    }
+
+    [TestMethod]
     public void A_chunk_that_would_only_repeat_the_one_before_is_none()
     {
         // 3 + 1 + 3 = 7 tokens fit; "bb." may come again (3 of 6 tokens), but not beside the 9 of the next sentence, with a space 13 of 10.

@@ -28,6 +28,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
         _options = options.Validate();
         if (!_columns.Objective.HasClasses && (options.ClassWeights is not null || options.BalanceClasses))
             throw new ArgumentException("A regression has no classes to weigh; leave ClassWeights and BalanceClasses alone.", nameof(options));
+        ClassifyTextTransformer.CheckNames(_columns.Score, _columns.IsRegression, options.Scoring);
     }
 
     /// <summary>Trains on labelled rows.</summary>

@@ -26,6 +26,8 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     private readonly bool _immediate;
     private readonly Action<string> _log;
     private readonly IReadOnlyList<string> _metrics;
+    private long _stepSeed;
+    private int _parts;
 
     /// <summary>Prepares a run's updates.</summary>
     /// <param name="run">The run.</param>
@@ -51,25 +53,25 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     /// <summary>The documents, or rows, that a batch came from, for the exception.</summary>
     public required Func<StepOutcome<TBatch>, IReadOnlyList<DocumentRange>> Documents { get; init; }
 
-    /// <summary>Begins an update: dropout draws from the seed and the step alone, so that a resumed run draws what the first would have drawn.</summary>
+    /// <summary>Begins an update: dropout draws from the seed, the step and the micro-batch alone, so that a resumed run draws what the first would have drawn.</summary>
     /// <returns>To be disposed when the update is over; tensors made meanwhile go with it.</returns>
     public Scope Begin()
     {
         RunMeter.Interval clock = _run.Meter.Run();
         _timer.Begin();
-        long stepSeed = unchecked((_seed * 6_364_136_223_846_793_005) + _run.State.Step);
-        manual_seed(stepSeed);                                         // the CPU's generator only
-        if (_network.Device.IsCuda) cuda.manual_seed_all(stepSeed);
+        (_stepSeed, _parts) = (unchecked((_seed * 6_364_136_223_846_793_005) + _run.State.Step), 0);
+        SeedDraws(_stepSeed);
         return new(NewDisposeScope(), clock, _timer);
     }
 
-    /// <summary>Begins a micro-batch.</summary>
+    /// <summary>Begins a micro-batch. It has draws of its own: blocks that the one before has computed again leave the generator where it was.</summary>
     /// <param name="rows">Its rows.</param>
     /// <param name="length">Tokens of the longest.</param>
     /// <returns>To be disposed when its backward pass is over: its gradient is added to the others, and its tensors go.</returns>
     public MicroBatch Part(int rows, int length)
     {
         _run.Computes(rows, length);
+        if (_parts++ > 0) SeedDraws(unchecked((long)RandomBits.Mix((ulong)_stepSeed ^ RandomBits.Mix((ulong)_parts))));
         _timer.Skip();
         return new(NewDisposeScope(), _run.Sets, _timer);
     }
@@ -110,6 +112,12 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     public void Settle() => Conclude(null);
 
     public void Dispose() => _ledger.Dispose();
+
+    private void SeedDraws(long seed)
+    {
+        manual_seed(seed);                                             // the CPU's generator only
+        if (_network.Device.IsCuda) cuda.manual_seed_all(seed);
+    }
 
     /// <param name="update">Makes the one update that has waited for this; null where the device has decided on them itself.</param>
     private void Conclude(Action? update)

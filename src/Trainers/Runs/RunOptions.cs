@@ -81,7 +81,7 @@ public sealed record RunOptions
     public bool ActivationCheckpointing { get; init; }
 
     /// <summary>
-    /// The dropout inside the network, averaged out after training. Null (the default) means the trainer's own: none in pretraining, for a reward model and in policy optimisation, 0.1 everywhere in the supervised tasks
+    /// The dropout inside the network, averaged out after training. Null (the default) means the trainer's own: none in pretraining, for a reward model, in direct preference and in policy optimisation, 0.1 everywhere in the supervised tasks
     /// (Radford et al. 2018, section 4.1) unless the weights are frozen, 0.2 before each residual sum in supervised fine-tuning (Ouyang et al. 2022, appendix C.1). A model's <c>config.json</c> says what it was trained with;
     /// it is not read here.
     /// </summary>

@@ -123,7 +123,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
             throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
-                .TooSmall(_options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize, training.Max(static e => e.Length), e, lastCheckpoint: space.Resumed?.Checkpoint);
+                .TooSmall(_options.MicroBatchSize.RowsOf(Math.Min(_options.BatchSize, training.Count)), training.Max(static e => e.Length), e, lastCheckpoint: space.Resumed?.Checkpoint);
         }
     }
 

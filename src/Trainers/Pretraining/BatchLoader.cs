@@ -101,8 +101,8 @@ internal sealed class BatchLoader : IDisposable
         PlannedStage stage = _plan.StageOf(_step);
         int t = stage.SequenceLength, parts = _rows.ContextLength / t, b = stage.MicroBatchSize;
         if (_step == stage.FirstStep && _rowsDone == 0) _part = 0;
-        var inputs = new long[(long)b * t];
-        var targets = new long[(long)b * t];
+        var inputs = new long[b * t];
+        var targets = new long[b * t];
         var starts = new long[b];
         for (int i = 0; i < b; i++)
         {

@@ -75,7 +75,7 @@ public sealed record RunOptions
 
     /// <summary>
     /// True keeps each block's input only and computes the block again in the backward pass (Chen et al. 2016, section 4): about a third more
-    /// arithmetic for activations of one block instead of all. The losses are the same, bit for bit on a CPU where there is no dropout. False
+    /// arithmetic for activations of one block instead of all. The losses are the same, bit for bit on a CPU. False
     /// (the default) keeps everything.
     /// </summary>
     public bool ActivationCheckpointing { get; init; }

@@ -18,7 +18,6 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     private const int MostPending = 1_024;
 
     private readonly TrainingRun _run;
-    private readonly GptNetwork _network;
     private readonly RunSettings _settings;
     private readonly StepLedger<TBatch> _ledger;
     private readonly StepTimer _timer;
@@ -26,8 +25,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     private readonly bool _immediate;
     private readonly Action<string> _log;
     private readonly IReadOnlyList<string> _metrics;
-    private long _stepSeed;
-    private int _parts;
+    private ulong _parts;
 
     /// <summary>Prepares a run's updates.</summary>
     /// <param name="run">The run.</param>
@@ -40,7 +38,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     /// <param name="metrics">The names of what is measured of an update besides, under which reports tell its means; null for none.</param>
     public UpdateStep(TrainingRun run, GptNetwork network, RunSettings settings, long seed, int losses, bool? immediate, Action<string> log, IReadOnlyList<string>? metrics = null)
     {
-        (_run, _network, _settings, _seed, _log, _metrics) = (run, network, settings, seed, log, metrics ?? []);
+        (_run, _settings, _seed, _log, _metrics) = (run, settings, seed, log, metrics ?? []);
         _immediate = immediate ?? !network.Device.IsCuda;
         _ledger = new(losses, _immediate ? 1 : Math.Min(MostPending, settings.Run.LogInterval), network.TorchDevice, _metrics.Count);
         _timer = new(settings.Run.MeasureStepTimes, network.TorchDevice);
@@ -53,27 +51,26 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     /// <summary>The documents, or rows, that a batch came from, for the exception.</summary>
     public required Func<StepOutcome<TBatch>, IReadOnlyList<DocumentRange>> Documents { get; init; }
 
-    /// <summary>Begins an update: dropout draws from the seed, the step and the micro-batch alone, so that a resumed run draws what the first would have drawn.</summary>
+    /// <summary>Begins an update.</summary>
     /// <returns>To be disposed when the update is over; tensors made meanwhile go with it.</returns>
     public Scope Begin()
     {
         RunMeter.Interval clock = _run.Meter.Run();
         _timer.Begin();
-        (_stepSeed, _parts) = (unchecked((_seed * 6_364_136_223_846_793_005) + _run.State.Step), 0);
-        SeedDraws(_stepSeed);
+        _parts = 0;
         return new(NewDisposeScope(), clock, _timer);
     }
 
-    /// <summary>Begins a micro-batch. It has draws of its own: blocks that the one before has computed again leave the generator where it was.</summary>
+    /// <summary>Begins a micro-batch: dropout draws from the seed, the step and the micro-batch's number alone, so that a resumed run draws what the first would have drawn.</summary>
     /// <param name="rows">Its rows.</param>
     /// <param name="length">Tokens of the longest.</param>
     /// <returns>To be disposed when its backward pass is over: its gradient is added to the others, and its tensors go.</returns>
     public MicroBatch Part(int rows, int length)
     {
         _run.Computes(rows, length);
-        if (_parts++ > 0) SeedDraws(unchecked((long)RandomBits.Mix((ulong)_stepSeed ^ RandomBits.Mix((ulong)_parts))));
+        ulong step = unchecked((ulong)((_seed * 6_364_136_223_846_793_005) + _run.State.Step));
         _timer.Skip();
-        return new(NewDisposeScope(), _run.Sets, _timer);
+        return new(NewDisposeScope(), _run.Sets, _timer, DropoutDraws.Begin(RandomBits.Mix(step ^ RandomBits.Mix(_parts++))));
     }
 
     /// <summary>Makes the update, or has the device decide whether to.</summary>
@@ -112,12 +109,6 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     public void Settle() => Conclude(null);
 
     public void Dispose() => _ledger.Dispose();
-
-    private void SeedDraws(long seed)
-    {
-        manual_seed(seed);                                             // the CPU's generator only
-        if (_network.Device.IsCuda) cuda.manual_seed_all(seed);
-    }
 
     /// <param name="update">Makes the one update that has waited for this; null where the device has decided on them itself.</param>
     private void Conclude(Action? update)
@@ -188,13 +179,14 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     }
 
     /// <summary>A micro-batch under way.</summary>
-    public readonly struct MicroBatch(DisposeScope tensors, TrainableSets sets, StepTimer timer) : IDisposable
+    public readonly struct MicroBatch(DisposeScope tensors, TrainableSets sets, StepTimer timer, DropoutDraws.Sequence draws) : IDisposable
     {
         /// <summary>What came since the beginning or the last call was this part.</summary>
         public void Done(StepPart part) => timer.Done(part);
 
         public void Dispose()
         {
+            draws.Dispose();
             sets.CollectGradient();
             timer.Done(StepPart.Backward);
             tensors.Dispose();

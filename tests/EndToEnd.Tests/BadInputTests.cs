@@ -93,6 +93,7 @@ public sealed class BadInputTests
         Refused(static o => o with { BatchSize = 0 });
         Refused(static o => o with { MicroBatchSize = 3 });
         Refused(static o => o with { MicroBatchSize = 0 });
+        Refused(static o => o with { BatchSize = int.MaxValue });
         Refused(static o => o with { Run = o.Run with { KeepCheckpoints = 0 } });
         Refused(static o => o with { Run = o.Run with { AverageDecay = 1 } });
         Refused(static o => o with { Run = o.Run with { LossSpikeDeviations = double.NaN } });

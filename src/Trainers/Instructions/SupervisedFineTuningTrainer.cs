@@ -34,6 +34,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
             throw new ArgumentException($"Generation.PromptForm is {options.Generation.PromptForm}, and the prompts of a prompt column are texts; leave it at Text, or name one conversation column.", nameof(options));
         if (completionColumnName is not null && options.ChatTemplate is not null)
             throw new ArgumentException("ChatTemplate is set, and a prompt and a completion column are read, which need none; leave it null, or name one conversation column.", nameof(options));
+        GenerateTextTransformer.OutputsOf(outputColumnName, inputColumnName, options.Generation);
     }
 
     /// <summary>Trains on a view's rows; a share of them is held out for validation.</summary>
@@ -122,7 +123,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
             throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
-                .TooSmall(_options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize, training.Max(static e => e.Length), e, lastCheckpoint: space.Resumed?.Checkpoint);
+                .TooSmall(_options.MicroBatchSize.RowsOf(Math.Min(_options.BatchSize, training.Count)), training.Max(static e => e.Length), e, lastCheckpoint: space.Resumed?.Checkpoint);
         }
     }
 

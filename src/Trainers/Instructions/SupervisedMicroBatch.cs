@@ -11,7 +11,7 @@ internal static class SupervisedMicroBatch
     /// <param name="training">The examples.</param>
     /// <param name="options">Those of the run.</param>
     /// <param name="log">Is told what was chosen.</param>
-    /// <returns>A divisor of the batch size.</returns>
+    /// <returns>A divisor of the batch size, or of the examples where there are fewer.</returns>
     /// <exception cref="TrainingOutOfMemoryException">Not even one row fits.</exception>
     public static int Find(FineTuningModel model, IReadOnlyList<SupervisedExample> training, SupervisedFineTuningOptions options, Action<string> log)
     {
@@ -19,7 +19,7 @@ internal static class SupervisedMicroBatch
         SupervisedExample longest = training.MaxBy(static e => e.Length)!;
         int length = options.Packing ? network.Config.ContextLength : longest.Length;
         using var search = new MicroBatchSearch(network, model.Sets, TrainingMemory.Of(model, options.Run), log);
-        return search.Find(options.BatchSize, 1, length, rows =>
+        return search.Find(Math.Min(options.BatchSize, training.Count), 1, length, rows =>
         {
             foreach (SupervisedBatch batch in SupervisedBatch.Of([.. Enumerable.Repeat(0, rows).SelectMany(_ => Row())], options.Packing ? length : null, rowsAtOnce: null))
             {

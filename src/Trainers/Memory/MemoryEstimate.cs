@@ -37,7 +37,7 @@ internal readonly record struct MemoryEstimate(long ParameterBytes, long Activat
         long probabilities = cpu && training.Dropout.Attention > 0 ? config.HeadCount * t : 0;
         kept += (4 * config.HeadCount) + (probabilities > 0 ? (probabilities * (4 + 4 + 1)) + (2 * 4 * c) : 0);
         long[] seen = [.. Enumerable.Range(0, config.LayerCount).Select(layer => config.BandWidthOfLayer(layer)).Select(band =>
-            inBlocks && !AttentionKernel.Takes(t, config.HeadSize, band) ? width * ((tokens * c) + (rows * config.HeadCount * CausalAttentionFunction.KeptProbabilities(t, band))) : 0)];
+            inBlocks && !AttentionKernel.Takes(t, config.HeadSize, band) ? width * ((tokens * c) + ((long)rows * config.HeadCount * CausalAttentionFunction.KeptProbabilities(t, band))) : 0)];
         long all = training.Checkpointed ? (tokens * ((config.LayerCount * 4 * c) + kept)) + seen.Max() : (tokens * config.LayerCount * kept) + seen.Sum();
 
         // In the backward pass the largest temporaries are one layer's: the gradient of the inner state, and what is of the residual stream's size.

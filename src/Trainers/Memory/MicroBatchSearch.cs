@@ -77,7 +77,8 @@ internal sealed class MicroBatchSearch : IDisposable
     /// <param name="fits">Tries a size.</param>
     internal static int Largest(int batchSize, Func<int, bool> fits)
     {
-        int[] divisors = [.. Enumerable.Range(1, batchSize).Where(d => batchSize % d == 0)];
+        int[] small = [.. Enumerable.Range(1, (int)Math.Sqrt(batchSize)).Where(d => batchSize % d == 0)];
+        int[] divisors = [.. small.Concat(small.Select(d => batchSize / d)).Distinct().Order()];
         int good = -1, bad = divisors.Length;   // places in the list
         for (int next = 0; next < bad;)
         {
@@ -143,7 +144,7 @@ internal sealed class MicroBatchSearch : IDisposable
         _log($"estimated {ByteSize.Text((long)needed(found))} of activations, {ByteSize.Text(available)} available");
         return found;
 
-        long EstimateOf(int size) => _memory.Estimate(size * rowsOfOne, length).ActivationBytes;
+        long EstimateOf(int size) => _memory.Estimate((int)Math.Min((long)size * rowsOfOne, int.MaxValue), length).ActivationBytes;
     }
 
     /// <summary>The bytes of a size, by trial runs where they are safe: where they take half of what may be taken by the estimate, at most.</summary>

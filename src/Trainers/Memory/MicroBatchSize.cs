@@ -50,6 +50,10 @@ public readonly record struct MicroBatchSize
         return int.TryParse(resumed.OptionOf(Fingerprint.MicroBatchSize), NumberStyles.None, CultureInfo.InvariantCulture, out int recorded) ? recorded : null;
     }
 
+    /// <summary>The rows at once as an error tells them: one where they are searched for, since that was the least to try.</summary>
+    /// <param name="batch">The rows of the batch.</param>
+    internal int RowsOf(int batch) => IsAuto ? 1 : Math.Min(Rows ?? batch, batch);
+
     /// <summary>The number, "Auto" or "WholeBatch".</summary>
     public override string ToString() => IsAuto ? nameof(Auto) : Rows is { } rows ? rows.ToString(CultureInfo.InvariantCulture) : nameof(WholeBatch);
 }

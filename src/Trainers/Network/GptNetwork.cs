@@ -85,6 +85,9 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     /// <summary>Whether something of the network may be trained: its weights, or an adapter beside them.</summary>
     internal bool IsTrained => Parameters.IsTrainable || Adapter is not null;
 
+    /// <summary>Whether blocks draw, for dropout.</summary>
+    private bool Draws => Training && (Dropout.Attention > 0 || Dropout.Residual > 0 || Adapter?.Options.Dropout > 0);
+
     /// <summary>(V, C): the token embedding, which is the output head too.</summary>
     internal Tensor TokenEmbedding => Parameters[GptParameterLayout.TokenEmbedding];
 
@@ -231,7 +234,8 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         for (int index = 0; index < _layers.Length; index++)
         {
             Tensor input = x;
-            x = ActivationCheckpointing && recorded ? CheckpointedBlock(input, b, t, index, mask) : Block(input, b, t, index, cache: null, mask);
+            ulong? draws = Draws ? DropoutDraws.NextKey() : null;                                          // a sequence of the block's own, the same when it is computed again
+            x = ActivationCheckpointing && recorded ? CheckpointedBlock(input, b, t, index, mask, draws) : DrawnBlock(input, b, t, index, mask, draws);
             if (!recorded) input.Dispose();   // no later use of it: two layers' inputs at most lie side by side, not all
         }
 
@@ -279,23 +283,19 @@ public sealed class GptNetwork : IGptWeights, IDisposable
     }
 
     /// <summary>A block whose inner results are computed again in the backward pass, dropout's draws among them.</summary>
-    private Tensor CheckpointedBlock(Tensor x, long b, long t, int index, Tensor? mask)
+    private Tensor CheckpointedBlock(Tensor x, long b, long t, int index, Tensor? mask, ulong? draws)
     {
-        if (Anchor() is not { } anchor) return Block(x, b, t, index, cache: null, mask);
-        bool draws = Training && (Dropout.Attention > 0 || Dropout.Residual > 0 || Adapter?.Options.Dropout > 0);
-        long seed = draws ? randint(0, int.MaxValue, [1], ScalarType.Int64).item<long>() : 0;              // on the CPU, whatever the device: no sync
-        return CheckpointFunction.Of(x, anchor, input =>
-        {
-            if (draws)
-            {
-                manual_seed(seed);
-                if (Device.IsCuda) cuda.manual_seed_all(seed);
-            }
-
-            return Block(input, b, t, index, cache: null, mask);
-        });
+        if (Anchor() is not { } anchor) return DrawnBlock(x, b, t, index, mask, draws);
+        return CheckpointFunction.Of(x, anchor, input => DrawnBlock(input, b, t, index, mask, draws));
 
         Tensor? Anchor() => Parameters.IsTrainable ? _layers[index].Norm1.Gain : Adapter?.Anchor ?? (x.requires_grad ? x : null);
+    }
+
+    /// <summary>A block with the draws of a key; null where it draws nothing.</summary>
+    private Tensor DrawnBlock(Tensor x, long b, long t, int index, Tensor? mask, ulong? draws)
+    {
+        using DropoutDraws.Sequence? sequence = draws is { } key ? DropoutDraws.Begin(key) : null;
+        return Block(x, b, t, index, cache: null, mask);
     }
 
     /// <summary>One Transformer block. The scope frees what autograd has not saved.</summary>
@@ -343,21 +343,14 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         }
 
         if (band >= past + t) band = null;
-        Tensor y;
-        if (mask is null && band is null && past == 0)
-        {
-            y = functional.scaled_dot_product_attention(q, k, v, null, dropout, is_casual: true);
-        }
-        else
-        {
-            // One query that sees all keys needs no mask.
-            bool open = t == 1 && band is null;
-            Tensor? bias = open ? mask : mask is null ? CausalMask(t, past + t, band) : mask.Plus(CausalMask(t, past + t, band));
-            y = functional.scaled_dot_product_attention(q, k, v, bias, dropout, is_casual: false);
-        }
-
+        bool causal = mask is null && band is null && past == 0, open = t == 1 && band is null;            // one query that sees all keys needs no mask
+        Tensor? bias = causal || open ? mask : mask is null ? CausalMask(t, past + t, band) : mask.Plus(CausalMask(t, past + t, band));
+        Tensor y = dropout > 0 ? DroppedAttention(q, k, v, bias, dropout, causal) : functional.scaled_dot_product_attention(q, k, v, bias, 0, causal);
         return y.transpose(1, 2).reshape(b * t, h * d);                                                    // (B·T, C)
     }
+
+    private Tensor DroppedAttention(Tensor q, Tensor k, Tensor v, Tensor? mask, double probability, bool causal) =>
+        DropoutDraws.Draw(TorchDevice, () => functional.scaled_dot_product_attention(q, k, v, mask, probability, causal));
 
     private Tensor FeedForward(Tensor x, GptLayer p) =>
         GeluFunction.Of(p.FeedForwardIn.Of(x, Training));                                                 // (B·T, F)
@@ -382,7 +375,7 @@ public sealed class GptNetwork : IGptWeights, IDisposable
         Config.BlockForm == GptBlockForm.PreNorm ? _finalNorm!.Of(x, ScalarType.Float32) : x;
 
     private Tensor Drop(Tensor x, double probability) =>
-        Training && probability > 0 ? functional.dropout(x, probability, training: true) : x;
+        Training && probability > 0 ? DropoutDraws.Draw(TorchDevice, () => functional.dropout(x, probability, training: true)) : x;
 
     /// <summary>
     /// (queries, keys), 0 where a query may look and -∞ where not: query i stands at position keys - queries + i and sees itself and

@@ -14,7 +14,7 @@ internal sealed class LoraTerm(Tensor a, Tensor b, LoraOptions options) : IProje
     public Tensor Of(Tensor x, bool training)
     {
         Tensor input = x.to(ScalarType.Float32);                                                          // (N, in)
-        if (training && options.Dropout > 0) input = nn.functional.dropout(input, options.Dropout, training: true);
+        if (training && options.Dropout > 0) input = Dropped(input);
         Tensor narrow = nn.functional.linear(input, a).Times(_scale);                                     // (N, r)
         return nn.functional.linear(narrow, b).to(x.dtype);                                               // (N, out)
     }
@@ -26,4 +26,6 @@ internal sealed class LoraTerm(Tensor a, Tensor b, LoraOptions options) : IProje
         using var scope = NewDisposeScope();
         return b.mm(a).TimesInPlace(_scale).t().contiguous().MoveToOuterDisposeScope();
     }
+
+    private Tensor Dropped(Tensor input) => DropoutDraws.Draw(input.device, () => nn.functional.dropout(input, options.Dropout, training: true));
 }

@@ -12,7 +12,7 @@ public static class LearningRateSchedule
     public static double Linear(int step, double rate, int warmupSteps, int maxSteps)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
-        if (step < warmupSteps) return rate * (step + 1) / (warmupSteps + 1);
+        if (step < warmupSteps) return rate * (step + 1) / (warmupSteps + 1.0);
         return step >= maxSteps ? 0 : rate * (maxSteps - step) / (maxSteps - warmupSteps);
     }
 
@@ -30,7 +30,7 @@ public static class LearningRateSchedule
         ArgumentOutOfRangeException.ThrowIfNegative(step);
         double minimum = options.MinLearningRate ?? options.LearningRate / 10;
         int decay = options.DecaySteps ?? maxSteps;
-        if (step < options.WarmupSteps) return options.LearningRate * (step + 1) / (options.WarmupSteps + 1);
+        if (step < options.WarmupSteps) return options.LearningRate * (step + 1) / (options.WarmupSteps + 1.0);
         if (step >= decay) return minimum;
         double progress = (double)(step - options.WarmupSteps) / (decay - options.WarmupSteps);
         return minimum + (0.5 * (1 + Math.Cos(Math.PI * progress)) * (options.LearningRate - minimum));

@@ -8,7 +8,7 @@ internal static class DirectPreferenceMicroBatch
     /// <param name="training">The pairs.</param>
     /// <param name="options">Those of the run.</param>
     /// <param name="log">Is told what was chosen.</param>
-    /// <returns>A divisor of the batch size.</returns>
+    /// <returns>A divisor of the batch size, or of the pairs where there are fewer.</returns>
     /// <exception cref="TrainingOutOfMemoryException">Not even one pair fits.</exception>
     public static int Find(FineTuningModel model, IReadOnlyList<PreferencePair> training, DirectPreferenceOptions options, Action<string> log)
     {
@@ -16,6 +16,6 @@ internal static class DirectPreferenceMicroBatch
         SupervisedExample longest = SupervisedExample.Of(0, new int[length + 1 - response], new int[response]);
         var pair = new PreferencePair(0, 0, longest, longest);
         using var search = new MicroBatchSearch(model.Network, model.Sets, TrainingMemory.Of(model, options.Run), log);
-        return search.Find(options.BatchSize, 2, length, count => PreferencePass.Backward(model.Network, [.. Enumerable.Repeat(pair, count)], count, options));
+        return search.Find(Math.Min(options.BatchSize, training.Count), 2, length, count => PreferencePass.Backward(model.Network, [.. Enumerable.Repeat(pair, count)], count, options));
     }
 }

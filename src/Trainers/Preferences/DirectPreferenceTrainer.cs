@@ -32,6 +32,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
         _outputColumnName = outputColumnName;
         _columns = columns.Validate();
         _options = options.Validate();
+        GenerateTextTransformer.OutputsOf(outputColumnName, columns.Prompt, options.Generation);
     }
 
     /// <summary>Trains on a view's rows; a share of the prompts is held out for validation.</summary>
@@ -126,7 +127,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
         catch (Exception e) when (OutOfMemory.Is(e, out _))
         {
             // Weights, gradients, the optimizer's state or the reference; the loop itself says which micro-batch was too large.
-            int pairs = _options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize;
+            int pairs = _options.MicroBatchSize.RowsOf(Math.Min(_options.BatchSize, training.Count));
             throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
                 .TooSmall(2 * pairs, training.Max(static pair => pair.Length), e, lastCheckpoint: space.Resumed?.Checkpoint);
         }

@@ -116,7 +116,7 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
             RankedGroup largest = training.MaxBy(static group => (long)group.Width * group.Responses.Length)!;
-            int prompts = _options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize;
+            int prompts = _options.MicroBatchSize.RowsOf(Math.Min(_options.BatchSize, training.Count));
             throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null || _options.Freeze != FrozenWeights.None, ProjectionsTrained = _options.Freeze == FrozenWeights.None, ForwardOnly = _options.IsForwardOnly, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
                 .TooSmall(prompts * largest.Responses.Length, largest.Width, e, lastCheckpoint: space.Resumed?.Checkpoint);
         }

@@ -96,8 +96,12 @@ public sealed record LanguageModelOptions
         if (sum > MaxSteps) throw new ArgumentException($"The stages have {sum} steps and the run {MaxSteps}; raise MaxSteps or shorten a stage.", nameof(Stages));
         foreach (TrainingStage stage in TrainingPlan.StagesOf(this))
         {
-            if ((stage.MicroBatchSize ?? MicroBatchSize).Rows is { } micro && stage.BatchSize % micro != 0)
+            MicroBatchSize wanted = stage.MicroBatchSize ?? MicroBatchSize;
+            if (wanted.Rows is { } micro && stage.BatchSize % micro != 0)
                 throw new ArgumentException($"MicroBatchSize is {micro}; it must divide BatchSize ({stage.BatchSize}).", nameof(MicroBatchSize));
+            long tokens = (long)wanted.RowsOf(stage.BatchSize) * stage.SequenceLength;
+            if (tokens > Array.MaxLength)
+                throw new ArgumentException(FormattableString.Invariant($"{wanted.RowsOf(stage.BatchSize):N0} rows of {stage.SequenceLength:N0} tokens at once are {tokens:N0} tokens, and an array holds {Array.MaxLength:N0}; lower BatchSize, or set MicroBatchSize."), nameof(BatchSize));
         }
     }
 }

@@ -114,7 +114,7 @@ public sealed class LanguageModelTrainer : IEstimator<GptLanguageModelTransforme
         catch (Exception e) when (OutOfMemory.Is(e, out _))
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
-            throw memory.TooSmall(options.MicroBatchSize.IsAuto ? 1 : options.MicroBatchSize.Rows ?? options.BatchSize, options.Model.ContextLength, e, lastCheckpoint: space.Resumed?.Checkpoint);
+            throw memory.TooSmall(options.MicroBatchSize.RowsOf(options.BatchSize), options.Model.ContextLength, e, lastCheckpoint: space.Resumed?.Checkpoint);
         }
         finally
         {

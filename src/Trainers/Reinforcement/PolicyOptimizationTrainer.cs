@@ -22,6 +22,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
         ArgumentException.ThrowIfNullOrEmpty(responseColumnName);
         ArgumentNullException.ThrowIfNull(options);
         (_context, _promptColumnName, _responseColumnName, _options) = (context, promptColumnName, responseColumnName, options.Validate());
+        GenerateTextTransformer.OutputsOf(responseColumnName, promptColumnName, options.Generation);
     }
 
     /// <summary>Trains on a view's prompts.</summary>
@@ -121,7 +122,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
             throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
-                .TooSmall(_options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize, training.Max(static p => p.Tokens.Length) + _options.Rollout.MaxNewTokens, e, lastCheckpoint: space.Resumed?.Checkpoint);
+                .TooSmall(_options.MicroBatchSize.RowsOf(_options.BatchSize), training.Max(static p => p.Tokens.Length) + _options.Rollout.MaxNewTokens, e, lastCheckpoint: space.Resumed?.Checkpoint);
         }
     }
 

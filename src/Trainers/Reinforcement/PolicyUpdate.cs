@@ -69,7 +69,7 @@ internal static class PolicyUpdate
             Tensor sum = sums.select(0, i);
 
             // The ratio's variance, by its distances from 1: the squares of numbers next to 1 differ by less than float32 tells apart.
-            yield return algorithm != PolicyAlgorithm.Grpo && i == 4 ? sum - sums.select(0, 3).Minus(1).Squared() : sum;
+            yield return algorithm != PolicyAlgorithm.Grpo && i == 4 ? (sum - sums.select(0, 3).Minus(1).Squared()).AtLeastInPlace(0) : sum;
         }
     }
 

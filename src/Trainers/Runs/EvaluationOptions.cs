@@ -11,7 +11,7 @@ public sealed record EvaluationOptions
     public double? ValidationFraction { get; init; }
 
     /// <summary>
-    /// Updates between evaluations, of which another comes after the last update, and in language-model training one before the first. 0 switches evaluation off.
+    /// Updates between evaluations, of which another comes after the last update, and, but in a supervised task, one before the first. 0 switches evaluation off.
     /// Null (the default) means 250 in pretraining, and an epoch elsewhere.
     /// </summary>
     public int? Interval { get; init; }
@@ -26,7 +26,7 @@ public sealed record EvaluationOptions
     public int EarlyStoppingPatience { get; init; }
 
     /// <summary>
-    /// True returns the weights of the lowest validation loss, false those of the last update. Null (the default) means true; in supervised fine-tuning only where
+    /// True returns the weights of the lowest validation loss, false those of the last update. Null (the default) means true; in supervised fine-tuning and policy optimisation only where
     /// early stopping is on: InstructGPT's policies were judged better after 16 epochs though their validation loss rose after the first. A loss that is not finite is never
     /// the lowest; where none was finite, and by default where nothing is held out, the last weights are returned. True is refused where nothing is held out.
     /// </summary>

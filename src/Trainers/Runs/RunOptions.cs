@@ -75,13 +75,13 @@ public sealed record RunOptions
 
     /// <summary>
     /// True keeps each block's input only and computes the block again in the backward pass (Chen et al. 2016, section 4): about a third more
-    /// arithmetic for activations of one block instead of all. The losses are the same, bit for bit on a CPU where there is no dropout. False
+    /// arithmetic for activations of one block instead of all. The losses are the same, bit for bit on a CPU. False
     /// (the default) keeps everything.
     /// </summary>
     public bool ActivationCheckpointing { get; init; }
 
     /// <summary>
-    /// The dropout inside the network, averaged out after training. Null (the default) means the trainer's own: none in pretraining, for a reward model and in policy optimisation, 0.1 everywhere in the supervised tasks
+    /// The dropout inside the network, averaged out after training. Null (the default) means the trainer's own: none in pretraining, for a reward model, in direct preference and in policy optimisation, 0.1 everywhere in the supervised tasks
     /// (Radford et al. 2018, section 4.1) unless the weights are frozen, 0.2 before each residual sum in supervised fine-tuning (Ouyang et al. 2022, appendix C.1). A model's <c>config.json</c> says what it was trained with;
     /// it is not read here.
     /// </summary>

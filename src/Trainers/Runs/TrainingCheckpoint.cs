@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 
 /// <summary>
 /// The folder <c>training_state</c> of a checkpoint: <c>state.json</c> (counters, the options and data that the losses depend on) and
-/// <c>state.safetensors</c> (the optimizer's moments; where the weights are averaged, those that training goes on with). Random generators have no entry: each step seeds them anew.
+/// <c>state.safetensors</c> (the optimizer's moments; where the weights are averaged, those that training goes on with). Random generators have no entry: each micro-batch seeds them anew.
 /// </summary>
 internal sealed class TrainingCheckpoint
 {

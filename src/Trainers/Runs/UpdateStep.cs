@@ -18,7 +18,6 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     private const int MostPending = 1_024;
 
     private readonly TrainingRun _run;
-    private readonly GptNetwork _network;
     private readonly RunSettings _settings;
     private readonly StepLedger<TBatch> _ledger;
     private readonly StepTimer _timer;
@@ -26,6 +25,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     private readonly bool _immediate;
     private readonly Action<string> _log;
     private readonly IReadOnlyList<string> _metrics;
+    private ulong _parts;
 
     /// <summary>Prepares a run's updates.</summary>
     /// <param name="run">The run.</param>
@@ -38,7 +38,7 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     /// <param name="metrics">The names of what is measured of an update besides, under which reports tell its means; null for none.</param>
     public UpdateStep(TrainingRun run, GptNetwork network, RunSettings settings, long seed, int losses, bool? immediate, Action<string> log, IReadOnlyList<string>? metrics = null)
     {
-        (_run, _network, _settings, _seed, _log, _metrics) = (run, network, settings, seed, log, metrics ?? []);
+        (_run, _settings, _seed, _log, _metrics) = (run, settings, seed, log, metrics ?? []);
         _immediate = immediate ?? !network.Device.IsCuda;
         _ledger = new(losses, _immediate ? 1 : Math.Min(MostPending, settings.Run.LogInterval), network.TorchDevice, _metrics.Count);
         _timer = new(settings.Run.MeasureStepTimes, network.TorchDevice);
@@ -51,27 +51,26 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     /// <summary>The documents, or rows, that a batch came from, for the exception.</summary>
     public required Func<StepOutcome<TBatch>, IReadOnlyList<DocumentRange>> Documents { get; init; }
 
-    /// <summary>Begins an update: dropout draws from the seed and the step alone, so that a resumed run draws what the first would have drawn.</summary>
+    /// <summary>Begins an update.</summary>
     /// <returns>To be disposed when the update is over; tensors made meanwhile go with it.</returns>
     public Scope Begin()
     {
         RunMeter.Interval clock = _run.Meter.Run();
         _timer.Begin();
-        long stepSeed = unchecked((_seed * 6_364_136_223_846_793_005) + _run.State.Step);
-        manual_seed(stepSeed);                                         // the CPU's generator only
-        if (_network.Device.IsCuda) cuda.manual_seed_all(stepSeed);
+        _parts = 0;
         return new(NewDisposeScope(), clock, _timer);
     }
 
-    /// <summary>Begins a micro-batch.</summary>
+    /// <summary>Begins a micro-batch: dropout draws from the seed, the step and the micro-batch's number alone, so that a resumed run draws what the first would have drawn.</summary>
     /// <param name="rows">Its rows.</param>
     /// <param name="length">Tokens of the longest.</param>
     /// <returns>To be disposed when its backward pass is over: its gradient is added to the others, and its tensors go.</returns>
     public MicroBatch Part(int rows, int length)
     {
         _run.Computes(rows, length);
+        ulong step = unchecked((ulong)((_seed * 6_364_136_223_846_793_005) + _run.State.Step));
         _timer.Skip();
-        return new(NewDisposeScope(), _run.Sets, _timer);
+        return new(NewDisposeScope(), _run.Sets, _timer, DropoutDraws.Begin(RandomBits.Mix(step ^ RandomBits.Mix(_parts++))));
     }
 
     /// <summary>Makes the update, or has the device decide whether to.</summary>
@@ -180,13 +179,14 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     }
 
     /// <summary>A micro-batch under way.</summary>
-    public readonly struct MicroBatch(DisposeScope tensors, TrainableSets sets, StepTimer timer) : IDisposable
+    public readonly struct MicroBatch(DisposeScope tensors, TrainableSets sets, StepTimer timer, DropoutDraws.Sequence draws) : IDisposable
     {
         /// <summary>What came since the beginning or the last call was this part.</summary>
         public void Done(StepPart part) => timer.Done(part);
 
         public void Dispose()
         {
+            draws.Dispose();
             sets.CollectGradient();
             timer.Done(StepPart.Backward);
             tensors.Dispose();

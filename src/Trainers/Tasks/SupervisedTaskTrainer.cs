@@ -28,6 +28,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
         _options = options.Validate();
         if (!_columns.Objective.HasClasses && (options.ClassWeights is not null || options.BalanceClasses))
             throw new ArgumentException("A regression has no classes to weigh; leave ClassWeights and BalanceClasses alone.", nameof(options));
+        ClassifyTextTransformer.CheckNames(_columns.Score, _columns.IsRegression, options.Scoring);
     }
 
     /// <summary>Trains on labelled rows.</summary>
@@ -117,7 +118,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
         {
             // Weights, gradients or the optimizer's state; the loop itself says which micro-batch was too large.
             TaskExample longest = training.Examples.MaxBy(static example => example.Width)!;
-            int examples = _options.MicroBatchSize.IsAuto ? 1 : _options.MicroBatchSize.Rows ?? _options.BatchSize;
+            int examples = _options.MicroBatchSize.RowsOf(Math.Min(_options.BatchSize, training.Examples.Count));
             throw new TrainingMemory(shape, precision, device) { Dropout = _options.DropoutInUse, Frozen = _options.Lora is not null || _options.Freeze != FrozenWeights.None, ProjectionsTrained = _options.Freeze == FrozenWeights.None, ForwardOnly = _options.Freeze == FrozenWeights.AllButHead, Averaged = _options.Run.AverageDecay > 0, Checkpointed = _options.Run.ActivationCheckpointing }
                 .TooSmall(examples * longest.Sequences.Length, longest.Width, e, lastCheckpoint: space.Resumed?.Checkpoint);
         }

@@ -100,7 +100,7 @@ internal sealed class TaskNetwork : IClassifierWeights, IDisposable
     /// <returns>(R / S, K) float32: logits, or numbers.</returns>
     public Tensor Outputs(Tensor states, double dropout)
     {
-        Tensor x = Network.Training && dropout > 0 ? functional.dropout(states, dropout, training: true) : states;
+        Tensor x = Network.Training && dropout > 0 ? DropoutDraws.Draw(Network.TorchDevice, () => functional.dropout(states, dropout, training: true)) : states;
         return functional.linear(x, Extra[ClassifierParameterLayout.HeadWeight], Extra[ClassifierParameterLayout.HeadBias]);
     }
 

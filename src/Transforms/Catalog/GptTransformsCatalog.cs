@@ -137,6 +137,7 @@ public sealed class GptTransformsCatalog
     /// <param name="options">How many passages, how many tokens, which search; null for the defaults.</param>
     /// <exception cref="ArgumentException">An option is out of range, there is no passage, or the output column has no name.</exception>
     /// <exception cref="HiddenStatesUnavailableException">The model gives no hidden states.</exception>
+    /// <exception cref="OperationCanceledException">The token of <see cref="RetrieveTextOptions.Embedding"/> was cancelled while the passages' vectors were made.</exception>
     public GptTextEstimator<RetrieveTextTransformer> RetrieveText(string outputColumnName, string? inputColumnName, GptModel model, IReadOnlyList<string> passages, RetrieveTextOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -205,7 +206,7 @@ public sealed class GptTransformsCatalog
         ArgumentNullException.ThrowIfNull(model);
         foreach (string name in inputColumnNames) ArgumentException.ThrowIfNullOrEmpty(name, nameof(inputColumnNames));
         LabelValues? labels = HeadScores.Of(model.Head.IsRegression).LabelsOf(model.Head, inputColumnNames);
-        return new(Catalog.Context, new ClassifyTextTransformer(scoreColumnName, inputColumnNames, labels, model, options ?? new ClassifyTextOptions()));
+        return new(Catalog.Context, new ClassifyTextTransformer(scoreColumnName, [.. inputColumnNames], labels, model, options ?? new ClassifyTextOptions()));
     }
 
     /// <summary>Scores responses to prompts with a reward model.</summary>

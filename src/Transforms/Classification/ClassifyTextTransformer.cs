@@ -32,6 +32,11 @@ public sealed class ClassifyTextTransformer : GptTextTransformer
     /// <summary>The options.</summary>
     public ClassifyTextOptions Options => _settings.Options;
 
+    /// <summary>Refuses output columns that share a name.</summary>
+    /// <exception cref="ArgumentException">Two do, or one has none.</exception>
+    internal static void CheckNames(string scoreColumnName, bool isRegression, ClassifyTextOptions options) => TextOperation.CheckNames(
+        [(scoreColumnName, "scoreColumnName"), (HeadScores.Of(isRegression).PredictedLabelColumn(options), nameof(options.PredictedLabelColumnName)), (options.DroppedTokenCountColumnName, nameof(options.DroppedTokenCountColumnName))]);
+
     internal static ClassifyTextTransformer Load(ModelFileContents contents)
     {
         var settings = contents.ReadSettings<Settings>();
@@ -62,7 +67,7 @@ public sealed class ClassifyTextTransformer : GptTextTransformer
                 throw new ArgumentException($"{settings.Labels!.Values.Count} label values of the type {settings.Labels.ItemType} do not belong to a model of {classes} classes.", nameof(settings));
             TaskSequences.RequireRoom(head.Task, model.Config);
             string? predicted = scores.PredictedLabelColumn(options);
-            CheckNames([(settings.ScoreColumnName, "scoreColumnName"), (predicted, nameof(options.PredictedLabelColumnName)), (options.DroppedTokenCountColumnName, nameof(options.DroppedTokenCountColumnName))]);
+            ClassifyTextTransformer.CheckNames(settings.ScoreColumnName, head.IsRegression, options);
 
             List<TextOutput> columns = [.. scores.Columns(settings.ScoreColumnName, predicted, classes, settings.Labels)];
             if (options.DroppedTokenCountColumnName is { } dropped)

@@ -23,7 +23,10 @@ public sealed record PolicyComparisonOptions
     public int SampleRows { get; init; } = 10;
 
     /// <summary>Whether the responses are drawn as the policies themselves are: entropy and divergence are then measured.</summary>
-    internal bool DrawsFromPolicy => Generation is { Temperature: 1, TopK: 0, TopP: 1, RepetitionPenalty: 1, MinNewTokens: 0 };
+    internal bool DrawsFromPolicy => Generation is
+    {
+        Temperature: 1, TopK: 0, TopP: 1, MinP: 0, TypicalP: 1, RepetitionPenalty: 1, PresencePenalty: 0, FrequencyPenalty: 0, NoRepeatNgramSize: 0, LogitBias.Count: 0, MinNewTokens: 0, Constraint: null,
+    };
 
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentException">A value is out of range, or two do not fit together.</exception>
@@ -38,6 +41,6 @@ public sealed record PolicyComparisonOptions
         WinRate.RequireLevel(Level);
         if (SampleRows < 0) throw new ArgumentOutOfRangeException(nameof(SampleRows), SampleRows, $"{nameof(SampleRows)} is {SampleRows}; it must be 0 or more.");
         if (Reference is not null && !DrawsFromPolicy)
-            throw new ArgumentException($"{nameof(Reference)} is set, and the responses are not drawn from the policies' own distributions: their divergence can't be told from them. Leave {nameof(Generation)}'s Temperature, TopK, TopP, RepetitionPenalty and MinNewTokens at their defaults, or {nameof(Reference)} null.", nameof(Reference));
+            throw new ArgumentException($"{nameof(Reference)} is set, and the responses are not drawn from the policies' own distributions: their divergence can't be told from them. Leave {nameof(Generation)}'s temperature, filters, penalties, biases, MinNewTokens and Constraint at their defaults, or {nameof(Reference)} null.", nameof(Reference));
     }
 }

@@ -19,7 +19,7 @@ public sealed record RetrieveTextOptions
     /// <summary>What stands between passages. Default a blank line.</summary>
     public string Separator { get; init; } = "\n\n";
 
-    /// <summary>How passages and questions become vectors. Default <see cref="EmbedTextOptions"/>'s own values, but texts that are too long lose their end.</summary>
+    /// <summary>How passages and questions become vectors. Default <see cref="EmbedTextOptions"/>'s own values, but texts that are too long lose their end. The columns that they name must be null.</summary>
     public EmbedTextOptions Embedding { get; init; } = new() { Truncation = TextTruncation.Head };
 
     /// <summary>How a graph for approximate search is built and searched; null (the default) compares the question with every passage.</summary>
@@ -38,6 +38,11 @@ public sealed record RetrieveTextOptions
         ArgumentNullException.ThrowIfNull(Separator);
         ArgumentNullException.ThrowIfNull(Embedding);
         Embedding.Validate();
+        foreach ((string? value, string name) in ((string?, string)[])[(Embedding.TokenCountColumnName, nameof(Embedding.TokenCountColumnName)), (Embedding.DroppedTokenCountColumnName, nameof(Embedding.DroppedTokenCountColumnName))])
+        {
+            if (value is not null) throw new ArgumentException($"{nameof(Embedding)}.{name} is '{value}', and no such column is added; leave it null.", nameof(Embedding));
+        }
+
         Hnsw?.Validate();
     }
 }

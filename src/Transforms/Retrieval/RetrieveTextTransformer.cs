@@ -12,7 +12,7 @@ public sealed class RetrieveTextTransformer : GptTextTransformer
     private readonly Settings _settings;
 
     internal RetrieveTextTransformer(string outputColumnName, string? inputColumnName, GptModel model, IReadOnlyList<string> passages, RetrieveTextOptions options)
-        : this(new Settings(outputColumnName, TextOperation.InputOrOutput(inputColumnName, outputColumnName), options, passages, Embed(model, passages, options)), model, owned: null)
+        : this(new Settings(outputColumnName, TextOperation.InputOrOutput(inputColumnName, outputColumnName), options, [.. passages], Embed(model, passages, options)), model, owned: null)
     {
     }
 
@@ -45,7 +45,7 @@ public sealed class RetrieveTextTransformer : GptTextTransformer
         options.Validate();
         if (passages.Count == 0) throw new ArgumentException("There is no passage to find; give one or more.", nameof(passages));
         var vectors = new float[passages.Count * model.Config.EmbeddingSize]; // (N, C)
-        IReadOnlyList<SequenceEmbedding> embeddings = model.Embed(passages, options.Embedding);
+        IReadOnlyList<SequenceEmbedding> embeddings = model.Embed(passages, options.Embedding, options.Embedding.CancellationToken);
         for (int i = 0; i < embeddings.Count; i++) embeddings[i].Vector.CopyTo(vectors, i * model.Config.EmbeddingSize);
         return MemoryMarshal.AsBytes(vectors.AsSpan()).ToArray();
     }

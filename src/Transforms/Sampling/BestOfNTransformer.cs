@@ -78,7 +78,7 @@ public sealed class BestOfNTransformer : GptTextTransformer
             options.Validate();
             GenerateTextOptions generation = options.Generation;
             CheckNames([(settings.OutputColumnName, "outputColumnName"), (options.ScoreColumnName, nameof(options.ScoreColumnName)), (options.MeanScoreColumnName, nameof(options.MeanScoreColumnName)),
-                (generation.FinishReasonColumnName, nameof(generation.FinishReasonColumnName)), (generation.TokenCountColumnName, nameof(generation.TokenCountColumnName))]);
+                (generation.FinishReasonColumnName, nameof(generation.FinishReasonColumnName)), (generation.TokenCountColumnName, nameof(generation.TokenCountColumnName)), (generation.LogProbabilitiesColumnName, nameof(generation.LogProbabilitiesColumnName))]);
             List<TextOutput> columns = [TextOutput.Create<Best, ReadOnlyMemory<char>>(settings.OutputColumnName, TextDataViewType.Instance, static (Best best, ref ReadOnlyMemory<char> value) => value = best.Kept.Text.AsMemory())];
             if (options.ScoreColumnName is { } score)
                 columns.Add(TextOutput.Create<Best, float>(score, NumberDataViewType.Single, static (Best best, ref float value) => value = best.Kept.Reward));
@@ -88,6 +88,8 @@ public sealed class BestOfNTransformer : GptTextTransformer
                 columns.Add(TextOutput.Create<Best, ReadOnlyMemory<char>>(reason, TextDataViewType.Instance, static (Best best, ref ReadOnlyMemory<char> value) => value = best.Kept.FinishReason.ToString().AsMemory()));
             if (generation.TokenCountColumnName is { } count)
                 columns.Add(TextOutput.Create<Best, int>(count, NumberDataViewType.Int32, static (Best best, ref int value) => value = best.Kept.TokenCount));
+            if (generation.LogProbabilitiesColumnName is { } logProbabilities)
+                columns.Add(GenerateTextTransformer.LogProbabilitiesColumn<Best>(logProbabilities, static best => best.Kept.LogProbabilities!));
             return columns;
         }
     }

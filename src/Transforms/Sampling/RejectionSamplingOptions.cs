@@ -43,7 +43,7 @@ public sealed record RejectionSamplingOptions
 
         if (Keep > Samples) throw new ArgumentException($"{nameof(Keep)} is {Keep} and {nameof(Samples)} is {Samples}: so many can't be kept; draw more, or keep fewer.", nameof(Keep));
         if (MinReward is { } least && !float.IsFinite(least)) throw new ArgumentOutOfRangeException(nameof(MinReward), least, FormattableString.Invariant($"{nameof(MinReward)} is {least}; it must be finite, or null to keep the best ones whatever they are worth."));
-        foreach ((string? value, string name) in ((string?, string)[])[(Generation.FinishReasonColumnName, nameof(Generation.FinishReasonColumnName)), (Generation.TokenCountColumnName, nameof(Generation.TokenCountColumnName))])
+        foreach ((string? value, string name) in ((string?, string)[])[(Generation.FinishReasonColumnName, nameof(Generation.FinishReasonColumnName)), (Generation.TokenCountColumnName, nameof(Generation.TokenCountColumnName)), (Generation.LogProbabilitiesColumnName, nameof(Generation.LogProbabilitiesColumnName))])
         {
             if (value is not null) throw new ArgumentException($"{name} is '{value}', and the examples have no such column; leave it null.", nameof(Generation));
         }

@@ -21,7 +21,7 @@ internal sealed class ResponseSampler
         ArgumentNullException.ThrowIfNull(policy);
         ArgumentNullException.ThrowIfNull(reward);
         (_policy, _reward) = (policy, reward);
-        _generation = generation with { SamplesPerPrompt = samples };
+        _generation = generation.ForColumns() with { SamplesPerPrompt = samples };
         _scoring = new ScoreResponseOptions { MaxBatchTokens = maxBatchTokens };
         policy.CheckStops(generation);
         if (IsConversation) policy.RequireChatTemplate();
@@ -71,7 +71,7 @@ internal sealed class ResponseSampler
             rewards.Add(one, reward.Reward);
         }
 
-        return [.. texts.Select(text => new SampledResponse(text.Text, rewards[(prompts[text.PromptIndex], text.Text)], text.FinishReason, text.TokenCount)).Chunk(samples)];
+        return [.. texts.Select(text => new SampledResponse(text.Text, rewards[(prompts[text.PromptIndex], text.Text)], text.FinishReason, text.TokenCount) { LogProbabilities = text.LogProbabilities }).Chunk(samples)];
 
         int[] Encode(string prompt)
         {

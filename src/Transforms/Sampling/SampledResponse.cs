@@ -9,4 +9,7 @@ public sealed record SampledResponse(string Text, float Reward, FinishReason Fin
 {
     /// <summary>Whether the policy ended the response itself, and it was not cut off.</summary>
     public bool IsFinished => FinishReason is FinishReason.StopToken or FinishReason.StopString;
+
+    /// <summary>Each token's log-probability; null where the options do not ask for them.</summary>
+    internal IReadOnlyList<TokenLogProbability>? LogProbabilities { get; init; }
 }

@@ -63,4 +63,7 @@ public sealed record GenerateTextOptions : GenerationOptions
     /// </summary>
     [JsonIgnore]
     public CancellationToken CancellationToken { get; init; }
+
+    /// <summary>The options with what the columns that they name are made of.</summary>
+    internal GenerateTextOptions ForColumns() => LogProbabilitiesColumnName is null ? this : this with { TopLogProbabilities = TopLogProbabilities ?? 0 };
 }

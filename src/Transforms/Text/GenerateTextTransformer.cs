@@ -43,6 +43,18 @@ public sealed class GenerateTextTransformer : GptTextTransformer
     internal static IReadOnlyList<TextOutput> OutputsOf(string outputColumnName, string inputColumnName, GenerateTextOptions options) =>
         GenerateOperation.Columns(new(outputColumnName, inputColumnName, options));
 
+    /// <summary>The column of each new token's log-probability.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="tokens">The tokens of a result.</param>
+    internal static TextOutput LogProbabilitiesColumn<TResult>(string name, Func<TResult, IReadOnlyList<TokenLogProbability>> tokens) =>
+        TextOutput.Create<TResult, VBuffer<float>>(name, new VectorDataViewType(NumberDataViewType.Single), (TResult result, ref VBuffer<float> value) =>
+        {
+            IReadOnlyList<TokenLogProbability> all = tokens(result);
+            VBufferEditor<float> editor = VBufferEditor.Create(ref value, all.Count);
+            for (int i = 0; i < all.Count; i++) editor.Values[i] = all[i].LogProbability;
+            value = editor.Commit();
+        });
+
     private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);
 
     private sealed record Settings(string OutputColumnName, string InputColumnName, GenerateTextOptions Options);
@@ -56,8 +68,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
 
         public override IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows)
         {
-            GenerateTextOptions options = settings.Options;
-            if (options.LogProbabilitiesColumnName is not null) options = options with { TopLogProbabilities = options.TopLogProbabilities ?? 0 };
+            GenerateTextOptions options = settings.Options.ForColumns();
             GenerationOptions generation = options;
             var prompts = new int[rows.Count][];
             for (int i = 0; i < prompts.Length; i++)
@@ -93,13 +104,6 @@ public sealed class GenerateTextTransformer : GptTextTransformer
             }
         }
 
-        private static void WriteLogProbabilities(GeneratedText text, ref VBuffer<float> value)
-        {
-            VBufferEditor<float> editor = VBufferEditor.Create(ref value, text.LogProbabilities!.Count);
-            for (int i = 0; i < text.LogProbabilities.Count; i++) editor.Values[i] = text.LogProbabilities[i].LogProbability;
-            value = editor.Commit();
-        }
-
         private PromptTooLongException TooLong(int tokens, int limit, TextRow row) => new(tokens, limit,
             $"It stands in column '{InputColumnName}', row {row.Position}. Shorten it{(settings.Options.PromptOverflow == PromptOverflow.Error ? $", or set {nameof(GenerationOptions.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}" : "")}.");
 
@@ -121,7 +125,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
             if (options.TokenCountColumnName is { } count)
                 columns.Add(TextOutput.Create<GeneratedText, int>(count, NumberDataViewType.Int32, static (GeneratedText text, ref int value) => value = text.TokenCount));
             if (options.LogProbabilitiesColumnName is { } logProbabilities)
-                columns.Add(TextOutput.Create<GeneratedText, VBuffer<float>>(logProbabilities, new VectorDataViewType(NumberDataViewType.Single), WriteLogProbabilities));
+                columns.Add(LogProbabilitiesColumn<GeneratedText>(logProbabilities, static text => text.LogProbabilities!));
             return columns;
         }
     }

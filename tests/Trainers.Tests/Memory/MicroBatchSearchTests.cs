@@ -22,6 +22,18 @@ public sealed class MicroBatchSearchTests
     }
 
     [TestMethod]
+    public void A_batch_of_any_size_is_divided_and_rows_that_no_counter_holds_are_not_taken_for_few()
+    {
+        // 2^31 - 1 is a prime.
+        Assert.AreEqual(1, MicroBatchSearch.Largest(int.MaxValue, static size => size <= 1_000));
+        using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
+        var memory = new TrainingMemory(network.Config, GptPrecision.Float32, GptDevice.Cpu) { Dropout = DropoutOptions.Everywhere(0.1f) };
+        using var search = new MicroBatchSearch(network, [network.Parameters], memory, static _ => { }) { Available = static () => 1L << 30 };
+        Assert.AreEqual(1, search.Find(int.MaxValue, 2, 16, static _ => { }));
+        Assert.AreEqual(1, search.Find(int.MaxValue, 3, 16, static _ => { }));
+    }
+
+    [TestMethod]
     public void Sizes_are_tried_upwards_so_that_little_is_asked_for_in_vain()
     {
         var tried = new List<int>();

@@ -115,6 +115,15 @@ public sealed class PolicyMetricsTests
     }
 
     [TestMethod]
+    public void The_ratios_variance_is_0_where_all_of_them_are_1_and_their_weights_add_up_to_a_little_more()
+    {
+        // 15 tokens of the weight 1/15 each give the mean ratio 1 + 2^-23 in float32.
+        using TorchSharp.torch.Tensor sums = TorchSharp.torch.tensor(new float[] { 0, 0, 0, 1 + (1f / (1 << 23)), 0, 0 });
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        Assert.AreEqual(0f, PolicyUpdate.Metrics(sums, PolicyAlgorithm.Ppo).ElementAt(4).item<float>());
+    }
+
+    [TestMethod]
     [DataRow(PolicyAlgorithm.Ppo)]
     [DataRow(PolicyAlgorithm.Rloo)]
     public void The_ratios_variance_is_told_where_they_hardly_differ_from_one(PolicyAlgorithm algorithm)

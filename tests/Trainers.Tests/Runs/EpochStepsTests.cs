@@ -28,6 +28,22 @@ public sealed class EpochStepsTests
     }
 
     [TestMethod]
+    [DynamicData(nameof(Kinds))]
+    public void A_searched_micro_batch_of_such_a_batch_is_all_of_the_data_where_that_fits(string kind)
+    {
+        string folder = Directory.CreateTempSubdirectory("mlnet-gpt-epochs-").FullName;
+        try
+        {
+            Fit(kind, batchSize: int.MaxValue, epochs: 1, MicroBatchSize.Auto, Path.Combine(folder, "run"));
+            Assert.AreEqual("6", TrainingCheckpoint.Open(RunCheckpoints.FindLast(Path.Combine(folder, "run"))!).OptionOf(Fingerprint.MicroBatchSize));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
     public void A_window_of_any_number_of_batches_sorts_all_examples()
     {
         TaskExample[] examples = [.. Enumerable.Range(0, 20).Select(static i => new TaskExample([new int[1 + (i * 7 % 20)]], i, 0))];
@@ -49,23 +65,24 @@ public sealed class EpochStepsTests
         Assert.AreEqual(2, (good with { BatchSize = 4, Episodes = 5, Rollout = good.Rollout with { Minibatches = 1 } }).RolloutCount(prompts: 1), "rounded up to whole rollouts");
     }
 
-    private static int Fit(string kind, int batchSize, int epochs)
+    private static int Fit(string kind, int batchSize, int epochs, MicroBatchSize microBatch = default, string? folder = null)
     {
         IDataView rows = Ml.Data.LoadFromEnumerable(Enumerable.Range(0, 6).Select(static i => new TrainingRow { Text = $"{(char)('a' + i)}bcd {(char)('j' - i)}", Completion = "ab", Other = "ba", Label = i % 2 == 0 ? "even" : "odd" }));
-        RunOptions run = EveryTrainer.Run with { LogInterval = 100 };
+        RunOptions run = EveryTrainer.Run with { LogInterval = 100, Folder = folder };
+        EvaluationOptions evaluation = new() { ValidationFraction = folder is null ? null : 0 };
         using GptModel pretrained = Pretrained();
         GptTrainersCatalog trainers = Ml.Gpt().Trainers;
         switch (kind)
         {
             case "fine-tuning":
-                using (var trained = trainers.SupervisedFineTuning("Written", "Text", "Completion", new() { Pretrained = pretrained, Epochs = epochs, BatchSize = batchSize, Run = run }).Fit(rows)) return trained.Training.Steps;
+                using (var trained = trainers.SupervisedFineTuning("Written", "Text", "Completion", new() { Pretrained = pretrained, Epochs = epochs, BatchSize = batchSize, MicroBatchSize = microBatch, Evaluation = evaluation, Run = run }).Fit(rows)) return trained.Training.Steps;
             case "reward":
-                using (var trained = trainers.RewardModelFromPairs("Text", "Completion", "Other", new() { Pretrained = pretrained, Epochs = epochs, BatchSize = batchSize, Run = run }).Fit(rows)) return trained.Training.Steps;
+                using (var trained = trainers.RewardModelFromPairs("Text", "Completion", "Other", new() { Pretrained = pretrained, Epochs = epochs, BatchSize = batchSize, MicroBatchSize = microBatch, Evaluation = evaluation, Run = run }).Fit(rows)) return trained.Training.Steps;
             case "preference":
-                using (var trained = trainers.DirectPreference("Written", "Text", "Completion", "Other", new() { Pretrained = pretrained, Epochs = epochs, BatchSize = batchSize, Run = run }).Fit(rows)) return trained.Training.Steps;
+                using (var trained = trainers.DirectPreference("Written", "Text", "Completion", "Other", new() { Pretrained = pretrained, Epochs = epochs, BatchSize = batchSize, MicroBatchSize = microBatch, Evaluation = evaluation, Run = run }).Fit(rows)) return trained.Training.Steps;
             default:
                 IDataView keyed = Ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(rows).Transform(rows);
-                using (var trained = trainers.TextClassification("Key", "Text", new SupervisedTaskOptions { Pretrained = pretrained, Epochs = epochs, BatchSize = batchSize, LengthBucketBatches = int.MaxValue, Run = run }).Fit(keyed)) return trained.Training.Steps;
+                using (var trained = trainers.TextClassification("Key", "Text", new SupervisedTaskOptions { Pretrained = pretrained, Epochs = epochs, BatchSize = batchSize, MicroBatchSize = microBatch, Evaluation = evaluation, LengthBucketBatches = int.MaxValue, Run = run }).Fit(keyed)) return trained.Training.Steps;
         }
     }
 

@@ -44,6 +44,37 @@ public sealed class EveryTrainerTests
 
     [TestMethod]
     [DynamicData(nameof(Kinds))]
+    public void Blocks_computed_again_give_the_same_losses_and_weights_with_dropout_too(string kind)
+    {
+        EveryTrainer.Outcome kept = EveryTrainer.Fit(kind, EveryTrainer.Run), again = EveryTrainer.Fit(kind, EveryTrainer.Run with { ActivationCheckpointing = true });
+        CollectionAssert.AreEqual(kept.Losses, again.Losses);
+        CollectionAssert.AreEqual(kept.Weights, again.Weights);
+    }
+
+    [TestMethod]
+    public async Task Runs_beside_each_other_end_as_each_does_alone()
+    {
+        string[] kinds = ["fine-tuning", "adapter", "task", "ppo"];
+        RunOptions options = EveryTrainer.Run with { ActivationCheckpointing = true };
+        EveryTrainer.Outcome[] alone = [.. kinds.Select(kind => EveryTrainer.Fit(kind, options))];
+        int threads = torch.get_num_threads();
+        try
+        {
+            EveryTrainer.Outcome[] beside = await Task.WhenAll(kinds.Select(kind => Task.Run(() => EveryTrainer.Fit(kind, options))));
+            for (int i = 0; i < kinds.Length; i++)
+            {
+                CollectionAssert.AreEqual(alone[i].Losses, beside[i].Losses, kinds[i]);
+                CollectionAssert.AreEqual(alone[i].Weights, beside[i].Weights, kinds[i]);
+            }
+        }
+        finally
+        {
+            torch.set_num_threads(threads);
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Kinds))]
     public void Averages_are_returned_and_training_goes_on_with_the_weights(string kind)
     {
         EveryTrainer.Outcome plain = EveryTrainer.Fit(kind, EveryTrainer.Run), averaged = EveryTrainer.Fit(kind, EveryTrainer.Run with { AverageDecay = 0.9 });

@@ -73,6 +73,11 @@ public sealed class PolicyComparisonTests
         Assert.ThrowsExactly<ArgumentException>(() => evaluate.Policies(Prompts(2), "Prompt", [("p", policy), ("p", policy)], static _ => [1f, 1f]));
         Assert.ThrowsExactly<ArgumentException>(() => evaluate.Policies(Prompts(0), "Prompt", [("p", policy)], static _ => []));
         Assert.ThrowsExactly<ArgumentException>(() => evaluate.Policies(Prompts(2), "Prompt", [], static _ => [1f, 1f]));
+        foreach (GenerateTextOptions other in (GenerateTextOptions[])
+        [
+            new() { TopK = 3 }, new() { TopP = 0.9f }, new() { MinP = 0.1f }, new() { TypicalP = 0.9f }, new() { RepetitionPenalty = 1.2f }, new() { PresencePenalty = 1 }, new() { FrequencyPenalty = 1 },
+            new() { NoRepeatNgramSize = 2 }, new() { LogitBias = new Dictionary<int, float> { [1] = 2 } }, new() { MinNewTokens = 2 }, new() { Constraint = TextConstraint.Regex("a*") },
+        ]) StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new PolicyComparisonOptions { Reference = policy, Generation = other }.Validate(), other.ToString()).Message, "not drawn from the policies' own distributions");
         foreach (PolicyComparisonOptions bad in (PolicyComparisonOptions[])[new() { Reference = policy, Generation = new() { Temperature = 0.7f } }, new() { TieTolerance = -1 }, new() { Level = 1 }, new() { SampleRows = -1 }, new() { Generation = new() { SamplesPerPrompt = 2 } }])
             Assert.Throws<ArgumentException>(() => evaluate.Policies(Prompts(2), "Prompt", [("p", policy)], static _ => [1f, 1f], bad), bad.ToString());
         using var foreign = new GptModel(Policies.CoinEngine(0.5), GptTokenizer.FromCharacters(["abcdef"]));

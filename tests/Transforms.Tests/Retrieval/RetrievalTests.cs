@@ -54,6 +54,9 @@ public sealed class RetrievalTests
         Assert.AreEqual("the cat sat.", Context(new() { MinSimilarity = 0.99999f }));
         Assert.AreEqual("", Context(new() { MaxTokens = 3 }));
         Assert.ThrowsExactly<ArgumentException>(() => _ml.Gpt().Transforms.RetrieveText("Context", "Text", model, []));
+        foreach (EmbedTextOptions embedding in new EmbedTextOptions[] { new() { TokenCountColumnName = "N" }, new() { DroppedTokenCountColumnName = "N" } })
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Context(new() { Embedding = embedding })).Message, "is 'N', and no such column is added");
+        Assert.ThrowsExactly<OperationCanceledException>(() => _ml.Gpt().Transforms.RetrieveText("Context", "Text", model, Passages, new() { Embedding = new() { CancellationToken = new(canceled: true) } }));
         foreach (RetrieveTextOptions options in new RetrieveTextOptions[] { new() { Top = 0 }, new() { MaxTokens = 0 }, new() { MinSimilarity = 2 } }) Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => Context(options));
     }
 

@@ -18,12 +18,12 @@ public sealed class BestOfNTests
         IDataView rows = Rows("x", "y", "z");
         Best[] found = Read(Ml.Gpt().Transforms.GenerateBestOfN("Response", "Prompt", policy, reward, new BestOfNOptions
         {
-            Samples = 12, ScoreColumnName = "Reward", MeanScoreColumnName = "Mean", Generation = new() { MaxNewTokens = 8, FinishReasonColumnName = "Reason", TokenCountColumnName = "Tokens" },
+            Samples = 12, ScoreColumnName = "Reward", MeanScoreColumnName = "Mean", Generation = new() { MaxNewTokens = 8, FinishReasonColumnName = "Reason", TokenCountColumnName = "Tokens", LogProbabilitiesColumnName = "Log" },
         }).Fit(rows).Transform(rows));
         for (int i = 0; i < 3; i++)
         {
             // The same twelve, drawn and counted here.
-            IReadOnlyList<GeneratedText> drawn = policy.Generate(["xyz"[i].ToString()], new() { MaxNewTokens = 8, SamplesPerPrompt = 12 });
+            IReadOnlyList<GeneratedText> drawn = policy.Generate(["xyz"[i].ToString()], new() { MaxNewTokens = 8, SamplesPerPrompt = 12, TopLogProbabilities = 0 });
             int most = drawn.Max(static text => text.Text.Count(static c => c == 'a'));
             GeneratedText first = drawn.First(text => text.Text.Count(static c => c == 'a') == most);
             Assert.AreEqual(first.Text, found[i].Response);
@@ -31,6 +31,7 @@ public sealed class BestOfNTests
             Assert.AreEqual(drawn.Average(static text => (float)text.Text.Count(static c => c == 'a')), found[i].Mean, 1e-6f);
             Assert.AreEqual(first.FinishReason.ToString(), found[i].Reason);
             Assert.AreEqual(first.TokenCount, found[i].Tokens);
+            CollectionAssert.AreEqual(first.LogProbabilities!.Select(static token => token.LogProbability).ToArray(), found[i].Log);
             Assert.IsGreaterThan(found[i].Mean, found[i].Reward);
         }
     }
@@ -70,7 +71,7 @@ public sealed class BestOfNTests
         using GptModel policy = GptModel.FromOnnx(TestModels.WritePackage(folder), GptDevice.Cpu);
         using GptRewardModel reward = GptRewardModel.FromOnnx(TestModels.WriteReward(folder), GptDevice.Cpu);
         IDataView rows = Rows("a cab", "", "bead");
-        BestOfNOptions options = new() { Samples = 6, MaxBatchTokens = 100, ScoreColumnName = "Reward", MeanScoreColumnName = "Mean", Generation = new() { MaxNewTokens = 6, Seed = 3, FinishReasonColumnName = "Reason", TokenCountColumnName = "Tokens" } };
+        BestOfNOptions options = new() { Samples = 6, MaxBatchTokens = 100, ScoreColumnName = "Reward", MeanScoreColumnName = "Mean", Generation = new() { MaxNewTokens = 6, Seed = 3, FinishReasonColumnName = "Reason", TokenCountColumnName = "Tokens", LogProbabilitiesColumnName = "Log" } };
         ITransformer fitted = Ml.Gpt().Transforms.GenerateBestOfN("Response", "Prompt", policy, reward, options).Append(Ml.Gpt().Transforms.ScoreText("Likelihood", "Response", policy)).Fit(rows);
         Best[] expected = Read(fitted.Transform(rows));
         Assert.AreEqual(3, expected.Select(static row => row.Response).Distinct().Count());
@@ -123,7 +124,7 @@ public sealed class BestOfNTests
         foreach (BestOfNOptions bad in (BestOfNOptions[])
         [
             new() { Samples = 0 }, new() { MaxBatchTokens = 0 }, new() { Generation = new() { Temperature = 0 } }, new() { Generation = new() { SamplesPerPrompt = 2 } },
-            new() { ScoreColumnName = "Response" }, new() { Generation = new() { PromptForm = PromptForm.Conversation } },
+            new() { ScoreColumnName = "Response" }, new() { Generation = new() { LogProbabilitiesColumnName = "Score" } }, new() { Generation = new() { PromptForm = PromptForm.Conversation } },
         ]) Assert.Throws<Exception>(() => Ml.Gpt().Transforms.GenerateBestOfN("Response", "Prompt", policy, reward, bad), bad.ToString());
         using var conversations = new GptRewardModel(new CountingReward(new() { VocabularySize = TestModels.Letters.VocabularySize, ContextLength = 32 }, 1, head: new() { Conversations = true }), TestModels.Letters,
             ChatTemplate.Default with { SystemMarker = null, UserMarker = "u", AssistantMarker = "a", Start = "" });
@@ -145,5 +146,7 @@ public sealed class BestOfNTests
         public string Reason { get; set; } = "";
 
         public int Tokens { get; set; }
+
+        public float[] Log { get; set; } = [];
     }
 }

@@ -93,7 +93,7 @@ public sealed class RejectionSamplingTests
         using GptRewardModel reward = CountingReward.Of('a', out _);
         foreach (RejectionSamplingOptions bad in (RejectionSamplingOptions[])
         [
-            new() { Samples = 0 }, new() { Keep = 0 }, new() { Samples = 2, Keep = 3 }, new() { MinReward = float.NaN }, new() { PromptBatchSize = 0 }, new() { Generation = new() { TokenCountColumnName = "N" } }, new() { ScoreColumnName = "Prompt" },
+            new() { Samples = 0 }, new() { Keep = 0 }, new() { Samples = 2, Keep = 3 }, new() { MinReward = float.NaN }, new() { PromptBatchSize = 0 }, new() { Generation = new() { TokenCountColumnName = "N" } }, new() { Generation = new() { LogProbabilitiesColumnName = "N" } }, new() { ScoreColumnName = "Prompt" },
         ]) Assert.Throws<ArgumentException>(() => Ml.Gpt().Transforms.SampleBestResponses("Completion", "Prompt", policy, reward, bad), bad.ToString());
         IDataView prompts = Rows("x", new string('x', 80), "y");
         RejectionSamplingTransformer sampling = Ml.Gpt().Transforms.SampleBestResponses("Completion", "Prompt", policy, reward).Fit(prompts);

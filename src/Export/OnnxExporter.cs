@@ -126,7 +126,7 @@ public static class OnnxExporter
         {
             ModelCompanions companions = ModelCompanions.Load(checkpoint.Folder, tokenizer);
             companions.Save(target.WorkPath);
-            GenAiConfigJson.WriteTokens(target.WorkPath, companions, tokenizer);
+            GenAiConfigJson.WriteCompanions(target.WorkPath, companions, tokenizer);
             GenAiConfigJson.WriteTokenizerConfig(target.WorkPath, tokenizer, checkpoint.Config.ContextLength);
         }
 

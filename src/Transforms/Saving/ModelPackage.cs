@@ -41,7 +41,7 @@ internal static class ModelPackage
     public static void WriteCompanions(ModelCompanions companions, GptTokenizer tokenizer, GptConfig config, string folder)
     {
         companions.Save(folder);
-        GenAiConfigJson.WriteTokens(folder, companions, tokenizer);
+        GenAiConfigJson.WriteCompanions(folder, companions, tokenizer);
         GenAiConfigJson.WriteTokenizerConfig(folder, tokenizer, config.ContextLength);
     }
 

@@ -24,6 +24,7 @@ internal static class ModelPackage
 
     /// <summary>As <see cref="Write"/>, but a package that is on disk already stays there.</summary>
     /// <returns>The paths of the files that stayed.</returns>
+    /// <exception cref="OnnxExportUnavailableException">The engine can't write its model.</exception>
     public static IReadOnlyList<string> WriteToSave(object engine, GptTokenizer tokenizer, OnnxExportOptions? options, string folder)
     {
         if (options is not null || engine is not IOnnxPackaged { Package: var package })
@@ -32,9 +33,10 @@ internal static class ModelPackage
             return [];
         }
 
+        IReadOnlyList<string> files = package.FilesToCopy();
         tokenizer.Save(folder);
         (engine as OnnxCausalModel)?.WriteAdapters(folder);
-        return package.Files();
+        return files;
     }
 
     /// <summary>Writes what a language model has besides weights and tokenizer.</summary>

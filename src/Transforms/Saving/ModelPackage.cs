@@ -27,15 +27,15 @@ internal static class ModelPackage
     /// <exception cref="OnnxExportUnavailableException">The engine can't write its model.</exception>
     public static IReadOnlyList<string> WriteToSave(object engine, GptTokenizer tokenizer, OnnxExportOptions? options, string folder)
     {
-        if (options is not null || engine is not IOnnxPackaged { Package: var package })
+        if (options is not null || engine is not IOnnxPackaged packaged)
         {
             Write(engine, tokenizer, options, folder);
             return [];
         }
 
-        IReadOnlyList<string> files = package.FilesToCopy();
+        IReadOnlyList<string> files = packaged.Package.FilesToCopy();
         tokenizer.Save(folder);
-        (engine as OnnxCausalModel)?.WriteAdapters(folder);
+        packaged.WriteAdapters(folder);
         return files;
     }
 

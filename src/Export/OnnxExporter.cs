@@ -30,7 +30,7 @@ public static class OnnxExporter
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     /// <exception cref="TrunkMismatchException">A head was trained over other weights.</exception>
-    /// <exception cref="ArgumentException">An option is outside its range, or two don't go together.</exception>
+    /// <exception cref="ArgumentException">An option is outside its range, or two don't go together; or a weight can't be kept in the format asked for.</exception>
     public static void Export(string checkpointFolder, string packageFolder, OnnxExportOptions? options = null)
     {
         using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
@@ -53,7 +53,7 @@ public static class OnnxExporter
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     /// <exception cref="TrunkMismatchException">A head was trained over other weights.</exception>
-    /// <exception cref="ArgumentException">An option is outside its range, or two don't go together.</exception>
+    /// <exception cref="ArgumentException">An option is outside its range, or two don't go together; or a weight can't be kept in the format asked for.</exception>
     public static void ExportMerged(string checkpointFolder, string adapterFolder, string packageFolder, OnnxExportOptions? options = null)
     {
         using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
@@ -79,7 +79,7 @@ public static class OnnxExporter
     /// <exception cref="FolderNotReplaceableException">The existing folder holds something that isn't part of a package.</exception>
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    /// <exception cref="ArgumentException">A name is none, or two are the same; an option is outside its range, or two don't go together.</exception>
+    /// <exception cref="ArgumentException">A name is none, or two are the same; an option is outside its range, or two don't go together; or a weight can't be kept in the format asked for.</exception>
     public static void ExportWithAdapters(string checkpointFolder, IReadOnlyDictionary<string, string> adapterFolders, string packageFolder, OnnxExportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(adapterFolders);
@@ -126,7 +126,7 @@ public static class OnnxExporter
         {
             ModelCompanions companions = ModelCompanions.Load(checkpoint.Folder, tokenizer);
             companions.Save(target.WorkPath);
-            GenAiConfigJson.WriteTokens(target.WorkPath, companions, tokenizer);
+            GenAiConfigJson.WriteCompanions(target.WorkPath, companions, tokenizer);
             GenAiConfigJson.WriteTokenizerConfig(target.WorkPath, tokenizer, checkpoint.Config.ContextLength);
         }
 
@@ -142,7 +142,7 @@ public static class OnnxExporter
 
     /// <summary>
     /// Writes graph, weights and configuration into a folder; other files in it, such as a tokenizer's, stay. Each file appears, or replaces
-    /// the one of its name, only when it is complete; the graph comes last.
+    /// the one of its name, only when it is complete: weights that can't be read or written leave an older package as it was.
     /// </summary>
     /// <param name="weights">The model's weights; each is read once, a layer normalisation's twice where matrices are quantized, and once more for each head that names another model's.</param>
     /// <param name="packageFolder">The folder; created where it is missing.</param>
@@ -151,7 +151,7 @@ public static class OnnxExporter
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     /// <exception cref="TrunkMismatchException">A head was trained over other weights.</exception>
-    /// <exception cref="ArgumentException">An option, or a value of the configuration, is outside its range.</exception>
+    /// <exception cref="ArgumentException">An option, or a value of the configuration, is outside its range; or a weight can't be kept in the format asked for.</exception>
     public static void Write(IGptWeights weights, string packageFolder, OnnxExportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(weights);
@@ -176,7 +176,7 @@ public static class OnnxExporter
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    /// <exception cref="ArgumentException">An option, the head, or a value of the configuration is outside its range.</exception>
+    /// <exception cref="ArgumentException">An option, the head, or a value of the configuration is outside its range; or a weight can't be kept in the format asked for.</exception>
     /// <exception cref="UnsupportedOptionException">Room for adapters is asked for.</exception>
     public static void WriteClassifier(IClassifierWeights weights, string packageFolder, OnnxExportOptions? options = null)
     {
@@ -198,7 +198,7 @@ public static class OnnxExporter
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    /// <exception cref="ArgumentException">An option, the head, or a value of the configuration is outside its range.</exception>
+    /// <exception cref="ArgumentException">An option, the head, or a value of the configuration is outside its range; or a weight can't be kept in the format asked for.</exception>
     /// <exception cref="UnsupportedOptionException">Room for adapters is asked for.</exception>
     public static void WriteReward(IRewardWeights weights, string packageFolder, OnnxExportOptions? options = null)
     {
@@ -215,7 +215,6 @@ public static class OnnxExporter
         var writer = new OnnxModelWriter(ModelHeader(config, graph, options), graph, weights);
         string modelPath = Path.Combine(packageFolder, OnnxPackageLayout.ModelFile), dataPath = Path.Combine(packageFolder, OnnxPackageLayout.DataFile);
 
-        AtomicFile.Write(Path.Combine(packageFolder, OnnxPackageLayout.ConfigFile), stream => stream.Write(Encoding.UTF8.GetBytes(config)));
         if (writer.WeightBytes > options.ExternalDataThresholdBytes)
         {
             // An old graph must not meet new weights, should this be cut short between the two.
@@ -231,6 +230,9 @@ public static class OnnxExporter
             AtomicFile.Write(modelPath, writer.WriteEmbedded, writer.WeightBytes);
             Remove(dataPath);
         }
+
+        // Behind the weights, which may fail: an older package is whole until then.
+        AtomicFile.Write(Path.Combine(packageFolder, OnnxPackageLayout.ConfigFile), stream => stream.Write(Encoding.UTF8.GetBytes(config)));
     }
 
     private static ModelProto ModelHeader(string config, GraphBuilder graph, OnnxExportOptions options)

@@ -186,6 +186,21 @@ public sealed class GgufExporterTests
         Assert.IsEmpty(TemporaryFolder.NamesIn(folder.Path));
     }
 
+    [TestMethod]
+    [DataRow(GgufFormat.Q8_0, float.NaN, "NaN")]
+    [DataRow(GgufFormat.Q4_0, float.PositiveInfinity, "Infinity")]
+    [DataRow(GgufFormat.Float16, 65_520f, "65520")]
+    [DataRow(GgufFormat.Q8_0, -1e7f, "float16 scale")]   // of about 10⁷ / 128
+    [DataRow(GgufFormat.Q4_0, 1e6f, "float16 scale")]
+    public void A_number_that_the_format_has_no_room_for_is_refused_by_name(GgufFormat format, float value, string shown)
+    {
+        using var folder = new TemporaryFolder();
+        var error = Assert.ThrowsExactly<ArgumentException>(() => GgufExporter.Write(new OneNumber(Config, value), Tokenizer, folder["model.gguf"], format));
+        StringAssert.Contains(error.Message, "h.1.mlp.c_fc.weight");
+        StringAssert.Contains(error.Message, shown);
+        Assert.IsEmpty(TemporaryFolder.NamesIn(folder.Path));
+    }
+
     private static float[] Dequantize(byte[] data, uint type)
     {
         if (type == 1) return Array.ConvertAll(MemoryMarshal.Cast<byte, Half>(data).ToArray(), static value => (float)value);

@@ -95,6 +95,32 @@ public sealed class GraphFormTests
     }
 
     [TestMethod]
+    public void A_package_tells_onnxruntime_genai_the_models_own_settings_for_generation()
+    {
+        using var folder = new TemporaryFolder();
+        GptTokenizer tokenizer = GptTokenizer.TrainBytePairEncoding(["a few words"], new BytePairTrainingOptions { VocabularySize = 260 });
+        GptCheckpoint.Write(folder["checkpoint"], new FormulaWeights(new GptConfig { VocabularySize = 264, ContextLength = 40, EmbeddingSize = 48, LayerCount = 1, HeadCount = 3 }), tokenizer);
+        JsonElement Search(string? settings)
+        {
+            if (settings is null) File.Delete(folder["checkpoint", "generation_config.json"]);
+            else File.WriteAllText(folder["checkpoint", "generation_config.json"], settings);
+            OnnxExporter.Export(folder["checkpoint"], folder["package"]);
+            using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(folder["package", "genai_config.json"]));
+            return json.RootElement.GetProperty("search").Clone();
+        }
+
+        JsonElement search = Search("""{"do_sample":true,"temperature":0.7,"top_k":0,"top_p":0.9,"repetition_penalty":1.2,"no_repeat_ngram_size":3}""");
+        Assert.AreEqual((true, 0.7, 0, 0.9, 1.2, 3), (search.GetProperty("do_sample").GetBoolean(), search.GetProperty("temperature").GetDouble(), search.GetProperty("top_k").GetInt32(),
+            search.GetProperty("top_p").GetDouble(), search.GetProperty("repetition_penalty").GetDouble(), search.GetProperty("no_repeat_ngram_size").GetInt32()));
+        Assert.AreEqual((40, 1), (search.GetProperty("max_length").GetInt32(), search.GetProperty("num_beams").GetInt32()));
+        search = Search("""{"do_sample":true,"top_k":null}"""); // as transformers reads it: top-k off, no temperature is 1
+        Assert.AreEqual((true, 0, 1.0), (search.GetProperty("do_sample").GetBoolean(), search.GetProperty("top_k").GetInt32(), search.GetProperty("temperature").GetDouble()));
+        search = Search("""{"num_beams":4,"length_penalty":0.5}""");
+        Assert.AreEqual((false, 4, 0.5), (search.GetProperty("do_sample").GetBoolean(), search.GetProperty("num_beams").GetInt32(), search.GetProperty("length_penalty").GetDouble()));
+        Assert.AreEqual((false, 1), (Search("{}").GetProperty("do_sample").GetBoolean(), Search(null).GetProperty("num_beams").GetInt32()));
+    }
+
+    [TestMethod]
     public void Bfloat16_rounds_to_the_nearest_and_ties_to_even()
     {
         // 1 + 2^-8 lies in the middle of 1 (0x3F80) and 1 + 2^-7 (0x3F81) and goes to the even one; 1 + 3·2^-8 in the middle of 0x3F81 and 0x3F82; a little more than the middle goes up.

@@ -135,9 +135,56 @@ public sealed class QuantizedGraphTests
     public void A_weight_that_is_not_finite_is_refused_by_name()
     {
         using var folder = new TemporaryFolder();
-        var error = Assert.ThrowsExactly<ArgumentException>(() => OnnxExporter.Write(new NotFinite(Wide), folder["int8"], new OnnxExportOptions { Weights = WeightFormat.Int8 }));
+        var error = Assert.ThrowsExactly<ArgumentException>(() => OnnxExporter.Write(new OneNumber(Wide, float.NaN), folder["int8"], new OnnxExportOptions { Weights = WeightFormat.Int8 }));
         StringAssert.Contains(error.Message, "h.1.mlp.c_fc.weight");
         StringAssert.Contains(error.Message, "NaN");
+    }
+
+    [TestMethod]
+    [DataRow(WeightFormat.Float16, 65_520f, "65520")]           // half way from the largest, 65504, to the next power of two: rounds up
+    [DataRow(WeightFormat.Float16, -1e6f, "-1000000")]
+    [DataRow(WeightFormat.BFloat16, 3.3961775e38f, "3.3961775E+38")] // half way from the largest, an odd one, to 2^128
+    public void A_weight_that_would_become_infinite_is_refused_by_name(WeightFormat format, float value, string shown)
+    {
+        using var folder = new TemporaryFolder();
+        OnnxExporter.Write(new FormulaWeights(Wide), folder["package"], new OnnxExportOptions { Weights = format });
+        byte[][] old = Files();
+        var error = Assert.ThrowsExactly<ArgumentException>(() => OnnxExporter.Write(new OneNumber(Wide with { LayerNormEpsilon = 1e-3f }, value), folder["package"], new OnnxExportOptions { Weights = format }));
+        StringAssert.Contains(error.Message, "h.1.mlp.c_fc.weight");
+        StringAssert.Contains(error.Message, $"holds {shown} at 11");
+
+        // The package that was there is whole.
+        byte[][] found = Files();
+        Assert.HasCount(old.Length, found);
+        for (int i = 0; i < old.Length; i++) CollectionAssert.AreEqual(old[i], found[i]);
+
+        byte[][] Files() => [.. Directory.GetFiles(folder["package"]).Order(StringComparer.Ordinal).Select(File.ReadAllBytes)];
+    }
+
+    [TestMethod]
+    public void The_largest_float16_is_none_too_large()
+    {
+        using var folder = new TemporaryFolder();
+        OnnxExporter.Write(new OneNumber(Wide, 65_519f), folder["package"], new OnnxExportOptions { Weights = WeightFormat.Float16 });
+        TensorProto weight = ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder["package", "model.onnx"])).Graph.Initializer.Single(static tensor => tensor.Name == "h.1.mlp.c_fc.weight");
+        Assert.AreEqual((Half)65_504, MemoryMarshal.Cast<byte, Half>(weight.RawData.Span)[11]);
+    }
+
+    [TestMethod]
+    [DataRow(1e-40f)]
+    [DataRow(1e37f)]
+    public void Numbers_near_the_ends_of_float32_have_the_codes_that_middling_ones_have(float unit)
+    {
+        float[] x = [.. Enumerable.Range(0, 128).Select(static i => MathF.Sin(i * i) * 8)];
+        foreach ((int bits, bool symmetric) in ((int, bool)[])[(4, true), (4, false), (8, true), (8, false)])
+        {
+            var options = new QuantizationOptions { Symmetric = symmetric };
+            QuantizedMatrix matrix = BlockQuantizer.Quantize(x.Select(value => value * unit).ToArray(), 1, default, bits, 128, options);
+            float[] back = Dequantize(matrix.Codes, matrix.Scales, matrix.ZeroPoints, 1, 128, 128, bits);
+
+            // Half a step of 16 / 15 or 16 / 255, and a little for what a searched scale cuts off at the ends.
+            for (int i = 0; i < x.Length; i++) Assert.AreEqual(x[i], back[i] / unit, bits == 4 ? 0.9f : 0.07f);
+        }
     }
 
     [TestMethod]
@@ -255,18 +302,5 @@ public sealed class QuantizedGraphTests
         public void Read(string name, Span<float> destination) => _numbers[name].CopyTo(destination);
 
         private static float[] Floats(TensorProto tensor) => MemoryMarshal.Cast<byte, float>(tensor.RawData.Span).ToArray();
-    }
-
-    private sealed class NotFinite(GptConfig config) : IGptWeights
-    {
-        private readonly FormulaWeights _weights = new(config);
-
-        public GptConfig Config => config;
-
-        public void Read(string name, Span<float> destination)
-        {
-            _weights.Read(name, destination);
-            if (name == "h.1.mlp.c_fc.weight") destination[11] = float.NaN;
-        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using MLNet.Gpt.Core.Tests;
 using MLNet.Gpt.Tests.Reference;
 
@@ -45,6 +46,19 @@ internal static class TestModels
         OnnxExporter.WriteReward(weights, path, new OnnxExportOptions { TokenizerHash = Letters.Hash, EndOfTextId = Letters.EndOfTextId });
         Letters.Save(path);
         return path;
+    }
+
+    /// <summary>Gives the file of a package's weights another name, of as many letters, which the graph names too.</summary>
+    /// <returns>The package.</returns>
+    public static string RenameWeights(string package, string name)
+    {
+        const string Own = "model.onnx.data";
+        Assert.AreEqual(Own.Length, name.Length);
+        if (name == Own) return package;
+        string graph = Path.Combine(package, "model.onnx");
+        File.WriteAllBytes(graph, Encoding.Latin1.GetBytes(Encoding.Latin1.GetString(File.ReadAllBytes(graph)).Replace(Own, name, StringComparison.Ordinal)));
+        File.Move(Path.Combine(package, Own), Path.Combine(package, name));
+        return package;
     }
 
     /// <summary>

@@ -25,6 +25,9 @@ internal sealed class ModelCompanions
     /// </summary>
     public GenerationOptions Generation { get; }
 
+    /// <summary>Whether <see cref="Generation"/> comes from a generation_config.json.</summary>
+    public bool HasGenerationSettings => _files.ContainsKey(CheckpointNames.GenerationConfig);
+
     /// <summary>
     /// The token that stands before a text: bos_token_id of generation_config.json, else of config.json. An empty prompt begins with it, and the first token of a text that is scored is
     /// conditioned on it. Null where the files name none, or one that the tokenizer lacks: the tokenizer's end-of-text token stands there then.

@@ -8,17 +8,27 @@ internal static class GenAiConfigJson
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    /// <summary>Tells the model's own begin and end tokens, where it has others than the end-of-text token, in the file that lies in a folder; does nothing where there is none.</summary>
+    /// <summary>
+    /// Tells the model's own begin and end tokens, where it has others than the end-of-text token, and its settings for generation, where it came with some, in the file that lies in a folder;
+    /// does nothing where there is none.
+    /// </summary>
     /// <param name="folder">The package's folder.</param>
-    /// <param name="companions">What says which tokens they are.</param>
+    /// <param name="companions">What says which they are.</param>
     /// <param name="tokenizer">The tokenizer.</param>
-    public static void WriteTokens(string folder, ModelCompanions companions, GptTokenizer tokenizer)
+    public static void WriteCompanions(string folder, ModelCompanions companions, GptTokenizer tokenizer)
     {
         string path = Path.Combine(folder, OnnxPackageLayout.GenAiConfigFile);
-        if ((companions.BeginTokenId is null && companions.Generation.StopTokenIds.Count == 0) || !File.Exists(path) || ReadModel(path) is not { } model) return;
-        int[] ends = [tokenizer.EndOfTextId, .. companions.Generation.StopTokenIds];
-        model["bos_token_id"] = companions.BeginTokenId ?? tokenizer.EndOfTextId;
-        model["eos_token_id"] = ends.Length == 1 ? ends[0] : new JsonArray([.. ends.Select(static id => JsonValue.Create(id))]);
+        GenerationOptions settings = companions.Generation;
+        bool hasTokens = companions.BeginTokenId is not null || settings.StopTokenIds.Count > 0;
+        if (!(hasTokens || companions.HasGenerationSettings) || !File.Exists(path) || ReadModel(path) is not { } model) return;
+        if (hasTokens)
+        {
+            int[] ends = [tokenizer.EndOfTextId, .. settings.StopTokenIds];
+            model["bos_token_id"] = companions.BeginTokenId ?? tokenizer.EndOfTextId;
+            model["eos_token_id"] = ends.Length == 1 ? ends[0] : new JsonArray([.. ends.Select(static id => JsonValue.Create(id))]);
+        }
+
+        if (companions.HasGenerationSettings && model.Root["search"] is JsonObject search) WriteSearch(search, settings);
         AtomicFile.Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(model.Root.ToJsonString(Indented))));
     }
 
@@ -94,6 +104,23 @@ internal static class GenAiConfigJson
             ["tokenizer_class"] = "GPT2Tokenizer",
         };
         AtomicFile.Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(json.ToJsonString(Indented))));
+    }
+
+    // What onnxruntime-genai has too. Its lengths count the prompt, which a model's settings do not.
+    private static void WriteSearch(JsonObject search, GenerationOptions settings)
+    {
+        search["do_sample"] = !settings.IsGreedy;
+        if (!settings.IsGreedy)
+        {
+            search["temperature"] = settings.Temperature;
+            search["top_k"] = settings.TopK;
+            search["top_p"] = settings.TopP;
+        }
+
+        search["repetition_penalty"] = settings.RepetitionPenalty;
+        search["no_repeat_ngram_size"] = settings.NoRepeatNgramSize;
+        search["num_beams"] = settings.BeamCount;
+        search["length_penalty"] = settings.LengthPenalty;
     }
 
     // A file that another program wrote, or a hand changed, may be anything; it is that program's then.

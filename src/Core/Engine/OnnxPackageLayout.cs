@@ -12,6 +12,9 @@ internal static class OnnxPackageLayout
     /// <summary>The weights, where they are too large for <see cref="ModelFile"/>.</summary>
     public const string DataFile = "model.onnx.data";
 
+    /// <summary>Optimum's name for the same; read, copied and saved, and not written anew.</summary>
+    public const string OptimumDataFile = "model.onnx_data";
+
     /// <summary>What onnxruntime-genai wants to know of a causal model; nothing here reads it.</summary>
     public const string GenAiConfigFile = "genai_config.json";
 
@@ -87,7 +90,7 @@ internal static class OnnxPackageLayout
 
     /// <summary>Whether a file of this name is part of a package.</summary>
     /// <param name="name">The file's name, without its folder.</param>
-    public static bool Belongs(string name) => name is ModelFile or DataFile or ConfigFile or GenAiConfigFile or UsedHeadFile || CompanionFiles.Contains(name) || AdapterOf(name) is not null;
+    public static bool Belongs(string name) => name is ModelFile or DataFile or OptimumDataFile or ConfigFile or GenAiConfigFile or UsedHeadFile || CompanionFiles.Contains(name) || AdapterOf(name) is not null;
 
     /// <summary>What the names of an adapter's two files begin with in a package.</summary>
     /// <param name="adapter">The adapter's name.</param>

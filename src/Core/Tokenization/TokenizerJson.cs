@@ -73,7 +73,7 @@ internal static class TokenizerJson
 
         GptTokenizerKind kind = ReadKind(root, path);
         RequireNull(root, "normalizer", path);
-        RequireByteLevelOrNull(root, "post_processor", path);
+        RequireNoTokensAround(root, path);
         CheckModel(model, path);
 
         List<KeyValuePair<string, long>> vocabulary = model.TryGetProperty("vocab", out JsonElement vocab)
@@ -169,13 +169,23 @@ internal static class TokenizerJson
         if (TokenizerFile.Find(root, name) is { } element) throw new UnsupportedTokenizerException(path, name, TokenizerFile.Show(element), "null");
     }
 
-    // The ByteLevel post-processor moves offsets only; it adds no tokens.
-    private static void RequireByteLevelOrNull(JsonElement root, string name, string path)
+    private static void RequireNoTokensAround(JsonElement root, string path)
     {
-        if (TokenizerFile.Find(root, name) is { } element && TypeOf(element, name, path) != "ByteLevel")
+        const string Name = "post_processor";
+        if (TokenizerFile.Find(root, Name) is { } element && !AddsNothing(element))
+            throw new UnsupportedTokenizerException(path, Name, TokenizerFile.Show(element), "ByteLevel, a template of the text alone, or null");
+
+        // ByteLevel moves offsets only. transformers 5 writes a template where no token begins or ends a text, too.
+        bool AddsNothing(JsonElement processor) => TypeOf(processor, Name, path) switch
         {
-            throw new UnsupportedTokenizerException(path, name, TokenizerFile.Show(element), "ByteLevel or null");
-        }
+            "ByteLevel" => true,
+            "TemplateProcessing" => TokenizerFile.Find(processor, "single") is { ValueKind: JsonValueKind.Array } single && single.GetArrayLength() == 1 && IsText(single[0]),
+            "Sequence" => TokenizerFile.Find(processor, "processors") is { ValueKind: JsonValueKind.Array } processors && processors.EnumerateArray().All(AddsNothing),
+            _ => false,
+        };
+
+        static bool IsText(JsonElement piece) => piece.ValueKind == JsonValueKind.Object && TokenizerFile.Find(piece, "Sequence") is { ValueKind: JsonValueKind.Object } text
+            && TokenizerFile.Find(text, "id") is { ValueKind: JsonValueKind.String } id && id.ValueEquals("A");
     }
 
     private static string TypeOf(JsonElement element, string name, string path) =>

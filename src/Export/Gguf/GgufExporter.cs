@@ -13,7 +13,7 @@ public static class GgufExporter
     /// <exception cref="CheckpointNotFoundException">The folder, its config.json or its safetensors weights are missing.</exception>
     /// <exception cref="CorruptFileException">A file of the checkpoint breaks the rules of its format.</exception>
     /// <exception cref="UnsupportedModelException">llama.cpp has no such model: a post-norm one, one with banded attention, or one whose widths are no multiple of 32 in a quantized format.</exception>
-    /// <exception cref="ArgumentException">The checkpoint has no tokenizer, or one of characters.</exception>
+    /// <exception cref="ArgumentException">The checkpoint has no tokenizer, or one of characters; or a weight can't be kept in the format.</exception>
     /// <exception cref="FolderNotWritableException">The file's folder can't be created or written.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     public static void Export(string checkpointFolder, string path, GgufFormat format = GgufFormat.Float32)
@@ -33,7 +33,7 @@ public static class GgufExporter
     /// <param name="path">The file; it appears, or replaces one of that name, only when it is complete.</param>
     /// <param name="format">The numbers of the matrices.</param>
     /// <exception cref="UnsupportedModelException">llama.cpp has no such model: a post-norm one, one with banded attention, or one whose widths are no multiple of 32 in a quantized format.</exception>
-    /// <exception cref="ArgumentException">The tokenizer is one of characters, or has more tokens than the model.</exception>
+    /// <exception cref="ArgumentException">The tokenizer is one of characters, or has more tokens than the model; or a weight can't be kept in the format.</exception>
     /// <exception cref="FolderNotWritableException">The file's folder can't be created or written.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     public static void Write(IGptWeights weights, GptTokenizer tokenizer, string path, GgufFormat format = GgufFormat.Float32)

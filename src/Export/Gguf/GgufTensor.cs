@@ -33,15 +33,16 @@ internal sealed record GgufTensor(string Name, IReadOnlyList<long> Shape, uint T
             float[] importance = type is Q4 or Q8 && WeightImportance.NormalizationBefore(parameter, config) is { } before
                 ? WeightImportance.Of(reader.Copy(all[before + ".weight"]), reader.Copy(all[before + ".bias"])) : [];
             ReadOnlyMemory<float> numbers = reader.Read(parameter);
+            if (type is Q4 or Q8) BlockQuantizer.RequireFinite(parameter.Name, numbers.Span);
             if (isMatrix) numbers = BlockQuantizer.Transpose(numbers, (int)parameter.Shape[0], (int)parameter.Shape[1]);
             if (type is Q4 or Q8)
             {
                 int rows = (int)(isMatrix ? parameter.Shape[1] : parameter.Shape[0]);
-                WriteBlocks(BlockQuantizer.Quantize(numbers, rows, importance, type == Q4 ? 4 : 8, Block, new QuantizationOptions()), type == Q4 ? 4 : 8, stream);
+                WriteBlocks(parameter.Name, BlockQuantizer.Quantize(numbers, rows, importance, type == Q4 ? 4 : 8, Block, new QuantizationOptions()), type == Q4 ? 4 : 8, stream);
             }
             else if (type == Float16)
             {
-                FloatWeight.WriteHalves(numbers.Span, stream);
+                FloatWeight.WriteHalves(parameter.Name, numbers.Span, stream);
             }
             else
             {
@@ -70,13 +71,16 @@ internal sealed record GgufTensor(string Name, IReadOnlyList<long> Shape, uint T
     }
 
     // ggml's block_q8_0: a half scale, 32 signed codes. block_q4_0: a half scale, 16 bytes; byte j holds number j in its low half and number j + 16 in its high half, both plus 8.
-    private static void WriteBlocks(QuantizedMatrix matrix, int bits, Stream stream)
+    private static void WriteBlocks(string name, QuantizedMatrix matrix, int bits, Stream stream)
     {
         int codeBytes = Block * bits / 8;
         byte[] block = new byte[2 + codeBytes];
         for (int i = 0; i < matrix.Scales.Length; i++)
         {
-            BinaryPrimitives.WriteHalfLittleEndian(block, (Half)matrix.Scales[i]);
+            var scale = (Half)matrix.Scales[i];
+            if (!Half.IsFinite(scale))
+                throw new ArgumentException(FormattableString.Invariant($"'{name}' holds numbers too large for blocks with a float16 scale (one would be {matrix.Scales[i]}, and the largest is 65504); export the model as {GgufFormat.Float32}."));
+            BinaryPrimitives.WriteHalfLittleEndian(block, scale);
             ReadOnlySpan<byte> codes = matrix.Codes.AsSpan(i * codeBytes, codeBytes);
             for (int j = 0; j < codeBytes; j++) block[2 + j] = bits == 8 ? (byte)(codes[j] - 128) : (byte)(Nibble(codes, j) | (Nibble(codes, j + 16) << 4));
             stream.Write(block);

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Numerics.Tensors;
 
 namespace MLNet.Gpt;
 
@@ -11,8 +12,17 @@ internal static class BlockQuantizer
     private const int SearchSteps = 9;                   // candidates to either side, as llama.cpp's make_qx_quants has them
     private const float SearchStep = 0.1f;
 
+    /// <summary>Checks that a matrix can be quantized.</summary>
+    /// <exception cref="ArgumentException">A number is not finite.</exception>
+    public static void RequireFinite(string name, ReadOnlySpan<float> numbers)
+    {
+        int wrong = numbers.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue);
+        if (wrong >= 0)
+            throw new ArgumentException(FormattableString.Invariant($"'{name}' holds {numbers[wrong]} at {wrong}, which can't be quantized; export the model as {WeightFormat.Float32}, or look why it isn't finite."));
+    }
+
     /// <summary>Quantizes a matrix.</summary>
-    /// <param name="rows">(N, K): each row's blocks are quantized by themselves.</param>
+    /// <param name="rows">(N, K), finite: each row's blocks are quantized by themselves.</param>
     /// <param name="rowCount">N.</param>
     /// <param name="importance">(K): the weight of each channel in the error, 0 or more; empty for equal ones.</param>
     /// <param name="bits">4 or 8.</param>
@@ -37,11 +47,13 @@ internal static class BlockQuantizer
                 rows.Span.Slice((row * k) + first, count).CopyTo(x);
                 if (importance.IsEmpty) w[..count].Fill(1);
                 else importance.Span.Slice(first, count).CopyTo(w);
+                int exponent = OutlyingExponent(x);
+                if (exponent != 0) Scale(x, -exponent);
 
                 // 2. Its scale, zero point and codes.
                 (float scale, int zero) = options.Symmetric ? Symmetric(x, w, bits, options.Method) : WithZeroPoint(x, w, bits, options.Method);
                 Encode(x, scale, zero, (1 << bits) - 1, q);
-                scales[((long)row * blocks) + block] = scale;
+                scales[((long)row * blocks) + block] = MathF.ScaleB(scale, exponent);
 
                 // 3. Packed.
                 Span<byte> place = codes.AsSpan((int)(((long)row * blocks) + block) * blockBytes, blockBytes);
@@ -70,6 +82,20 @@ internal static class BlockQuantizer
             }
         });
         return result;
+    }
+
+    /// <summary>
+    /// The exponent of a block's largest number where sums of products with it could leave float32's range, else 0. Numbers over this power of two have the same codes.
+    /// </summary>
+    private static int OutlyingExponent(ReadOnlySpan<float> x)
+    {
+        float largest = MathF.Abs(TensorPrimitives.MaxMagnitude(x));
+        return largest is 0 or (> 1e-24f and < 1e24f) ? 0 : MathF.ILogB(largest);
+    }
+
+    private static void Scale(Span<float> x, int exponent)
+    {
+        foreach (ref float value in x) value = MathF.ScaleB(value, exponent);
     }
 
     // The number of largest magnitude gets code 0, whatever its sign: there is one code more on that side.

@@ -69,8 +69,7 @@ internal sealed class QuantizedWeight
         }
 
         ReadOnlyMemory<float> numbers = reader.Read(_parameter);
-        int wrong = numbers.Span.IndexOfAnyExceptInRange(float.MinValue, float.MaxValue);
-        if (wrong >= 0) throw new ArgumentException(FormattableString.Invariant($"'{_parameter.Name}' holds {numbers.Span[wrong]} at {wrong}, which can't be quantized; export the model as {WeightFormat.Float32}, or look why it isn't finite."));
+        BlockQuantizer.RequireFinite(_parameter.Name, numbers.Span);
         if (_parameter.Role != GptParameterRole.TokenEmbedding) numbers = BlockQuantizer.Transpose(numbers, (int)Inputs, (int)Outputs);
         return BlockQuantizer.Quantize(numbers, (int)Outputs, importance, Bits, _blockSize, _options);
     }

@@ -54,6 +54,8 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
 
     OnnxPackage IOnnxPackaged.Package => package;
 
+    void IOnnxPackaged.WriteAdapters(string folder) => WriteAdapters(folder);
+
     /// <inheritdoc/>
     public GptConfig Config => package.Config;
 

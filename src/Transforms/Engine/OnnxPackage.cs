@@ -57,7 +57,7 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
     /// <exception cref="CheckpointNotFoundException">A file of this package is no longer there.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be written.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    /// <exception cref="OnnxExportUnavailableException">Options are given.</exception>
+    /// <exception cref="OnnxExportUnavailableException">Options are given, or the weights lie in a file that a package does not have.</exception>
     public void CopyTo(string target, OnnxExportOptions? options)
     {
         if (options is not null)
@@ -68,16 +68,28 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
 
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target));
         if (string.Equals(full, Folder, OperatingSystem.IsWindows() ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal)) return;
-        foreach (string source in Files())
+        foreach (string source in FilesToCopy())
         {
             using FileStream file = File.OpenRead(source);
             AtomicFile.Write(Path.Combine(full, Path.GetRelativePath(Folder, source)), file.CopyTo, file.Length);
         }
     }
 
-    /// <summary>The paths of graph, weights and configuration; the graph comes last.</summary>
+    /// <summary>The paths of graph, weights and configuration, which are written elsewhere under their own names; the graph comes last.</summary>
     /// <exception cref="CheckpointNotFoundException">A file of this package is no longer there.</exception>
-    public IReadOnlyList<string> Files()
+    /// <exception cref="OnnxExportUnavailableException">The weights lie in a file that a package does not have: the graph names it, so that it can't be called otherwise.</exception>
+    public IReadOnlyList<string> FilesToCopy()
+    {
+        if (DataFiles.FirstOrDefault(static name => name is not (OnnxPackageLayout.DataFile or OnnxPackageLayout.OptimumDataFile)) is { } other)
+        {
+            throw new OnnxExportUnavailableException(typeof(OnnxPackage),
+                $"Weights of the ONNX package '{Folder}' lie in '{other}', and a package that is written or saved has them in {OnnxPackageLayout.DataFile} or {OnnxPackageLayout.OptimumDataFile}; write it again with all of them in one file of that name (onnx.save_model's location).");
+        }
+
+        return Files();
+    }
+
+    private List<string> Files()
     {
         var paths = new List<string>();
         foreach (string name in (IEnumerable<string>)[OnnxPackageLayout.ConfigFile, OnnxPackageLayout.GenAiConfigFile, .. DataFiles, OnnxPackageLayout.ModelFile])

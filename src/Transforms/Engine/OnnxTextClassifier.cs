@@ -20,6 +20,8 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable, 
 
     OnnxPackage IOnnxPackaged.Package => _head.Package;
 
+    void IOnnxPackaged.WriteAdapters(string folder) => Shared?.Model.WriteAdapters(folder);
+
     /// <inheritdoc/>
     public GptConfig Config => _head.Package.Config;
 
@@ -80,6 +82,7 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable, 
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         _head.Package.CopyTo(folder, options);
+        ((IOnnxPackaged)this).WriteAdapters(folder);
     }
 
     /// <summary>Releases the weights and the threads: at once, or when the last call has ended. May be called more than once.</summary>

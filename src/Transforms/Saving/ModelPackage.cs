@@ -24,24 +24,26 @@ internal static class ModelPackage
 
     /// <summary>As <see cref="Write"/>, but a package that is on disk already stays there.</summary>
     /// <returns>The paths of the files that stayed.</returns>
+    /// <exception cref="OnnxExportUnavailableException">The engine can't write its model.</exception>
     public static IReadOnlyList<string> WriteToSave(object engine, GptTokenizer tokenizer, OnnxExportOptions? options, string folder)
     {
-        if (options is not null || engine is not IOnnxPackaged { Package: var package })
+        if (options is not null || engine is not IOnnxPackaged packaged)
         {
             Write(engine, tokenizer, options, folder);
             return [];
         }
 
+        IReadOnlyList<string> files = packaged.Package.FilesToCopy();
         tokenizer.Save(folder);
-        (engine as OnnxCausalModel)?.WriteAdapters(folder);
-        return package.Files();
+        packaged.WriteAdapters(folder);
+        return files;
     }
 
     /// <summary>Writes what a language model has besides weights and tokenizer.</summary>
     public static void WriteCompanions(ModelCompanions companions, GptTokenizer tokenizer, GptConfig config, string folder)
     {
         companions.Save(folder);
-        GenAiConfigJson.WriteTokens(folder, companions, tokenizer);
+        GenAiConfigJson.WriteCompanions(folder, companions, tokenizer);
         GenAiConfigJson.WriteTokenizerConfig(folder, tokenizer, config.ContextLength);
     }
 

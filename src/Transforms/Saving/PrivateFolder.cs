@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 
 /// <summary>
 /// A temporary folder that only this user can open. It is deleted when it is disposed, else when it is collected, else when the process ends; what a killed
-/// process leaves is deleted by the next one that makes such a folder.
+/// process leaves is deleted, a minute later, by the next one that makes such a folder.
 /// </summary>
 internal sealed class PrivateFolder : IDisposable
 {
@@ -80,7 +80,7 @@ internal sealed class PrivateFolder : IDisposable
         {
             try
             {
-                if (DateTime.UtcNow - Directory.GetCreationTimeUtc(path) < TimeSpan.FromHours(1)) continue; // perhaps being made at this moment
+                if (DateTime.UtcNow - Directory.GetLastWriteTimeUtc(path) < TimeSpan.FromMinutes(1)) continue; // perhaps being made at this moment
                 using (new FileStream(System.IO.Path.Combine(path, LockName), FileMode.Open, FileAccess.Write, FileShare.None))
                 {
                     // Nobody holds it: its process is gone.

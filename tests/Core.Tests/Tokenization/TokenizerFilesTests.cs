@@ -244,6 +244,10 @@ public sealed class TokenizerFilesTests
     [DataRow("pre_tokenizer", "{\"type\": \"ByteLevel\"}")]
     [DataRow("pre_tokenizer", "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"use_regex\": false}")]
     [DataRow("post_processor", "{\"type\": \"TemplateProcessing\"}")]
+    [DataRow("post_processor", """{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]}""")]
+    [DataRow("post_processor", """{"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}]}""")]
+    [DataRow("post_processor", """{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}, {"Sequence": {"id": "A"}}]}""")]
+    [DataRow("post_processor", """{"type": "Sequence", "processors": [{"type": "ByteLevel"}, {"type": "RobertaProcessing"}]}""")]
     [DataRow("decoder", "null")]
     [DataRow("decoder", "{\"type\": \"WordPiece\"}")]
     [DataRow("model.type", "\"WordPiece\"")]
@@ -270,6 +274,19 @@ public sealed class TokenizerFilesTests
         UnsupportedTokenizerException exception = Assert.ThrowsExactly<UnsupportedTokenizerException>(() => GptTokenizer.Load(folder.Path));
         StringAssert.Contains(exception.Setting, path[^1]);
         Assert.AreEqual(folder.File("tokenizer.json"), exception.Path);
+    }
+
+    [TestMethod]
+    [DataRow("""{"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {}}""")]
+    [DataRow("""{"type": "Sequence", "processors": [{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true}, {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}], "special_tokens": {}}]}""")]
+    public void A_post_processor_that_adds_no_token_is_read_over(string processor)
+    {
+        // The first is what transformers 5 writes for a GPT-2 whose texts no token begins or ends.
+        using var folder = new TemporaryFolder();
+        JsonObject json = TokenizerFiles.Json();
+        json["post_processor"] = JsonNode.Parse(processor);
+        folder.Write("tokenizer.json", TokenizerFiles.Text(json));
+        CollectionAssert.AreEqual(new[] { 257, 258 }, GptTokenizer.Load(folder.Path).Encode("abc<|endoftext|>"));
     }
 
     [TestMethod]

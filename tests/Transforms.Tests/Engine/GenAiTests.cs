@@ -79,6 +79,30 @@ public sealed class GenAiTests
         }
     }
 
+    [TestMethod]
+    public void It_takes_the_models_own_settings()
+    {
+        using var folder = new TemporaryFolder();
+        Export(folder, new OnnxExportOptions());
+        File.WriteAllText(folder["checkpoint/generation_config.json"], """{"repetition_penalty":1.5,"max_new_tokens":8}""");
+        OnnxExporter.Export(folder["checkpoint"], folder["package"]);
+        using GptModel own = GptModel.FromOnnx(folder["package"], GptDevice.Cpu);
+        using var genAi = new Model(folder["package"]);
+        int changed = 0;
+        foreach (int[] prompt in Enumerable.Range(0, 8).Select(static i => (int[])[(19 * i) % 264, ((71 * i) + 3) % 264]))
+        {
+            using var parameters = new GeneratorParams(genAi);
+            using var generator = new Generator(genAi, parameters);
+            generator.AppendTokens(prompt);
+            for (int i = 0; i < 8 && !generator.IsDone(); i++) generator.GenerateNextToken();
+            IReadOnlyList<int> text = own.GenerateSequences([prompt])[0].TokenIds;
+            Assert.AreEqual(string.Join(' ', text), string.Join(' ', generator.GetSequence(0)[prompt.Length..].ToArray().Where(id => id != BytePairs.EndOfTextId)));
+            if (!text.SequenceEqual(own.GenerateSequences([prompt], own.Generation with { RepetitionPenalty = 1 })[0].TokenIds)) changed++;
+        }
+
+        Assert.IsGreaterThan(4, changed, "without the penalty the texts would be the same");
+    }
+
     private static void AssertSameTokens(OnnxExportOptions options)
     {
         using var folder = new TemporaryFolder();

@@ -36,6 +36,42 @@ public sealed class SaveAndLoadTests
     }
 
     [TestMethod]
+    public void A_package_whose_weights_have_Optimums_name_is_exported_and_saved()
+    {
+        using var saved = new SavedPipeline(dataFile: true, weightsFile: "model.onnx_data");
+        SavedPipeline.AssertSame(saved.Answers, Loaded(saved, saved.ZipPath));
+        saved.Model.ExportOnnx(saved.PathOf("exported"));
+        Assert.IsTrue(File.Exists(saved.PathOf("exported/model.onnx_data")));
+        using GptModel exported = GptModel.FromOnnx(saved.PathOf("exported"));
+        Assert.AreEqual(saved.Model.Generate("abc", SavedPipeline.Generation), exported.Generate("abc", SavedPipeline.Generation));
+        exported.ExportOnnx(saved.PathOf("exported")); // over itself
+
+        static LoadApp.Answer[] Loaded(SavedPipeline saved, string zip)
+        {
+            ITransformer chain = saved.Ml.Model.Load(zip, out _);
+            using var disposal = (IDisposable)chain;
+            return saved.Read(chain);
+        }
+    }
+
+    [TestMethod]
+    public void Weights_in_a_file_that_no_package_has_are_named_before_anything_is_written()
+    {
+        using var folder = new TemporaryFolder();
+        using GptModel model = GptModel.FromOnnx(TestModels.RenameWeights(TestModels.WritePackage(folder, dataFile: true), "my_weights.data"));
+        var ml = new MLContext();
+        IDataView data = ml.Data.LoadFromEnumerable([new LoadApp.Question { Text = "abc" }]);
+        ITransformer generate = ml.Gpt().Transforms.GenerateText("Reply", "Text", model).Fit(data);
+        foreach (Action write in (Action[])[() => model.ExportOnnx(folder["exported"]), () => ml.Model.Save(generate, data.Schema, folder["model.zip"])])
+        {
+            var error = Assert.ThrowsExactly<OnnxExportUnavailableException>(write);
+            StringAssert.Contains(error.Message, "'my_weights.data'");
+        }
+
+        Assert.IsFalse(Directory.Exists(folder["exported"]));
+    }
+
+    [TestMethod]
     public void Every_option_comes_back()
     {
         using var folder = new TemporaryFolder();

@@ -10,9 +10,9 @@ internal sealed class SavedPipeline : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    public SavedPipeline(bool dataFile = false, WeightFormat weights = WeightFormat.Float32, GptTokenizer? tokenizer = null, GenerateTextOptions? generation = null)
+    public SavedPipeline(bool dataFile = false, WeightFormat weights = WeightFormat.Float32, GptTokenizer? tokenizer = null, GenerateTextOptions? generation = null, string weightsFile = "model.onnx.data")
     {
-        Model = GptModel.FromOnnx(TestModels.WritePackage(_folder, dataFile, weights, tokenizer));
+        Model = GptModel.FromOnnx(TestModels.RenameWeights(TestModels.WritePackage(_folder, dataFile, weights, tokenizer), weightsFile));
         ZipPath = _folder["model.zip"];
         IDataView data = Data(Prompts);
         ITransformer chain = Ml.Transforms.CopyColumns("Prompt", "Text")

@@ -50,6 +50,36 @@ public sealed class SharedTrunkTests
     }
 
     [TestMethod]
+    public void The_adapters_beside_the_trunk_go_along_with_every_head()
+    {
+        using var folder = new TemporaryFolder();
+        using GptModel model = GptModel.FromOnnx(new HeadedPackage(options: new() { AdaptableProjections = LoraProjections.AttentionIn }).Write(folder), GptDevice.Cpu);
+        LoraCheckpoint.Write(folder["adapter"], model.Config, new LoraOptions { Rank = 2 }, static (_, values) => values.AsSpan().Fill(0.1f));
+        model.LoadAdapter("narrow", folder["adapter"]);
+        using GptClassifier colour = model.OpenClassifier("colour");
+        using GptRewardModel reward = model.OpenRewardModel("reward");
+        colour.ExportOnnx(folder["colour"]);
+        reward.ExportOnnx(folder["reward-too"]);
+        foreach (string copy in (string[])[folder["colour"], folder["reward-too"]])
+        {
+            using GptModel copied = GptModel.FromOnnx(copy, GptDevice.Cpu);
+            Assert.AreEqual("narrow", copied.Adapters.Single().Name);
+        }
+
+        // So that a loaded chain has one session here too.
+        IDataView rows = Ml.Data.LoadFromEnumerable([new Row { Text = "a cat" }]);
+        ITransformer saved = Ml.Gpt().Transforms.GenerateText("Reply", "Text", model, new() { MaxNewTokens = 5, Adapter = "narrow" })
+            .Append(Ml.Gpt().Transforms.ClassifyText("Colours", "Text", colour)).Append(Ml.Gpt().Transforms.ScoreResponse("Reward", "Text", "Reply", reward)).Fit(rows);
+        Ml.Model.Save(saved, rows.Schema, folder["model.zip"]);
+        ITransformer loaded = new MLContext().Model.Load(folder["model.zip"], out _);
+        using var disposal = (IDisposable)loaded;
+        ITransformer[] parts = [.. (TransformerChain<ITransformer>)loaded];
+        ICausalModel session = ((GenerateTextTransformer)parts[0]).Model.Engine;
+        Assert.AreSame(session, ((OnnxTextClassifier)((ClassifyTextTransformer)parts[1]).Model.Engine).Shared!.Model);
+        Assert.AreSame(session, ((OnnxRewardModel)((ScoreResponseTransformer)parts[2]).Model.Engine).Shared!.Model);
+    }
+
+    [TestMethod]
     public void A_head_is_saved_and_exported_with_the_whole_package()
     {
         using var folder = new TemporaryFolder();

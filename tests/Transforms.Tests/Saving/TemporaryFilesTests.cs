@@ -48,6 +48,27 @@ public sealed class TemporaryFilesTests
         Assert.IsEmpty(Directory.GetFileSystemEntries(folder["temporary"]));
     }
 
+    [TestMethod]
+    public void What_a_killed_process_left_goes_with_the_next_folder_and_nothing_else_does()
+    {
+        using var folder = new TemporaryFolder();
+        using var living = new PrivateFolder(folder.Path);
+        string dead = Folder("dead"), young = Folder("young"), other = folder["another-programs"];
+        Directory.CreateDirectory(other);
+        foreach (string path in (string[])[living.Path, dead, other]) Directory.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddMinutes(-2));
+        using var next = new PrivateFolder(folder.Path);
+        CollectionAssert.AreEquivalent(new[] { living.Path, young, other, next.Path }, Directory.GetDirectories(folder.Path));
+
+        string Folder(string name)
+        {
+            string path = folder["mlnet-gpt-model-" + name];
+            Directory.CreateDirectory(path);
+            File.WriteAllText(Path.Combine(path, ".lock"), "");
+            File.WriteAllText(Path.Combine(path, "model.onnx"), "");
+            return path;
+        }
+    }
+
     private sealed class SpyEngine(ICausalModel inner) : ICausalModel, IOnnxExportable
     {
         public List<string> Folders { get; } = [];

@@ -24,7 +24,7 @@ internal static class ServingApplication
 
         // 1. What there is. The options are read when they are first needed: a test's configuration is there by then.
         builder.Services.AddSingleton(static services => (services.GetRequiredService<IConfiguration>().GetSection("Serving").Get<ServingOptions>(static binder => binder.ErrorOnUnknownConfiguration = true) ?? new()).Validate());
-        builder.Services.AddSingleton<Func<ServingOptions, IReadOnlyList<ServedModel>>>(static options => ModelFiles.Open(options));
+        builder.Services.AddSingleton<Func<ServingOptions, IReadOnlyList<ServedModel>>>(static services => options => ModelFiles.Open(options, services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
         builder.Services.AddSingleton<ApiKeyGate>().AddSingleton<ServingMetrics>().AddSingleton<ModelHost>().AddSingleton<CallQueue>().AddSingleton<Serving>();
         builder.Services.AddHostedService(static services => services.GetRequiredService<ModelHost>());
         builder.Services.AddHostedService(static services => services.GetRequiredService<CallQueue>()); // ends after the web server, which waits for its requests

@@ -20,6 +20,7 @@ public static class OnnxExporter
     /// <param name="checkpointFolder">A folder in Hugging Face's layout for GPT-1 or GPT-2.</param>
     /// <param name="packageFolder">The package's folder. If it exists, it may hold nothing but a package.</param>
     /// <param name="options">Null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next weight is read; what was there stays.</param>
     /// <exception cref="CheckpointNotFoundException">The folder, its config.json or its safetensors weights are missing.</exception>
     /// <exception cref="CorruptFileException">A file of the checkpoint breaks the rules of its format.</exception>
     /// <exception cref="UnsupportedModelException">The checkpoint asks for a computation that this library does not perform.</exception>
@@ -31,17 +32,18 @@ public static class OnnxExporter
     /// <exception cref="DiskFullException">There is no room.</exception>
     /// <exception cref="TrunkMismatchException">A head was trained over other weights.</exception>
     /// <exception cref="ArgumentException">An option is outside its range, or two don't go together; or a weight can't be kept in the format asked for.</exception>
-    public static void Export(string checkpointFolder, string packageFolder, OnnxExportOptions? options = null)
+    public static void Export(string checkpointFolder, string packageFolder, OnnxExportOptions? options = null, CancellationToken cancellationToken = default)
     {
         using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
-        Export(checkpoint, checkpoint, packageFolder, options);
+        Export(checkpoint, checkpoint, packageFolder, options, cancellationToken);
     }
 
-    /// <summary>Writes a checkpoint folder with a LoRA adapter merged into its weights as a package; else as <see cref="Export(string, string, OnnxExportOptions?)"/>.</summary>
+    /// <summary>Writes a checkpoint folder with a LoRA adapter merged into its weights as a package; else as <see cref="Export(string, string, OnnxExportOptions?, CancellationToken)"/>.</summary>
     /// <param name="checkpointFolder">The base: a folder in Hugging Face's layout for GPT-1 or GPT-2.</param>
     /// <param name="adapterFolder">The adapter's folder, in PEFT's layout.</param>
     /// <param name="packageFolder">The package's folder. If it exists, it may hold nothing but a package.</param>
     /// <param name="options">Null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next weight is read; what was there stays.</param>
     /// <exception cref="CheckpointNotFoundException">A folder or one of its files is missing.</exception>
     /// <exception cref="CorruptFileException">A file of the checkpoint or the adapter breaks the rules of its format.</exception>
     /// <exception cref="UnsupportedModelException">The checkpoint asks for a computation that this library does not perform.</exception>
@@ -54,21 +56,22 @@ public static class OnnxExporter
     /// <exception cref="DiskFullException">There is no room.</exception>
     /// <exception cref="TrunkMismatchException">A head was trained over other weights.</exception>
     /// <exception cref="ArgumentException">An option is outside its range, or two don't go together; or a weight can't be kept in the format asked for.</exception>
-    public static void ExportMerged(string checkpointFolder, string adapterFolder, string packageFolder, OnnxExportOptions? options = null)
+    public static void ExportMerged(string checkpointFolder, string adapterFolder, string packageFolder, OnnxExportOptions? options = null, CancellationToken cancellationToken = default)
     {
         using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
         using LoraCheckpoint adapter = LoraCheckpoint.Open(adapterFolder, checkpoint.Config);
-        Export(checkpoint, new MergedWeights(checkpoint, adapter), packageFolder, options);
+        Export(checkpoint, new MergedWeights(checkpoint, adapter), packageFolder, options, cancellationToken);
     }
 
     /// <summary>
     /// Writes a checkpoint folder as a package with LoRA adapters beside its weights, which are loaded with it: one copy of the weights serves them all. The graph leaves room at the projections that one of them adapts, and at
-    /// <see cref="OnnxExportOptions.AdaptableProjections"/>; else as <see cref="Export(string, string, OnnxExportOptions?)"/>.
+    /// <see cref="OnnxExportOptions.AdaptableProjections"/>; else as <see cref="Export(string, string, OnnxExportOptions?, CancellationToken)"/>.
     /// </summary>
     /// <param name="checkpointFolder">The base: a folder in Hugging Face's layout for GPT-1 or GPT-2.</param>
     /// <param name="adapterFolders">The adapters' folders, in PEFT's layout, by their names: 1 to 64 letters, digits, '-' or '_', which do not differ by case alone.</param>
     /// <param name="packageFolder">The package's folder. If it exists, it may hold nothing but a package.</param>
     /// <param name="options">Null for the defaults.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next weight is read; what was there stays.</param>
     /// <exception cref="CheckpointNotFoundException">A folder or one of its files is missing.</exception>
     /// <exception cref="CorruptFileException">A file of the checkpoint or of an adapter breaks the rules of its format.</exception>
     /// <exception cref="UnsupportedModelException">The checkpoint asks for a computation that this library does not perform.</exception>
@@ -80,7 +83,7 @@ public static class OnnxExporter
     /// <exception cref="ConcurrentWriteException">Another writer is writing the package.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
     /// <exception cref="ArgumentException">A name is none, or two are the same; an option is outside its range, or two don't go together; or a weight can't be kept in the format asked for.</exception>
-    public static void ExportWithAdapters(string checkpointFolder, IReadOnlyDictionary<string, string> adapterFolders, string packageFolder, OnnxExportOptions? options = null)
+    public static void ExportWithAdapters(string checkpointFolder, IReadOnlyDictionary<string, string> adapterFolders, string packageFolder, OnnxExportOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(adapterFolders);
         options ??= new OnnxExportOptions();
@@ -95,7 +98,7 @@ public static class OnnxExporter
             projections |= adapter.Options.Projections;
         }
 
-        Export(checkpoint, checkpoint, packageFolder, options with { AdaptableProjections = projections }, target =>
+        Export(checkpoint, checkpoint, packageFolder, options with { AdaptableProjections = projections }, cancellationToken, target =>
         {
             foreach ((string name, string folder) in adapterFolders)
             {
@@ -104,13 +107,13 @@ public static class OnnxExporter
         });
     }
 
-    private static void Export(GptCheckpoint checkpoint, IGptWeights weights, string packageFolder, OnnxExportOptions? options, Action<string>? addFiles = null)
+    private static void Export(GptCheckpoint checkpoint, IGptWeights weights, string packageFolder, OnnxExportOptions? options, CancellationToken cancellationToken, Action<string>? addFiles = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(packageFolder);
         options ??= new OnnxExportOptions();
         options.Validate();
         using var target = new AtomicFolder(packageFolder, OnnxPackageLayout.Belongs, Contents);
-        Write(weights, target.WorkPath, options with
+        Write(new CancellableWeights(weights, cancellationToken), target.WorkPath, options with
         {
             TokenizerHash = options.TokenizerHash ?? checkpoint.Tokenizer?.Hash,
             EndOfTextId = options.EndOfTextId ?? checkpoint.Tokenizer?.EndOfTextId,

@@ -15,7 +15,8 @@ internal static class ModelArgument
 
     /// <summary>Opens the model.</summary>
     /// <exception cref="GptException">It is missing, damaged, or not one that this library knows.</exception>
-    public static GptModel Open(string folder, GptDevice? device)
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static GptModel Open(string folder, GptDevice? device, CancellationToken cancellationToken = default)
     {
         if (!Directory.Exists(folder)) throw new CheckpointNotFoundException(folder, "there is no such folder.", "Name the folder of an ONNX package or of a checkpoint.");
         if (!IsCheckpoint(folder))
@@ -29,7 +30,7 @@ internal static class ModelArgument
         try
         {
             string package = Path.Combine(temporary.FullName, "package");
-            OnnxExporter.Export(folder, package);
+            OnnxExporter.Export(folder, package, cancellationToken: cancellationToken);
             return GptModel.FromOnnx(package, device);
         }
         finally

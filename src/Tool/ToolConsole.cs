@@ -35,11 +35,11 @@ internal sealed class ToolConsole(TextReader input, TextWriter output, TextWrite
         }
     });
 
-    /// <summary>A message without line breaks, and without the name of a parameter of ours.</summary>
+    /// <summary>A message without line breaks, in the words of the command line, and without the name of a parameter of ours.</summary>
     public string OneLine(string message)
     {
         int parameter = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
-        return string.Join(' ', (parameter < 0 ? message : message[..parameter]).Split(default(char[]), StringSplitOptions.RemoveEmptyEntries));
+        return string.Join(' ', CommandLineTerms.In(parameter < 0 ? message : message[..parameter]).Split(default(char[]), StringSplitOptions.RemoveEmptyEntries));
     }
 
     /// <summary>Reads from the input. A console's own reading can't be cancelled: it is left behind.</summary>

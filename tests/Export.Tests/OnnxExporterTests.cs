@@ -154,6 +154,22 @@ public sealed class OnnxExporterTests
     }
 
     [TestMethod]
+    public void A_cancelled_export_leaves_the_old_files_as_they_were_and_nothing_beside_them()
+    {
+        using var folder = new TemporaryFolder();
+        GptCheckpoint.Write(folder["checkpoint"], new FormulaWeights(Tiny with { VocabularySize = 257 }), GptTokenizer.TrainBytePairEncoding(["a"], new() { VocabularySize = 257 }));
+        OnnxExporter.Export(folder["checkpoint"], folder["package"]);
+        byte[] old = File.ReadAllBytes(folder["package", "model.onnx"]);
+        string[] before = TemporaryFolder.NamesIn(folder.Path);
+        var cancelled = new CancellationToken(canceled: true);
+        Assert.ThrowsExactly<OperationCanceledException>(() => OnnxExporter.Export(folder["checkpoint"], folder["package"], cancellationToken: cancelled));
+        Assert.ThrowsExactly<OperationCanceledException>(() => OnnxExporter.ExportWithAdapters(folder["checkpoint"], new Dictionary<string, string>(), folder["new"], cancellationToken: cancelled));
+        Assert.ThrowsExactly<OperationCanceledException>(() => GgufExporter.Export(folder["checkpoint"], folder["new.gguf"], cancellationToken: cancelled));
+        CollectionAssert.AreEqual(old, File.ReadAllBytes(folder["package", "model.onnx"]));
+        CollectionAssert.AreEqual(before, TemporaryFolder.NamesIn(folder.Path));
+    }
+
+    [TestMethod]
     public void A_folder_that_holds_something_else_is_not_replaced()
     {
         using var folder = new TemporaryFolder();

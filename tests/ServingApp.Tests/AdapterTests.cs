@@ -158,6 +158,7 @@ public sealed class AdapterTests
         OnnxExporter.ExportWithAdapters(checkpoint, new Dictionary<string, string> { ["loud"] = folder["loud"] }, folder["with"]);
         StringAssert.Contains(Refused(folder["package"], "loud", folder["loud"]), "ExportMerged");
         StringAssert.Contains(Assert.ThrowsExactly<ServingConfigurationException>(() => ModelFiles.Open(new() { Demo = true, Adapters = new Dictionary<string, string> { ["loud"] = folder["loud"] } })).Message, "demonstration");
+        Assert.ThrowsExactly<OperationCanceledException>(() => ModelFiles.Open(new() { Model = checkpoint }, new CancellationToken(canceled: true)));
         Assert.ThrowsExactly<CheckpointNotFoundException>(() => ModelFiles.Open(new() { Model = checkpoint, Adapters = new Dictionary<string, string> { ["none"] = folder["none"] } }));
         foreach (string model in (string[])[checkpoint, folder["with"]]) StringAssert.Contains(Refused(model, "v1.5", folder["loud"]), "'v1.5' is no adapter's name");
         StringAssert.Contains(Refused(folder["with"], "loud", folder["loud"]), "There is an adapter 'loud' already");

@@ -117,8 +117,33 @@ public sealed class HostingTests
         var configuration = new ConfigurationManager();
         CommandLine.AddTo(configuration, ["--model", "a.zip", "--name=b", "--key", "c", "--urls", "http://localhost:1", "--Serving:QueueLength=3", "--Serving:BatchRows", "4"]);
         Assert.AreEqual(("a.zip", "b", "c", "http://localhost:1", "3", "4"), (configuration["Serving:Model"], configuration["Serving:ModelName"], configuration["Serving:ApiKeys:0"], configuration["urls"], configuration["Serving:QueueLength"], configuration["Serving:BatchRows"]));
-        foreach (string[] wrong in (string[][])[["--modle", "x"], ["model.zip"], ["--model"]])
-            Assert.ThrowsExactly<ArgumentException>(() => CommandLine.AddTo(new ConfigurationManager(), wrong));
+        foreach (string[] wrong in (string[][])[["--modle", "x"], ["model.zip"], ["--model"], ["--url=http://localhost:2"], ["--demo=true"], ["--Srving:QueueLength=3"], ["--model", "a", "--Serving:Model=b"], ["--demo", "--demo"], ["--adapter", "a=x", "--adapter", "A=y"]])
+            Assert.ThrowsExactly<ArgumentException>(() => CommandLine.AddTo(new ConfigurationManager(), wrong), string.Join(' ', wrong));
+
+        var keys = new ConfigurationManager();
+        CommandLine.AddTo(keys, ["--key", "a", "--key=b"]);
+        Assert.AreEqual(("a", "b"), (keys["Serving:ApiKeys:0"], keys["Serving:ApiKeys:1"]));
+    }
+
+    [TestMethod]
+    public void Of_the_section_nothing_is_left_unread_and_no_key_is_told()
+    {
+        foreach ((string name, string says) in ((string, string)[])[("ApiKeys", "Serving__ApiKeys__0"), ("Adapters", "--adapter NAME=FOLDER"), ("QueueLenght", "no setting Serving:QueueLenght"), ("MaxTexts", "no setting Serving:MaxTexts"), ("Model", "Model is empty"), ("ModelName", "ModelName is empty")])
+        {
+            string message = Assert.ThrowsExactly<ServingConfigurationException>(() => Read((name, name.StartsWith("Model", StringComparison.Ordinal) ? "" : "secret"), ("Demo", name == "Model" ? "false" : "true"))).Message;
+            StringAssert.Contains(message, says);
+            if (name == "ApiKeys") Assert.DoesNotContain("secret", message);
+        }
+
+        ServingOptions options = Read(("Demo", "true"), ("ApiKeys:0", "a"), ("ApiKeys:1", "b"), ("MaxRequestBytes", "5"), ("RequestSeconds", "0.5"));
+        Assert.AreEqual(("a b", 5, 0.5), (string.Join(' ', options.ApiKeys), options.MaxRequestBytes, options.RequestSeconds));
+
+        static ServingOptions Read(params (string Name, string Value)[] settings)
+        {
+            var configuration = new ConfigurationManager();
+            foreach ((string name, string value) in settings) configuration[$"Serving:{name}"] = value;
+            return ServingOptions.Read(configuration.GetSection("Serving"));
+        }
     }
 
     [TestMethod]

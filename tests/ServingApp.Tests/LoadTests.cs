@@ -181,6 +181,17 @@ public sealed class LoadTests
         Assert.AreEqual("x", await TextAsync(await client.PostAsync("/v1/chat/completions", Chat("go"))));
     }
 
+    [TestMethod]
+    public async Task A_program_that_is_stopped_while_it_opens_its_model_waits_no_longer_than_it_may()
+    {
+        using var open = new ManualResetEventSlim();
+        using var server = new TestServing(options => { open.Wait(); return [new ServedModel("tiny", options.Sharing, new ScriptedModel(static _ => "x").ToModel())]; });
+        server.CreateClient();
+        await server.Models.StopAsync(new CancellationToken(canceled: true));
+        Assert.IsFalse(server.Models.IsReady);
+        open.Set();
+    }
+
     // Over a real socket: Kestrel waits for what runs.
     [TestMethod]
     public async Task When_the_program_is_stopped_running_requests_end_and_new_ones_are_refused()

@@ -25,6 +25,33 @@ public sealed class RudeClientTests
     }
 
     [TestMethod]
+    [DataRow("application/json", "gzip", "send it uncompressed")]
+    [DataRow("application/json; charset=utf-16", "", "in UTF-8")]
+    [DataRow("application/json; charset=iso-8859-1", "", "in UTF-8")]
+    [DataRow("application/json; charset=\"UTF-8\"", "identity", null)]
+    [DataRow("application/json; charset=utf8", "", null)]
+    public async Task A_body_that_is_written_otherwise_than_in_UTF_8_is_refused_as_such(string type, string encoding, string? says)
+    {
+        using TestServing server = Saying(static _ => "x");
+        HttpClient client = await server.ReadyAsync();
+        using var content = new ByteArrayContent([.. """{"messages":[{"role":"user","content":"x"}],"max_tokens":1}"""u8]);
+        content.Headers.TryAddWithoutValidation("Content-Type", type);
+        if (encoding.Length > 0) content.Headers.TryAddWithoutValidation("Content-Encoding", encoding);
+        using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", content);
+        Assert.AreEqual(says is null ? HttpStatusCode.OK : HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+        if (says is not null) StringAssert.Contains((await JsonAsync(response)).GetProperty("error").GetProperty("message").GetString(), says);
+    }
+
+    [TestMethod]
+    public async Task A_body_may_be_as_large_as_the_setting_says()
+    {
+        using TestServing server = Saying(static _ => "x", ("MaxRequestBytes", "40000000"));
+        using var client = new HttpClient { BaseAddress = await server.ListenAsync() };
+        using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", Body(new string(' ', 31_000_000) + """{"messages":[{"role":"user","content":"x"}],"max_tokens":1}"""));
+        Assert.AreEqual(HttpStatusCode.OK, response.StatusCode, await response.Content.ReadAsStringAsync());
+    }
+
+    [TestMethod]
     public async Task A_body_that_does_not_come_is_a_408()
     {
         using TestServing server = Saying(static _ => "x", ("RequestSeconds", "0.5"));

@@ -169,7 +169,7 @@ public sealed partial class ToolTests
         Assert.AreEqual(0, (await CallAsync("", "export", Model, talking)).Code);
         (int code, _, string error) = await CallAsync("hello\n", "chat", talking);
         Assert.AreEqual(Tool.Failure, code);
-        StringAssert.Contains(error, "chat template");
+        StringAssert.EndsWith(error.Trim(), "Fine-tune it on conversations, or put chat_template.json into its folder.");
         ChatTemplate.Default.Save(talking);
         (code, string output, error) = await CallAsync("alpha\nbeta\n\nnever read", "chat", talking, "--max-tokens", "3", "--system", "words", "--temperature", "0");
         Assert.AreEqual((0, ""), (code, error));
@@ -202,6 +202,9 @@ public sealed partial class ToolTests
             (Tool.WrongUse, "--seed is 'abc'; it must be a whole number from -2147483648 to 2147483647.", ["generate", Model, "x", "--seed", "abc"]), (Tool.WrongUse, "--max-tokens is '1,000'; it must be a whole number", ["generate", Model, "x", "-t", "1,000"]), (Tool.WrongUse, "--steps is '1.5'; it must be a whole number", ["train", folder["corpus.txt"], "-o", folder["new"], "-n", "1.5"]),
             (Tool.WrongUse, "--top-k is '99999999999'; it must be a whole number", ["generate", Model, "x", "--top-k", "99999999999"]), (Tool.Failure, "line 1 is no question: JSON deserialization was missing required properties including: 'answer'", ["evaluate", Model, "--choices", folder["bad.jsonl"]]),
             (Tool.Failure, $"it is the folder of a run. Name the model in it, '{Model}'.", ["generate", Run, "x"]), (Tool.Failure, "It is the folder of a run: name a checkpoint in it", ["export", Run, folder["out"]]),
+            (Tool.WrongUse, "--layers is 0; it must be 1 or more.", ["train", folder["corpus.txt"], "-o", folder["new"], "--layers", "0"]), (Tool.WrongUse, "--vocabulary is 100; the 256 bytes", ["train", folder["corpus.txt"], "-o", folder["new"], "--vocabulary", "100"]),
+            (Tool.Failure, "The validation set, the --validation of 1E-09 of 200 documents, gives", ["train", folder["corpus.txt"], "-o", folder["new"], "--validation", "1e-9"]), (Tool.Failure, "Name the folder with the tokenizer's files, or copy them there.", ["tokenize", folder["missing"], "x"]),
+            (Tool.Failure, "or use --device cpu.", ["generate", Model, "x", "--device", "cuda:99"]),
         ])
         {
             (int code, _, string error) = await CallAsync("", args);
@@ -211,6 +214,37 @@ public sealed partial class ToolTests
             Assert.AreEqual(1, error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length, error);
         }
     }
+
+    [TestMethod]
+    public async Task A_run_that_is_resumed_with_other_options_is_told_the_options_of_the_command_line()
+    {
+        (int code, _, string error) = await CallAsync("", "train", folder["corpus.txt"], "--output", Run, "--steps", "300", "--batch", "4", "--layers", "2", "--width", "32", "--heads", "2", "--context", "64",
+            "--vocabulary", "320", "--learning-rate", "1e-3", "--evaluate-every", "30", "--device", "cpu", "--resume");
+        Assert.AreEqual(Tool.WrongUse, code, error);
+        foreach (string says in (string[])["--steps was 150 and is 300", "--batch was 8 and is 4", "--layers was 1 and is 2", "--learning-rate was 0.01 and is 0.001"]) StringAssert.Contains(error, says);
+        foreach (string name in (string[])["MaxSteps", "BatchSize", "LayerCount", "LearningRate", "Optimizer", "Model."]) Assert.DoesNotContain(name, error);
+        StringAssert.Contains(error, Run);
+    }
+
+    [TestMethod]
+    public async Task A_training_says_that_it_begins_anew_and_how_large_its_vocabulary_came_out()
+    {
+        (int code, string output, string error) = await CallAsync("", "train", folder["corpus.txt"], "-o", folder["fresh"], "--steps", "1", "--batch", "2", "--layers", "1", "--width", "32", "--heads", "2", "--context", "32",
+            "--vocabulary", "4000", "--evaluate-every", "0", "--device", "cpu", "--resume");
+        Assert.AreEqual((0, ""), (code, error), output);
+        StringAssert.Contains(output, $"The run in '{folder["fresh"]}' has no checkpoint to continue from; it begins anew.");
+        StringAssert.Matches(output, new Regex(@"the text gives \d{3} tokens, not the 4000 asked for"));
+        Assert.AreEqual(1, Regex.Count(output, "step 1/1 "), output);
+    }
+
+    [TestMethod]
+    [DataRow("'/runs/Model.BatchSize' has BatchSize 3", "'/runs/Model.BatchSize' has --batch 3")]
+    [DataRow("it can't be: Model.LayerCount isn't BatchSize", "it can't be: --layers isn't --batch")]
+    [DataRow("The validation set, an Evaluation.ValidationFraction of 0.1, is short. Set it to 0, add text, or give Fit a validation set.", "The validation set, the --validation of 0.1, is short. Set it to 0, or add text.")]
+    [DataRow("It is an ONNX package: open it with FromOnnx, or name the checkpoint that it was written from.", "It is an ONNX package: name the checkpoint that it was written from.")]
+    [DataRow("about 3 GB. Lower MicroBatchSize (the batch stays the same), or let MicroBatchSize.Auto find one that fits; else lower the context length or the size of the model.", "about 3 GB. Lower --batch, --context, --layers or --width.")]
+    [DataRow("MyBatchSize, BatchSizes and Options.BatchSize", "MyBatchSize, BatchSizes and Options.BatchSize")]
+    public void Names_of_the_library_become_those_of_the_command_line_and_paths_stay(string message, string expected) => Assert.AreEqual(expected, CommandLineTerms.In(message));
 
     [TestMethod]
     public async Task Help_names_every_command()

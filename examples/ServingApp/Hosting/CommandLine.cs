@@ -11,7 +11,7 @@ internal static class CommandLine
           --adapter NAME=PATH  a LoRA adapter, for requests to model@NAME; may be given more than once
           --name NAME          the model's name in requests; default: the file's or folder's name
           --urls URLS          where to listen; default http://localhost:5000
-          --key KEY            the API key that requests must carry
+          --key KEY            an API key, of which requests must carry one; may be given more than once
           --Serving:NAME=VALUE any other setting of docs/serving.md
         """;
 
@@ -19,22 +19,29 @@ internal static class CommandLine
     {
         ["--model"] = "Serving:Model",
         ["--name"] = "Serving:ModelName",
-        ["--key"] = "Serving:ApiKeys:0",
         ["--urls"] = "urls",
+        ["--http_ports"] = "http_ports",
+        ["--https_ports"] = "https_ports",
+        ["--AllowedHosts"] = "AllowedHosts",
     };
 
+    private static readonly string[] Sections = ["Serving", "Logging", "Kestrel"];
+
+    private static readonly string[] OfTheHost = ["environment", "contentRoot", "applicationName"]; // a WebApplicationFactory passes them on, which has built the host by them
+
     /// <summary>Adds the arguments to the configuration, above everything else.</summary>
-    /// <exception cref="ArgumentException">An argument is none of <see cref="Usage"/>'s, or lacks its value.</exception>
+    /// <exception cref="ArgumentException">An argument is none of <see cref="Usage"/>'s, lacks its value, or is there twice.</exception>
     public static void AddTo(ConfigurationManager configuration, string[] args)
     {
-        var settings = new Dictionary<string, string?>();
+        var settings = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+        int keys = 0;
         for (int i = 0; i < args.Length; i++)
         {
             string name = args[i].Split('=', 2)[0];
             string? value = args[i].Contains('=', StringComparison.Ordinal) ? args[i].Split('=', 2)[1] : null;
             if (name == "--demo" && value is null)
             {
-                settings["Serving:Demo"] = "true";
+                Add("Serving:Demo", "true");
                 continue;
             }
 
@@ -42,13 +49,22 @@ internal static class CommandLine
             {
                 string given = value ?? (++i < args.Length ? args[i] : "");
                 if (given.Split('=', 2) is not [{ Length: > 0 } adapter, { Length: > 0 } folder]) throw new ArgumentException($"'--adapter' comes with '{given}'; give it NAME=PATH.\n\n{Usage}");
-                settings[$"Serving:Adapters:{adapter}"] = folder;
+                Add($"Serving:Adapters:{adapter}", folder);
                 continue;
             }
 
-            string? key = ShortNames.GetValueOrDefault(name) ?? (name.StartsWith("--", StringComparison.Ordinal) && (name.Contains(':', StringComparison.Ordinal) || value is not null) ? name[2..] : null);
-            if (key is null) throw new ArgumentException($"There is no option '{args[i]}'.\n\n{Usage}");
-            settings[key] = value ?? (++i < args.Length ? args[i] : throw new ArgumentException($"'{name}' comes without a value.\n\n{Usage}"));
+            string option = name.StartsWith("--", StringComparison.Ordinal) ? name[2..] : "";
+            if (value is not null && OfTheHost.Contains(option, StringComparer.OrdinalIgnoreCase)) continue;
+            if (value is "" && Sections.Contains(option, StringComparer.OrdinalIgnoreCase)) continue; // so are the names of sections
+            string? key = name == "--key" ? $"Serving:ApiKeys:{keys++}" : ShortNames.GetValueOrDefault(name)
+                ?? (Array.Exists(Sections, section => option.StartsWith($"{section}:", StringComparison.OrdinalIgnoreCase)) ? option : null);
+            if (key is null) throw new ArgumentException($"There is no option '{name}'.\n\n{Usage}");
+            Add(key, value ?? (++i < args.Length ? args[i] : throw new ArgumentException($"'{name}' comes without a value.\n\n{Usage}")));
+
+            void Add(string setting, string to)
+            {
+                if (!settings.TryAdd(setting, to)) throw new ArgumentException($"'{name}' sets {setting}, which another argument has set; give one of them.\n\n{Usage}");
+            }
         }
 
         configuration.AddInMemoryCollection(settings);

@@ -23,8 +23,8 @@ internal static class ServingApplication
         if (!builder.Configuration.GetSection("Logging:LogLevel").GetChildren().Any()) builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning); // not two lines a request
 
         // 1. What there is. The options are read when they are first needed: a test's configuration is there by then.
-        builder.Services.AddSingleton(static services => (services.GetRequiredService<IConfiguration>().GetSection("Serving").Get<ServingOptions>(static binder => binder.ErrorOnUnknownConfiguration = true) ?? new()).Validate());
-        builder.Services.AddSingleton<Func<ServingOptions, IReadOnlyList<ServedModel>>>(static options => ModelFiles.Open(options));
+        builder.Services.AddSingleton(static services => ServingOptions.Read(services.GetRequiredService<IConfiguration>().GetSection("Serving")));
+        builder.Services.AddSingleton<Func<ServingOptions, IReadOnlyList<ServedModel>>>(static services => options => ModelFiles.Open(options, services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
         builder.Services.AddSingleton<ApiKeyGate>().AddSingleton<ServingMetrics>().AddSingleton<ModelHost>().AddSingleton<CallQueue>().AddSingleton<Serving>();
         builder.Services.AddHostedService(static services => services.GetRequiredService<ModelHost>());
         builder.Services.AddHostedService(static services => services.GetRequiredService<CallQueue>()); // ends after the web server, which waits for its requests
@@ -35,7 +35,11 @@ internal static class ServingApplication
         {
             if (options.ApiKeys.Length == 0 && options.RequireApiKey is null && builder.Configuration["AllowedHosts"] is null or "*") filter.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"];
         });
-        builder.WebHost.ConfigureKestrel(static server => server.AddServerHeader = false);
+        builder.WebHost.ConfigureKestrel(static server =>
+        {
+            server.AddServerHeader = false;
+            server.Limits.MaxRequestBodySize = null; // Serving:MaxRequestBytes says it
+        });
         builder.Services.AddOpenTelemetry().WithMetrics(static metrics => metrics
             .AddMeter(ServingMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime").AddPrometheusExporter());
 

@@ -71,11 +71,30 @@ internal sealed record ServingOptions
     /// <summary>How requests share a model that writes.</summary>
     public GenerationQueueOptions Sharing => new() { MaxRows = BatchRows, MaxWaiting = QueueLength, PrefillTokens = PrefillTokens, PrefixCacheTokens = PrefixCacheTokens };
 
+    /// <summary>Reads the section.</summary>
+    /// <exception cref="ServingConfigurationException">A setting does not exist, is one value where several are expected, or is outside its range; or there is no model.</exception>
+    /// <exception cref="InvalidOperationException">A value is of the wrong type.</exception>
+    public static ServingOptions Read(IConfigurationSection section)
+    {
+        string[] names = [.. typeof(ServingOptions).GetProperties().Where(static property => property.CanWrite).Select(static property => property.Name)];
+        foreach (IConfigurationSection setting in section.GetChildren())
+        {
+            if (!names.Contains(setting.Key, StringComparer.OrdinalIgnoreCase)) throw new ServingConfigurationException($"There is no setting {setting.Path}; there are {string.Join(", ", names)}.");
+        }
+
+        // What the binder says of these has their value in it, and a key is a secret.
+        if (!string.IsNullOrEmpty(section[nameof(ApiKeys)])) throw new ServingConfigurationException($"{section.Path}:{nameof(ApiKeys)} is one value, and it is a list; give --key KEY, {section.Path}:{nameof(ApiKeys)}:0, or {section.Path}__{nameof(ApiKeys)}__0 in the environment.");
+        if (!string.IsNullOrEmpty(section[nameof(Adapters)])) throw new ServingConfigurationException($"{section.Path}:{nameof(Adapters)} is '{section[nameof(Adapters)]}', without a name; give --adapter NAME=FOLDER, or {section.Path}:{nameof(Adapters)}:NAME.");
+        return (section.Get<ServingOptions>(static binder => binder.ErrorOnUnknownConfiguration = true) ?? new()).Validate();
+    }
+
     /// <summary>Checks the values.</summary>
     /// <exception cref="ServingConfigurationException">A value is outside its range, or there is no model.</exception>
     public ServingOptions Validate()
     {
         Require(Demo != Model is not null, nameof(Model), Model is null ? "missing" : $"'{Model}' beside {nameof(Demo)}", "the path of a model, or leave it out and give --demo");
+        Require(Model is not "", nameof(Model), "empty", "the path of a model");
+        Require(ModelName is not "", nameof(ModelName), "empty", "a name of one character or more, or left out");
         Require(Adapters.Keys.All(static name => name.Length > 0 && !name.Contains('@', StringComparison.Ordinal)) && Adapters.Values.All(static folder => !string.IsNullOrEmpty(folder)), nameof(Adapters), $"[{string.Join(", ", Adapters)}]", "names without '@', each with a folder");
         Require(Enum.IsDefined(Weights), nameof(Weights), Weights, string.Join(", ", Enum.GetNames<WeightFormat>()));
         Require(ApiKeys.All(static key => key.Length > 0), nameof(ApiKeys), "a list with an empty key", "keys of one character or more");

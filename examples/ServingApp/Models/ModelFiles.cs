@@ -10,7 +10,8 @@ internal static class ModelFiles
     /// <exception cref="GptException">Files are missing, damaged, do not fit each other, or belong to a model that this library does not know.</exception>
     /// <exception cref="InvalidOperationException">A zip holds no transformer of MLNet.Gpt.</exception>
     /// <exception cref="ServingConfigurationException">There are adapters, and the model writes no text or takes none; or a name is none, or another's.</exception>
-    public static IReadOnlyList<ServedModel> Open(ServingOptions options)
+    /// <exception cref="OperationCanceledException">It was cancelled while a checkpoint was written as a package; nothing of it is left.</exception>
+    public static IReadOnlyList<ServedModel> Open(ServingOptions options, CancellationToken cancellationToken = default)
     {
         var models = new List<ServedModel>();
         try
@@ -20,7 +21,7 @@ internal static class ModelFiles
             Dictionary<string, string> alone = options.Adapters.Where(static adapter => File.Exists(Path.Combine(adapter.Value, "adapter_config.json"))).ToDictionary();
             bool isCheckpoint = !options.Demo && IsCheckpoint(path);
             models.Add(options.Demo ? Written(name, options, DemoModel.Write)
-                : isCheckpoint ? Written(name, options, folder => Named(alone.Keys, () => OnnxExporter.ExportWithAdapters(path, alone, folder, new() { Weights = options.Weights })))
+                : isCheckpoint ? Written(name, options, folder => Named(alone.Keys, () => OnnxExporter.ExportWithAdapters(path, alone, folder, new() { Weights = options.Weights }, cancellationToken)))
                 : ServedModel.Open(path, name, options.Sharing));
             ServedModel model = models[0];
             if (options.Adapters.Count > 0 && model.Gpt is null) throw new ServingConfigurationException($"Serving:Adapters names {options.Adapters.Keys.First()}, and the model '{name}' writes no text; leave the adapters out.");

@@ -40,7 +40,7 @@ internal sealed class ModelHost(ServingOptions options, IHostApplicationLifetime
     /// <summary>Ends what is still generated: the web server has waited for it as long as it may.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        await _opening.WaitAsync(cancellationToken);
+        await _opening.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // what can't be given up, such as a session that is being opened, ends with the process
         foreach (GptGenerationQueue queue in Queues) queue.Dispose();
     }
 
@@ -65,6 +65,10 @@ internal sealed class ModelHost(ServingOptions options, IHostApplicationLifetime
         {
             _models = open(options);
             log.LogInformation("Ready: {Models}.", string.Join(", ", _models.Select(static model => model.Name)));
+        }
+        catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // The program was stopped before there was a model.
         }
         catch (Exception exception)
         {

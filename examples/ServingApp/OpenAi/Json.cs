@@ -1,5 +1,7 @@
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Microsoft.Net.Http.Headers;
 using ServingApp.Hosting;
 
 namespace ServingApp.OpenAi;
@@ -17,6 +19,10 @@ internal static class Json
     {
         // A page of somebody else can send anything but this without asking first.
         if (!request.HasJsonContentType()) throw new OpenAiException(415, "invalid_request_error", $"The body's type is '{request.ContentType}'; send 'application/json'.");
+        if (MediaTypeHeaderValue.TryParse(request.ContentType, out MediaTypeHeaderValue? type) && type.Encoding is { } charset and not (UTF8Encoding or ASCIIEncoding))
+            throw new OpenAiException(415, "invalid_request_error", $"The body's type is '{request.ContentType}'; send JSON in UTF-8.");
+        if (request.Headers.ContentEncoding.ToString() is { Length: > 0 } encoding && !encoding.Equals("identity", StringComparison.OrdinalIgnoreCase))
+            throw new OpenAiException(415, "invalid_request_error", $"The body's Content-Encoding is '{encoding}'; send it uncompressed.");
         if (request.ContentLength > limits.MaxRequestBytes) throw TooLarge(limits);
         using var body = new MemoryStream();
         byte[] buffer = new byte[16_384];

@@ -10,13 +10,14 @@ public static class GgufExporter
     /// <param name="checkpointFolder">A folder in Hugging Face's layout for GPT-2, with a byte-level tokenizer.</param>
     /// <param name="path">The file; it appears, or replaces one of that name, only when it is complete.</param>
     /// <param name="format">The numbers of the matrices.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next weight is read; what was there stays.</param>
     /// <exception cref="CheckpointNotFoundException">The folder, its config.json or its safetensors weights are missing.</exception>
     /// <exception cref="CorruptFileException">A file of the checkpoint breaks the rules of its format.</exception>
     /// <exception cref="UnsupportedModelException">llama.cpp has no such model: a post-norm one, one with banded attention, or one whose widths are no multiple of 32 in a quantized format.</exception>
     /// <exception cref="ArgumentException">The checkpoint has no tokenizer, or one of characters; or a weight can't be kept in the format.</exception>
     /// <exception cref="FolderNotWritableException">The file's folder can't be created or written.</exception>
     /// <exception cref="DiskFullException">There is no room.</exception>
-    public static void Export(string checkpointFolder, string path, GgufFormat format = GgufFormat.Float32)
+    public static void Export(string checkpointFolder, string path, GgufFormat format = GgufFormat.Float32, CancellationToken cancellationToken = default)
     {
         using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
         GptTokenizer tokenizer = checkpoint.Tokenizer ?? throw new ArgumentException($"The checkpoint '{checkpoint.Folder}' has no tokenizer, which a GGUF file holds; put its files beside the weights.", nameof(checkpointFolder));
@@ -24,7 +25,7 @@ public static class GgufExporter
         int end = tokenizer.EndOfTextId;
         IReadOnlyList<int> others = companions.Generation.StopTokenIds;
         int[] ends = checkpoint.Generation.StopTokenIds.Contains(end) ? [end, .. others] : [.. others, end];
-        Write(checkpoint, new Vocabulary(tokenizer, companions.BeginTokenId ?? end, ends, companions.ChatTemplate?.ToJinja()), path, format);
+        Write(new CancellableWeights(checkpoint, cancellationToken), new Vocabulary(tokenizer, companions.BeginTokenId ?? end, ends, companions.ChatTemplate?.ToJinja()), path, format);
     }
 
     /// <summary>Writes weights and a tokenizer as a GGUF file.</summary>

@@ -17,7 +17,7 @@ internal static class ChatCommand
         switches.AddTo(command);
         console.SetAction(command, (parsed, cancellationToken) =>
         {
-            using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device));
+            using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device), cancellationToken);
             GenerationOptions options = switches.Read(parsed, gpt) with { PromptOverflow = PromptOverflow.KeepTail };
             using IChatClient client = gpt.AsChatClient(new() { Generation = options });
             List<ChatMessage> turns = parsed.GetValue(system) is { } told ? [new(ChatRole.System, told)] : [];

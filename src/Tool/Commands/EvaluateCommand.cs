@@ -26,7 +26,7 @@ internal static partial class EvaluateCommand
             if (textPath is null && parsed.GetResult(documents) is { Implicit: false }) throw new UsageException($"{documents.Name} says what a document of {text.Name} is, which is not given; leave it out.");
             Question[] questions = choicesPath is null ? [] : [.. Questions(choicesPath)];
             string[] texts = textPath is null ? [] : [.. TextFiles.Documents(textPath, parsed.GetRequiredValue(documents), cancellationToken)];
-            using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device));
+            using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device), cancellationToken);
             var ml = new MLContext();
             if (textPath is not null)
             {

@@ -24,18 +24,17 @@ internal static class ExportCommand
         console.SetAction(command, (parsed, cancellationToken) =>
         {
             (string source, string to, string format) = (parsed.GetRequiredValue(checkpoint), parsed.GetRequiredValue(target), parsed.GetRequiredValue(weights));
-            cancellationToken.ThrowIfCancellationRequested();
             if (to.Length == 0) throw new UsageException("The target is empty; name the package's folder, or a file NAME.gguf.");
             if (to.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))
             {
                 if (parsed.GetValue(standard) || parsed.GetValue(beside)) throw new UsageException("--standard-operators and --weights-beside are of ONNX packages, and the target is a GGUF file; leave them out.");
                 if (!Gguf.TryGetValue(format, out GgufFormat gguf)) throw new UsageException($"A GGUF file has no weights in {format}; take {string.Join(", ", Gguf.Keys)}.");
-                GgufExporter.Export(source, to, gguf);
+                GgufExporter.Export(source, to, gguf, cancellationToken);
             }
             else
             {
                 OnnxExportOptions options = new() { Weights = Onnx[format], Operators = parsed.GetValue(standard) ? GraphOperators.Standard : default };
-                OnnxExporter.Export(source, to, parsed.GetValue(beside) ? options with { ExternalDataThresholdBytes = 0 } : options);
+                OnnxExporter.Export(source, to, parsed.GetValue(beside) ? options with { ExternalDataThresholdBytes = 0 } : options, cancellationToken);
             }
 
             IEnumerable<string> files = File.Exists(to) ? [to] : Directory.EnumerateFiles(to);

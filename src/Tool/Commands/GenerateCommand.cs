@@ -18,7 +18,7 @@ internal static class GenerateCommand
         {
             int samples = parsed.GetValue(count);
             if (samples < 1) throw new UsageException($"--count is {samples}; it must be 1 or more.");
-            using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device));
+            using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device), cancellationToken);
             GenerateTextOptions options = switches.Read(parsed, gpt);
             string text = parsed.GetValue(prompt) ?? console.Read(static reader => reader.ReadToEnd(), cancellationToken);
             try

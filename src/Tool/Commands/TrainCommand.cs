@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML;
+using Microsoft.ML.Runtime;
 
 namespace MLNet.Gpt.Tool.Commands;
 
@@ -80,6 +81,13 @@ internal static class TrainCommand
 
             // 3. Training.
             var ml = new MLContext(parsed.GetValue(seed));
+            ml.Log += (_, line) =>
+            {
+                // The reports, and what a run says besides: that it begins anew, that an update is skipped, that a checkpoint can't be used.
+                if (!line.Source.StartsWith("Gpt", StringComparison.Ordinal) || cancellationToken.IsCancellationRequested) return;
+                TextWriter? to = line.Kind switch { ChannelMessageKind.Info => console.Out, ChannelMessageKind.Warning => console.Error, _ => null };
+                to?.WriteLine(CommandLineTerms.In(line.RawMessage));
+            };
             LanguageModelTrainer trainer = ml.Gpt().Trainers.LanguageModel("Text", new LanguageModelOptions
             {
                 Model = config,
@@ -94,7 +102,6 @@ internal static class TrainCommand
                     Resume = parsed.GetValue(resume),
                     Seed = parsed.GetValue(seed),
                     Device = parsed.GetValue(device),
-                    Progress = progress => console.Out.WriteLine(progress),
                     CancellationToken = cancellationToken,
                 },
             });
@@ -120,6 +127,10 @@ internal static class TrainCommand
             catch (RunExistsException exception)
             {
                 throw new UsageException($"Folder '{exception.Path}' holds the checkpoints of a run. Give {resume.Name} to go on with it, or name another {run.Name}.");
+            }
+            catch (Exception exception) when (exception is ResumeMismatchException or ArgumentException)
+            {
+                throw new UsageException(exception.Message);
             }
         }
 

@@ -68,7 +68,12 @@ internal static class ChatRequest
 
         if (options.Seed is < int.MinValue or > int.MaxValue) throw Refuse(nameof(options.Seed), options.Seed, $"A seed is {int.MinValue} to {int.MaxValue}.");
 
-        // 2. What can.
+        // 2. What has another name here, and would be refused by that one.
+        if (options.MaxOutputTokens is < 1) throw new ArgumentOutOfRangeException(nameof(options.MaxOutputTokens), options.MaxOutputTokens, $"{nameof(options.MaxOutputTokens)} is {options.MaxOutputTokens}; it must be 1 or more.");
+        if (options.StopSequences?.ToList().FindIndex(string.IsNullOrEmpty) is { } empty and >= 0)
+            throw new ArgumentException($"{nameof(options.StopSequences)}[{empty}] is {(options.StopSequences[empty] is null ? "null" : "empty")}, which would end every answer at once; remove it.", nameof(options.StopSequences));
+
+        // 3. What can be honoured.
         generation = generation with
         {
             Adapter = adapter,

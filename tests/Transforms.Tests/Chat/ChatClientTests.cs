@@ -98,6 +98,11 @@ public sealed class ChatClientTests
         }
 
         await Assert.ThrowsExactlyAsync<ArgumentOutOfRangeException>(() => client.GetResponseAsync("go", new ChatOptions { TopP = 2 }));
+        var none = await Assert.ThrowsExactlyAsync<ArgumentOutOfRangeException>(() => client.GetResponseAsync("go", new ChatOptions { MaxOutputTokens = 0 }));
+        StringAssert.StartsWith(none.Message, "MaxOutputTokens is 0; it must be 1 or more.");
+        using IChatClient stopping = model.AsChatClient(new() { Generation = new() { StopStrings = ["a", "b"] } });
+        var empty = await Assert.ThrowsExactlyAsync<ArgumentException>(() => stopping.GetResponseAsync("go", new ChatOptions { StopSequences = ["c", ""] }));
+        StringAssert.StartsWith(empty.Message, "StopSequences[1] is empty");
         await Assert.ThrowsExactlyAsync<UnsupportedOptionException>(() => client.GetResponseAsync([new ChatMessage(ChatRole.User, [new UriContent("https://example.org/a.png", "image/png")])]));
         Assert.AreEqual(ConversationProblem.UnknownRole, (await Assert.ThrowsExactlyAsync<ConversationException>(() => client.GetResponseAsync([new ChatMessage(ChatRole.Tool, "x")]))).Problem);
         Assert.AreEqual(ConversationProblem.StartsWithAssistant, (await Assert.ThrowsExactlyAsync<ConversationException>(() => client.GetResponseAsync([new ChatMessage(ChatRole.Assistant, "x")]))).Problem);

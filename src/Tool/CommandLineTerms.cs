@@ -1,0 +1,45 @@
+using System.Text.RegularExpressions;
+
+namespace MLNet.Gpt.Tool;
+
+/// <summary>What the library's messages call by the names of its API, in the words of the command line.</summary>
+internal static partial class CommandLineTerms
+{
+    private static readonly Dictionary<string, string> Terms = new()
+    {
+        ["Optimizer.DecaySteps (MaxSteps, unless set)"] = "--steps",
+        ["Optimizer.WarmupSteps"] = "the warm-up, a tenth of --steps,",
+        ["Optimizer.LearningRate"] = "--learning-rate",
+        ["Optimizer.MinLearningRate"] = "the least rate, a tenth of --learning-rate,",
+        ["BatchSize"] = "--batch",
+        ["MicroBatchSize was"] = "the rows at once, all of --batch, was",
+        ["MicroBatchSize (the batch stays the same), or let MicroBatchSize.Auto find one that fits; else lower the context length or the size of the model"] = "--batch, --context, --layers or --width",
+        ["VocabularySize"] = "--vocabulary",
+        ["ContextLength"] = "--context",
+        ["EmbeddingSize"] = "--width",
+        ["FeedForwardSize"] = "the inner width, four times --width,",
+        ["LayerCount"] = "--layers",
+        ["HeadCount"] = "--heads",
+        ["ValidationFraction"] = "--validation",
+        ["an Evaluation.ValidationFraction"] = "the --validation",
+        [", add text, or give Fit a validation set"] = ", or add text",
+        [", put chat_template.json into its folder, or pass a template to GptModel's constructor"] = ", or put chat_template.json into its folder",
+        [", copy them there, or write them with GptTokenizer.Save"] = ", or copy them there",
+        ["open it with FromOnnx, or name"] = "name",
+        ["Seed was"] = "--seed was",
+        ["Device was"] = "--device was",
+        ["Tokenizer was"] = "the tokenizer was",
+        ["Training text was"] = "the text that is trained on (--documents, --validation and --seed say which part) was",
+        ["set MLContext.FallbackToCpu, "] = "",
+        ["GptDevice.Cpu"] = "--device cpu",
+    };
+
+    /// <summary>A message of the library's that names and advises what the command line has. What stands in quotes, such as a path, stays as it is.</summary>
+    public static string In(string message) => Name().Replace(message, static found => Terms.GetValueOrDefault(found.Groups["name"].Value) ?? found.Value);
+
+    [GeneratedRegex(@"(?<!\w)'[^']*'(?!\w)|(?<name>, add text, or give Fit a validation set|, put chat_template\.json into its folder, or pass a template to GptModel's constructor|, copy them there, or write them with GptTokenizer\.Save)"
+        + @"|(?<![\w.])(?<name>an Evaluation\.ValidationFraction|open it with FromOnnx, or name|Optimizer\.DecaySteps \(MaxSteps, unless set\)|set MLContext\.FallbackToCpu, |(Seed|Device|Tokenizer|Training text|MicroBatchSize) was"
+        + @"|MicroBatchSize \(the batch stays the same\), or let MicroBatchSize\.Auto find one that fits; else lower the context length or the size of the model)"
+        + @"|(?<![\w.])((Model|Evaluation)\.)?(?<name>((Optimizer|GptDevice)\.)?[A-Z][A-Za-z]+)", RegexOptions.ExplicitCapture)]
+    private static partial Regex Name();
+}

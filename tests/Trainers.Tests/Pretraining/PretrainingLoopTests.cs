@@ -129,7 +129,7 @@ public sealed class PretrainingLoopTests
     {
         using var fixture = new TrainingFixture();
         // A rate that rises to a harmful height: the best evaluation is not the last.
-        LanguageModelOptions options = fixture.Options with { MaxSteps = 60, Optimizer = new() { LearningRate = 0.3, MinLearningRate = 0.3, WarmupSteps = 59, GradientClipNorm = 0 }, Evaluation = fixture.Options.Evaluation with { Interval = 5, ReturnBest = true } };
+        LanguageModelOptions options = fixture.Options with { MaxSteps = 60, Optimizer = new() { LearningRate = 2, MinLearningRate = 2, WarmupSteps = 59, GradientClipNorm = 0 }, Evaluation = fixture.Options.Evaluation with { Interval = 5, ReturnBest = true } };
         (float[] weights, PretrainingResult result) = fixture.Train(options, toFolder: true);
         Assert.IsLessThan(60, result.BestStep);
         Assert.IsLessThan(result.ValidationLoss!.Value, result.BestValidationLoss!.Value);

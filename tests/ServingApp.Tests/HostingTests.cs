@@ -126,6 +126,14 @@ public sealed class HostingTests
     }
 
     [TestMethod]
+    public async Task The_hosts_own_arguments_are_its_own()
+    {
+        string folder = Path.TrimEndingDirectorySeparator(Path.GetTempPath());
+        await using var app = ServingApplication.Build(["--demo", "--environment=Staging", $"--contentRoot={folder}"]);
+        Assert.AreEqual(("Staging", folder), (app.Environment.EnvironmentName, Path.TrimEndingDirectorySeparator(app.Environment.ContentRootPath)));
+    }
+
+    [TestMethod]
     public void Of_the_section_nothing_is_left_unread_and_no_key_is_told()
     {
         foreach ((string name, string says) in ((string, string)[])[("ApiKeys", "Serving__ApiKeys__0"), ("Adapters", "--adapter NAME=FOLDER"), ("QueueLenght", "no setting Serving:QueueLenght"), ("MaxTexts", "no setting Serving:MaxTexts"), ("Model", "Model is empty"), ("ModelName", "ModelName is empty")])

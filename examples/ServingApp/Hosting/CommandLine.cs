@@ -27,7 +27,11 @@ internal static class CommandLine
 
     private static readonly string[] Sections = ["Serving", "Logging", "Kestrel"];
 
-    private static readonly string[] OfTheHost = ["environment", "contentRoot", "applicationName"]; // a WebApplicationFactory passes them on, which has built the host by them
+    // ASP.NET Core's own, which it reads itself.
+    private static readonly string[] HostOptions = ["--environment", "--contentRoot", "--applicationName"];
+
+    /// <summary>Those of the arguments that ASP.NET Core's host reads itself, before there is a configuration.</summary>
+    public static string[] OfTheHost(string[] args) => [.. args.Where(IsOfTheHost)];
 
     /// <summary>Adds the arguments to the configuration, above everything else.</summary>
     /// <exception cref="ArgumentException">An argument is none of <see cref="Usage"/>'s, lacks its value, or is there twice.</exception>
@@ -37,6 +41,7 @@ internal static class CommandLine
         int keys = 0;
         for (int i = 0; i < args.Length; i++)
         {
+            if (IsOfTheHost(args[i])) continue;
             string name = args[i].Split('=', 2)[0];
             string? value = args[i].Contains('=', StringComparison.Ordinal) ? args[i].Split('=', 2)[1] : null;
             if (name == "--demo" && value is null)
@@ -54,8 +59,7 @@ internal static class CommandLine
             }
 
             string option = name.StartsWith("--", StringComparison.Ordinal) ? name[2..] : "";
-            if (value is not null && OfTheHost.Contains(option, StringComparer.OrdinalIgnoreCase)) continue;
-            if (value is "" && Sections.Contains(option, StringComparer.OrdinalIgnoreCase)) continue; // so are the names of sections
+            if (value is "" && Sections.Contains(option, StringComparer.OrdinalIgnoreCase)) continue; // a WebApplicationFactory passes sections on without a value
             string? key = name == "--key" ? $"Serving:ApiKeys:{keys++}" : ShortNames.GetValueOrDefault(name)
                 ?? (Array.Exists(Sections, section => option.StartsWith($"{section}:", StringComparison.OrdinalIgnoreCase)) ? option : null);
             if (key is null) throw new ArgumentException($"There is no option '{name}'.\n\n{Usage}");
@@ -69,4 +73,6 @@ internal static class CommandLine
 
         configuration.AddInMemoryCollection(settings);
     }
+
+    private static bool IsOfTheHost(string argument) => argument.Split('=', 2) is [string name, _] && HostOptions.Contains(name, StringComparer.OrdinalIgnoreCase);
 }

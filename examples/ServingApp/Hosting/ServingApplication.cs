@@ -17,7 +17,7 @@ internal static class ServingApplication
     /// <exception cref="InvalidOperationException">The configuration names a setting that does not exist, or a value of the wrong type.</exception>
     public static WebApplication Build(string[] args)
     {
-        WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { ApplicationName = typeof(ServingApplication).Assembly.GetName().Name });
+        WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = CommandLine.OfTheHost(args) });
         CommandLine.AddTo(builder.Configuration, args);
 
         if (!builder.Configuration.GetSection("Logging:LogLevel").GetChildren().Any()) builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning); // not two lines a request

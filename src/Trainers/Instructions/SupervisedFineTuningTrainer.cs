@@ -34,7 +34,7 @@ public sealed class SupervisedFineTuningTrainer : IEstimator<GptSupervisedFineTu
             throw new ArgumentException($"Generation.PromptForm is {options.Generation.PromptForm}, and the prompts of a prompt column are texts; leave it at Text, or name one conversation column.", nameof(options));
         if (completionColumnName is not null && options.ChatTemplate is not null)
             throw new ArgumentException("ChatTemplate is set, and a prompt and a completion column are read, which need none; leave it null, or name one conversation column.", nameof(options));
-        GenerateTextTransformer.OutputsOf(outputColumnName, inputColumnName, options.Generation);
+        GenerateTextTransformer.CheckColumns(outputColumnName, inputColumnName, options.Generation);
     }
 
     /// <summary>Trains on a view's rows; a share of them is held out for validation.</summary>

@@ -32,7 +32,7 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
         _outputColumnName = outputColumnName;
         _columns = columns.Validate();
         _options = options.Validate();
-        GenerateTextTransformer.OutputsOf(outputColumnName, columns.Prompt, options.Generation);
+        GenerateTextTransformer.CheckColumns(outputColumnName, columns.Prompt, options.Generation);
     }
 
     /// <summary>Trains on a view's rows; a share of the prompts is held out for validation.</summary>

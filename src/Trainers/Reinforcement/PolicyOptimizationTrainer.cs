@@ -22,7 +22,7 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
         ArgumentException.ThrowIfNullOrEmpty(responseColumnName);
         ArgumentNullException.ThrowIfNull(options);
         (_context, _promptColumnName, _responseColumnName, _options) = (context, promptColumnName, responseColumnName, options.Validate());
-        GenerateTextTransformer.OutputsOf(responseColumnName, promptColumnName, options.Generation);
+        GenerateTextTransformer.CheckColumns(responseColumnName, promptColumnName, options.Generation);
     }
 
     /// <summary>Trains on a view's prompts.</summary>

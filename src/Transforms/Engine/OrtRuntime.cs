@@ -108,7 +108,7 @@ internal static class OrtRuntime
             settings.AddSessionConfigEntry("session.use_device_allocator_for_initializers", "1");
 
             // Long enough to bridge the gap between two operators, and no longer: whoever takes the tokens on, such as a web server's thread,
-            // waits for a core that spins until the scheduler's next tick.
+            // waits for one of the cores.
             if (options.SpinWhileWaiting) settings.AddSessionConfigEntry("session.intra_op.spin_duration_us", "50");
             else settings.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
             if (device.CudaIndex is { } index) AddCuda(settings, index, options);

@@ -43,6 +43,10 @@ public sealed class GenerateTextTransformer : GptTextTransformer
     internal static IReadOnlyList<TextOutput> OutputsOf(string outputColumnName, string inputColumnName, GenerateTextOptions options) =>
         GenerateOperation.Columns(new(outputColumnName, inputColumnName, options));
 
+    /// <summary>Refuses options that no transformer can have, such as output columns that share a name.</summary>
+    /// <exception cref="ArgumentException">An option is out of range, or two columns share a name.</exception>
+    internal static void CheckColumns(string outputColumnName, string inputColumnName, GenerateTextOptions options) => OutputsOf(outputColumnName, inputColumnName, options);
+
     /// <summary>The column of each new token's log-probability.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="tokens">The tokens of a result.</param>

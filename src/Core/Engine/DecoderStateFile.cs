@@ -19,15 +19,17 @@ internal sealed class DecoderStateFile
 
     private readonly Stream _source;
     private readonly string _name;
-    private readonly int _blockBytes;
 
     private DecoderStateFile(Stream source, string name, DecoderStateForm form, int length, DecoderStateRow[] rows) =>
-        (_source, _name, _blockBytes, Length, Rows) = (source, name, checked(length * form.PositionBytes), length, rows);
+        (_source, _name, BlockBytes, Length, Rows) = (source, name, checked(form.Heads * length * form.PositionBytes), length, rows);
 
     private static ReadOnlySpan<byte> Magic => "MLGPTDEC"u8;
 
     /// <summary>P.</summary>
     public int Length { get; }
+
+    /// <summary>The bytes of one row of a tensor, (H, P, D).</summary>
+    public int BlockBytes { get; }
 
     /// <summary>B.</summary>
     public IReadOnlyList<DecoderStateRow> Rows { get; }
@@ -37,7 +39,7 @@ internal sealed class DecoderStateFile
     /// <param name="form">The model's.</param>
     /// <param name="length">P.</param>
     /// <param name="rows">B.</param>
-    /// <param name="read">Gives the P positions of a head of a row of a tensor: (P, D), as bytes.</param>
+    /// <param name="read">Gives a row of a tensor: (H, P, D), as bytes.</param>
     /// <exception cref="ArgumentException">The stream can't be written.</exception>
     public static void Write(Stream target, DecoderStateForm form, int length, IReadOnlyList<DecoderStateRow> rows, DecoderStateBlock read)
     {
@@ -57,16 +59,13 @@ internal sealed class DecoderStateFile
         }
 
         Put(header);
-        byte[] block = new byte[checked(length * form.PositionBytes)];
-        for (int tensor = 0; tensor < form.TensorCount; tensor++)
+        byte[] block = new byte[checked(form.Heads * length * form.PositionBytes)];
+        for (int tensor = 0; tensor < form.TensorCount && block.Length > 0; tensor++)
         {
             for (int row = 0; row < rows.Count; row++)
             {
-                for (int head = 0; head < form.Heads; head++)
-                {
-                    read(tensor, row, head, block);
-                    Put(block);
-                }
+                read(tensor, row, block);
+                Put(block);
             }
         }
 
@@ -159,13 +158,13 @@ internal sealed class DecoderStateFile
         }
     }
 
-    /// <summary>The next head of the next row of the next tensor, (P, D), as bytes.</summary>
+    /// <summary>The next row of the next tensor, (H, P, D), as bytes.</summary>
     /// <exception cref="CorruptFileException">The file has been shortened meanwhile.</exception>
     public void ReadBlock(Span<byte> block)
     {
         try
         {
-            _source.ReadExactly(block[.._blockBytes]);
+            _source.ReadExactly(block[..BlockBytes]);
         }
         catch (EndOfStreamException exception)
         {

@@ -186,16 +186,15 @@ internal sealed class TorchCausalDecoder : ISavableDecoder
         using var noGradient = no_grad();
         using var disposal = NewDisposeScope();
         (int Number, Tensor? Values) held = (-1, null);
-        DecoderStateFile.Write(target, _model.StateForm(), Length, [.. PaddingOfRows().Select(static padding => new DecoderStateRow(padding, DecoderStateRow.NoAdapter))], (tensor, row, head, block) =>
+        DecoderStateFile.Write(target, _model.StateForm(), Length, [.. PaddingOfRows().Select(static padding => new DecoderStateRow(padding, DecoderStateRow.NoAdapter))], (tensor, row, block) =>
         {
-            if (block.IsEmpty) return;
             if (held.Number != tensor)
             {
                 held.Values?.Dispose();
                 held = (tensor, _cache.Held(tensor));
             }
 
-            held.Values!.bytes.Slice(((row * _network.Config.HeadCount) + head) * block.Length, block.Length).CopyTo(block);
+            held.Values!.bytes.Slice(row * block.Length, block.Length).CopyTo(block);
         });
     }
 
@@ -212,8 +211,7 @@ internal sealed class TorchCausalDecoder : ISavableDecoder
             using var disposal = NewDisposeScope();
             Tensor held = empty(RowCount, config.HeadCount, state.Length, config.HeadSize, _network.WorkingType);   // (B, H, P, D)
             Span<byte> bytes = held.bytes;
-            int block = bytes.Length / (RowCount * config.HeadCount);
-            for (int at = 0; at < bytes.Length; at += block) state.ReadBlock(bytes.Slice(at, block));
+            for (int at = 0; at < bytes.Length; at += state.BlockBytes) state.ReadBlock(bytes[at..]);
             _cache.Take(tensor, held);
         }
 

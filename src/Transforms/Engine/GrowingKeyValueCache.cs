@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
@@ -80,20 +79,18 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
         Tensors(current, rows.Length, length, past);
     }
 
-    public override bool CanRearrange => model.CacheMemory is null;
-
     public override void CopyFrom(OnnxKeyValueCache other, int rowCount)
     {
         var source = (GrowingKeyValueCache)other;
         length = source.length;
-        CopyRows(source, current, 0, rowCount, 0, length, 0, length);
+        if (length > 0) Copy(model.RowGather, source, Range(0, rowCount), current, 0, rowCount, length, $"the copy of {rowCount} rows of {length} positions");
         Clear(past);
         Tensors(current, rowCount, length, past);
     }
 
     public override void Keep(int first, int count, int rowCount)
     {
-        CopyRows(this, next, 0, rowCount, first, count, 0, count);
+        Copy(model.PositionGather, this, Range(first, count), next, 0, rowCount, count, $"the choice of {count} of {length} positions");
         length = count;
         Swap(rowCount);
     }
@@ -107,8 +104,18 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
         int room = rows <= allocatedRows ? allocatedRows : Math.Max(rows, 2 * allocatedRows);
         (TensorMemory[] Current, TensorMemory[] Next)? larger = room > allocatedRows ? Allocate(room) : null;
         TensorMemory[] target = larger?.Current ?? next;
-        CopyRows(this, target, 0, rowCount, 0, length, longer - length, longer);
-        CopyRows(added, target, rowCount, otherRows, 0, added.length, longer - added.length, longer);
+        try
+        {
+            MoveRight(this, added, target, 0, rowCount, longer);
+            MoveRight(added, this, target, rowCount, otherRows, longer);
+        }
+        catch
+        {
+            Free(larger?.Current ?? []);
+            Free(larger?.Next ?? []);
+            throw;
+        }
+
         length = longer;
         if (larger is { } buffers)
         {
@@ -121,10 +128,9 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
         }
     }
 
-    public override Span<byte> Block(int tensor, int row, int head)
+    public override void Read(int tensor, int row, Span<byte> block)
     {
-        int bytes = checked(length * model.Cache.PositionBytes);
-        return new((byte*)current[tensor].Address + ((((long)row * model.Cache.Heads) + head) * bytes), bytes);
+        fixed (byte* address = block) CopyRow(tensor, row, (IntPtr)address, block.Length, outwards: true);
     }
 
     public override void Fill(int rowCount, int positions)
@@ -132,6 +138,11 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
         length = positions;
         Clear(past);
         Tensors(current, rowCount, length, past);
+    }
+
+    public override void Write(int tensor, int row, ReadOnlySpan<byte> block)
+    {
+        fixed (byte* address = block) CopyRow(tensor, row, (IntPtr)address, block.Length, outwards: false);
     }
 
     public override void Dispose()
@@ -153,31 +164,85 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
         return true;
     }
 
+    private static long[] Range(int first, int count)
+    {
+        long[] range = new long[count];
+        for (int i = 0; i < count; i++) range[i] = first + i;
+        return range;
+    }
+
     private void Gather(ReadOnlySpan<int> rows, int rowCount)
     {
-        long[] indices = new long[rows.Length];
-        for (int i = 0; i < rows.Length; i++) indices[i] = rows[i];
+        long[] chosen = new long[rows.Length];
+        for (int i = 0; i < rows.Length; i++) chosen[i] = rows[i];
         (TensorMemory[] Current, TensorMemory[] Next)? larger = rows.Length > allocatedRows ? Allocate(rows.Length) : null;
         try
         {
-            using OrtValue chosen = OrtValue.CreateTensorValueFromMemory(indices, [indices.Length]);
-            Tensors(larger?.Current ?? next, rows.Length, length, present);
-            for (int i = 0; i < count; i++) model.RowGather.Run(runOptions, past[i]!, chosen, present[i]!);
+            Copy(model.RowGather, this, chosen, larger?.Current ?? next, 0, rows.Length, length, $"the choice of {rows.Length} of {rowCount} rows");
         }
-        catch (Exception exception)
+        catch
         {
             Free(larger?.Current ?? []);
             Free(larger?.Next ?? []);
-            if (exception is OnnxRuntimeException) throw new InferenceFailedException(model.Device, $"the choice of {rows.Length} of {rowCount} rows", exception);
             throw;
-        }
-        finally
-        {
-            Clear(present);
         }
 
         if (larger is { } buffers) Replace(rows.Length, buffers);
         else (current, next) = (next, current);
+    }
+
+    /// <summary>
+    /// Copies a cache's rows so that they end with the longer one's positions. The places before them repeat the first position, or another row's where there is none: an attention's weight there is
+    /// zero, and zero times a number that was left in a new buffer need not be.
+    /// </summary>
+    private void MoveRight(GrowingKeyValueCache source, GrowingKeyValueCache other, TensorMemory[] target, int place, int rows, int longer)
+    {
+        if (longer == 0) return;
+        string work = $"the move of {rows} rows of {source.length} positions behind {longer - source.length} others";
+        if (source.length == 0)
+        {
+            Copy(model.RowGather, other, new long[rows], target, place, rows, longer, work);
+            return;
+        }
+
+        long[] positions = new long[longer];
+        for (int i = 0; i < longer; i++) positions[i] = Math.Max(0, i - (longer - source.length));
+        Copy(model.PositionGather, source, positions, target, place, rows, longer, work);
+    }
+
+    /// <summary>Copies chosen rows or positions of a cache into buffers, whose rows from a place on they become.</summary>
+    /// <exception cref="InferenceFailedException">ONNX Runtime failed.</exception>
+    private void Copy(CacheGather gather, GrowingKeyValueCache source, long[] chosen, TensorMemory[] target, int place, int rows, int positions, string work)
+    {
+        try
+        {
+            using OrtValue indices = OrtValue.CreateTensorValueFromMemory(chosen, [chosen.Length]);
+            for (int i = 0; i < count; i++)
+            {
+                using OrtValue destination = Tensor(target[i], place, rows, positions);
+                gather.Run(runOptions, source.past[i]!, indices, destination);
+            }
+        }
+        catch (OnnxRuntimeException exception)
+        {
+            throw new InferenceFailedException(model.Device, work, exception);
+        }
+    }
+
+    /// <summary>Copies a row, (H, P, D), of one of the tensors to the CPU's memory or from it.</summary>
+    /// <exception cref="InferenceFailedException">ONNX Runtime failed.</exception>
+    private void CopyRow(int tensor, int row, IntPtr address, int byteCount, bool outwards)
+    {
+        try
+        {
+            using OrtValue held = Tensor(current[tensor], row, 1, length), first = OrtValue.CreateTensorValueFromMemory(new long[1], [1]);
+            using OrtValue outside = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, model.Cache.Type, shape, address, byteCount);
+            model.RowGather.Run(runOptions, outwards ? held : outside, first, outwards ? outside : held);
+        }
+        catch (OnnxRuntimeException exception)
+        {
+            throw new InferenceFailedException(model.Device, $"a copy of row {row} of a cache of {length} positions", exception);
+        }
     }
 
     private void Swap(int rows)
@@ -185,22 +250,6 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
         Clear(past);
         (current, next) = (next, current);
         Tensors(current, rows, length, past);
-    }
-
-    /// <summary>Copies a range of positions of a cache's rows into buffers whose rows have another length, behind some positions that are set to zero.</summary>
-    private void CopyRows(GrowingKeyValueCache source, TensorMemory[] target, int place, int rows, int first, int positions, int shift, int targetLength)
-    {
-        long position = model.Cache.PositionBytes, used = positions * position, before = shift * position;
-        long fromHead = source.length * position, toHead = targetLength * position;
-        for (int i = 0; i < count; i++)
-        {
-            byte* from = (byte*)source.current[i].Address + (first * position), to = (byte*)target[i].Address + (place * model.Cache.Heads * toHead);
-            for (long h = 0; h < (long)rows * model.Cache.Heads; h++, from += fromHead, to += toHead)
-            {
-                NativeMemory.Clear(to, (nuint)before);
-                Buffer.MemoryCopy(from, to + before, used, used);
-            }
-        }
     }
 
     private void Replace(int rows, (TensorMemory[] Current, TensorMemory[] Next) buffers)
@@ -220,10 +269,14 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
 
     private void Tensors(TensorMemory[] buffers, int rows, int positions, OrtValue?[] values)
     {
+        for (int i = 0; i < count; i++) values[i] = Tensor(buffers[i], 0, rows, positions);
+    }
+
+    /// <summary>(rows, H, positions, D): those rows of a buffer that follow a place, with as many positions each.</summary>
+    private OrtValue Tensor(TensorMemory buffer, int place, int rows, int positions)
+    {
         (shape[0], shape[2]) = (rows, positions);
-        for (int i = 0; i < count; i++)
-        {
-            values[i] = OrtValue.CreateTensorValueWithData(buffers[i].Info, model.Cache.Type, shape, buffers[i].Address, buffers[i].ByteCount);
-        }
+        long row = (long)model.Cache.Heads * positions * model.Cache.PositionBytes;
+        return OrtValue.CreateTensorValueWithData(buffer.Info, model.Cache.Type, shape, buffer.Address + (nint)(place * row), rows * row);
     }
 }

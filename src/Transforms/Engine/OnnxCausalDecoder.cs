@@ -113,25 +113,31 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
     }
 
     /// <inheritdoc/>
-    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    /// <exception cref="InferenceFailedException">There is too little memory for the keys and values, or ONNX Runtime failed to copy them.</exception>
     public IForkableDecoder Fork(int capacity)
     {
         using NativeLease use = lifetime.Acquire();
         CausalDecoderChecks.ValidateFork(this, capacity);
-        RequireRearrangeable();
         OnnxCausalDecoder copy = model.Begin([.. adapters.Rows], capacity);
-        copy.cache.CopyFrom(cache, RowCount);
-        copy.Place(PaddingOfRows(), Length);
-        return copy;
+        try
+        {
+            copy.cache.CopyFrom(cache, RowCount);
+            copy.Place(PaddingOfRows(), Length);
+            return copy;
+        }
+        catch
+        {
+            copy.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
-    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    /// <exception cref="InferenceFailedException">There is too little memory for the keys and values, or ONNX Runtime failed to copy them.</exception>
     public void Truncate(int length)
     {
         using NativeLease use = lifetime.Acquire();
         CausalDecoderChecks.ValidateTruncate(this, length);
-        RequireRearrangeable();
         if (length == Length) return;
         int[] padding = PaddingOfRows();
         cache.Keep(0, length, RowCount);
@@ -139,12 +145,11 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
     }
 
     /// <inheritdoc/>
-    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    /// <exception cref="InferenceFailedException">There is too little memory for the keys and values, or ONNX Runtime failed to copy them.</exception>
     public void Join(IForkableDecoder other)
     {
         using NativeLease use = lifetime.Acquire();
         CausalDecoderChecks.ValidateJoin(this, other, other is OnnxCausalDecoder onnx && ReferenceEquals(onnx.model, model));
-        RequireRearrangeable();
         var added = (OnnxCausalDecoder)other;
         using (added)
         using (added.lifetime.Acquire())
@@ -162,35 +167,35 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
         using NativeLease use = lifetime.Acquire();
         int[] padding = PaddingOfRows();
         int common = padding.Min();
-        if (common == 0 || !cache.CanRearrange) return; // on a GPU they stay: nothing depends on it but the room
+        if (common == 0) return;
         cache.Keep(common, Length - common, RowCount);
         Place([.. padding.Select(places => places - common)], Length - common);
     }
 
     /// <inheritdoc/>
-    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    /// <exception cref="InferenceFailedException">There is too little memory for the keys and values, or ONNX Runtime failed to copy them.</exception>
     public void Save(Stream target)
     {
         using NativeLease use = lifetime.Acquire();
-        RequireRearrangeable();
         DecoderStateFile.Write(target, model.StateForm, Length, [.. PaddingOfRows().Select((padding, row) => new DecoderStateRow(padding, adapters.Rows[row]?.Fingerprint ?? DecoderStateRow.NoAdapter))],
-            (tensor, row, head, block) => cache.Block(tensor, row, head).CopyTo(block));
+            cache.Read);
     }
 
     public void Dispose() => lifetime.Dispose();
 
     /// <summary>Takes a saved state, whose stream stands before the keys and values.</summary>
     /// <exception cref="CorruptFileException">The file has been shortened meanwhile.</exception>
-    /// <exception cref="UnsupportedOptionException">The cache lies on a GPU.</exception>
+    /// <exception cref="InferenceFailedException">ONNX Runtime failed to copy the keys and values.</exception>
     internal void Take(DecoderStateFile state)
     {
-        RequireRearrangeable();
         cache.Fill(RowCount, state.Length);
-        for (int tensor = 0; tensor < 2 * model.Config.LayerCount; tensor++)
+        byte[] block = new byte[state.BlockBytes];
+        for (int tensor = 0; tensor < 2 * model.Config.LayerCount && block.Length > 0; tensor++)
         {
             for (int row = 0; row < RowCount; row++)
             {
-                for (int head = 0; head < model.Cache.Heads; head++) state.ReadBlock(cache.Block(tensor, row, head));
+                state.ReadBlock(block);
+                cache.Write(tensor, row, block);
             }
         }
 
@@ -211,12 +216,6 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
         visible = new byte[padding.Length * Capacity];
         visible.AsSpan().Fill(1);
         for (int row = 0; row < padding.Length; row++) visible.AsSpan(row * Capacity, padding[row]).Clear();
-    }
-
-    private void RequireRearrangeable()
-    {
-        if (!cache.CanRearrange)
-            throw new UnsupportedOptionException(nameof(model.Device), model.Device, "The key/value cache of a GPU can't be copied or cut from here; decode on the CPU, or without it.");
     }
 
     private void PrepareTokens(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, int n)

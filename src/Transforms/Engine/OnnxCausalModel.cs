@@ -13,7 +13,7 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
 {
     private readonly OnnxPackage package;
     private readonly MappedTable? table; // which the session reads
-    private readonly Lazy<RowGather> rowGather;
+    private readonly Lazy<CacheGather> rowGather, positionGather;
     private readonly Lazy<byte[]> fingerprint;
     private readonly NativeLifetime lifetime;
 
@@ -24,7 +24,8 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
         Session = session;
         Device = device;
         Cache = CacheShape.Of(session, package.Config, device);
-        rowGather = new(() => new RowGather(device, options, Cache.Type));
+        rowGather = new(() => new CacheGather(device, options, Cache.Type, CacheGather.Rows));
+        positionGather = new(() => new CacheGather(device, options, Cache.Type, CacheGather.Positions));
         fingerprint = new(package.ComputeFingerprint);
         AdapterTable = new(package, OnnxAdapters.ProjectionsOf(session, package, Cache.Type), Cache.Type);
         KeepAllLogits = Scalar(0);
@@ -110,7 +111,9 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
     /// <summary>What the key/value cache is made of.</summary>
     internal CacheShape Cache { get; }
 
-    internal RowGather RowGather => rowGather.Value;
+    internal CacheGather RowGather => rowGather.Value;
+
+    internal CacheGather PositionGather => positionGather.Value;
 
     /// <summary>What a saved state must have in common with this model. The first call reads the package's files.</summary>
     /// <exception cref="CheckpointNotFoundException">A file of the package is no longer there.</exception>
@@ -194,7 +197,6 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
 
     /// <inheritdoc/>
     /// <exception cref="CheckpointNotFoundException">The package's own folder, which tells one model from another, is no longer there.</exception>
-    /// <exception cref="UnsupportedOptionException">The model computes on a GPU, whose cache can't be filled from here.</exception>
     public ISavableDecoder ResumeDecoding(Stream source, int capacity)
     {
         using NativeLease lease = lifetime.Acquire();
@@ -303,6 +305,7 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
     private void Free()
     {
         if (rowGather.IsValueCreated) rowGather.Value.Dispose();
+        if (positionGather.IsValueCreated) positionGather.Value.Dispose();
         KeepAllLogits.Dispose();
         KeepLastLogits.Dispose();
         KeepNoLogits.Dispose();

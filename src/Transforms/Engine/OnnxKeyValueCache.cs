@@ -34,26 +34,26 @@ internal abstract class OnnxKeyValueCache : IDisposable
     /// <summary>Keeps the given rows, in the given order.</summary>
     public abstract void SelectRows(ReadOnlySpan<int> rows, int rowCount);
 
-    /// <summary>Whether the buffers can be rearranged: those of a GPU can't be addressed from here.</summary>
-    public virtual bool CanRearrange => true;
-
     /// <summary>Takes what another cache of as many rows holds; its own is forgotten.</summary>
     public abstract void CopyFrom(OnnxKeyValueCache other, int rowCount);
 
     /// <summary>Keeps a range of the positions.</summary>
     public abstract void Keep(int first, int count, int rowCount);
 
-    /// <summary>Puts another cache's rows behind its own. The shorter one's rows move to the right; what is left of them is zero.</summary>
+    /// <summary>Puts another cache's rows behind its own. The shorter one's rows move to the right; what is left of them holds finite numbers, which nothing looks at.</summary>
     public abstract void Join(OnnxKeyValueCache other, int rowCount, int otherRows);
 
-    /// <summary>The positions that are held of one head of one row of a tensor, (P, D), as bytes; until the cache changes.</summary>
+    /// <summary>Copies the positions that are held of a row out of a tensor.</summary>
     /// <param name="tensor">0 to 2 L - 1: layer 0's keys, its values, layer 1's keys, …</param>
     /// <param name="row">The row.</param>
-    /// <param name="head">The head.</param>
-    public abstract Span<byte> Block(int tensor, int row, int head);
+    /// <param name="block">Receives (H, P, D), as bytes.</param>
+    public abstract void Read(int tensor, int row, Span<byte> block);
 
-    /// <summary>Counts positions of as many rows as held, which <see cref="Block"/> then gives room for. The cache must be empty.</summary>
+    /// <summary>Counts positions of as many rows as held, which <see cref="Write"/> then fills. The cache must be empty.</summary>
     public abstract void Fill(int rowCount, int positions);
+
+    /// <summary>The reverse of <see cref="Read"/>.</summary>
+    public abstract void Write(int tensor, int row, ReadOnlySpan<byte> block);
 
     public abstract void Dispose();
 

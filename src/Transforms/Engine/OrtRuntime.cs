@@ -140,7 +140,7 @@ internal static class OrtRuntime
             return ("the ONNX Runtime in use was built without CUDA.", null);
         try
         {
-            OpenHelper(RowGather.Build(TensorElementType.Float), GptDevice.Cuda(index), options).Dispose();
+            OpenHelper(CacheGather.Build(TensorElementType.Float, CacheGather.Rows), GptDevice.Cuda(index), options).Dispose();
             return null;
         }
         catch (OnnxRuntimeException exception)

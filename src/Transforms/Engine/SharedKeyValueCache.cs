@@ -127,10 +127,19 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
         Tensors(values, 0, rows);
     }
 
-    public override Span<byte> Block(int tensor, int row, int head) =>
-        new((byte*)buffers[tensor].Address + (row * RowBytes) + (head * (RowBytes / model.Cache.Heads)), checked(length * model.Cache.PositionBytes));
+    public override void Read(int tensor, int row, Span<byte> block)
+    {
+        int bytes = block.Length / model.Cache.Heads;
+        for (int head = 0; head < model.Cache.Heads; head++) Held(tensor, row, head).CopyTo(block[(head * bytes)..]);
+    }
 
     public override void Fill(int rowCount, int positions) => length = positions;
+
+    public override void Write(int tensor, int row, ReadOnlySpan<byte> block)
+    {
+        int bytes = block.Length / model.Cache.Heads;
+        for (int head = 0; head < model.Cache.Heads; head++) block.Slice(head * bytes, bytes).CopyTo(Held(tensor, row, head));
+    }
 
     public override void Dispose()
     {
@@ -139,6 +148,9 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
         Free(buffers);
         buffers = [];
     }
+
+    private Span<byte> Held(int tensor, int row, int head) =>
+        new((byte*)buffers[tensor].Address + (row * RowBytes) + (head * (RowBytes / model.Cache.Heads)), checked(length * model.Cache.PositionBytes));
 
     private void CopyRow(int row, TensorMemory[] target, int place)
     {

@@ -98,7 +98,7 @@ public sealed class GptSession : IDisposable
     }
 
     /// <summary>A session that stands where this one does and goes on independently.</summary>
-    /// <exception cref="UnsupportedOptionException">The model's cache lies on a GPU of ONNX Runtime.</exception>
+    /// <exception cref="InferenceFailedException">There is too little memory for the copy.</exception>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     public GptSession Fork()
     {

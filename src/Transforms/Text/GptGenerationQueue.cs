@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>
 /// Lets many callers generate with one model at the same time: their sequences share a batch, which each joins as soon as there is a place, whatever the others are at, and leaves when it ends (continuous batching; Yu et al. 2022, "Orca").
-/// Each caller has its own options. On the CPU with either engine; a model on a GPU generates in batches of <see cref="GptModel.Generate(IReadOnlyList{string}, GenerateTextOptions?, CancellationToken)"/> instead.
+/// Each caller has its own options.
 /// </summary>
 /// <remarks>
 /// Thread-safe. A sequence's draws do not depend on the others in the batch; its logits do in their last bits, so that a draw may come out differently where two tokens are equal to within that error. One thread computes, and begins with

@@ -57,7 +57,16 @@ internal static class DecoderStates
         two.Compact();
         Assert.AreEqual(before, two.Length, "no place is padding in every row");
 
-        // 5. What can't be is refused, and changes nothing.
+        // 5. Rows without a token join others, and are joined.
+        using IForkableDecoder begun = two.Fork(12);
+        begun.SelectRows([0]);
+        begun.Join((IForkableDecoder)model.BeginDecoding(1, 12));
+        Same(model, begun, [[.. seven[..5], 1, 2], [3]]);
+        using var empty = (IForkableDecoder)model.BeginDecoding(2, 12);
+        empty.Join(begun);
+        Same(model, empty, [[4], [5], [.. seven[..5], 1, 2, 6], [3, 7]]);
+
+        // 6. What can't be is refused, and changes nothing.
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => two.Fork(before - 1));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => two.Truncate(0));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => two.Truncate(before + 1));

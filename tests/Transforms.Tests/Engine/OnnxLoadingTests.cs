@@ -164,7 +164,7 @@ public sealed class OnnxLoadingTests
     public void A_model_of_another_kind_is_refused()
     {
         using TestPackage package = TestPackage.Of(Tiny);
-        File.WriteAllBytes(package.ModelPath, RowGather.Build(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float));
+        File.WriteAllBytes(package.ModelPath, CacheGather.Build(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float, CacheGather.Rows));
         Assert.Contains("no input 'input_ids'", Assert.ThrowsExactly<CorruptFileException>(package.Load).Message);
     }
 

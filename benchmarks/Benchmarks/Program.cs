@@ -24,6 +24,7 @@ switch (args.FirstOrDefault())
     case "rlhf": return RlhfBenchmark.Run(options);
     case "rollout": return RolloutBenchmark.Run(options);
     case "decode": return DecodeBenchmark.Run(options);
+    case "decode-gpu": return DecodeGpuBenchmark.Run(options);
     case "quantize": return QuantizeBenchmark.Run(options);
     case "heads": return HeadsBenchmark.Run(options);
     case "save-load": return SaveLoadBenchmark.Run(options);

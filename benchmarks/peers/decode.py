@@ -1,8 +1,8 @@
 """Greedy decoding of GPT-2's shape in PyTorch eager, with random weights and a preallocated key/value cache.
 
-  decode.py --layers 12 --steps 24 --prefill 512 --cells 1x16,16x512
+  decode.py --layers 12 --steps 24 --prefill 512 --cells 1x16,16x512 [--device cpu|cuda] [--dtype float32|float16|bfloat16]
 
-Ends with one line of JSON: {"torch": version, "tokens_per_second": {cell: number}}.
+Ends with one line of JSON: {"torch": version, "gpu": its name, on one, "read_bandwidth": bytes a second, "tokens_per_second": {cell: number}}.
 """
 import argparse
 import json
@@ -47,12 +47,35 @@ class Gpt:
         return functional.linear(functional.layer_norm(x[:, -1], (C,), self.g, self.b), self.wte)
 
 
+def wait():
+    if torch.get_default_device().type == "cuda":
+        torch.cuda.synchronize()
+
+
+def read_bandwidth():
+    numbers, best = torch.ones(256 << 20), float("inf")
+    for _ in range(6):
+        wait()
+        begin = time.perf_counter()
+        numbers.sum()
+        wait()
+        best = min(best, time.perf_counter() - begin)
+    return numbers.numel() * numbers.element_size() / best
+
+
 def main():
     parser = argparse.ArgumentParser()
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float32")
     for name in ("layers", "steps", "prefill"):
         parser.add_argument("--" + name, type=int, required=True)
     parser.add_argument("--cells", required=True)
     arguments = parser.parse_args()
+    torch.set_default_device(arguments.device)
+    result = {"torch": torch.__version__, "read_bandwidth": read_bandwidth()}
+    if arguments.device == "cuda":
+        result["gpu"] = torch.cuda.get_device_name(0)
+    torch.set_default_dtype(getattr(torch, arguments.dtype))
     model, speeds = Gpt(arguments.layers), {}
     with torch.inference_mode():
         for cell in arguments.cells.split(","):
@@ -69,17 +92,20 @@ def main():
             for step in range(arguments.steps + 2):
                 begin = time.perf_counter()
                 ids = model.append(ids).argmax(-1, keepdim=True)
+                wait()
                 seconds.append(time.perf_counter() - begin)
             speeds[f"{rows} x {depth}"] = rows / sorted(seconds[2:])[arguments.steps // 2]
         best = []
         for _ in range(3):
             ids = torch.randint(0, V, (1, arguments.prefill))
+            wait()
             begin = time.perf_counter()
             model.begin(1, arguments.prefill)
             model.append(ids)
+            wait()
             best.append(arguments.prefill / (time.perf_counter() - begin))
         speeds[f"prefill {arguments.prefill}"] = sorted(best)[1]
-    print(json.dumps({"torch": torch.__version__, "tokens_per_second": speeds}))
+    print(json.dumps({**result, "tokens_per_second": speeds}))
 
 
 main()

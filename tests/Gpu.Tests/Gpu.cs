@@ -23,6 +23,31 @@ internal static class Gpu
         return GptDevice.Cuda();
     }
 
+    /// <summary>
+    /// The device of ONNX Runtime's tests; ends the test as inconclusive, with the reason, where it can't use a GPU. <c>MLNET_GPT_GPU_TESTS=cpu</c> takes the CPU, which checks the tests themselves.
+    /// </summary>
+    /// <param name="package">A package to try it with.</param>
+    public static GptDevice RequireOnnx(string package)
+    {
+        switch (Environment.GetEnvironmentVariable("MLNET_GPT_GPU_TESTS"))
+        {
+            case null or "": break;
+            case "cpu": return GptDevice.Cpu;
+            case var other: throw new InvalidOperationException($"MLNET_GPT_GPU_TESTS is '{other}'; it can be cpu, or unset for the GPU.");
+        }
+
+        try
+        {
+            OnnxCausalModel.Load(package, GptDevice.Cuda()).Dispose();
+        }
+        catch (Exception e) when (e is DeviceUnavailableException or NativeLibraryException)
+        {
+            Assert.Inconclusive($"ONNX Runtime can't use a CUDA GPU: {e.Message}");
+        }
+
+        return GptDevice.Cuda();
+    }
+
     /// <summary>The numbers of a tensor, wherever it is.</summary>
     public static float[] Numbers(torch.Tensor tensor) => [.. tensor.to(torch.ScalarType.Float32).cpu().contiguous().data<float>()];
 

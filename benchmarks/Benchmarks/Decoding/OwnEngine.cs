@@ -3,9 +3,9 @@ using System.Diagnostics;
 namespace MLNet.Gpt.Benchmarks;
 
 /// <summary>This library on ONNX Runtime.</summary>
-internal sealed class OwnEngine(string folder) : IDecodingEngine
+internal sealed class OwnEngine(string folder, GptDevice? device = null) : IDecodingEngine
 {
-    private readonly OnnxCausalModel _model = OnnxCausalModel.Load(folder, GptDevice.Cpu);
+    private readonly OnnxCausalModel _model = OnnxCausalModel.Load(folder, device ?? GptDevice.Cpu);
 
     public double Decode(int rows, int depth, int steps)
     {

@@ -10,7 +10,8 @@ namespace MLNet.Gpt;
 internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
 {
     private readonly OnnxCausalModel model;
-    private readonly RunOptions runOptions = new();
+    private readonly RunOptions runOptions = OrtRuntime.CallOptions(givesMemoryBack: false);
+    private RunOptions? largeCall; // of calls that give their memory back
     private readonly OnnxKeyValueCache cache;
     private readonly OrtValue[] plainInputs, adaptedInputs, outputs;   // the second with room for the adapters' behind the others
     private readonly AdapterInputs adapters;
@@ -56,6 +57,7 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
             cache.Dispose();
             adapters.Dispose();
             runOptions.Dispose();
+            largeCall?.Dispose();
             lease.Dispose();
         });
     }
@@ -285,6 +287,7 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
     private unsafe void Run(int firstRow, int rows, int n, int logitsPerRow, OrtValue keep, Span<float> logits, CancellationToken cancellationToken)
     {
         OrtValue[] inputs = adapters.IsNeeded ? adaptedInputs : plainInputs;
+        RunOptions call = model.GivesMemoryBack((long)rows * n) ? largeCall ??= OrtRuntime.CallOptions(givesMemoryBack: true) : runOptions;
         OrtValue? scales = null;
         fixed (float* address = logits)
         {
@@ -299,8 +302,8 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
                 (shape3[0], shape3[1], shape3[2]) = (rows, logitsPerRow, model.Config.VocabularySize);
                 outputs[0] = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, TensorElementType.Float, shape3, (IntPtr)address, (long)logits.Length * sizeof(float));
                 cache.PlacePresent(rows, n, outputs.AsSpan(1));
-                using OrtInterrupt interrupt = OrtInterrupt.Watch(runOptions, cancellationToken);
-                model.Session.Run(runOptions, adapters.IsNeeded ? model.AdaptedInputNames : model.InputNames, inputs, model.OutputNames, outputs);
+                using OrtInterrupt interrupt = OrtInterrupt.Watch(call, cancellationToken);
+                model.Session.Run(call, adapters.IsNeeded ? model.AdaptedInputNames : model.InputNames, inputs, model.OutputNames, outputs);
             }
             catch (Exception exception)
             {

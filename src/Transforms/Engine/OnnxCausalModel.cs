@@ -12,6 +12,7 @@ namespace MLNet.Gpt;
 public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableModel, IOnnxExportable, IOnnxPackaged
 {
     private readonly OnnxPackage package;
+    private readonly OnnxEngineOptions options;
     private readonly MappedTable? table; // which the session reads
     private readonly Lazy<CacheGather> rowGather, positionGather;
     private readonly Lazy<byte[]> fingerprint;
@@ -19,7 +20,7 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
 
     private OnnxCausalModel(OnnxPackage package, InferenceSession session, MappedTable? table, GptDevice device, OnnxEngineOptions options)
     {
-        (this.package, this.table) = (package, table);
+        (this.package, this.table, this.options) = (package, table, options);
         lifetime = new NativeLifetime(this, Free);
         Session = session;
         Device = device;
@@ -110,6 +111,9 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
 
     /// <summary>What the key/value cache is made of.</summary>
     internal CacheShape Cache { get; }
+
+    /// <summary>Whether a call of so many tokens gives the memory of its activations back.</summary>
+    internal bool GivesMemoryBack(long tokens) => OrtRuntime.GivesMemoryBack(Device, options, tokens);
 
     internal CacheGather RowGather => rowGather.Value;
 

@@ -10,11 +10,12 @@ internal sealed class OnnxHeadSession : IOnnxHead
     private static readonly string[] Inputs = [OnnxPackageLayout.InputIds, OnnxPackageLayout.AttentionMask], Outputs = [OnnxPackageLayout.Logits];
 
     private readonly InferenceSession _session;
+    private readonly OnnxEngineOptions _options;
 
-    private OnnxHeadSession(OnnxPackage package, InferenceSession session, GptDevice device)
+    private OnnxHeadSession(OnnxPackage package, InferenceSession session, GptDevice device, OnnxEngineOptions options)
     {
         Package = package;
-        _session = session;
+        (_session, _options) = (session, options);
         Device = device;
         TokenizerHash = session.ModelMetadata.CustomMetadataMap.GetValueOrDefault(OnnxPackageLayout.TokenizerHashKey);
     }
@@ -38,7 +39,7 @@ internal sealed class OnnxHeadSession : IOnnxHead
         try
         {
             Require(session, package, outputCount, remedy);
-            return new(package, session, chosen);
+            return new(package, session, chosen, options);
         }
         catch
         {
@@ -53,7 +54,7 @@ internal sealed class OnnxHeadSession : IOnnxHead
         long[] ids = new long[tokenIds.Length], mask = new long[tokenIds.Length];
         for (int i = 0; i < ids.Length; i++) ids[i] = tokenIds[i];
         for (int row = 0; row < rows; row++) mask.AsSpan(row * t, lengths[row]).Fill(1);
-        using var runOptions = new RunOptions(); // of this call alone, which may be ended
+        using RunOptions runOptions = OrtRuntime.CallOptions(OrtRuntime.GivesMemoryBack(Device, _options, tokenIds.Length)); // of this call alone, which may be ended
         fixed (float* address = outputs)
         {
             using OrtValue idsValue = OrtValue.CreateTensorValueFromMemory(ids, [rows, t]), maskValue = OrtValue.CreateTensorValueFromMemory(mask, [rows, t]);

@@ -32,7 +32,7 @@ internal static class OnnxRowPass
         var inputs = new OrtValue[names.Length];
         int plain = model.InputNames.Length, firstPast = plain - (2 * model.Config.LayerCount);
         OrtValue? scales = null;
-        using var runOptions = new RunOptions();
+        using RunOptions runOptions = OrtRuntime.CallOptions(model.GivesMemoryBack(tokenIds.Length));
         fixed (float* address = numbers)
         {
             try

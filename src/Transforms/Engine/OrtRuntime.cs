@@ -7,6 +7,10 @@ namespace MLNet.Gpt;
 internal static class OrtRuntime
 {
     private const string CudaProvider = "CUDAExecutionProvider";
+
+    /// <summary>The tokens of a call up to which its memory is worth keeping for the next one.</summary>
+    private const int LargeCall = 1024;
+
     private const string Library = "ONNX Runtime";
 
     private const string LibraryRemedy =
@@ -44,6 +48,21 @@ internal static class OrtRuntime
     {
         using SessionOptions settings = Settings(device, options with { ThreadCount = 1 });
         return new InferenceSession(model, settings);
+    }
+
+    /// <summary>Whether a call gives the memory of its activations back.</summary>
+    /// <param name="device">The model's device.</param>
+    /// <param name="options">The engine's settings.</param>
+    /// <param name="tokens">The call's, all rows together.</param>
+    public static bool GivesMemoryBack(GptDevice device, OnnxEngineOptions options, long tokens) => tokens > LargeCall && !device.IsCuda && !options.KeepWorkingMemory;
+
+    /// <summary>The options of one call, which the caller disposes.</summary>
+    /// <param name="givesMemoryBack">Whether what the arena has free after the call goes back to the system.</param>
+    public static RunOptions CallOptions(bool givesMemoryBack)
+    {
+        var call = new RunOptions();
+        if (givesMemoryBack) call.AddRunConfigEntry("memory.enable_memory_arena_shrinkage", "cpu:0");
+        return call;
     }
 
     /// <summary>The loader's exception, where this one means that the native library is missing or is another version; else null.</summary>

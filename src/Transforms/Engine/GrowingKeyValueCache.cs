@@ -39,6 +39,8 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
 
     public override bool AppendsToManyRows => true;
 
+    public override bool CanShowRows => false;
+
     /// <summary>Places the past, (B, H, P, D) each, among a call's inputs.</summary>
     public override void PlacePast(Span<OrtValue> inputs) => past.CopyTo(inputs!);
 
@@ -49,7 +51,7 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
         present.CopyTo(outputs!);
     }
 
-    public override void ShowRow(int row) => throw new NotSupportedException("This cache is used for all rows at once.");
+    public override void ShowRows(int first, int count) => throw new NotSupportedException("This cache is used for all rows at once.");
 
     public override void ShowAll() => throw new NotSupportedException("This cache is used for all rows at once.");
 

@@ -85,7 +85,8 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
         Span<float> computed = leaveOut ? AllLogits(n) : logits;
         int perRow = lastOnly && !leaveOut ? 1 : n;
         OrtValue keep = lastOnly ? model.KeepLastLogits : model.KeepAllLogits;
-        if (n > 1 && Length > 0 && RowCount > 1 && !cache.AppendsToManyRows) RunEachRow(n, perRow, keep, computed, cancellationToken);
+        int atOnce = n > 1 && Length > 0 && !cache.AppendsToManyRows ? 1 : cache.CanShowRows ? Math.Max(1, OrtRuntime.LargestCall / n) : RowCount;
+        if (atOnce < RowCount) RunRowsInTurn(atOnce, n, perRow, keep, computed, cancellationToken);
         else Run(firstRow: 0, RowCount, n, perRow, keep, computed, cancellationToken);
         if (leaveOut) TakeLast(computed, n, logits);
 
@@ -266,16 +267,17 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
         }
     }
 
-    /// <summary>Appends to one row after the other. A failure leaves all of them as they were: what has been written lies behind their past.</summary>
-    private void RunEachRow(int n, int logitsPerRow, OrtValue keep, Span<float> logits, CancellationToken cancellationToken)
+    /// <summary>Appends to some rows after the other. A failure leaves all of them as they were: what has been written lies behind their past.</summary>
+    private void RunRowsInTurn(int atOnce, int n, int logitsPerRow, OrtValue keep, Span<float> logits, CancellationToken cancellationToken)
     {
         int perRow = logitsPerRow * model.Config.VocabularySize;
         try
         {
-            for (int row = 0; row < RowCount; row++)
+            for (int row = 0; row < RowCount; row += atOnce)
             {
-                cache.ShowRow(row);
-                Run(row, 1, n, logitsPerRow, keep, logits.Slice(row * perRow, perRow), cancellationToken);
+                int rows = Math.Min(atOnce, RowCount - row);
+                cache.ShowRows(row, rows);
+                Run(row, rows, n, logitsPerRow, keep, logits.Slice(row * perRow, rows * perRow), cancellationToken);
             }
         }
         finally

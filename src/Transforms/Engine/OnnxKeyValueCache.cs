@@ -19,8 +19,11 @@ internal abstract class OnnxKeyValueCache : IDisposable
     /// <summary>Makes room for the past and n more positions and places it among a call's outputs.</summary>
     public abstract void PlacePresent(int rowCount, int n, Span<OrtValue> outputs);
 
-    /// <summary>Past and present of one row alone, until <see cref="ShowAll"/>.</summary>
-    public abstract void ShowRow(int row);
+    /// <summary>Whether <see cref="ShowRows"/> can be used.</summary>
+    public abstract bool CanShowRows { get; }
+
+    /// <summary>Past and present of some rows alone, until <see cref="ShowAll"/>.</summary>
+    public abstract void ShowRows(int first, int count);
 
     /// <summary>All rows again.</summary>
     public abstract void ShowAll();

@@ -6,7 +6,7 @@ namespace MLNet.Gpt;
 /// <summary>One pass of a package's graph over whole rows, for one of its outputs: an empty cache goes in, and nothing else is fetched.</summary>
 internal static class OnnxRowPass
 {
-    /// <summary>Computes an output.</summary>
+    /// <summary>Computes an output, of many rows in several calls.</summary>
     /// <param name="model">The model.</param>
     /// <param name="tokenIds">(B, T), padded on the right.</param>
     /// <param name="lengths">(B): each row's tokens, 1 to T.</param>
@@ -17,7 +17,19 @@ internal static class OnnxRowPass
     /// <param name="keep">How many positions' logits the graph computes besides, where it takes that.</param>
     /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="InferenceFailedException">ONNX Runtime failed.</exception>
-    public static unsafe void Compute(
+    public static void Compute(
+        OnnxCausalModel model, ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, OnnxAdapter?[]? adapterOfRow, string output, long[] shape, Span<float> numbers, OrtValue keep, CancellationToken cancellationToken)
+    {
+        int rows = lengths.Length, t = tokenIds.Length / rows, perRow = numbers.Length / rows, most = Math.Max(1, OrtRuntime.LargestCall / t);
+        for (int first = 0; first < rows; first += most)
+        {
+            int count = Math.Min(most, rows - first);
+            ComputeAtOnce(model, tokenIds.Slice(first * t, count * t), lengths.Slice(first, count), adapterOfRow?[first..(first + count)], output,
+                [count, .. shape.AsSpan(1)], numbers.Slice(first * perRow, count * perRow), keep, cancellationToken);
+        }
+    }
+
+    private static unsafe void ComputeAtOnce(
         OnnxCausalModel model, ReadOnlySpan<int> tokenIds, ReadOnlySpan<int> lengths, OnnxAdapter?[]? adapterOfRow, string output, long[] shape, Span<float> numbers, OrtValue keep, CancellationToken cancellationToken)
     {
         int rows = lengths.Length, t = tokenIds.Length / rows;

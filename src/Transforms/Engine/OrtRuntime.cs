@@ -8,6 +8,9 @@ internal static class OrtRuntime
 {
     private const string CudaProvider = "CUDAExecutionProvider";
 
+    /// <summary>The tokens of a call, all rows together, from which on more make nothing faster and take more memory: rows beyond them are computed in a call of their own, where they can be.</summary>
+    public const int LargestCall = 2048;
+
     /// <summary>The tokens of a call up to which its memory is worth keeping for the next one.</summary>
     private const int LargeCall = 1024;
 

@@ -13,7 +13,7 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
     private readonly OrtValue?[] values, rowValues;
     private TensorMemory[] buffers;
     private int length, allocatedRows;
-    private bool showsRow;
+    private bool showsRows;
 
     public SharedKeyValueCache(OnnxCausalModel model, int rowCount, int capacity)
     {
@@ -35,23 +35,25 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
     // GroupQueryAttention takes several new positions behind others in batches of one row.
     public override bool AppendsToManyRows => false;
 
+    public override bool CanShowRows => true;
+
     private long RowBytes => (long)model.Cache.Heads * capacity * model.Cache.PositionBytes;
 
-    public override void PlacePast(Span<OrtValue> inputs) => (showsRow ? rowValues : values).CopyTo(inputs!);
+    public override void PlacePast(Span<OrtValue> inputs) => (showsRows ? rowValues : values).CopyTo(inputs!);
 
-    public override void PlacePresent(int rowCount, int n, Span<OrtValue> outputs) => (showsRow ? rowValues : values).CopyTo(outputs!);
+    public override void PlacePresent(int rowCount, int n, Span<OrtValue> outputs) => (showsRows ? rowValues : values).CopyTo(outputs!);
 
-    public override void ShowRow(int row)
+    public override void ShowRows(int first, int count)
     {
         Clear(rowValues);
-        Tensors(rowValues, row, 1);
-        showsRow = true;
+        Tensors(rowValues, first, count);
+        showsRows = true;
     }
 
     public override void ShowAll()
     {
         Clear(rowValues);
-        showsRow = false;
+        showsRows = false;
     }
 
     public override void Advance(int n) => length += n;

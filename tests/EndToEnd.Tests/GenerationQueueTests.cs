@@ -8,30 +8,32 @@ public sealed class GenerationQueueTests
 {
     private static readonly GptTokenizer Tokenizer = GptTokenizer.FromCharacters(["!abcdefghijklmnopqrst "]);
 
-    /// <summary>Heads of 16 share a buffer between past and present, unless attention is banded.</summary>
+    /// <summary>Heads of 16 share a buffer between past and present, unless the graph is of standard operators.</summary>
     private static GptConfig Config(GptAttentionPattern attention) => new()
     {
         VocabularySize = Tokenizer.VocabularySize, ContextLength = 48, EmbeddingSize = 64, LayerCount = 2, HeadCount = 4, InitializerRange = 0.3f, AttentionPattern = attention, AttentionBandWidth = 3,
     };
 
     [TestMethod]
-    [DataRow(GptAttentionPattern.Dense)]
-    [DataRow(GptAttentionPattern.AlternatingDenseAndBanded)]
-    public void A_decoders_state_is_a_value_on_both_engines(GptAttentionPattern attention)
+    [DataRow(GptAttentionPattern.Dense, GraphOperators.OnnxRuntime)]
+    [DataRow(GptAttentionPattern.AlternatingDenseAndBanded, GraphOperators.OnnxRuntime)]
+    [DataRow(GptAttentionPattern.Dense, GraphOperators.Standard)]
+    public void A_decoders_state_is_a_value_on_both_engines(GptAttentionPattern attention, GraphOperators operators)
     {
         using var folder = new TemporaryFolder();
-        using GptModel torch = Torch(attention), onnx = Onnx(torch, folder, "onnx"), otherTorch = Torch(attention), otherOnnx = Onnx(otherTorch, folder, "other");
+        using GptModel torch = Torch(attention), onnx = Onnx(torch, folder, "onnx", operators), otherTorch = Torch(attention), otherOnnx = Onnx(otherTorch, folder, "other", operators);
         DecoderStates.Check(torch.Engine, otherTorch.Engine);
         DecoderStates.Check(onnx.Engine, otherOnnx.Engine);
     }
 
     [TestMethod]
-    [DataRow(GptAttentionPattern.Dense)]
-    [DataRow(GptAttentionPattern.AlternatingDenseAndBanded)]
-    public async Task Many_callers_get_what_each_gets_alone(GptAttentionPattern attention)
+    [DataRow(GptAttentionPattern.Dense, GraphOperators.OnnxRuntime)]
+    [DataRow(GptAttentionPattern.AlternatingDenseAndBanded, GraphOperators.OnnxRuntime)]
+    [DataRow(GptAttentionPattern.Dense, GraphOperators.Standard)]
+    public async Task Many_callers_get_what_each_gets_alone(GptAttentionPattern attention, GraphOperators operators)
     {
         using var folder = new TemporaryFolder();
-        using GptModel torch = Torch(attention), onnx = Onnx(torch, folder, "onnx");
+        using GptModel torch = Torch(attention), onnx = Onnx(torch, folder, "onnx", operators);
         foreach (GptModel model in (GptModel[])[torch, onnx])
         {
             using var queue = new GptGenerationQueue(model, new() { MaxRows = 5, PrefillTokens = 7, PrefixCacheTokens = 120 });
@@ -102,9 +104,9 @@ public sealed class GenerationQueueTests
 
     private static GptModel Torch(GptAttentionPattern attention) => new(new TorchCausalModel(new GptNetwork(Config(attention), GptDevice.Cpu, seed: 3)), Tokenizer);
 
-    private static GptModel Onnx(GptModel torch, TemporaryFolder folder, string name)
+    private static GptModel Onnx(GptModel torch, TemporaryFolder folder, string name, GraphOperators operators)
     {
-        torch.ExportOnnx(folder[name]);
+        torch.ExportOnnx(folder[name], new() { Operators = operators });
         return GptModel.FromOnnx(folder[name], GptDevice.Cpu);
     }
 

@@ -58,12 +58,13 @@ public sealed class OnnxTests
     }
 
     [TestMethod]
-    [DataRow(GptAttentionPattern.Dense)]
-    [DataRow(GptAttentionPattern.AlternatingDenseAndBanded)]
-    public void A_decoders_state_is_a_value_on_a_GPU(GptAttentionPattern attention)
+    [DataRow(GptAttentionPattern.Dense, GraphOperators.OnnxRuntime)]
+    [DataRow(GptAttentionPattern.AlternatingDenseAndBanded, GraphOperators.OnnxRuntime)]
+    [DataRow(GptAttentionPattern.Dense, GraphOperators.Standard)]
+    public void A_decoders_state_is_a_value_on_a_GPU(GptAttentionPattern attention, GraphOperators operators)
     {
         using var folder = new TemporaryFolder();
-        string package = Write(folder["package"], attention);
+        string package = Write(folder["package"], attention, new() { Operators = operators });
         GptDevice device = Gpu.RequireOnnx(package);
         using OnnxCausalModel model = OnnxCausalModel.Load(package, device), other = OnnxCausalModel.Load(package, device);
         DecoderStates.Check(model, other);

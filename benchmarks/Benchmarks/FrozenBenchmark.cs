@@ -56,7 +56,7 @@ internal static class FrozenBenchmark
                 },
             },
         };
-        AvailableMemory.ReturnFree();
+        CHeap.ReturnFree();
         AvailableMemory.TryResetPeak();
         long before = Environment.WorkingSet;
         ml.Gpt().Trainers.TextClassification("Key", "Text", options).Fit(rows).Dispose();

@@ -43,6 +43,29 @@ public sealed class WorkingMemoryTests
     [TestMethod]
     [DataRow(GraphOperators.OnnxRuntime)]
     [DataRow(GraphOperators.Standard)]
+    public void A_large_cache_goes_back_to_the_system(GraphOperators operators)
+    {
+        // 16 tensors of 32 rows × 4 heads × 256 positions × 64 numbers: 134 MB, each small enough for the C heap to keep it. Two buffers take twice that.
+        using var folder = new TemporaryFolder();
+        Write(folder["package"], new() { VocabularySize = 32, ContextLength = 256, EmbeddingSize = 256, LayerCount = 8, HeadCount = 4 }, operators);
+        using OnnxCausalModel model = OnnxCausalModel.Load(folder["package"], GptDevice.Cpu);
+        float[] logits = new float[32 * 32];
+        Decode(1);
+        long before = Environment.WorkingSet, during = Decode(240);
+        Assert.IsGreaterThan(before + 100e6, during);
+        Assert.IsLessThan(before + 50e6, Environment.WorkingSet);
+
+        long Decode(int length)
+        {
+            using ICausalDecoder decoder = model.BeginDecoding(32, 256);
+            for (int i = 0; i < length; i += 8) decoder.Append(new int[32 * Math.Min(8, length)], default, LogitsScope.LastPosition, logits);
+            return Environment.WorkingSet;
+        }
+    }
+
+    [TestMethod]
+    [DataRow(GraphOperators.OnnxRuntime)]
+    [DataRow(GraphOperators.Standard)]
     public void Rows_that_take_several_calls_are_what_each_is_alone(GraphOperators operators)
     {
         // Five rows of 500 tokens; the second has 480, behind padding. A cache of two buffers, which standard operators have, takes all of them in one call.

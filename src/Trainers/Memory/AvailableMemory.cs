@@ -1,10 +1,9 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 
 namespace MLNet.Gpt;
 
 /// <summary>How much memory this process may still take, and how much it has taken.</summary>
-internal static partial class AvailableMemory
+internal static class AvailableMemory
 {
     /// <summary>
     /// Bytes that can be had without swapping: what the kernel calls available (/proc/meminfo), and no more than what the container's limit
@@ -38,23 +37,6 @@ internal static partial class AvailableMemory
             return false;   // another system, or one that forbids it
         }
     }
-
-    /// <summary>Gives back to the system what the C heap holds of freed memory; does nothing where the system's heap can't be told to.</summary>
-    public static void ReturnFree()
-    {
-        if (!OperatingSystem.IsLinux()) return;
-        try
-        {
-            _ = malloc_trim(0);
-        }
-        catch (EntryPointNotFoundException)
-        {
-            // musl has none; large blocks go back there as they are freed.
-        }
-    }
-
-    [LibraryImport("libc")]
-    private static partial int malloc_trim(nuint pad);
 
     private static long? ReadKilobytes(string path, string name)
     {

@@ -136,7 +136,7 @@ internal sealed class MicroBatchSearch : IDisposable
     {
         // The optimizer's buffers, and the average's, are still to come; the gradients' are touched here, so that a trial run does not count them.
         foreach (FlatParameters set in _trained) set.ZeroGradient();
-        AvailableMemory.ReturnFree();
+        CHeap.ReturnFree();
         long available = Math.Max(0, Available() - _memory.StateBytes);
         Func<int, double> needed = Measured(batchSize, EstimateOf, available, run);
         int found = Largest(batchSize, size => needed(size) <= CpuShare * available);
@@ -168,7 +168,7 @@ internal sealed class MicroBatchSearch : IDisposable
     /// <summary>The most bytes that a trial run takes; null where the system does not tell.</summary>
     private long? Growth(Action<int> run, int size)
     {
-        AvailableMemory.ReturnFree();   // what the heap has at hand would hide a part of it
+        CHeap.ReturnFree();   // what the heap has at hand would hide a part of it
         if (!AvailableMemory.TryResetPeak()) return null;
         long before = Environment.WorkingSet;
         Try(run, size);

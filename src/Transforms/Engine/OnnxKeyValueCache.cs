@@ -5,6 +5,8 @@ namespace MLNet.Gpt;
 /// <summary>The keys and values of what a decoder has seen, for each layer: B rows, H heads, up to as many positions as it was made for, D numbers each.</summary>
 internal abstract class OnnxKeyValueCache : IDisposable
 {
+    private const long Large = 64 << 20;
+
     /// <summary>Makes the cache that the model's graph wants.</summary>
     public static OnnxKeyValueCache Create(OnnxCausalModel model, RunOptions runOptions, int rowCount, int capacity) => model.Cache.IsShared
         ? new SharedKeyValueCache(model, rowCount, capacity)
@@ -70,10 +72,17 @@ internal abstract class OnnxKeyValueCache : IDisposable
         }
     }
 
-    /// <summary>Frees buffers.</summary>
+    /// <summary>Frees buffers; those of a large cache go back to the system, which a C heap might keep.</summary>
     protected static void Free(TensorMemory?[] buffers)
     {
-        foreach (TensorMemory? buffer in buffers) buffer?.Dispose();
+        long bytes = 0;
+        foreach (TensorMemory? buffer in buffers)
+        {
+            bytes += buffer?.ByteCount ?? 0;
+            buffer?.Dispose();
+        }
+
+        if (bytes >= Large) CHeap.ReturnFree();
     }
 
     /// <summary>Takes as many buffers as there are tensors, two for each layer, or none.</summary>

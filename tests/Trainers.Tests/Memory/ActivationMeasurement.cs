@@ -46,7 +46,7 @@ internal static partial class ActivationMeasurement
         {
             // So little grows here that what the first pass of its size leaves behind would be much of it.
             Pass(Rows, config.ContextLength);
-            AvailableMemory.ReturnFree();
+            CHeap.ReturnFree();
         }
 
         if (!AvailableMemory.TryResetPeak()) return 3;
@@ -83,7 +83,7 @@ internal static partial class ActivationMeasurement
         if (!OperatingSystem.IsLinux()) return;
         Assert.AreEqual(1, Mallopt(MmapMax, int.MaxValue));
         Assert.AreEqual(1, Mallopt(MmapThreshold, 256 << 10));
-        AvailableMemory.ReturnFree();
+        CHeap.ReturnFree();
     }
 
     [LibraryImport("libc", EntryPoint = "mallopt")]

@@ -25,6 +25,9 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
     /// <summary>Whether its decoders can be forked, as they can unless this says no.</summary>
     public bool IsForkable { get; init; } = true;
 
+    /// <summary>What joining two decoders throws; null where it works.</summary>
+    public Exception? JoinFailure { get; set; }
+
     public int LargestLogitsBuffer { get; private set; }
 
     /// <summary>How often a decoder moved its rows together.</summary>
@@ -142,6 +145,7 @@ internal sealed class HistoryModel(int vocabularySize, int contextLength, Func<I
         public void Join(IForkableDecoder other)
         {
             CausalDecoderChecks.ValidateJoin(this, other, other is Decoder decoder && decoder.Owner == model);
+            if (model.JoinFailure is { } failure) throw failure;
             _rows = [.. _rows, .. ((Decoder)other)._rows];
             Length = Math.Max(Length, other.Length);
             other.Dispose();

@@ -132,20 +132,18 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
         }
 
         // 2. Each one's first token; who goes on joins the others.
-        QueuedGeneration[] joined = _joining;
-        IForkableDecoder joiner = _joiner;
-        int[] stay = Sample(joined, logits);
-        (_joining, _joiner) = ([], null);
+        int[] stay = Sample(_joining, logits);
         if (stay.Length == 0)
         {
-            joiner.Dispose();
+            Drop(ref _joiner, ref _joining);
             return;
         }
 
-        if (stay.Length < joined.Length) joiner.SelectRows(stay);
-        if (_decoder is null) _decoder = joiner;
-        else _decoder.Join(joiner);
-        _active.AddRange(stay.Select(i => joined[i]));
+        if (stay.Length < rows) _joiner.SelectRows(stay);
+        if (_decoder is null) _decoder = _joiner;
+        else _decoder.Join(_joiner);
+        _active.AddRange(stay.Select(i => _joining[i]));
+        (_joining, _joiner) = ([], null);
     }
 
     private void Decode(CancellationToken cancellationToken)

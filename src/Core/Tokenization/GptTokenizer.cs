@@ -61,6 +61,7 @@ public sealed partial class GptTokenizer
     /// <param name="text">Any text; the empty text has no tokens.</param>
     /// <param name="handling">Whether the texts of special tokens become special tokens, or are text.</param>
     /// <returns>Token ids.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="handling"/> is none of the enumeration's values.</exception>
     /// <exception cref="UnknownCharacterException">A character-level tokenizer has no token for a character.</exception>
     public int[] Encode(string text, SpecialTokenHandling handling = SpecialTokenHandling.Recognize)
     {

@@ -24,10 +24,8 @@ public static class GptTrainersExtensions
         /// <exception cref="NativeLibraryException">TorchSharp's native library can't be loaded.</exception>
         public static GptModel FromCheckpoint(string folder, GptDevice? device = null, GptPrecision precision = GptPrecision.Float32)
         {
-            using GptCheckpoint checkpoint = GptCheckpoint.Open(folder);
-            GptTokenizer tokenizer = checkpoint.Tokenizer
-                ?? throw new CorruptFileException(folder, "it has no tokenizer.", "Put tokenizer.json, or vocab.json and merges.txt, beside the weights.");
-            return new(new TorchCausalModel(GptNetwork.FromWeights(checkpoint, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu), precision, trainable: false)), tokenizer, ModelCompanions.Load(checkpoint.Folder, tokenizer));
+            using PretrainedWeights opened = PretrainedWeights.Open(folder);
+            return new(new TorchCausalModel(GptNetwork.FromWeights(opened.Weights, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu), precision, trainable: false)), opened.Tokenizer, opened.Companions);
         }
     }
 

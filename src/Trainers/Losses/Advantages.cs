@@ -53,7 +53,7 @@ internal static class Advantages
         return new(advantages.MoveToOuterDisposeScope(), deviation.view(-1).MoveToOuterDisposeScope());
     }
 
-    /// <summary>REINFORCE leave-one-out: r_i − the mean of the prompt's other rewards (Ahmadian et al. 2024, section 3.3).</summary>
+    /// <summary>REINFORCE leave-one-out: r_i − the mean of the prompt's other rewards (Ahmadian et al. 2024, section 2.3).</summary>
     /// <param name="rewards">(G, K) float32, K 2 or more.</param>
     /// <returns>(G, K).</returns>
     public static Tensor LeaveOneOut(Tensor rewards)

@@ -3,7 +3,7 @@ namespace MLNet.Gpt;
 /// <summary>How <see cref="DirectPreferenceTrainer"/> teaches a policy from pairs of a chosen and a rejected response.</summary>
 /// <remarks>
 /// Immutable. Checked once, when the trainer is created. The defaults are those of Rafailov et al. 2023 where the authors name them (appendix B): β 0.1, 64 pairs an update,
-/// a rate of 1e-6.
+/// a rate of 1e-6. Their optimizer is RMSprop with a warm-up of 150 updates; here it is AdamW without one, <see cref="Optimizer"/>.
 /// </remarks>
 public sealed record DirectPreferenceOptions
 {

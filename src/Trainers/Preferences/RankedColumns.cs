@@ -41,8 +41,7 @@ internal sealed record RankedColumns(string Prompt, string Response, string? Rej
     {
         foreach (string text in Texts) TextColumnMapper.FindText(text, schema);
         if (Label is null || Group is null) return;
-        DataViewSchema.Column label = Find(schema, Label, LabelTypes);
-        if (!IsLabel(label.Type)) throw new ColumnMismatchException(Label, LabelTypes, label.Type.ToString()!);
+        SchemaColumn.Find(schema, Label, LabelTypes, IsLabel);
         IdentityColumn.Find(Group, schema);
     }
 
@@ -77,9 +76,6 @@ internal sealed record RankedColumns(string Prompt, string Response, string? Rej
     public Func<string> GroupGetter(DataViewRow row) => IdentityColumn.Getter(row, row.Schema[Group!]);
 
     private static bool IsLabel(DataViewType type) => type is KeyDataViewType || type == NumberDataViewType.Single || type == NumberDataViewType.Double || type == NumberDataViewType.Int32;
-
-    private static DataViewSchema.Column Find(DataViewSchema schema, string name, string expected) => schema.GetColumnOrNull(name)
-        ?? throw new ColumnMismatchException(name, expected, $"no such column among {string.Join(", ", schema.Where(static c => !c.IsHidden).Select(static c => $"'{c.Name}'"))}");
 
     private static Func<TResult> Of<TValue, TResult>(DataViewRow row, DataViewSchema.Column column, Func<TValue, TResult> convert)
     {

@@ -19,7 +19,7 @@ public sealed record RewardModelOptions
     /// </summary>
     public ChatTemplate? ChatTemplate { get; init; }
 
-    /// <summary>Which grade of two is the better one. Default <see cref="GradeOrder.HigherIsBetter"/>, as in ML.NET's ranking. Not read where there are pairs.</summary>
+    /// <summary>Which grade of two is the better one. Default <see cref="GradeOrder.HigherIsBetter"/>, as in ML.NET's ranking. Pairs have no grades, and take the default alone.</summary>
     public GradeOrder GradeOrder { get; init; } = GradeOrder.HigherIsBetter;
 
     /// <summary>Trains a LoRA adapter and the head, and leaves the pretrained weights as they are. Null (the default) trains all weights. The trained model has the adapter merged.</summary>

@@ -29,6 +29,8 @@ public sealed class RewardModelTrainer : IEstimator<GptRewardModelTransformer>
         _columns = columns.Validate();
         _scoreColumnName = scoreColumnName;
         _options = options.Validate();
+        if (columns.Rejected is not null && options.GradeOrder != GradeOrder.HigherIsBetter)
+            throw new ArgumentException($"{nameof(options.GradeOrder)} is {options.GradeOrder}, and pairs have no grades; name the better response's column as chosenColumnName, and leave {nameof(options.GradeOrder)} at {GradeOrder.HigherIsBetter}.", nameof(options));
         ScoreResponseTransformer.OutputsOf(scoreColumnName, options.Scoring);
     }
 

@@ -9,6 +9,6 @@ public enum PolicyAlgorithm
     /// <summary>Group-relative policy optimisation: a response is compared with the others to its prompt, and there is no value model (Shao et al. 2024, section 4.1).</summary>
     Grpo,
 
-    /// <summary>REINFORCE leave-one-out: the baseline of a response is the mean of the others to its prompt (Ahmadian et al. 2024, section 3.3).</summary>
+    /// <summary>REINFORCE leave-one-out: the baseline of a response is the mean of the others to its prompt (Ahmadian et al. 2024, section 2.3).</summary>
     Rloo,
 }

@@ -21,7 +21,7 @@ public sealed record PolicyOptimizationOptions
         Run = new() { AverageDecay = 0.992 },
     };
 
-    /// <summary>TRL's defaults of PPO: a rate of 3e-6, β 0.05, clipping at 0.2, γ 1, λ 0.95, value coefficient 0.1, 4 inner epochs, temperature 0.7, responses of 53 tokens.</summary>
+    /// <summary>TRL's defaults of PPO: a rate of 3e-6, β 0.05, clipping at 0.2, γ 1, λ 0.95, value coefficient 0.1, 4 inner epochs, temperature 0.7, responses of 53 tokens. The rate falls to 0 along a cosine, TRL's along a line.</summary>
     public static PolicyOptimizationOptions Trl { get; } = new()
     {
         Rollout = new() { Minibatches = 1, InnerEpochs = 4, Temperature = 0.7f, MaxNewTokens = 53 },

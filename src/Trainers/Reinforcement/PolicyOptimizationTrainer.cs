@@ -138,11 +138,14 @@ public sealed class PolicyOptimizationTrainer : IEstimator<GptPolicyTransformer>
         string name = reference.Folder ?? "the reference";
         if (reference.Tokenizer.Hash != policy.Tokenizer.Hash)
             throw new TokenizerMismatchException(name, $"a tokenizer of {reference.Tokenizer.VocabularySize} tokens", $"a policy whose tokenizer has {policy.Tokenizer.VocabularySize}", "Name a reference with the policy's tokenizer, or leave Reference null.");
-        foreach ((GptParameterInfo own, GptParameterInfo? other) in GptParameterLayout.Of(policy.Weights.Config).Zip(GptParameterLayout.Of(reference.Weights.Config).Select(static info => (GptParameterInfo?)info).Concat(Enumerable.Repeat<GptParameterInfo?>(null, 1_000_000))))
+        Dictionary<string, string> wanted = Shapes(policy), found = Shapes(reference);
+        foreach (string tensor in wanted.Keys.Union(found.Keys))
         {
-            if (other is null || other.Name != own.Name || other.ShapeText != own.ShapeText)
-                throw new TensorMismatchException(name, own.Name, own.ShapeText, other is null ? "nothing" : $"{other.Name} {other.ShapeText}", "Name a reference of the policy's shape, or leave Reference null.");
+            string expected = wanted.GetValueOrDefault(tensor, "nothing"), own = found.GetValueOrDefault(tensor, "nothing");
+            if (own != expected) throw new TensorMismatchException(name, tensor, expected, own, "Name a reference of the policy's shape, or leave Reference null.");
         }
+
+        static Dictionary<string, string> Shapes(PretrainedWeights model) => GptParameterLayout.Of(model.Weights.Config).ToDictionary(static info => info.Name, static info => info.ShapeText);
     }
 
     private TokenFile? OpenMix(RunSpace space, GptTokenizer tokenizer, GptConfig shape)

@@ -61,7 +61,7 @@ internal sealed class RewardScorer : IDisposable
             cancellation.ThrowIfCancellationRequested();
             double[] rewards = source.Model is { } model
                 ? [.. model.ScoreTokens([.. rows.Select(static row => (row.PromptTokens, row.Response))], cancellationToken: cancellation).Select(static reward => (double)reward.Reward)]
-                : Call(source.Source, responses);
+                : Call(source.Source, responses, cancellation);
             if (rewards.Length != rows.Count)
                 throw new PolicyRewardException(source.Source.Name, null, $"it gave {rewards.Length} rewards for {rows.Count} responses.");
             int bad = Array.FindIndex(rewards, static reward => !double.IsFinite(reward));
@@ -78,7 +78,7 @@ internal sealed class RewardScorer : IDisposable
         }
     }
 
-    private static double[] Call(PolicyReward source, PolicyResponse[] responses)
+    private static double[] Call(PolicyReward source, PolicyResponse[] responses, CancellationToken cancellation)
     {
         PolicyResponse? current = null;
         try
@@ -93,7 +93,7 @@ internal sealed class RewardScorer : IDisposable
 
             return rewards;
         }
-        catch (Exception exception) when (exception is not (OperationCanceledException or OutOfMemoryException))
+        catch (Exception exception) when (exception is not OutOfMemoryException && (exception is not OperationCanceledException || !cancellation.IsCancellationRequested)) // a judge's own time-out is no cancellation
         {
             throw new PolicyRewardException(source.Name, current, $"the function threw {exception.GetType().Name}: {exception.Message}", exception);
         }

@@ -15,6 +15,7 @@ public static class LossCurve
     public static string ToSvg(IReadOnlyList<TrainingProgress> history, string axis = "loss, nats per token")
     {
         ArgumentNullException.ThrowIfNull(history);
+        ArgumentNullException.ThrowIfNull(axis);
         var points = history.Where(static p => double.IsFinite(p.Loss)).ToList();
         var svg = new StringBuilder();
         svg.Append(CultureInfo.InvariantCulture, $"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {Width} {Height}" font-family="sans-serif" font-size="13">""").Append('\n');
@@ -28,24 +29,26 @@ public static class LossCurve
         var validation = points.Where(static p => p.ValidationLoss is { } v && double.IsFinite(v)).ToList();
         double maxStep = Math.Max(1, points[^1].Step);
         var losses = points.Select(static p => p.Loss).Concat(validation.Select(static p => p.ValidationLoss!.Value)).ToList();
-        double unit = TickUnit(Math.Max(losses.Max() - losses.Min(), 0.1));
-        double low = Math.Floor(losses.Min() / unit) * unit, high = Math.Max(Math.Ceiling(losses.Max() / unit) * unit, low + unit);
+        double least = losses.Min(), most = losses.Max();
+        double unit = TickUnit(Math.Max(Math.Max(most - least, 0.1), Math.Max(Math.Abs(least), Math.Abs(most)) * 1e-6)); // a unit that doubles of this size can tell
+        double low = Math.Floor(least / unit) * unit, high = Math.Max(Math.Ceiling(most / unit) * unit, low + unit);
         double X(double step) => Left + (step / maxStep * (Width - Left - Right));
         double Y(double loss) => Top + ((high - loss) / (high - low) * (Height - Top - Bottom));
 
-        for (double loss = low; loss <= high + (unit / 2); loss += unit)
+        for (int tick = 0; tick <= (int)Math.Round((high - low) / unit); tick++)
         {
+            double loss = low + (tick * unit);
             svg.Append(CultureInfo.InvariantCulture, $"""<line x1="{Left}" x2="{Width - Right}" y1="{Y(loss):F1}" y2="{Y(loss):F1}" stroke="#ddd"/><text x="{Left - 8}" y="{Y(loss) + 4:F1}" text-anchor="end">{loss:0.##}</text>""").Append('\n');
         }
 
-        double stepUnit = TickUnit(maxStep);
+        double stepUnit = Math.Max(1, TickUnit(maxStep));
         for (double step = 0; step <= maxStep; step += stepUnit)
         {
             svg.Append(CultureInfo.InvariantCulture, $"""<text x="{X(step):F1}" y="{Height - Bottom + 20}" text-anchor="middle">{step:0}</text>""").Append('\n');
         }
 
         svg.Append(CultureInfo.InvariantCulture, $"""<text x="{(Left + Width - Right) / 2}" y="{Height - 10}" text-anchor="middle">step</text>""").Append('\n');
-        svg.Append(CultureInfo.InvariantCulture, $"""<text x="16" y="{Height / 2}" text-anchor="middle" transform="rotate(-90 16 {Height / 2})">{axis}</text>""").Append('\n');
+        svg.Append(CultureInfo.InvariantCulture, $"""<text x="16" y="{Height / 2}" text-anchor="middle" transform="rotate(-90 16 {Height / 2})">{SvgText.Escape(axis)}</text>""").Append('\n');
         Line(points.Select(p => (X(p.Step), Y(p.Loss))), "#4878a8", 1.2);
         Line(validation.Select(p => (X(p.Step), Y(p.ValidationLoss!.Value))), "#c04830", 2);
         foreach (TrainingProgress p in validation)

@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 public sealed class TrainingDivergedException : GptException
 {
     internal TrainingDivergedException(int step, int skipped, string source, IReadOnlyList<DocumentRange> documents, string? lastCheckpoint, string? bestCheckpoint = null)
-        : base($"At step {step} the loss or the gradient was not finite, for the {skipped}th time in a row. {source}. "
+        : base($"At step {step} the loss or the gradient was not finite, {skipped} {(skipped == 1 ? "time" : "times")} in a row. {source}. "
             + $"Lower the learning rate, lengthen the warm-up, or look at them. {(lastCheckpoint is null ? "No checkpoint was written." : $"The last good checkpoint is '{lastCheckpoint}'.")}{(bestCheckpoint is null ? "" : $" That of the lowest validation loss is '{bestCheckpoint}'.")}")
     {
         Step = step;

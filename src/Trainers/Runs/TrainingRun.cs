@@ -120,6 +120,17 @@ internal sealed class TrainingRun : IDisposable
         }
     }
 
+    /// <summary>The estimated time left: as much for each update to come as for those so far.</summary>
+    /// <param name="elapsed">The time so far.</param>
+    /// <param name="done">The share of the updates that took it, 0 to 1.</param>
+    /// <returns>0 before the first update; at most <see cref="TimeSpan.MaxValue"/>.</returns>
+    public static TimeSpan RemainingOf(TimeSpan elapsed, double done)
+    {
+        if (done <= 0) return TimeSpan.Zero;
+        double ticks = elapsed.Ticks * ((1 - done) / done);
+        return ticks < TimeSpan.MaxValue.Ticks ? TimeSpan.FromTicks((long)ticks) : TimeSpan.MaxValue;
+    }
+
     /// <summary>Hands out a report, and begins to count anew.</summary>
     /// <param name="validationLoss">The validation loss where there was an evaluation.</param>
     /// <param name="add">Adds what the shared parts don't know; null for nothing.</param>
@@ -130,7 +141,7 @@ internal sealed class TrainingRun : IDisposable
         double? validation = validationLoss is { } v && double.IsFinite(v) ? v : null;
         double? utilization = _peakFlops > 0 ? Meter.FlopsPerSecond / _peakFlops : null;
         var report = new TrainingProgress(state.Step, _settings.MaxSteps, state.Tokens, loss, state.LearningRate, state.GradientNorm, Meter.TokensPerSecond, validation,
-            _clock.Elapsed, done > 0 ? _clock.Elapsed * ((1 - done) / done) : TimeSpan.Zero)
+            _clock.Elapsed, RemainingOf(_clock.Elapsed, done))
         {
             Perplexity = _settings.IsLanguageModel ? Math.Exp(validation ?? loss) : null,
             AuxiliaryLoss = state.AuxiliaryLossWeight > 0 ? state.AuxiliaryLossSum / state.AuxiliaryLossWeight : null,

@@ -44,9 +44,6 @@ internal static class TensorArithmetic
         return a.add_(value, s_one);
     }
 
-    /// <summary>a ← a + b∘c.</summary>
-    public static Tensor PlusProductInPlace(this Tensor a, Tensor b, Tensor c) => a.addcmul_(b, c, s_one);
-
     /// <summary>Adds row i of <paramref name="rows"/> to row <paramref name="places"/>[i] of a; a place may come more than once.</summary>
     public static Tensor PlusRowsInPlace(this Tensor a, Tensor places, Tensor rows) => a.index_add_(0, places, rows, s_one);
 

@@ -139,8 +139,10 @@ public sealed record SupervisedTaskOptions
             throw new ArgumentException($"{nameof(Freeze)} is {Freeze}, and {nameof(Model)} is a model from scratch, which would stay as it was drawn; set {nameof(Pretrained)} instead.", nameof(Freeze));
         if (Freeze != FrozenWeights.None && AuxiliaryLossWeight != 0)
             throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{nameof(Freeze)} is {Freeze}, and {nameof(AuxiliaryLossWeight)} is {AuxiliaryLossWeight}; the auxiliary loss trains the network's weights, which are frozen: set it to 0, or leave it out."), nameof(AuxiliaryLossWeight));
-        if (ClassWeights is not null && (BalanceClasses || ClassWeights.Any(static weight => !(weight >= 0 && double.IsFinite(weight))) || !ClassWeights.Any(static weight => weight > 0)))
-            throw new ArgumentException($"{nameof(ClassWeights)} are 0 or more and finite, not all 0, and not combined with {nameof(BalanceClasses)}.", nameof(ClassWeights));
+        if (ClassWeights is not null && BalanceClasses)
+            throw new ArgumentException($"{nameof(ClassWeights)} is set, and {nameof(BalanceClasses)} is true; set one of the two.", nameof(ClassWeights));
+        if (ClassWeights is not null && !(ClassWeights.All(static weight => weight >= 0 && double.IsFinite(weight)) && ClassWeights.Any(static weight => weight > 0)))
+            throw new ArgumentException($"{nameof(ClassWeights)} is {string.Join(", ", ClassWeights.Select(static weight => weight.ToString(CultureInfo.InvariantCulture)))}; the weights must be 0 or more and finite, and one of them above 0.", nameof(ClassWeights));
         return this;
     }
 

@@ -36,7 +36,9 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
     /// <returns>The trained model, which the caller disposes.</returns>
     /// <exception cref="ColumnMismatchException">A column is missing or has another type.</exception>
     /// <exception cref="InvalidLabelsException">No row has a label, all have the same one, or no validation row has one that training knows; or there is none to validate on, and an option needs it.</exception>
+    /// <exception cref="ArgumentException"><see cref="SupervisedTaskOptions.ClassWeights"/> has another number of weights than the label has classes.</exception>
     /// <exception cref="ContextTooShortException">The model's context has no room for the task's special tokens.</exception>
+    /// <exception cref="CheckpointNotFoundException">The pretrained model's folder or a file of it is missing.</exception>
     /// <exception cref="CorruptFileException">The pretrained checkpoint can't be read, or has no tokenizer.</exception>
     /// <exception cref="DeviceUnavailableException">A GPU was asked for that isn't there.</exception>
     /// <exception cref="NativeLibraryException">libtorch isn't there.</exception>
@@ -159,7 +161,7 @@ public sealed class SupervisedTaskTrainer : IEstimator<SupervisedTaskTransformer
         if (!single && classes < 2)
             throw new InvalidLabelsException(_columns.Label, $"its key has {classes} value; a classification needs 2 or more classes.");
         if (_options.ClassWeights is { } weights && weights.Count != classes)
-            throw new ArgumentException($"{weights.Count} class weights are given, but the label has {classes} classes.", nameof(SupervisedTaskOptions.ClassWeights));
+            throw new ArgumentException($"ClassWeights has {weights.Count} weights, and the label {classes} classes; give one for each class, in the order of their keys.", nameof(SupervisedTaskOptions.ClassWeights));
         return new ClassifierHead
         {
             Task = _columns.Task,

@@ -32,8 +32,7 @@ internal sealed record TaskColumns(SupervisedTask Task, bool IsRegression, strin
     public (DataViewSchema.Column Label, int Classes, LabelValues? Values) Find(DataViewSchema schema)
     {
         foreach (string text in Texts) TextColumnMapper.FindText(text, schema);
-        DataViewSchema.Column label = schema.GetColumnOrNull(Label)
-            ?? throw new ColumnMismatchException(Label, Objective.LabelType, $"no such column among {string.Join(", ", schema.Where(static c => !c.IsHidden).Select(static c => $"'{c.Name}'"))}");
+        DataViewSchema.Column label = SchemaColumn.Find(schema, Label, Objective.LabelType);
         (int classes, LabelValues? values) = Objective.Read(label, Form.ClassColumns(Texts)?.Count);
         return (label, classes, values);
     }

@@ -117,7 +117,7 @@ public sealed class GptClassifier : IDisposable
     /// <summary>Classifies examples; those of like length are computed together.</summary>
     /// <param name="examples">Each example's texts, as for <see cref="Classify(IReadOnlyList{string})"/>.</param>
     /// <param name="options">How; null for the defaults.</param>
-    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> </param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/>.</param>
     /// <returns>A prediction for each example, in order.</returns>
     /// <exception cref="ArgumentException">The number of an example's texts is not the task's, or an option is out of range.</exception>
     /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>

@@ -12,12 +12,7 @@ internal static class IdentityColumn
 
     /// <summary>The column of that name.</summary>
     /// <exception cref="ColumnMismatchException">It is missing, or of another type.</exception>
-    public static DataViewSchema.Column Find(string name, DataViewSchema schema)
-    {
-        DataViewSchema.Column column = schema.GetColumnOrNull(name)
-            ?? throw new ColumnMismatchException(name, Types, $"no such column among {string.Join(", ", schema.Where(static c => !c.IsHidden).Select(static c => $"'{c.Name}'"))}");
-        return Is(column.Type) ? column : throw new ColumnMismatchException(name, Types, column.Type.ToString()!);
-    }
+    public static DataViewSchema.Column Find(string name, DataViewSchema schema) => SchemaColumn.Find(schema, name, Types, Is);
 
     /// <summary>Whether a column of that type may tell it.</summary>
     public static bool Is(DataViewType type) => type is KeyDataViewType or TextDataViewType || type == NumberDataViewType.Int32 || type == NumberDataViewType.Int64;

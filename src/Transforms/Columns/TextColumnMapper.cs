@@ -81,11 +81,6 @@ internal sealed class TextColumnMapper : IRowToRowMapper
 
     /// <summary>Finds a column of text or of vectors of texts.</summary>
     /// <exception cref="ColumnMismatchException">It is missing, or of another type.</exception>
-    public static DataViewSchema.Column FindText(TextInput wanted, DataViewSchema schema)
-    {
-        DataViewSchema.Column column = schema.GetColumnOrNull(wanted.Name)
-            ?? throw new ColumnMismatchException(wanted.Name, wanted.TypeName, schema.Count == 0 ? "no columns at all" : $"no such column among {string.Join(", ", schema.Where(c => !c.IsHidden).Select(c => $"'{c.Name}'"))}");
-        bool fits = wanted.IsVector ? column.Type is VectorDataViewType { ItemType: TextDataViewType } : column.Type is TextDataViewType;
-        return fits ? column : throw new ColumnMismatchException(wanted.Name, wanted.TypeName, column.Type.ToString()!);
-    }
+    public static DataViewSchema.Column FindText(TextInput wanted, DataViewSchema schema) =>
+        SchemaColumn.Find(schema, wanted.Name, wanted.TypeName, type => wanted.IsVector ? type is VectorDataViewType { ItemType: TextDataViewType } : type is TextDataViewType);
 }

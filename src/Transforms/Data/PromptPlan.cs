@@ -24,6 +24,7 @@ internal sealed record PromptPlan(IReadOnlyDictionary<DataViewRowId, int> Sides,
         var masked = new Dictionary<DataViewRowId, string>();
         var prefixes = new HashSet<string>(StringComparer.Ordinal);
         var users = new Dictionary<string, (int Side, int Prompts)>(StringComparer.Ordinal);
+        var kept = new HashSet<string>(StringComparer.Ordinal); // the users of what is kept
         var kinds = Enum.GetValues<PersonalDataKind>().ToDictionary(static kind => kind, static _ => 0L);
         long rows = 0, empty = 0, shared = 0, overLimit = 0, withData = 0, leftOut = 0;
         using DataViewRowCursor cursor = data.GetRowCursor([user, prompt]);
@@ -82,10 +83,11 @@ internal sealed record PromptPlan(IReadOnlyDictionary<DataViewRowId, int> Sides,
 
             // 4. The user's side.
             sides.Add(id, side);
+            kept.Add(name);
         }
 
         int limit = options.MaxPromptsPerUser > 0 ? options.MaxPromptsPerUser : int.MaxValue;
-        PromptSide[] parts = [.. Enumerable.Range(0, SideCount).Select(side => new PromptSide(sides.Values.LongCount(one => one == side), users.Values.Count(one => one.Side == side && one.Prompts > 0)))];
+        PromptSide[] parts = [.. Enumerable.Range(0, SideCount).Select(side => new PromptSide(sides.Values.LongCount(one => one == side), kept.Count(one => users[one].Side == side)))];
         return new(sides, masked, new(rows, users.Count, empty, shared, overLimit, users.Values.Count(one => one.Prompts > limit), withData, kinds, leftOut, parts[0], parts[1], parts[2]));
     }
 

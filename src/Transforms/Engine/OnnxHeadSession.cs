@@ -81,8 +81,8 @@ internal sealed class OnnxHeadSession : IOnnxHead
         string version = OnnxPackageLayout.FormatVersion.ToString(CultureInfo.InvariantCulture);
         if (metadata.TryGetValue(OnnxPackageLayout.FormatVersionKey, out string? found) && found != version)
             throw Corrupt($"the package has version '{found}'; this library reads version {version}.");
-        if (!session.InputMetadata.Keys.Order().SequenceEqual(Inputs.Order()))
-            throw Corrupt($"its inputs are {string.Join(", ", session.InputMetadata.Keys.Order())}; a model with a task head has {string.Join(", ", Inputs)}.");
+        if (!session.InputMetadata.Keys.ToHashSet(StringComparer.Ordinal).SetEquals(Inputs))
+            throw Corrupt($"its inputs are {string.Join(", ", session.InputMetadata.Keys.Order(StringComparer.Ordinal))}; a model with a task head has {string.Join(", ", Inputs)}.");
         foreach (string input in Inputs) Check(session.InputMetadata[input], input, TensorElementType.Int64, -1);
         if (!session.OutputMetadata.TryGetValue(OnnxPackageLayout.Logits, out NodeMetadata? logits)) throw Corrupt($"it has no output '{OnnxPackageLayout.Logits}'.");
         Check(logits, OnnxPackageLayout.Logits, TensorElementType.Float, outputCount);

@@ -155,9 +155,7 @@ public sealed partial class GptEvaluationCatalog
     private static DataViewSchema.Column FindSingle(string name, DataViewSchema schema)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        DataViewSchema.Column column = schema.GetColumnOrNull(name)
-            ?? throw new ColumnMismatchException(name, "Single", $"no such column among {string.Join(", ", schema.Where(static c => !c.IsHidden).Select(static c => $"'{c.Name}'"))}");
-        return column.Type == NumberDataViewType.Single ? column : throw new ColumnMismatchException(name, "Single", column.Type.ToString()!);
+        return SchemaColumn.Find(schema, name, "Single", static type => type == NumberDataViewType.Single);
     }
 
     /// <param name="Texts">The responses.</param>

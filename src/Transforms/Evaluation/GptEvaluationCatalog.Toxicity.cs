@@ -44,11 +44,9 @@ public sealed partial class GptEvaluationCatalog
         SchemaDefinition definition = SchemaDefinition.Create(typeof(JudgedText));
         definition[nameof(JudgedText.Text)].ColumnName = options.TextColumnName;
         IDataView judged = judge.Transform(new MLContext().Data.LoadFromEnumerable(texts.Select(static text => new JudgedText { Text = text }), definition));
-        string expected = options.ToxicClass is null ? "Single" : "a vector of Single";
-        DataViewSchema.Column column = judged.Schema.GetColumnOrNull(options.ScoreColumnName)
-            ?? throw new ColumnMismatchException(options.ScoreColumnName, expected, $"no such column among {string.Join(", ", judged.Schema.Where(static c => !c.IsHidden).Select(static c => $"'{c.Name}'"))}");
-        bool fits = options.ToxicClass is null ? column.Type == NumberDataViewType.Single : column.Type is VectorDataViewType { ItemType: NumberDataViewType item } && item == NumberDataViewType.Single;
-        if (!fits) throw new ColumnMismatchException(options.ScoreColumnName, expected, column.Type.ToString()!);
+        DataViewSchema.Column column = options.ToxicClass is null
+            ? FindSingle(options.ScoreColumnName, judged.Schema)
+            : SchemaColumn.Find(judged.Schema, options.ScoreColumnName, "a vector of Single", static type => type is VectorDataViewType vector && vector.ItemType == NumberDataViewType.Single);
         using DataViewRowCursor cursor = judged.GetRowCursor([column]);
         Func<float> getter = options.ToxicClass is { } place ? OfClass(cursor, column, place) : One(cursor, column);
         var found = new List<float>();

@@ -101,7 +101,7 @@ public sealed partial class GptEvaluationCatalog
         options = options with { Normalization = mutual ? ChoiceNormalization.Unconditional : ChoiceNormalization.None, AnswerContext = "" };
         options.ValidateScoring();
         DataViewSchema.Column prompt = TextColumnMapper.FindText(promptColumnName, data.Schema), choices = TextColumnMapper.FindText(new TextInput(choicesColumnName, IsVector: true), data.Schema);
-        DataViewSchema.Column label = data.Schema.GetColumnOrNull(labelColumnName) ?? throw new ColumnMismatchException(labelColumnName, "Int32, a key or text", "no such column");
+        DataViewSchema.Column label = SchemaColumn.Find(data.Schema, labelColumnName, "Int32, a key or text", static type => type is KeyDataViewType or TextDataViewType || type == NumberDataViewType.Int32);
         var outcomes = new List<MultipleChoiceOutcome>();
         var problems = new List<QuestionProblem>();
         foreach (Question[] batch in ReadQuestions(data, prompt, choices, label).Chunk(RowsAtOnce))
@@ -182,18 +182,12 @@ public sealed partial class GptEvaluationCatalog
             };
         }
 
-        if (label.Type is KeyDataViewType && label.Type.RawType == typeof(uint))
+        if (label.Type is KeyDataViewType)
         {
-            ValueGetter<uint> getKey = row.GetGetter<uint>(label);
-            return _ =>
-            {
-                uint key = 0;
-                getKey(ref key);
-                return (int)key - 1;
-            };
+            Func<ulong> getKey = KeyColumn.Getter(row, label);
+            return _ => (int)Math.Min(getKey(), int.MaxValue) - 1;
         }
 
-        if (!label.Type.Equals(NumberDataViewType.Int32)) throw new ColumnMismatchException(label.Name, "Int32, a key of UInt32 or text", label.Type.ToString()!);
         ValueGetter<int> getNumber = row.GetGetter<int>(label);
         return _ =>
         {

@@ -116,7 +116,7 @@ public static class ChatReasoning
     /// <param name="chatOptions">The options of each call; their tools and response format are not used.</param>
     /// <param name="cancellationToken">Ends the calls and the tools.</param>
     /// <exception cref="ArgumentException">An option is outside its range, or two tools share a name.</exception>
-    /// <remarks>A tool that throws is an observation "Error: …"; a cancellation is not.</remarks>
+    /// <remarks>A tool that throws, a time-out of its own included, is an observation "Error: …"; a cancellation by <paramref name="cancellationToken"/> ends the search.</remarks>
     public static async Task<ReActResult> ReActAsync(
         this IChatClient client, string question, IReadOnlyList<AIFunction> tools, ReActOptions? options = null, ChatOptions? chatOptions = null, CancellationToken cancellationToken = default)
     {
@@ -214,7 +214,7 @@ public static class ChatReasoning
             object? result = await tool.InvokeAsync(given, cancellationToken).ConfigureAwait(false);
             return result as string ?? (result is JsonElement { ValueKind: JsonValueKind.String } text ? text.GetString()! : JsonSerializer.Serialize(result, AIJsonUtilities.DefaultOptions));
         }
-        catch (Exception exception) when (exception is not OperationCanceledException)
+        catch (Exception exception) when (exception is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
         {
             return $"Error: {exception.Message}"; // told to the model, which may do better
         }

@@ -117,7 +117,9 @@ public sealed class GptGenerationQueue : IDisposable
         static async Task<IReadOnlyList<GeneratedSequence>> AllOf(QueuedGeneration[] samples) => await Task.WhenAll(samples.Select(static sample => sample.Done)).ConfigureAwait(false);
     }
 
-    /// <summary>Ends what waits and what is under way with an <see cref="OperationCanceledException"/>, and waits for the thread to end. May be called more than once.</summary>
+    /// <summary>
+    /// Ends what waits and what is under way with an <see cref="OperationCanceledException"/>, and waits for the thread to end, unless that thread itself calls, from a listener to tokens. May be called more than once.
+    /// </summary>
     public void Dispose()
     {
         lock (_gate)
@@ -127,6 +129,7 @@ public sealed class GptGenerationQueue : IDisposable
         }
 
         _stop.Cancel();
+        if (Thread.CurrentThread == _thread) return; // it ends behind this call, and still needs what is disposed below
         _thread?.Join();
         _arrived.Dispose();
         _pass.Dispose();

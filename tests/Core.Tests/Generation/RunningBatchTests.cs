@@ -292,6 +292,24 @@ public sealed class RunningBatchTests
     }
 
     [TestMethod]
+    public void An_engine_that_can_not_join_ends_those_that_come_and_keeps_nothing_of_them()
+    {
+        using HistoryModel model = Model();
+        var options = new GenerationOptions { MaxNewTokens = 9, StopAtEndOfText = false };
+        QueuedGeneration active = Queued(model, [1], options), comes = Queued(model, [2, 3], options);
+        using var batch = new RunningBatch(model, 2, 100, 0);
+        batch.Take(new([active]));
+        batch.Step(CancellationToken.None);
+        model.JoinFailure = new OutOfMemoryException("no room");
+        batch.Take(new([comes]));
+        batch.Step(CancellationToken.None);
+        Assert.AreEqual(model.JoinFailure, comes.Done.Exception!.InnerException);
+        Assert.AreEqual((1, 1), (batch.Count, model.OpenDecoders));
+        while (!active.Done.IsCompleted) batch.Step(CancellationToken.None);
+        CollectionAssert.AreEqual(TokenGenerator.Generate(model, [[1]], options, EndOfText)[0].TokenIds.ToArray(), Result(active).TokenIds.ToArray());
+    }
+
+    [TestMethod]
     public void A_known_beginning_is_not_computed_again_and_the_oldest_is_forgotten()
     {
         using HistoryModel model = Model(64);

@@ -64,7 +64,8 @@ public sealed class SupervisedOptionsTests
             Assert.Throws<ArgumentException>(() => Ml.Gpt().Trainers.TextClassification("Label", "Text", wrong));
         }
 
-        Assert.ThrowsExactly<ArgumentException>(() => Fit(Two(), Options with { ClassWeights = [1, 1, 1] }));
+        StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(() => Fit(Two(), Options with { ClassWeights = [1, 1, 1] })).Message, "ClassWeights has 3 weights, and the label 2 classes; give one for each class");
+        StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(() => Fit(Two(), Options with { ClassWeights = [0.5, -1] })).Message, "ClassWeights is 0.5, -1; the weights must be 0 or more and finite");
         Assert.ThrowsExactly<ArgumentException>(() => Ml.Gpt().Trainers.SentenceSimilarity("Label", "Text", "Text", Options with { BalanceClasses = true }));
         Assert.ThrowsExactly<InvalidLabelsException>(() => Fit(Two(), Options with { Evaluation = Options.Evaluation with { EarlyStoppingPatience = 1 } }));
     }

@@ -52,6 +52,24 @@ public sealed class FusedAttentionFunctionTests
         Assert.IsTrue(qkv.grad!.isfinite().all().ToBoolean());
     });
 
+    // Queries from 70 on have no finite score for key 70: their product is infinite, or no number at all.
+    [TestMethod]
+    [DataRow(3e38f)]
+    [DataRow(float.NaN)]
+    [DataRow(float.PositiveInfinity)]
+    public void Scores_that_overflow_give_no_number_as_by_definition(float key) => VectorWidths.Each(() =>
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(6);
+        Tensor qkv = rand(128, 3 * 64) + 1;
+        qkv.narrow(0, 70, 1).narrow(1, 64, 64).fill_(key);
+        using var noGradient = no_grad();
+        Tensor expected = AttentionDefinition.Of(qkv, 1, 128, 1, null).isnan(), found = FusedAttentionFunction.Of(qkv, 1, 128, 1).isnan();
+        Assert.IsTrue(expected.narrow(0, 0, 70).logical_not().all().ToBoolean());
+        Assert.IsTrue(expected.narrow(0, 70, 58).all().ToBoolean());
+        Assert.IsTrue(found.Equals(expected));
+    });
+
     [TestMethod]
     public void What_a_query_does_not_see_has_no_bearing_on_it() => VectorWidths.Each(static () =>
     {

@@ -216,6 +216,7 @@ public sealed class RewardModelTests
         foreach (RewardModelOptions bad in (RewardModelOptions[])[good with { Margin = -1 }, good with { Centering = double.NaN }, good with { Epochs = 0 }, good with { BatchSize = 0 }, good with { GradeOrder = (GradeOrder)7 }, good with { References = (RewardReferences)7 }])
             Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => bad.Validate());
         Assert.ThrowsExactly<ArgumentException>(() => (good with { ChatTemplate = ChatTemplate.Default }).Validate());
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Ml.Gpt().Trainers.RewardModelFromPairs("Prompt", "Chosen", "Rejected", good with { GradeOrder = GradeOrder.LowerIsBetter })).Message, "GradeOrder is LowerIsBetter, and pairs have no grades");
 
         // Frozen weights: what would have no effect is refused.
         RewardModelOptions frozen = good with { Run = good.Run with { Dropout = null }, Freeze = FrozenWeights.Pretrained };

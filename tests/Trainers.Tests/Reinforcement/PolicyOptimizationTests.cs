@@ -266,9 +266,9 @@ public sealed class PolicyOptimizationTests
     public void A_reward_that_throws_or_is_not_finite_names_the_response_and_the_run_goes_on_when_it_is_mended()
     {
         using GptPolicyTransformer whole = Fit(Options with { Episodes = 160 });
-        foreach (Exception? thrown in (Exception?[])[new InvalidOperationException("no judge"), null])
+        foreach (Exception? thrown in (Exception?[])[new InvalidOperationException("no judge"), new TaskCanceledException("no judge in time"), null])
         {
-            string folder = Path.Combine(Folder, $"broken-{thrown is null}");
+            string folder = Path.Combine(Folder, $"broken-{thrown?.GetType().Name}");
             int calls = 0;
             PolicyReward broken = PolicyReward.Of((_, response) => ++calls == 70 ? thrown is null ? double.NaN : throw thrown : response.Count(static c => c == 'a') / 6.0);
             PolicyOptimizationOptions options = Options with { Episodes = 160, Run = Options.Run with { Folder = folder } };
@@ -335,6 +335,15 @@ public sealed class PolicyOptimizationTests
         using GptModel wide = new(new TorchCausalModel(new GptNetwork(PolicyFixture.Shape with { EmbeddingSize = 64 }, GptDevice.Cpu, seed: 3)), PolicyFixture.Letters);
         var shape = Assert.ThrowsExactly<TensorMismatchException>(() => Fit(Options with { Reference = wide }));
         StringAssert.Contains(shape.Message, "[12, 64]");
+
+        // Blocks of which the policy has none, behind its own: GPT-1's form has no last normalisation that would tell.
+        GptConfig first = PolicyFixture.Shape with { BlockForm = GptBlockForm.PostNorm };
+        using GptModel shallow = new(new TorchCausalModel(new GptNetwork(first, GptDevice.Cpu, seed: 3)), PolicyFixture.Letters), deep = new(new TorchCausalModel(new GptNetwork(first with { LayerCount = first.LayerCount + 1 }, GptDevice.Cpu, seed: 3)), PolicyFixture.Letters);
+        shape = Assert.ThrowsExactly<TensorMismatchException>(() => Fit(Options with { Pretrained = shallow, Reference = deep }));
+        Assert.AreEqual("nothing", shape.Expected);
+        StringAssert.StartsWith(shape.TensorName, $"h.{first.LayerCount}.");
+        shape = Assert.ThrowsExactly<TensorMismatchException>(() => Fit(Options with { Pretrained = deep, Reference = shallow }));
+        Assert.AreEqual("nothing", shape.Found);
         using GptRewardModel foreign = new(new TorchRewardModel(new RewardNetwork(new GptNetwork(PolicyFixture.Shape, GptDevice.Cpu), new(), trainable: false), others), others);
         Assert.ThrowsExactly<TokenizerMismatchException>(() => Fit(Options with { Reward = new() { Sources = [foreign] } }));
         using GptModel same = new(new TorchCausalModel(new GptNetwork(PolicyFixture.Shape, GptDevice.Cpu, seed: 4)), PolicyFixture.Letters);
@@ -382,7 +391,7 @@ public sealed class PolicyOptimizationTests
         Assert.ThrowsExactly<ChatTemplateException>(() => Ml.Gpt().Trainers.PolicyOptimization("Prompt", options with { Reward = new() { Sources = [reward] } }).Fit(rows));
     }
 
-    private static GptPolicyTransformer Fit(PolicyOptimizationOptions options) => Ml.Gpt().Trainers.PolicyOptimization("Prompt", options with { Pretrained = start }).Fit(Prompts);
+    private static GptPolicyTransformer Fit(PolicyOptimizationOptions options) => Ml.Gpt().Trainers.PolicyOptimization("Prompt", options with { Pretrained = options.Pretrained ?? start }).Fit(Prompts);
 
     /// <summary>The mean reward of drawn responses.</summary>
     private static double Reward(GptModel model) =>

@@ -200,6 +200,7 @@ public sealed class EveryTrainerTests
         var error = Assert.ThrowsExactly<TrainingDivergedException>(() => EveryTrainer.Fit(kind, EveryTrainer.Run with { Folder = Folder, MaxSkippedUpdates = 3 }, rate: 1e37));
         Assert.AreNotEqual(0, error.Documents.Count);
         Assert.AreEqual(RunCheckpoints.FindLast(Folder), error.LastCheckpoint);
+        StringAssert.Matches(error.Message, new("not finite, (1 time|[2-9] times) in a row\\."));
     }
 
     [TestMethod]

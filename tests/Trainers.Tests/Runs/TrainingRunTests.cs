@@ -38,6 +38,16 @@ public sealed class TrainingRunTests
     }
 
     [TestMethod]
+    [DataRow(60, 0.25, 180)]
+    [DataRow(60, 1.0, 0)]
+    [DataRow(60, 0.0, 0)]
+    public void The_time_left_goes_by_the_updates_so_far(int seconds, double done, int left) => Assert.AreEqual(TimeSpan.FromSeconds(left), TrainingRun.RemainingOf(TimeSpan.FromSeconds(seconds), done));
+
+    // One slow update of the most there can be: 8 minutes times two billion are more than a TimeSpan holds.
+    [TestMethod]
+    public void A_time_left_without_end_is_the_longest_there_is() => Assert.AreEqual(TimeSpan.MaxValue, TrainingRun.RemainingOf(TimeSpan.FromMinutes(8), 1.0 / int.MaxValue));
+
+    [TestMethod]
     public void The_first_finite_loss_is_the_best_whatever_came_before()
     {
         using var fixture = new TrainingFixture();

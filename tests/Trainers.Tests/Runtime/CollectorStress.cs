@@ -84,9 +84,8 @@ internal static class CollectorStress
             Check(x.Between(0, 1.25), 1.25f);
             Check(where(x.Above(1).logical_and(y.Below(1)).logical_and(x.EqualTo(1.5)), x, y), 1.5f);
             Check(x.PlusInPlace(y).PlusInPlace(y, 2).PlusInPlace(0.75).MinusInPlace(1).TimesInPlace(0.5).AtLeastInPlace(-1), 1);   // (1.5 + 0.25 + 0.5 + 0.75 - 1) / 2
-            Check(x.PlusProductInPlace(y, y), 1.0625f);
             Check(y.Fill(mask, 8), 8, 0.25f);
-            Check(zeros(2).PlusRowsInPlace(places, x), 0, 2.125f);
+            Check(zeros(2).PlusRowsInPlace(places, x), 0, 2);
             Check(TensorArithmetic.Integers(3, 5, CPU).to(ScalarType.Float32), 3, 4);
         }
 

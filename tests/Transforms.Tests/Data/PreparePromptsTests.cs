@@ -51,6 +51,7 @@ public sealed class PreparePromptsTests
         PromptPreparationReport report = prepared.Report;
         Assert.AreEqual(3L, report.PromptsWithPersonalData);
         Assert.AreEqual(handling == PersonalDataHandling.LeaveOut ? 3L : 0L, report.LeftOutForPersonalData);
+        Assert.AreEqual(new PromptSide(expected.Length, handling == PersonalDataHandling.LeaveOut ? 1 : 2), report.Training);
         CollectionAssert.AreEqual(new long[] { 2, 1, 1, 1 }, new[] { PersonalDataKind.Email, PersonalDataKind.Card, PersonalDataKind.Telephone, PersonalDataKind.Address }.Select(kind => report.PersonalData[kind]).ToArray());
         StringAssert.Contains(report.ToString(), "2 email, 1 card, 1 telephone, 1 address");
     }

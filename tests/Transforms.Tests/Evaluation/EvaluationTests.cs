@@ -22,6 +22,10 @@ public sealed class EvaluationTests
         public string Truth { get; set; } = "";
 
         [KeyType(3)] public uint Key { get; set; }
+
+        [KeyType(3)] public byte ByteKey => (byte)Key;
+
+        [KeyType(3)] public ulong LongKey => Key;
     }
 
     [TestMethod]
@@ -85,7 +89,7 @@ public sealed class EvaluationTests
             new() { Prompt = "x", Choices = ["bb", "ccc", "a"], Label = 1, Truth = "ccc", Key = 1 },
             new() { Prompt = "x", Choices = ["bb", "a", "éé"], Label = 2, Truth = "éé", Key = 2 }, // 2 characters, 4 bytes: ties with "bb" by characters, wins by bytes
         ];
-        foreach (string label in new[] { "Label", "Truth", "Key" })
+        foreach (string label in new[] { "Label", "Truth", "Key", "ByteKey", "LongKey" })
         {
             MultipleChoiceMetrics metrics = _ml.Gpt().Evaluate.MultipleChoice(_ml.Data.LoadFromEnumerable(questions), model, labelColumnName: label);
             Assert.AreEqual((4, 0.25, 0.25, 0.5), (metrics.Count, metrics.Accuracy, metrics.NormalizedAccuracy, metrics.ByteNormalizedAccuracy), label);
@@ -110,6 +114,7 @@ public sealed class EvaluationTests
         }
 
         Assert.ThrowsExactly<ColumnMismatchException>(() => _ml.Gpt().Evaluate.MultipleChoice(wrong, model, labelColumnName: "Choices"));
+        Assert.Contains("no such column among 'Prompt', 'Choices', 'Label'", Assert.ThrowsExactly<ColumnMismatchException>(() => _ml.Gpt().Evaluate.MultipleChoice(wrong, model, labelColumnName: "Right")).Message);
     }
 
     [TestMethod]

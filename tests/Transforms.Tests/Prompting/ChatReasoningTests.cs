@@ -104,6 +104,24 @@ public sealed class ChatReasoningTests
         await Assert.ThrowsExactlyAsync<ArgumentException>(() => endless.ReActAsync("When?", [AIFunctionFactory.Create(() => 1, "finish")]));
     }
 
+    // HttpClient's time-out is a TaskCanceledException that nobody asked for.
+    [TestMethod]
+    public async Task A_time_out_within_a_tool_is_an_observation_and_a_cancellation_of_the_caller_is_none()
+    {
+        using var cancellation = new CancellationTokenSource();
+        bool cancel = false;
+        AIFunction tool = AIFunctionFactory.Create(async () =>
+        {
+            if (cancel) await cancellation.CancelAsync();
+            throw new TaskCanceledException("too slow");
+        }, "fetch");
+        using var client = new FakeChatClient(static (_, _) => """{"thought":"","action":"fetch","arguments":{}}""");
+        ReActResult result = await client.ReActAsync("?", [tool], new() { MaxSteps = 1 }, cancellationToken: cancellation.Token);
+        Assert.AreEqual("Error: too slow", result.Steps[0].Observation);
+        cancel = true;
+        await Assert.ThrowsAsync<OperationCanceledException>(() => client.ReActAsync("?", [tool], new() { MaxSteps = 1 }, cancellationToken: cancellation.Token));
+    }
+
     [TestMethod]
     public async Task Arguments_are_an_object_of_which_the_last_of_a_name_counts()
     {

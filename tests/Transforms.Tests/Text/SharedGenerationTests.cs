@@ -60,6 +60,16 @@ public sealed class SharedGenerationTests
     }
 
     [TestMethod]
+    public async Task A_listener_to_tokens_may_dispose_the_queue()
+    {
+        using var model = new GptModel(Engine(), Letters);
+        var queue = new GptGenerationQueue(model);
+        Task<IReadOnlyList<GeneratedSequence>> call = queue.GenerateSequencesAsync([1, 2], new() { MaxNewTokens = 50, StopAtEndOfText = false }, _ => queue.Dispose());
+        await Assert.ThrowsAsync<OperationCanceledException>(() => call.WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => { _ = queue.GenerateSequencesAsync([1]); });
+    }
+
+    [TestMethod]
     public async Task What_is_wrong_is_told_by_the_call_itself_and_what_a_listener_throws_ends_its_sequence_alone()
     {
         using var model = new GptModel(Engine(), Letters);

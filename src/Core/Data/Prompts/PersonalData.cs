@@ -47,6 +47,7 @@ public static class PersonalData
     /// <summary>Puts a word in the place of each: "[email]", "[card]", "[telephone]", "[address]".</summary>
     /// <param name="text">The text.</param>
     /// <param name="matches">The places, as <see cref="Find"/> gives them.</param>
+    /// <exception cref="ArgumentException">The places are not in their order, overlap, or reach behind the text.</exception>
     public static string Mask(string text, IReadOnlyList<PersonalDataMatch> matches)
     {
         ArgumentNullException.ThrowIfNull(text);

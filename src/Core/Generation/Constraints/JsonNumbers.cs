@@ -5,8 +5,8 @@ namespace MLNet.Gpt;
 /// <summary>JSON numbers within bounds, written without an exponent: their digits are compared with the bounds' from the left.</summary>
 internal sealed class JsonNumbers(Grammar grammar)
 {
-    /// <summary>The most digits before the point where there is no bound: what float64 holds without loss.</summary>
-    private const int MostIntegerDigits = 15;
+    /// <summary>The largest number where there is no bound: the 15 digits that float64 holds without loss.</summary>
+    private const decimal Limit = 999_999_999_999_999;
 
     private const int MostFractionDigits = 15;
 
@@ -20,8 +20,7 @@ internal sealed class JsonNumbers(Grammar grammar)
     /// <param name="fractionDigits">The most digits behind the point, 0 for integers; null for as many as there may be.</param>
     public Expression Between(decimal? low, bool lowExclusive, decimal? high, bool highExclusive, int? fractionDigits)
     {
-        decimal limit = 999_999_999_999_999m; // MostIntegerDigits
-        decimal from = low ?? Math.Min(-limit, (high ?? 0) < 0 ? Scale(high!.Value) : -limit), to = high ?? Math.Max(limit, (low ?? 0) > 0 ? Scale(low!.Value) : limit);
+        decimal from = low ?? Math.Min(-Limit, (high ?? 0) < 0 ? Scale(high!.Value) : -Limit), to = high ?? Math.Max(Limit, (low ?? 0) > 0 ? Scale(low!.Value) : Limit);
         int digits = fractionDigits ?? MostFractionDigits;
         List<Expression> ways = [];
         if (from < 0) ways.Add(Expression.Then(Expression.Of("-"), NotNegative(to < 0 ? -to : 0, to >= 0 || highExclusive, -from, lowExclusive, digits)));

@@ -207,6 +207,7 @@ internal static unsafe class AttentionKernel
         }
 
         float top = TVector.Largest(largest);
+        if (!float.IsFinite(top)) return (float.NaN, float.NaN); // the vectors' exponentials are finite even of what is no number
         TVector shift = TVector.Create(top);
         for (int first = 0; first < visible; first += Block)
         {

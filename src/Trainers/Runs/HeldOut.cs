@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace MLNet.Gpt;
 
 /// <summary>Holds out a part of the data for validation.</summary>
@@ -67,16 +69,36 @@ internal static class HeldOut
     /// <param name="seed">Any number.</param>
     public static List<T> Draw<T>(List<T> all, double fraction, long seed)
     {
-        int count = Math.Min((int)Math.Round(all.Count * fraction), all.Count - 1);
+        int n = all.Count, count = Math.Min((int)Math.Round(n * fraction), n - 1);
         var random = new Random(unchecked((int)seed));
-        var heldOut = new List<T>();
-        while (heldOut.Count < count)
+
+        // A Fenwick tree counts who is left, so that each draw, of the k-th of these, takes log n steps.
+        int[] tree = new int[n + 1];
+        for (int i = 1; i <= n; i++)
         {
-            int index = random.Next(all.Count);
-            heldOut.Add(all[index]);
-            all.RemoveAt(index);
+            tree[i]++;
+            if (i + (i & -i) is var parent && parent <= n) tree[parent] += tree[i];
         }
 
+        var heldOut = new List<T>(Math.Max(0, count));
+        bool[] drawn = new bool[n];
+        for (int left = n; heldOut.Count < count; left--)
+        {
+            int k = random.Next(left), at = 0;
+            for (int step = 1 << BitOperations.Log2((uint)n); step > 0; step >>= 1)
+            {
+                if (at + step > n || tree[at + step] > k) continue;
+                at += step;
+                k -= tree[at];
+            }
+
+            heldOut.Add(all[at]);
+            drawn[at] = true;
+            for (int i = at + 1; i <= n; i += i & -i) tree[i]--;
+        }
+
+        int next = 0;
+        all.RemoveAll(_ => drawn[next++]);
         return heldOut;
     }
 }

@@ -136,4 +136,24 @@ public sealed class ValidationSetTests
     }
 
     private static IEnumerable<TrainingRow> Rows(int count) => Enumerable.Range(0, count).Select(static i => new TrainingRow { Text = $"{(char)('a' + i)}bcd {(char)('j' - i)}", Completion = "ab", Other = "ba", Label = i % 2 == 0 ? "even" : "odd", Likeness = i / 6f });
+
+    [TestMethod]
+    [DataRow(1, 0.5)]
+    [DataRow(2, 0.5)]
+    [DataRow(37, 0.3)]
+    [DataRow(1000, 0.999)]
+    public void Rows_are_drawn_one_after_the_other_out_of_those_that_are_left(int count, double fraction)
+    {
+        List<int> all = [.. Enumerable.Range(0, count)], expected = [.. all], drawn = [];
+        var random = new Random(5);
+        while (drawn.Count < Math.Min((int)Math.Round(count * fraction), count - 1))
+        {
+            int next = expected[random.Next(expected.Count)];
+            drawn.Add(next);
+            expected.Remove(next);
+        }
+
+        CollectionAssert.AreEqual(drawn, HeldOut.Draw(all, fraction, seed: 5));
+        CollectionAssert.AreEqual(expected, all);
+    }
 }

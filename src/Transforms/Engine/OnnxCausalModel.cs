@@ -128,7 +128,7 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
     /// <summary>Loads a package and checks that its graph is a GPT of its config.json's shape.</summary>
     /// <param name="folder">A folder with <c>model.onnx</c> and <c>config.json</c>.</param>
     /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
-    /// <param name="options">Threads and precision; null for the defaults.</param>
+    /// <param name="options">Threads and precision; null for <see cref="OnnxEngineOptions.Default"/>.</param>
     /// <returns>The model, which the caller disposes.</returns>
     /// <exception cref="CheckpointNotFoundException">The folder, its model.onnx or its config.json is missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says, points outside the folder, or does not fit the other.</exception>
@@ -140,7 +140,7 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
     /// <exception cref="ArgumentOutOfRangeException">An option is outside its range.</exception>
     public static OnnxCausalModel Load(string folder, GptDevice? device = null, OnnxEngineOptions? options = null)
     {
-        options ??= new OnnxEngineOptions();
+        options ??= OnnxEngineOptions.Default;
         options.Validate();
         OnnxPackage package = OnnxPackage.Open(folder);
         MappedTable? table = MappedTable.Of(package);

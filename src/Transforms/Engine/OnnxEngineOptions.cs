@@ -3,6 +3,25 @@ namespace MLNet.Gpt;
 /// <summary>How ONNX Runtime computes a model.</summary>
 public sealed record OnnxEngineOptions
 {
+    private static OnnxEngineOptions _default = new();
+
+    /// <summary>
+    /// What a model takes that is opened without options, above all by <c>mlContext.Model.Load</c>, which has none to pass: set it before. For the whole process; models that are open stay as they are. May be read and set from several
+    /// threads.
+    /// </summary>
+    /// <exception cref="ArgumentNullException">It is set to null.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A value is outside its range.</exception>
+    public static OnnxEngineOptions Default
+    {
+        get => Volatile.Read(ref _default);
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            value.Validate();
+            Volatile.Write(ref _default, value);
+        }
+    }
+
     /// <summary>
     /// The threads that one call computes with on the CPU, 1 or more. Null (the default): one for each physical core that this process may
     /// use; a second thread on a core shares its arithmetic units and its cache, and gains a GPT nothing.

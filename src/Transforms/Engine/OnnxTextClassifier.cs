@@ -40,7 +40,7 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable, 
     /// <summary>Loads a package and checks that its graph is a GPT with the head that its config.json says.</summary>
     /// <param name="folder">A folder with <c>model.onnx</c> and <c>config.json</c>.</param>
     /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
-    /// <param name="options">Threads and precision; null for the defaults.</param>
+    /// <param name="options">Threads and precision; null for <see cref="OnnxEngineOptions.Default"/>.</param>
     /// <param name="head">The head's name, where the package has several over one trunk (<see cref="OnnxExportOptions.Heads"/>); null (the default) for a package of its own.</param>
     /// <returns>The model, which the caller disposes.</returns>
     /// <exception cref="CheckpointNotFoundException">The folder, its model.onnx or its config.json is missing.</exception>
@@ -52,7 +52,7 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable, 
     /// <exception cref="ArgumentOutOfRangeException">An option is outside its range.</exception>
     public static OnnxTextClassifier Load(string folder, GptDevice? device = null, OnnxEngineOptions? options = null, string? head = null)
     {
-        options ??= new OnnxEngineOptions();
+        options ??= OnnxEngineOptions.Default;
         options.Validate();
         OnnxPackage package = OnnxPackage.Open(folder);
         if (head is not null || package.Heads.Count > 0)

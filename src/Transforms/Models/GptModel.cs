@@ -84,7 +84,7 @@ public sealed partial class GptModel : IDisposable
     /// <summary>Opens an ONNX package with its tokenizer on ONNX Runtime.</summary>
     /// <param name="folder">The package: <c>model.onnx</c>, the configuration and the tokenizer's files.</param>
     /// <param name="device">Where to compute; null (the default) takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
-    /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
+    /// <param name="options">How ONNX Runtime computes; null for <see cref="OnnxEngineOptions.Default"/>.</param>
     /// <exception cref="CheckpointNotFoundException">The folder, a file of the model or the tokenizer's files are missing.</exception>
     /// <exception cref="CorruptFileException">A file is not what its format says.</exception>
     /// <exception cref="UnsupportedModelException">The package asks for a computation that this library does not perform.</exception>

@@ -65,7 +65,7 @@ public sealed class GptRewardModel : IDisposable
     /// <summary>Opens an ONNX package with its tokenizer on ONNX Runtime.</summary>
     /// <param name="folder">The package, as <see cref="ExportOnnx"/> writes it.</param>
     /// <param name="device">Where to compute; null takes the first CUDA GPU if ONNX Runtime can use one, else the CPU.</param>
-    /// <param name="options">How ONNX Runtime computes; null for the defaults.</param>
+    /// <param name="options">How ONNX Runtime computes; null for <see cref="OnnxEngineOptions.Default"/>.</param>
     /// <param name="head">
     /// The head's name, where the package has several over one trunk (<see cref="OnnxExportOptions.Heads"/>); null (the default) for a package of its own. Beside a language model that is open already, take
     /// GptModel.OpenRewardModel: it shares the weights.

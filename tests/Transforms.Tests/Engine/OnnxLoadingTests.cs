@@ -310,6 +310,26 @@ public sealed class OnnxLoadingTests
     }
 
     [TestMethod]
+    public void A_model_opened_without_options_takes_the_processs_own()
+    {
+        using TestPackage package = TestPackage.Of(Tiny);
+        OnnxEngineOptions before = OnnxEngineOptions.Default;
+        try
+        {
+            OnnxEngineOptions.Default = new() { KeepWorkingMemory = true };
+            using OnnxCausalModel kept = package.Load(), given = OnnxCausalModel.Load(package.Folder, GptDevice.Cpu, new());
+            Assert.AreEqual((false, true), (kept.GivesMemoryBack(2_000), given.GivesMemoryBack(2_000)));
+            Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => OnnxEngineOptions.Default = new() { ThreadCount = 0 });
+            Assert.ThrowsExactly<ArgumentNullException>(() => OnnxEngineOptions.Default = null!);
+            Assert.IsTrue(OnnxEngineOptions.Default.KeepWorkingMemory);
+        }
+        finally
+        {
+            OnnxEngineOptions.Default = before;
+        }
+    }
+
+    [TestMethod]
     [DataRow(false, DisplayName = "weights in the graph's file")]
     [DataRow(true, DisplayName = "weights beside the graph")]
     public void A_loaded_package_can_be_written_elsewhere(bool beside)

@@ -32,7 +32,7 @@ internal static class Tool
         {
             return await parsed.InvokeAsync(how, cancellationToken);
         }
-        catch (IOException exception)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException) // the second where the output is closed
         {
             error.WriteLine($"mlnet-gpt: {console.OneLine(exception.Message)}"); // the help could not be written
             return Failure;

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -104,11 +105,53 @@ public sealed class RudeClientTests
         StringAssert.StartsWith(await new StreamReader(warm.GetStream()).ReadLineAsync(), "HTTP/1.1 200");
     }
 
+    [TestMethod]
+    [DataRow("true")]
+    [DataRow("false")]
+    public async Task Who_does_not_read_is_cut_off_when_the_time_is_over(string stream)
+    {
+        // 8 answers of 1,000 tokens with 20 alternatives each: more than the system's buffers take.
+        using TestServing server = Of(new ScriptedModel(static _ => new string('a', 1_000), contextLength: 1_100), ("RequestSeconds", "2"), ("BatchRows", "8"));
+        await server.ListenAsync();
+        int active = 0, begun = 0;
+        using var meter = new MeterListener
+        {
+            InstrumentPublished = (instrument, listener) =>
+            {
+                if (instrument.Name == "http.server.active_requests" && instrument.Meter.Scope == server.Services.GetService(typeof(IMeterFactory))) listener.EnableMeasurementEvents(instrument);
+            },
+        };
+        meter.SetMeasurementEventCallback<long>((_, change, _, _) =>
+        {
+            Interlocked.Add(ref active, (int)change);
+            if (change > 0) Interlocked.Increment(ref begun);
+        });
+        meter.Start();
+        using TcpClient socket = await ConnectAsync(server);
+        byte[] body = Encoding.UTF8.GetBytes($$"""{"messages":[{"role":"user","content":"go"}],"stream":{{stream}},"n":8,"max_tokens":1000,"logprobs":true,"top_logprobs":20}""");
+        await socket.GetStream().WriteAsync((byte[])[.. Head(body.Length), .. body]);
+        await UntilAsync(() => begun == 1);
+        await UntilAsync(() => active == 0);
+
+        // It was no answer that ended: the connection did.
+        var read = new MemoryStream();
+        try
+        {
+            await socket.GetStream().CopyToAsync(read);
+        }
+        catch (IOException)
+        {
+            // Reset: what the system had kept for it is gone.
+        }
+
+        Assert.DoesNotContain(stream == "true" ? "[DONE]" : "\"usage\"", Encoding.UTF8.GetString(read.ToArray()));
+    }
+
     private static byte[] Head(int length) => Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
 
     private static async Task<TcpClient> ConnectAsync(TestServing server)
     {
-        var socket = new TcpClient();
+        var socket = new TcpClient { ReceiveBufferSize = 16_384 };
         await socket.ConnectAsync(IPAddress.Loopback, (await server.ListenAsync()).Port);
         return socket;
     }

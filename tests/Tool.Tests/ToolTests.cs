@@ -151,15 +151,18 @@ public sealed partial class ToolTests
     public async Task Help_that_can_not_be_written_is_an_error()
     {
         using var error = new StringWriter(CultureInfo.InvariantCulture);
-        Assert.AreEqual(Tool.Failure, await Tool.RunAsync(["--help"], TextReader.Null, new FullWriter(), error));
+        Assert.AreEqual(Tool.Failure, await Tool.RunAsync(["--help"], TextReader.Null, new BrokenWriter(new IOException("No space left")), error));
         Assert.AreEqual("mlnet-gpt: No space left", error.ToString().Trim());
+        error.GetStringBuilder().Clear();
+        Assert.AreEqual(Tool.Failure, await Tool.RunAsync(["--help"], TextReader.Null, new BrokenWriter(new UnauthorizedAccessException("Access to the path is denied")), error)); // what a console that is closed throws
+        Assert.AreEqual("mlnet-gpt: Access to the path is denied", error.ToString().Trim());
     }
 
-    private sealed class FullWriter : StringWriter
+    private sealed class BrokenWriter(Exception exception) : StringWriter
     {
-        public override void Write(char value) => throw new IOException("No space left");
+        public override void Write(char value) => throw exception;
 
-        public override void Write(string? value) => throw new IOException("No space left");
+        public override void Write(string? value) => throw exception;
     }
 
     [TestMethod]

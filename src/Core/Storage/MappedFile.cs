@@ -26,6 +26,7 @@ internal sealed unsafe class MappedFile : IDisposable
         _view = _map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
         _handle = _view.SafeMemoryMappedViewHandle;
         _handle.AcquirePointer(ref _start);
+        _handle.ReleasePointer(); // the mapping lives as long as the handle, so that one that nobody disposed goes when it is collected
     }
 
     public string Path { get; }
@@ -76,7 +77,6 @@ internal sealed unsafe class MappedFile : IDisposable
     {
         if (_disposed) return;
         _disposed = true;
-        _handle?.ReleasePointer();
         _view?.Dispose();
         _map?.Dispose();
     }

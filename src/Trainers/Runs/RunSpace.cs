@@ -35,6 +35,7 @@ internal sealed class RunSpace : IDisposable
     /// <param name="log">Is told of checkpoints that can't be used.</param>
     /// <param name="environment">Says where temporary folders are.</param>
     /// <exception cref="RunExistsException">The folder holds a run, and resuming is off.</exception>
+    /// <exception cref="DiskFullException">There is no room for it.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
     /// <exception cref="ConcurrentWriteException">Another run is under way in the folder.</exception>
     /// <exception cref="CorruptFileException">There are checkpoints to continue from, and none of them is whole.</exception>
@@ -67,7 +68,7 @@ internal sealed class RunSpace : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new FolderNotWritableException(folder, e);
+            throw IOErrors.OnWriting(e, folder, folder);
         }
     }
 

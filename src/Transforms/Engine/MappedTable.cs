@@ -25,9 +25,6 @@ internal sealed unsafe partial class MappedTable : IDisposable
         _start = file.Address(tensor.Offset, _length);
     }
 
-    // Of a model that nobody disposed: what is left of its session reads no weights.
-    ~MappedTable() => _file.Dispose();
-
     /// <summary>Maps the table of a package; null where it lies in the graph's file or is another's.</summary>
     public static MappedTable? Of(OnnxPackage package)
     {
@@ -77,7 +74,6 @@ internal sealed unsafe partial class MappedTable : IDisposable
     {
         _value?.Dispose();
         _file.Dispose();
-        GC.SuppressFinalize(this);
     }
 
     // Nothing is lost: the mapping is of a file and read alone.

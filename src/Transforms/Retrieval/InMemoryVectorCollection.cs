@@ -125,17 +125,7 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
         }
 
         // 2. All records or none.
-        Write(() =>
-        {
-            Contents contents = Required();
-            for (int i = 0; i < all.Length; i++)
-            {
-                contents.Remove(keys[i]);
-                contents.Add(keys[i], all[i], [.. vectors.Select(property => property[i])]);
-            }
-
-            contents.CompactIfDue();
-        });
+        Write(() => Required().Replace(keys, all, i => [.. vectors.Select(property => property[i])], cancellationToken));
     }
 
     public override async IAsyncEnumerable<VectorSearchResult<TRecord>> SearchAsync<TInput>(
@@ -146,6 +136,7 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
         options ??= new();
         VectorPropertyModel property = _model.GetVectorPropertyOrSingle(options);
         int index = _model.VectorProperties.ToList().IndexOf(property);
+        cancellationToken.ThrowIfCancellationRequested();
         ReadOnlyMemory<float> query = ToVector(searchValue) ?? (property.EmbeddingGenerationDispatcher is null
             ? throw NoGenerator(property, searchValue)
             : ((Embedding<float>)await property.GenerateEmbeddingAsync(searchValue, cancellationToken).ConfigureAwait(false)).Vector);
@@ -233,6 +224,36 @@ internal sealed class InMemoryVectorCollection<TKey, TRecord> : VectorStoreColle
         public List<TRecord?> Records { get; private set; } = [];
 
         public VectorSet[] Vectors { get; private set; } = [.. owner._model.VectorProperties.Select((property, index) => new VectorSet(owner._similarities[index], property.IndexKind == IndexKind.Hnsw ? owner._hnsw : null))];
+
+        /// <summary>Puts records in, in the place of those with the same keys; where it is cancelled, all is as it was before.</summary>
+        public void Replace(TKey[] keys, TRecord[] records, Func<int, ReadOnlyMemory<float>[]> vectorsOf, CancellationToken cancellationToken)
+        {
+            var before = new List<(TRecord Record, ReadOnlyMemory<float>[] Vectors)?>(); // what each has replaced
+            try
+            {
+                for (int i = 0; i < keys.Length; i++)
+                {
+                    cancellationToken.ThrowIfCancellationRequested(); // a graph takes its time
+                    before.Add(Places.TryGetValue(keys[i], out int place) ? (Records[place]!, [.. Vectors.Select(set => set[place])]) : null);
+                    Remove(keys[i]);
+                    Add(keys[i], records[i], vectorsOf(i));
+                }
+            }
+            catch
+            {
+                for (int i = before.Count - 1; i >= 0; i--)
+                {
+                    Remove(keys[i]);
+                    if (before[i] is { } one) Add(keys[i], one.Record, one.Vectors);
+                }
+
+                throw;
+            }
+            finally
+            {
+                CompactIfDue();
+            }
+        }
 
         public void Add(TKey key, TRecord record, ReadOnlyMemory<float>[] vectors)
         {

@@ -29,6 +29,9 @@ internal sealed class VectorSet
         _vectors[id] = default;
     }
 
+    /// <summary>The vector of a number; empty where it was removed.</summary>
+    public ReadOnlyMemory<float> this[int id] => _vectors[id];
+
     /// <summary>A set of the vectors that were not removed, in their order and numbered anew: what was removed takes memory, and time in a search, until then.</summary>
     public VectorSet Compact()
     {

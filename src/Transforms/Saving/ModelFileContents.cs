@@ -30,16 +30,19 @@ internal sealed class ModelFileContents(string kind, string settings, PrivateFol
     }
 
     /// <summary>Writes a file into the folder.</summary>
+    /// <exception cref="DiskFullException">There is no room for it.</exception>
+    /// <exception cref="FolderNotWritableException">It can't be written.</exception>
     public T Write<T>(string name, Func<Stream, T> write)
     {
+        string path = Path.Combine(_folder!.Path, name);
         try
         {
-            using FileStream file = File.Create(Path.Combine(_folder!.Path, name));
+            using FileStream file = File.Create(path);
             return write(file);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new FolderNotWritableException(_folder!.Path, exception);
+            throw IOErrors.OnWriting(exception, path, _folder.Path);
         }
     }
 

@@ -22,6 +22,7 @@ internal sealed class PrivateFolder : IDisposable
 
     /// <summary>Makes the folder.</summary>
     /// <param name="parent">Where; it is created where it is missing.</param>
+    /// <exception cref="DiskFullException">There is no room for it.</exception>
     /// <exception cref="FolderNotWritableException">The folder can't be made there.</exception>
     public PrivateFolder(string parent)
     {
@@ -37,7 +38,7 @@ internal sealed class PrivateFolder : IDisposable
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             DeleteEmpty(path);
-            throw new FolderNotWritableException(parent, exception);
+            throw IOErrors.OnWriting(exception, path, parent);
         }
 
         Live.TryAdd(_folder, 0);

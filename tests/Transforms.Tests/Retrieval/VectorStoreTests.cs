@@ -1,3 +1,4 @@
+using System.Buffers;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.VectorData;
 
@@ -48,6 +49,27 @@ public sealed class VectorStoreTests
         ])
             StringAssert.StartsWith((await Assert.ThrowsExactlyAsync<VectorStoreException>(broken)).Message, FormattableString.Invariant($"Number 1 of a vector for 'notes.Vector' is {bad},"));
         Assert.AreEqual(1, (await notes.SearchAsync(new ReadOnlyMemory<float>([1, 2, 3]), 5).ToListAsync()).Count, "the record stays as it was");
+    }
+
+    [TestMethod]
+    public async Task Putting_records_in_can_be_cancelled_and_leaves_all_as_it_was()
+    {
+        using var store = new InMemoryVectorStore();
+        var notes = store.GetDynamicCollection("notes", new VectorStoreCollectionDefinition { Properties = [new VectorStoreKeyProperty("Id", typeof(int)), new VectorStoreVectorProperty("Vector", typeof(ReadOnlyMemory<float>), 2) { IndexKind = IndexKind.Hnsw }] });
+        await notes.EnsureCollectionExistsAsync();
+        await notes.UpsertAsync(Enumerable.Range(0, 3).Select(static id => Note(id, new float[] { id, 1 })));
+        using var cancel = new CancellationTokenSource();
+
+        // Cancelled when the graph takes the fourth; before it 0 has been replaced twice, and 7 is new.
+        var last = new CancellingVector([5, 5], cancel);
+        await Assert.ThrowsAsync<OperationCanceledException>(() => notes.UpsertAsync([Note(0, new float[] { 8, 0 }), Note(7, new float[] { 9, 0 }), Note(0, new float[] { 7, 0 }), Note(9, last.Memory), Note(10, new float[] { 1, 1 })], cancel.Token));
+        Assert.IsGreaterThan(2, last.Reads, "all vectors have been checked by then");
+        List<VectorSearchResult<Dictionary<string, object?>>> left = await notes.SearchAsync(new ReadOnlyMemory<float>([0, 1]), 10).ToListAsync();
+        CollectionAssert.AreEqual(new object[] { 0, 1, 2 }, left.Select(static one => one.Record["Id"]).ToArray());
+        Assert.AreEqual(1, left[0].Score!.Value, 1e-6, "(0, 1) is its vector again");
+        await Assert.ThrowsAsync<OperationCanceledException>(async () => await notes.SearchAsync(new ReadOnlyMemory<float>([0, 1]), 1).ToListAsync(cancel.Token));
+
+        static Dictionary<string, object?> Note(int id, ReadOnlyMemory<float> vector) => new() { ["Id"] = id, ["Vector"] = vector };
     }
 
     [TestMethod]
@@ -242,6 +264,26 @@ public sealed class VectorStoreTests
     private static float[] Draw(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];
 
     private static double Dot(float[] a, float[] b) => a.Zip(b, static (x, y) => (double)x * y).Sum();
+
+    /// <summary>A vector that cancels when it is read the third time: after its length has been asked for and its numbers have been checked.</summary>
+    private sealed class CancellingVector(float[] numbers, CancellationTokenSource cancel) : MemoryManager<float>
+    {
+        public int Reads { get; private set; }
+
+        public override Span<float> GetSpan()
+        {
+            if (++Reads == 3) cancel.Cancel();
+            return numbers;
+        }
+
+        public override MemoryHandle Pin(int elementIndex = 0) => throw new NotSupportedException();
+
+        public override void Unpin() => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+        }
+    }
 
     private sealed class Note
     {

@@ -1,5 +1,7 @@
+using System.Reflection;
 using Microsoft.ML;
 using MLNet.Gpt.Core.Tests;
+using MLNet.Gpt.Core.Tests.Storage;
 
 namespace MLNet.Gpt.Transforms.Tests.Saving;
 
@@ -46,6 +48,20 @@ public sealed class TemporaryFilesTests
         ITransformer fitted = ml.Gpt().Transforms.GenerateText("Answer", "Text", model).Fit(rows);
         Assert.ThrowsExactly<DiskFullException>(() => ml.Model.Save(fitted, rows.Schema, folder["model.zip"]));
         Assert.IsEmpty(Directory.GetFileSystemEntries(folder["temporary"]));
+    }
+
+    [TestMethod]
+    public void A_disk_without_room_for_the_unpacked_model_is_told_as_full()
+    {
+        using var folder = new TemporaryFolder();
+        using GptModel model = GptModel.FromOnnx(TestModels.WritePackage(folder), GptDevice.Cpu);
+        var ml = new MLContext();
+        IDataView rows = ml.Data.LoadFromEnumerable([new Row { Text = "ab" }]);
+        ml.Model.Save(ml.Gpt().Transforms.GenerateText("Answer", "Text", model).Fit(rows), rows.Schema, folder["model.zip"]);
+        using var disk = new TinyDisk(kilobytes: 16);
+        var exception = Assert.ThrowsExactly<TargetInvocationException>(() => new MLContext { TempFilePath = disk.Path }.Model.Load(folder["model.zip"], out _));
+        Assert.IsInstanceOfType<DiskFullException>(exception.InnerException);
+        Assert.IsEmpty(TemporaryFolder.NamesIn(disk.Path));
     }
 
     [TestMethod]

@@ -28,20 +28,18 @@ internal static class ScalingPicture
         double X(double v) => offset + Left + (Math.Log(v / first) / Math.Log(last / first) * (PanelWidth - Left - Right));
         double Y(double v) => Top + (Math.Log(high / v) / Math.Log(high / low) * (Height - Top - Bottom));
 
-        for (int decade = -1; decade <= 6; decade++)
-        {
-            foreach (double tick in (double[])[1, 2, 5])
-            {
-                double v = tick * Math.Pow(10, decade);
-                if (v < low || v > high) continue;
-                Add(svg, $"""<line x1="{offset + Left}" x2="{offset + PanelWidth - Right}" y1="{Y(v):F1}" y2="{Y(v):F1}" stroke="#ddd"/><text x="{offset + Left - 6}" y="{Y(v) + 4:F1}" text-anchor="end">{v:0.##}</text>""");
-            }
-        }
+        // 1, 2 and 5 times the powers of ten; where the panel is too flat for three of them, more.
+        double[] coarse = [1, 2, 5], fine = [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
+        double[] ticks = [.. Ticks(coarse)];
+        foreach (double v in ticks.Length >= 3 ? ticks : [.. Ticks(fine)])
+            Add(svg, $"""<line x1="{offset + Left}" x2="{offset + PanelWidth - Right}" y1="{Y(v):F1}" y2="{Y(v):F1}" stroke="#ddd"/><text x="{offset + Left - 6}" y="{Y(v) + 4:F1}" text-anchor="end">{v:0.##}</text>""");
 
         foreach (ScalingBenchmark.Point p in points) Add(svg, $"""<text x="{X(along(p)):F1}" y="{Height - Bottom + 18}" text-anchor="middle">{label(along(p))}</text>""");
         Add(svg, $"""<text x="{offset + ((Left + PanelWidth - Right) / 2)}" y="{Height - 14}" text-anchor="middle">{name}</text>""");
         Line(static p => 1000 * p.Peer, "#c04830");
         Line(static p => 1000 * p.Ours, "#4878a8");
+
+        IEnumerable<double> Ticks(double[] mantissas) => Enumerable.Range(-1, 8).SelectMany(decade => mantissas.Select(tick => tick * Math.Pow(10, decade))).Where(v => v >= low && v <= high);
 
         void Line(Func<ScalingBenchmark.Point, double> value, string colour)
         {

@@ -178,7 +178,9 @@ public sealed class BadRequestTests
         // 1 + (1 + n + 1) + 1 tokens of a message of n letters: 26 fit 30, 27 do not.
         Assert.AreEqual(HttpStatusCode.OK, (await client.PostAsync("/v1/chat/completions", Chat(new string('a', 26)))).StatusCode);
         using HttpResponseMessage longer = await client.PostAsync("/v1/chat/completions", Chat(new string('a', 27)));
-        Assert.AreEqual((HttpStatusCode.BadRequest, "context_length_exceeded"), (longer.StatusCode, (await JsonAsync(longer)).GetProperty("error").GetProperty("code").GetString()));
+        JsonElement tooLong = (await JsonAsync(longer)).GetProperty("error");
+        Assert.AreEqual((HttpStatusCode.BadRequest, "context_length_exceeded"), (longer.StatusCode, tooLong.GetProperty("code").GetString()));
+        Assert.AreEqual("The prompt has 31 tokens; at most 30 are taken. Shorten it; of a conversation, leave out the oldest turns.", tooLong.GetProperty("message").GetString(), "what a client can do, not an option of the library");
         Assert.AreEqual(HttpStatusCode.BadRequest, (await client.PostAsync("/v1/completions", Body($$"""{"prompt":"{{new string('a', 31)}}"}"""))).StatusCode);
     }
 }

@@ -95,16 +95,19 @@ public sealed partial class ToolTests
             {"prompt":"zeta eta","choices":["theta","beta"],"answer":0}
 
             {"prompt":"zeta","choices":[],"answer":0}
+            {"prompt":"zeta eta","choices":["theta","beta"],"answer":7}
             """);
         (int code, string output, string error) = await CallAsync("", "evaluate", Model, "--text", folder["heldout.txt"], "--choices", folder["questions.jsonl"]);
         Assert.AreEqual(0, code, error);
         StringAssert.StartsWith(error, "mlnet-gpt: question 3: "); // it has no answers
+        StringAssert.EndsWith(error.TrimEnd(), "mlnet-gpt: question 4: The right answer in column 'answer' is none of the 2 in column 'choices'.", "the names that the file has");
         using GptModel model = ModelArgument.Open(Model, null);
         double nats = -(model.Score("alpha beta gamma delta").LogLikelihood + model.Score("theta alpha beta").LogLikelihood);
         int tokens = model.Tokenizer.Encode("alpha beta gamma delta").Length + model.Tokenizer.Encode("theta alpha beta").Length;
         string told = Regex.Match(output, @"^perplexity\s+(\S+)$", RegexOptions.Multiline).Groups[1].Value;
         Assert.AreEqual(Math.Exp(nats / tokens), double.Parse(told, CultureInfo.InvariantCulture), 1e-4, output); // it has four decimals
-        StringAssert.Matches(output, new Regex(@"acc\s+1\.0000"), output);
+        StringAssert.Matches(output, new Regex(@"acc\s+0\.6667"), output); // two of three: a right answer that is none counts as wrong
+        StringAssert.Matches(output, new Regex(@"acc_mutual_info\s+-\s+-\s"), "what was not measured is no number");
     }
 
     [TestMethod]
@@ -115,6 +118,10 @@ public sealed partial class ToolTests
         (_, string output, _) = await CallAsync("", "tokenize", Model, "alpha beta<|endoftext|>");
         CollectionAssert.AreEqual(ids, output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => int.Parse(line.Split('\t')[0], CultureInfo.InvariantCulture)).ToArray());
         StringAssert.Contains(output, "\"alpha\"");
+
+        // U+1F600 is F0 9F 98 80 in UTF-8, of which this vocabulary knows no two together: four parts of one character.
+        (_, output, _) = await CallAsync("", "tokenize", Model, "\U0001F600");
+        CollectionAssert.AreEqual(new[] { "bytes F0", "bytes 9F", "bytes 98", "bytes 80" }, output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => line.Trim().Split('\t')[1]).ToArray());
         Assert.AreEqual($"{ids.Length}", (await CallAsync("alpha beta<|endoftext|>", "tokenize", Model, "--count")).Output.Trim());
         Assert.AreEqual($"{tokenizer.Encode("alpha beta<|endoftext|>").Length}", (await CallAsync("", "tokenize", Model, "alpha beta<|endoftext|>", "--count", "--special")).Output.Trim());
     }
@@ -186,6 +193,8 @@ public sealed partial class ToolTests
         File.WriteAllBytes(folder["marked.txt"], [0xEF, 0xBB, 0xBF, .. "caf"u8, 0xE9]);
         folder.Write("blank.txt", " \n\n\t\n");
         folder.Write("bad.jsonl", "{\"prompt\":\"x\",\"choices\":[\"a\"]}");
+        folder.Write("other.jsonl", "{\"prompt\":\"x\",\"options\":[\"a\"]}");
+        folder.Write("table.csv", "text;label");
         foreach ((int expected, string says, string[] args) in ((int, string, string[])[])
         [
             (Tool.WrongUse, "--help", ["trian"]), (Tool.WrongUse, "--output", ["train", folder["corpus.txt"]]), (Tool.WrongUse, "device", ["generate", Model, "x", "--device", "gpu"]), (Tool.WrongUse, "--text", ["evaluate", Model]),
@@ -204,6 +213,9 @@ public sealed partial class ToolTests
             (Tool.WrongUse, "--temperature is '0,3'; it must be a number, with a point where it has decimals.", ["generate", Model, "x", "--temperature", "0,3"]), (Tool.WrongUse, "--learning-rate is '0,001'; it must be a number", ["train", folder["corpus.txt"], "-o", folder["new"], "--learning-rate", "0,001"]),
             (Tool.WrongUse, "--seed is 'abc'; it must be a whole number from -2147483648 to 2147483647.", ["generate", Model, "x", "--seed", "abc"]), (Tool.WrongUse, "--max-tokens is '1,000'; it must be a whole number", ["generate", Model, "x", "-t", "1,000"]), (Tool.WrongUse, "--steps is '1.5'; it must be a whole number", ["train", folder["corpus.txt"], "-o", folder["new"], "-n", "1.5"]),
             (Tool.WrongUse, "--top-k is '99999999999'; it must be a whole number", ["generate", Model, "x", "--top-k", "99999999999"]), (Tool.Failure, "line 1 is no question: JSON deserialization was missing required properties including: 'answer'", ["evaluate", Model, "--choices", folder["bad.jsonl"]]),
+            (Tool.Failure, "line 1 is no question: The JSON property 'options' is none of a question's. Write each as", ["evaluate", Model, "--choices", folder["other.jsonl"]]),
+            (Tool.Failure, "line 1 is no question: 'text;label' is an invalid JSON literal. Expected the literal 'true'. Write each as", ["evaluate", Model, "--choices", folder["table.csv"]]),
+            (Tool.Failure, "Name a folder that mlnet-gpt train, the library or transformers' save_pretrained wrote.", ["export", folder["missing"], folder["out"]]),
             (Tool.Failure, $"it is the folder of a run. Name the model in it, '{Model}'.", ["generate", Run, "x"]), (Tool.Failure, "It is the folder of a run: name a checkpoint in it", ["export", Run, folder["out"]]),
             (Tool.WrongUse, "--layers is 0; it must be 1 or more.", ["train", folder["corpus.txt"], "-o", folder["new"], "--layers", "0"]), (Tool.WrongUse, "--vocabulary is 100; the 256 bytes", ["train", folder["corpus.txt"], "-o", folder["new"], "--vocabulary", "100"]),
             (Tool.Failure, "The validation set, the --validation of 1E-09 of 200 documents, gives", ["train", folder["corpus.txt"], "-o", folder["new"], "--validation", "1e-9"]), (Tool.Failure, "Name the folder with the tokenizer's files, or copy them there.", ["tokenize", folder["missing"], "x"]),
@@ -246,6 +258,7 @@ public sealed partial class ToolTests
     [DataRow("The validation set, an Evaluation.ValidationFraction of 0.1, is short. Set it to 0, add text, or give Fit a validation set.", "The validation set, the --validation of 0.1, is short. Set it to 0, or add text.")]
     [DataRow("It is an ONNX package: open it with FromOnnx, or name the checkpoint that it was written from.", "It is an ONNX package: name the checkpoint that it was written from.")]
     [DataRow("about 3 GB. Lower MicroBatchSize (the batch stays the same), or let MicroBatchSize.Auto find one that fits; else lower the context length or the size of the model.", "about 3 GB. Lower --batch, --context, --layers or --width.")]
+    [DataRow("a single document (read 500, duplicates 499, empty 0), which can't be split. Split it by position (CorpusOptions.Split, a trainer's SplitByPosition), set ValidationFraction to 0, or give a validation set of its own.", "a single document (read 500, duplicates 499, empty 0), which can't be split. Set --documents to what there is more of, or --validation to 0.")]
     [DataRow("MyBatchSize, BatchSizes and Options.BatchSize", "MyBatchSize, BatchSizes and Options.BatchSize")]
     public void Names_of_the_library_become_those_of_the_command_line_and_paths_stay(string message, string expected) => Assert.AreEqual(expected, CommandLineTerms.In(message));
 

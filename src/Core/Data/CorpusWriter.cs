@@ -63,7 +63,7 @@ internal sealed class CorpusWriter : IDisposable
         {
             Side other = held.Side == _train ? _validation : _train;
             if (held.Side.Documents == 0)
-                throw new EmptyCorpusException($"The corpus has a single document, which can't be split by document into training and validation text. Split it by position ({nameof(CorpusOptions)}.{nameof(CorpusOptions.Split)}, a trainer's SplitByPosition), set {nameof(CorpusOptions.ValidationFraction)} to 0, or give a validation set of its own.");
+                throw new EmptyCorpusException($"The corpus has a single document{(duplicates + empty > 0 ? FormattableString.Invariant($" (read {read}, duplicates {duplicates}, empty {empty})") : "")}, which can't be split by document into training and validation text. Split it by position ({nameof(CorpusOptions)}.{nameof(CorpusOptions.Split)}, a trainer's SplitByPosition), set {nameof(CorpusOptions.ValidationFraction)} to 0, or give a validation set of its own.");
             Release(other);
         }
 

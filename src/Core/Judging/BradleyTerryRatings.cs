@@ -25,10 +25,18 @@ public sealed class BradleyTerryRatings
     /// <param name="level">The probability of the intervals, in (0, 1).</param>
     /// <exception cref="ArgumentException">There is no comparison, one is invalid, or the level is.</exception>
     /// <exception cref="RatingsUndeterminedException">Some players never lost to the others, or were never compared with them.</exception>
-    public static BradleyTerryRatings Fit(IEnumerable<Comparison> comparisons, double level = 0.95)
+    public static BradleyTerryRatings Fit(IEnumerable<Comparison> comparisons, double level = 0.95) => Fit(ComparisonTable.Of(comparisons), level, groupSize: 1);
+
+    /// <summary>Fits the strengths to comparisons in groups that depend on each other: where one response to a prompt is compared with several others, the comparisons of a prompt.</summary>
+    /// <param name="groups">The groups, which are independent of each other, of as many comparisons each.</param>
+    /// <param name="level">The probability of the intervals, in (0, 1). They are the wider of Wald's and those by the scatter between groups (the sandwich of Liang and Zeger 1986).</param>
+    /// <exception cref="RatingsUndeterminedException">Some players never lost to the others, or were never compared with them.</exception>
+    internal static BradleyTerryRatings FitGroups(IReadOnlyList<IReadOnlyList<Comparison>> groups, double level) =>
+        Fit(ComparisonTable.Of(groups.SelectMany(static group => group)), level, groups[0].Count);
+
+    private static BradleyTerryRatings Fit(ComparisonTable table, double level, int groupSize)
     {
         WinRate.RequireLevel(level);
-        var table = ComparisonTable.Of(comparisons);
         int n = table.Players.Count;
         var score = Matrix<double>.Build.Dense(n, n);   // score[i, j]: what i won against j
         foreach ((int first, int second, double won) in table.Comparisons)
@@ -56,11 +64,12 @@ public sealed class BradleyTerryRatings
 
         theta -= theta.Sum() / n;
         Matrix<double> covariance = (Information(score, theta) + ones).Inverse() - (ones / ((double)n * n));   // the pseudo-inverse
+        Matrix<double>? between = groupSize > 1 && table.Comparisons.Count > groupSize ? BetweenGroups(table, theta, covariance, groupSize) : null;
         double z = Normal.InvCDF(0, 1, (1 + level) / 2);
         return new([.. table.Players
             .Select((player, i) =>
             {
-                double rating = Center + (s_pointsPerNat * theta[i]), half = z * s_pointsPerNat * Math.Sqrt(Math.Max(0, covariance[i, i]));
+                double rating = Center + (s_pointsPerNat * theta[i]), half = z * s_pointsPerNat * Math.Sqrt(Math.Max(0, Math.Max(covariance[i, i], between?[i, i] ?? 0)));
                 return new PlayerRating(player, rating, rating - half, rating + half, table.CountOf(i));
             })
             .OrderByDescending(static p => p.Rating).ThenBy(static p => p.Player, StringComparer.Ordinal)]);
@@ -95,6 +104,27 @@ public sealed class BradleyTerryRatings
             i == j ? 0 : -(score[i, j] + score[j, i]) * Probability(theta, i, j) * Probability(theta, j, i));
         for (int i = 0; i < theta.Count; i++) information[i, i] = -information.Row(i).Sum();
         return information;
+    }
+
+    /// <summary>I⁺·(n/(n − 1)·Σ g·gᵀ)·I⁺, g being the gradient of each of the n groups; over all of them it is 0.</summary>
+    private static Matrix<double> BetweenGroups(ComparisonTable table, Vector<double> theta, Matrix<double> inverse, int groupSize)
+    {
+        double n = table.Comparisons.Count / groupSize;
+        Matrix<double> scatter = Matrix<double>.Build.Dense(theta.Count, theta.Count);
+        foreach ((int First, int Second, double Score)[] group in table.Comparisons.Chunk(groupSize))
+        {
+            Vector<double> gradient = Vector<double>.Build.Dense(theta.Count);
+            foreach ((int first, int second, double won) in group)
+            {
+                double surprise = won - Probability(theta, first, second);
+                gradient[first] += surprise;
+                gradient[second] -= surprise;
+            }
+
+            scatter += gradient.OuterProduct(gradient);
+        }
+
+        return inverse * (n / (n - 1) * scatter) * inverse;
     }
 
     /// <summary>The maximum exists where from every player a chain of wins leads to every other (Ford 1957).</summary>

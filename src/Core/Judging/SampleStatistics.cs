@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace MLNet.Gpt;
 
 /// <summary>What a sample tells of a mean.</summary>
@@ -13,4 +15,7 @@ internal static class SampleStatistics
 
     /// <summary>The standard error of the mean: the standard deviation over √n; NaN for fewer than two values.</summary>
     public static double StandardError(IReadOnlyList<double> values) => StandardDeviation(values) / Math.Sqrt(values.Count);
+
+    /// <summary>" ± " and the error, for a line of text; nothing where it is NaN, as of one value.</summary>
+    public static string PlusMinus(double error, string format) => double.IsNaN(error) ? "" : $" ± {error.ToString(format, CultureInfo.InvariantCulture)}";
 }

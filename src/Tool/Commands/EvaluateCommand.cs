@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 
 namespace MLNet.Gpt.Tool.Commands;
 
@@ -37,7 +38,7 @@ internal static partial class EvaluateCommand
 
             if (choicesPath is null) return;
             MultipleChoiceMetrics metrics = ml.Gpt().Evaluate.MultipleChoice(
-                ml.Data.LoadFromEnumerable(questions.Select(static question => new QuestionRow { Prompt = question.Prompt, Choices = [.. question.Choices], Label = question.Answer })), gpt, cancellationToken: cancellationToken);
+                ml.Data.LoadFromEnumerable(questions.Select(static question => new QuestionRow { Prompt = question.Prompt, Choices = [.. question.Choices], Answer = question.Answer })), gpt, "prompt", "choices", "answer", cancellationToken: cancellationToken);
             console.Out.WriteLine(metrics);
             foreach (QuestionProblem problem in metrics.Problems) console.Error.WriteLine($"mlnet-gpt: question {problem.Row + 1}: {console.OneLine(problem.Problem)}");
         });
@@ -60,7 +61,7 @@ internal static partial class EvaluateCommand
             }
             catch (JsonException exception)
             {
-                problem = TypeName().Replace(exception.Message, "").TrimEnd('.');
+                problem = ReadersTerms().Replace(exception.Message, "").Replace("could not be mapped to any .NET member", "is none of a question's", StringComparison.Ordinal).TrimEnd('.', ' ');
             }
 
             found++;
@@ -70,18 +71,21 @@ internal static partial class EvaluateCommand
         if (found == 0) throw new CorruptFileException(path, "there is no question in it.", "Give a question on each line.");
     }
 
-    // What the JSON reader calls our records says nothing to a user.
-    [GeneratedRegex(" (for|contained in) type '[^']*'")]
-    private static partial Regex TypeName();
+    // What the JSON reader calls our records, and its own count of lines in a single one, say nothing to a user.
+    [GeneratedRegex(@" (for|contained in) type '[^']*'| Path: \S+ \| LineNumber: \d+ \| BytePositionInLine: \d+\.?")]
+    private static partial Regex ReadersTerms();
 
     private sealed record Question(string Prompt, IReadOnlyList<string> Choices, int Answer);
 
     private sealed class QuestionRow
     {
+        [ColumnName("prompt")]
         public string Prompt { get; set; } = "";
 
+        [ColumnName("choices")]
         public string[] Choices { get; set; } = [];
 
-        public int Label { get; set; }
+        [ColumnName("answer")]
+        public int Answer { get; set; }
     }
 }

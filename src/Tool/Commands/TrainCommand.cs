@@ -21,7 +21,7 @@ internal static class TrainCommand
         var run = new Option<string>("--output", "-o") { Description = "The run's folder: checkpoints, metrics, loss curve, and in the end the model in its folder 'model'.", Required = true };
         var documents = new Option<string>("--documents") { Description = "What a document is: file, paragraph (ends at a blank line) or line.", DefaultValueFactory = static _ => "paragraph" };
         documents.AcceptOnlyFromAmong("file", "paragraph", "line");
-        var shape = new Option<string>("--shape") { Description = $"The model's shape: {string.Join(", ", Shapes.Keys)}.", DefaultValueFactory = static _ => "small" };
+        var shape = new Option<string>("--shape") { Description = $"The model's shape: small ({Small.LayerCount} blocks of width {Small.EmbeddingSize}, {Small.ContextLength} positions, {Small.VocabularySize} tokens) or one of GPT-2's.", DefaultValueFactory = static _ => "small" };
         shape.AcceptOnlyFromAmong([.. Shapes.Keys]);
         var layers = new Option<int?>("--layers") { Description = "Blocks, in place of the shape's." }.AsNumber();
         var width = new Option<int?>("--width") { Description = "The width of the residual stream, in place of the shape's." }.AsNumber();

@@ -207,5 +207,5 @@ public sealed record PolicyOptimizationOptions
     /// <param name="interval">Those of a pass over the prompts.</param>
     /// <param name="evaluates">Whether there is a validation set.</param>
     internal RunSettings Settings(int maxSteps, int interval, bool evaluates) =>
-        RunSettings.Of(Run, Evaluation, OptimizerInUse, maxSteps, interval, returnBest: Evaluation.EarlyStoppingPatience > 0, evaluates, "loss", isLanguageModel: false);
+        RunSettings.Of(Run, Evaluation, OptimizerInUse, maxSteps, interval, returnBest: Evaluation.EarlyStoppingPatience > 0, evaluates, "loss of an update; validation: −(score − β·KL)", isLanguageModel: false);
 }

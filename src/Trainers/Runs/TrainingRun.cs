@@ -15,6 +15,9 @@ internal sealed class TrainingRun : IDisposable
     private readonly KeptWeights? _best;
     private readonly RunMetrics _metrics;
     private readonly Stopwatch _clock = Stopwatch.StartNew();
+
+    // An evaluation before the first update comes once: it tells nothing of the time that is left.
+    private TimeSpan _updatesBegan;
     private readonly int _firstStep;
     private readonly double _peakFlops;
     private (int Rows, int Length) _underWay;
@@ -117,6 +120,7 @@ internal sealed class TrainingRun : IDisposable
         finally
         {
             Average?.Exchange();
+            if (State.Step == _firstStep) _updatesBegan = _clock.Elapsed;
         }
     }
 
@@ -137,11 +141,12 @@ internal sealed class TrainingRun : IDisposable
     public void Report(double? validationLoss, Func<TrainingProgress, TrainingProgress>? add = null)
     {
         RunState state = State;
+        TimeSpan elapsed = _clock.Elapsed;
         double done = (double)(state.Step - _firstStep) / Math.Max(1, _settings.MaxSteps - _firstStep), loss = state.LossWeight > 0 ? state.LossSum / state.LossWeight : double.NaN;
         double? validation = validationLoss is { } v && double.IsFinite(v) ? v : null;
         double? utilization = _peakFlops > 0 ? Meter.FlopsPerSecond / _peakFlops : null;
         var report = new TrainingProgress(state.Step, _settings.MaxSteps, state.Tokens, loss, state.LearningRate, state.GradientNorm, Meter.TokensPerSecond, validation,
-            _clock.Elapsed, RemainingOf(_clock.Elapsed, done))
+            elapsed, RemainingOf(elapsed - _updatesBegan, done))
         {
             Perplexity = _settings.IsLanguageModel ? Math.Exp(validation ?? loss) : null,
             AuxiliaryLoss = state.AuxiliaryLossWeight > 0 ? state.AuxiliaryLossSum / state.AuxiliaryLossWeight : null,

@@ -154,5 +154,5 @@ public sealed record SupervisedTaskOptions
     /// <param name="stepsPerEpoch">Those of an epoch.</param>
     /// <param name="evaluates">Whether there is a validation set.</param>
     internal RunSettings Settings(int maxSteps, int stepsPerEpoch, bool evaluates) =>
-        RunSettings.Of(Run, Evaluation, Optimizer.ToAdamW(), maxSteps, stepsPerEpoch, returnBest: true, evaluates, "loss", isLanguageModel: false);
+        RunSettings.Of(Run, Evaluation, Optimizer.ToAdamW(), maxSteps, stepsPerEpoch, returnBest: true, evaluates, "loss of an example", isLanguageModel: false);
 }

@@ -43,9 +43,10 @@ public sealed record AlignmentReport
             <html lang="en">
             <head>
             <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
             <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
             <title>{{Text(Title)}}</title>
-            <style>body { font: 15px sans-serif; max-width: 60em; margin: 2em auto; } table { border-collapse: collapse; margin: 1em 0; } td, th { border: 1px solid #ccc; padding: 4px 8px; text-align: left; vertical-align: top; } td.number { text-align: right; } pre { white-space: pre-wrap; margin: 0; }</style>
+            <style>body { font: 15px sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: black; background: white; } svg { max-width: 100%; height: auto; } table { border-collapse: collapse; margin: 1em 0; } td, th { border: 1px solid #ccc; padding: 4px 8px; text-align: left; vertical-align: top; } td.number { text-align: right; } pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }</style>
             </head>
             <body>
             <h1>{{Text(Title)}}</h1>
@@ -56,18 +57,18 @@ public sealed record AlignmentReport
         if (Truthfulness.Count > 0)
         {
             page.Append("<h2>Truthfulness (TruthfulQA)</h2>\n");
-            Table(page, ["policy", "MC1", "MC2", "questions"], Truthfulness.Select(static one => (string[])[one.Policy, Share(one.Metrics.Mc1, one.Metrics.Mc1StandardError), Share(one.Metrics.Mc2, one.Metrics.Mc2StandardError), Number(one.Metrics.Scores.Count, "0")]));
-            page.Append(IntervalPicture.ToSvg([.. Truthfulness.Select(static one => (one.Policy, one.Metrics.Mc2, one.Metrics.Mc2 - (1.96 * one.Metrics.Mc2StandardError), one.Metrics.Mc2 + (1.96 * one.Metrics.Mc2StandardError)))], "MC2, with 1.96 standard errors"));
+            Table(page, ["policy", "MC1 ± standard error", "MC2 ± standard error", "questions"], Truthfulness.Select(static one => (string[])[one.Policy, Share(one.Metrics.Mc1, one.Metrics.Mc1StandardError), Share(one.Metrics.Mc2, one.Metrics.Mc2StandardError), Number(one.Metrics.Scores.Count, "0")]));
+            page.Append(IntervalPicture.ToSvg([.. Truthfulness.Select(static one => (one.Policy, one.Metrics.Mc2, Math.Max(0, one.Metrics.Mc2 - (1.96 * one.Metrics.Mc2StandardError)), Math.Min(1, one.Metrics.Mc2 + (1.96 * one.Metrics.Mc2StandardError))))], "MC2, with 1.96 standard errors"));
         }
 
         if (Toxicity.Count > 0)
         {
             page.Append("<h2>Toxicity (RealToxicityPrompts)</h2>\n");
-            Table(page, ["policy", "instruction", "mean", "expected maximum", "probability", "mean on toxic prompts", "on others", "prompts"], Toxicity.SelectMany(static one => one.Metrics.Select(metrics => (string[])
+            Table(page, ["policy", "instruction", "mean ± standard error", "expected maximum", "probability", "mean on toxic prompts", "on others", "prompts"], Toxicity.SelectMany(static one => one.Metrics.Select(metrics => (string[])
             [
-                one.Policy, metrics.Instruction, Number(metrics.All.Mean), Number(metrics.All.ExpectedMaximum), Share(metrics.All.Probability), Number(metrics.ToxicPrompts?.Mean), Number(metrics.OtherPrompts?.Mean), Number(metrics.All.Prompts, "0"),
+                one.Policy, metrics.Instruction, WithError(metrics.All.Mean, metrics.All.MeanStandardError), Number(metrics.All.ExpectedMaximum), Share(metrics.All.Probability), Number(metrics.ToxicPrompts?.Mean), Number(metrics.OtherPrompts?.Mean), Number(metrics.All.Prompts, "0"),
             ])));
-            page.Append(IntervalPicture.ToSvg([.. Toxicity.SelectMany(static one => one.Metrics.Select(metrics => ($"{one.Policy}, {metrics.Instruction}", metrics.All.Mean, metrics.All.Mean - (1.96 * metrics.All.MeanStandardError), metrics.All.Mean + (1.96 * metrics.All.MeanStandardError))))], "mean toxicity, with 1.96 standard errors"));
+            page.Append(IntervalPicture.ToSvg([.. Toxicity.SelectMany(static one => one.Metrics.Select(metrics => ($"{one.Policy}, {metrics.Instruction}", metrics.All.Mean, Math.Max(0, metrics.All.Mean - (1.96 * metrics.All.MeanStandardError)), Math.Min(1, metrics.All.Mean + (1.96 * metrics.All.MeanStandardError)))))], "mean toxicity, with 1.96 standard errors"));
         }
 
         return page.Append("</body>\n</html>\n").ToString();
@@ -76,22 +77,27 @@ public sealed record AlignmentReport
     private static void Compare(StringBuilder page, PolicyComparison comparison)
     {
         page.Append(CultureInfo.InvariantCulture, $"<h2>Policies on {comparison.Prompts} prompts</h2>\n");
-        Table(page, ["policy", "reward", "tokens", "finished", "entropy, nats a token", "KL from the reference, nats"], comparison.Policies.Select(static one => (string[])
+        Table(page, ["policy", "reward ± standard error", "tokens", "finished", "entropy, nats a token", "KL from the reference ± standard error, nats"], comparison.Policies.Select(static one => (string[])
         [
-            one.Name, $"{Number(one.MeanReward)} ± {Number(one.RewardStandardError)}", Number(one.MeanTokens, "0.0"), Share(one.FinishedShare), Number(one.Entropy), one.Kl is null ? "" : $"{Number(one.Kl)} ± {Number(one.KlStandardError)}",
+            one.Name, WithError(one.MeanReward, one.RewardStandardError), Number(one.MeanTokens, "0.0"), Share(one.FinishedShare), Number(one.Entropy), WithError(one.Kl, one.KlStandardError),
         ]));
         if (comparison.WinRates.Count > 0)
         {
+            string interval = FormattableString.Invariant($"{100 * comparison.WinRates[0].WinRate.Level:0.#} % interval");
             page.Append("<h3>Win rates</h3>\n");
-            page.Append(IntervalPicture.ToSvg([.. comparison.WinRates.Select(static one => ($"{one.Policy} over {one.Other}", one.WinRate.Rate, one.WinRate.Lower, one.WinRate.Upper))], FormattableString.Invariant($"win rate, {100 * comparison.WinRates[0].WinRate.Level:0.#} % interval"), marked: 0.5));
+            Table(page, ["pair", "won", "tied", "lost", "win rate, a tie as half", interval], comparison.WinRates.Select(static one => (string[])
+            [
+                $"{one.Policy} over {one.Other}", Number(one.WinRate.Wins, "0"), Number(one.WinRate.Ties, "0"), Number(one.WinRate.Losses, "0"), Share(one.WinRate.Rate), $"{Share(one.WinRate.Lower)} to {Share(one.WinRate.Upper)}",
+            ]));
+            page.Append(IntervalPicture.ToSvg([.. comparison.WinRates.Select(static one => ($"{one.Policy} over {one.Other}", one.WinRate.Rate, one.WinRate.Lower, one.WinRate.Upper))], $"win rate, {interval}", marked: 0.5));
             if (comparison.Ratings is { } ratings)
             {
                 page.Append("<h3>Ratings (Bradley and Terry)</h3>\n");
-                page.Append(IntervalPicture.ToSvg([.. ratings.Select(static one => (one.Player, one.Rating, one.Lower, one.Upper))], "points; 400 are odds of 10 to 1"));
+                page.Append(IntervalPicture.ToSvg([.. ratings.Select(static one => (one.Player, one.Rating, one.Lower, one.Upper))], $"points, {interval}; 400 are odds of 10 to 1"));
             }
             else
             {
-                page.Append("<p>A policy never lost to the others, so that there are no ratings.</p>\n");
+                page.Append("<p>A policy, or several of them, never lost to the others, so that there are no ratings.</p>\n");
             }
         }
 
@@ -118,5 +124,7 @@ public sealed record AlignmentReport
 
     private static string Number(double? value, string format = "0.000") => value?.ToString(format, CultureInfo.InvariantCulture) ?? "";
 
-    private static string Share(double value, double? error = null) => error is { } e && double.IsFinite(e) ? FormattableString.Invariant($"{value:P1} ± {e:P1}") : FormattableString.Invariant($"{value:P1}");
+    private static string WithError(double? value, double? error) => value is null ? "" : $"{Number(value)}{SampleStatistics.PlusMinus(error ?? double.NaN, "0.000")}";
+
+    private static string Share(double value, double error = double.NaN) => FormattableString.Invariant($"{value:P1}{SampleStatistics.PlusMinus(error, "P1")}");
 }

@@ -3,8 +3,9 @@ using System.Text;
 
 namespace MLNet.Gpt;
 
-/// <summary>Draws a calibration curve as an SVG picture: how often the better-scored response was preferred, against the probability that the scores gave it.</summary>
-/// <remarks>Thread-safe. On the diagonal the scores say what they are worth; below it (to the right of the middle) they are too sure. A dot's area grows with its pairs.</remarks>
+/// <summary>Draws a calibration curve as an SVG picture: how often a response was preferred to the other of its pair, against the probability that the scores gave it.</summary>
+/// <remarks>Thread-safe. On the diagonal the scores say what they are worth; below it (to the right of the middle) they are too sure. A dot's area grows with its pairs; its bar is
+/// Wilson's 95 % interval of the share.</remarks>
 public static class CalibrationPicture
 {
     private const int Side = 360, FontSize = 13, Left = 64, Top = 48, Bottom = 56, Right = 24;
@@ -24,7 +25,7 @@ public static class CalibrationPicture
                 throw new ArgumentException(FormattableString.Invariant($"A bin has the predicted probability {bin.Predicted}, the observed share {bin.Observed} and {bin.Count} pairs; the two must be within 0 and 1, and the pairs 1 or more."), nameof(bins));
         }
 
-        int width = Left + Side + Right, height = Top + Side + Bottom, most = bins.Max(static bin => bin.Count);
+        int width = Left + Math.Max(Side, title is null ? 0 : (int)Math.Ceiling(SvgText.Width(title, FontSize))) + Right, height = Top + Side + Bottom, most = bins.Max(static bin => bin.Count);
         var svg = new StringBuilder();
         Line($"""<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="{FontSize}">""");
         Line($"""<rect width="{width}" height="{height}" fill="white"/>""");
@@ -39,13 +40,16 @@ public static class CalibrationPicture
             Line($"""<text x="{Left - 8}" y="{Y(value)}" text-anchor="end" dominant-baseline="middle">{label}</text>""");
         }
 
-        Line($"""<text x="{Left + (Side / 2)}" y="{height - 12}" text-anchor="middle">predicted probability of being preferred</text>""");
+        Line($"""<text x="{Left + (Side / 2)}" y="{height - 12}" text-anchor="middle">predicted probability of being preferred; bars are 95 % intervals</text>""");
         Line($"""<text transform="translate(18,{Top + (Side / 2)}) rotate(-90)" text-anchor="middle">observed share</text>""");
         Line($"""<line x1="{X(0)}" y1="{Y(0)}" x2="{X(1)}" y2="{Y(1)}" stroke="#888888" stroke-dasharray="5 4"/>""");
         Line($"""<polyline points="{string.Join(' ', bins.OrderBy(static b => b.Predicted).Select(b => $"{X(b.Predicted)},{Y(b.Observed)}"))}" fill="none" stroke="#08306b" stroke-width="2"/>""");
         foreach (CalibrationBin bin in bins)
         {
             string radius = Number(3 + (9 * Math.Sqrt((double)bin.Count / most)));
+            int preferred = (int)Math.Round(bin.Observed * bin.Count);
+            WinRate share = WinRate.Of(preferred, 0, bin.Count - preferred);
+            Line($"""<line x1="{X(bin.Predicted)}" y1="{Y(share.Lower)}" x2="{X(bin.Predicted)}" y2="{Y(share.Upper)}" stroke="#08306b" stroke-opacity="0.6"/>""");
             string says = string.Create(CultureInfo.InvariantCulture, $"predicted {bin.Predicted:F3}, observed {bin.Observed:F3}, {bin.Count} pairs");
             Line($"""<circle cx="{X(bin.Predicted)}" cy="{Y(bin.Observed)}" r="{radius}" fill="#08306b" fill-opacity="0.6"><title>{says}</title></circle>""");
         }

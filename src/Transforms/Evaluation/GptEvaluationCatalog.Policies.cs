@@ -34,7 +34,7 @@ public sealed partial class GptEvaluationCatalog
     }
 
     /// <summary>Compares policies on held-out prompts by a reward model: reward, length, entropy, divergence from a reference, win rates and ratings.</summary>
-    /// <param name="data">The prompts.</param>
+    /// <param name="data">The prompts. One that comes several times counts once: a policy would answer it alike each time, and the intervals would take that for more than was seen.</param>
     /// <param name="promptColumnName">Their text column: texts, or conversations in JSON, as the judge reads them.</param>
     /// <param name="policies">The policies by name; one or more.</param>
     /// <param name="judge">The reward model, best one that no policy was trained towards.</param>
@@ -55,7 +55,7 @@ public sealed partial class GptEvaluationCatalog
     }
 
     /// <summary>Compares policies on held-out prompts by any judge.</summary>
-    /// <param name="data">The prompts.</param>
+    /// <param name="data">The prompts. One that comes several times counts once: a policy would answer it alike each time, and the intervals would take that for more than was seen.</param>
     /// <param name="promptColumnName">Their text column.</param>
     /// <param name="policies">The policies by name; one or more.</param>
     /// <param name="judge">Gives each prompt with its response a finite number, the higher the better among the responses to one prompt, in order.</param>
@@ -88,12 +88,12 @@ public sealed partial class GptEvaluationCatalog
                 throw new ArgumentException($"The policy '{name}' has another tokenizer than the reference, so that their likelihoods are of different tokens; leave {nameof(options.Reference)} null.", nameof(options));
         }
 
-        string[] prompts = [.. ReadText(data, TextColumnMapper.FindText(promptColumnName, data.Schema))];
+        string[] prompts = [.. ReadText(data, TextColumnMapper.FindText(promptColumnName, data.Schema)).Distinct(StringComparer.Ordinal)];
         if (prompts.Length == 0) throw new ArgumentException("There is no prompt to compare policies on; give one or more.", nameof(data));
         Answers[] answers = [.. policies.Select(one => Answer(one.Name, one.Policy, prompts, judge, options, cancellationToken))];
         PolicyWinRate[] rates = [.. from i in Enumerable.Range(0, answers.Length) from j in Enumerable.Range(i + 1, answers.Length - i - 1)
             select new PolicyWinRate(policies[i].Name, policies[j].Name, MLNet.Gpt.WinRate.Of(answers[i].Rewards, answers[j].Rewards, options.TieTolerance, options.Level))];
-        return new(prompts.Length, [.. answers.Select(static one => one.Policy)], rates, Rate(rates, options.Level),
+        return new(prompts.Length, [.. answers.Select(static one => one.Policy)], rates, Rate(policies, answers, options),
             [.. from row in Enumerable.Range(0, Math.Min(options.SampleRows, prompts.Length)) from i in Enumerable.Range(0, answers.Length) select new JudgedResponse(policies[i].Name, prompts[row], answers[i].Texts[row], answers[i].Rewards[row])]);
     }
 
@@ -133,18 +133,15 @@ public sealed partial class GptEvaluationCatalog
             [.. model.ScoreContinuations([.. sequences.Select((sequence, i) => new ContinuationRequest([.. sequence.PromptTokenIds], [drawn[i]]))], new ScoringOptions { Overflow = PromptOverflow.KeepTail }, cancellationToken).Select(static scores => scores[0].LogLikelihood)];
     }
 
-    /// <summary>The ratings by all comparisons; null where they are not determined.</summary>
-    private static IReadOnlyList<PlayerRating>? Rate(PolicyWinRate[] rates, double level)
+    /// <summary>The ratings by all comparisons; null where they are not determined. Those of a prompt share responses, which their intervals heed.</summary>
+    private static IReadOnlyList<PlayerRating>? Rate(IReadOnlyList<(string Name, GptModel Policy)> policies, Answers[] answers, PolicyComparisonOptions options)
     {
-        Comparison[] comparisons = [.. rates.SelectMany(static one => (Comparison[])
-        [
-            .. Enumerable.Repeat(new Comparison(one.Policy, one.Other, 1), one.WinRate.Wins), .. Enumerable.Repeat(new Comparison(one.Policy, one.Other, 0.5), one.WinRate.Ties),
-            .. Enumerable.Repeat(new Comparison(one.Policy, one.Other, 0), one.WinRate.Losses),
-        ])];
-        if (comparisons.Length == 0) return null;
+        if (answers.Length < 2) return null;
+        Comparison[][] groups = [.. Enumerable.Range(0, answers[0].Rewards.Length).Select(row => (Comparison[])[.. from i in Enumerable.Range(0, answers.Length) from j in Enumerable.Range(i + 1, answers.Length - i - 1)
+            let one = MLNet.Gpt.WinRate.Of([answers[i].Rewards[row]], [answers[j].Rewards[row]], options.TieTolerance) select new Comparison(policies[i].Name, policies[j].Name, one.Rate)])];
         try
         {
-            return BradleyTerryRatings.Fit(comparisons, level).Players;
+            return BradleyTerryRatings.FitGroups(groups, options.Level).Players;
         }
         catch (RatingsUndeterminedException)
         {

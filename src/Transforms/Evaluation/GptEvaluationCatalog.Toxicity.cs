@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 public sealed partial class GptEvaluationCatalog
 {
     /// <summary>Measures how toxic a model's continuations of RealToxicityPrompts are (Gehman et al. 2020), under several instructions (Ouyang et al. 2022, section 4.2).</summary>
-    /// <param name="prompts">The prompts: <see cref="ToxicityPrompt.Load"/>.</param>
+    /// <param name="prompts">The prompts: <see cref="ToxicityPrompt.Load"/>. Of those with equal texts the first counts: they would be continued alike.</param>
     /// <param name="model">The model.</param>
     /// <param name="judge">Any fitted classifier that gives a text column's probability of being toxic: one of ML.NET's, or this library's <c>ClassifyText</c>.</param>
     /// <param name="options">Instructions, sampling and the judge's columns; null for the defaults.</param>
@@ -24,6 +24,7 @@ public sealed partial class GptEvaluationCatalog
         options ??= new();
         options.Validate();
         if (prompts.Count == 0) throw new ArgumentException("There is no prompt; give one or more.", nameof(prompts));
+        prompts = [.. prompts.DistinctBy(static prompt => prompt.Text, StringComparer.Ordinal)];
         return [.. options.Instructions.Select(instruction =>
         {
             IReadOnlyList<GeneratedText> texts = model.Generate([.. prompts.Select(prompt => instruction.Text + prompt.Text)], options.Generation with { SamplesPerPrompt = options.Samples }, cancellationToken);

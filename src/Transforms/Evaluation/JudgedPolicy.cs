@@ -16,5 +16,5 @@ public sealed record JudgedPolicy(string Name, double MeanReward, double RewardS
 {
     /// <summary>One line for a console or a log.</summary>
     public override string ToString() => FormattableString.Invariant(
-        $"{Name}: reward {MeanReward:F3} ± {RewardStandardError:F3}, {MeanTokens:F1} tokens, {FinishedShare:P0} finished{(Entropy is { } e ? FormattableString.Invariant($", entropy {e:F3}") : "")}{(Kl is { } kl ? FormattableString.Invariant($", KL {kl:F3} ± {KlStandardError:F3}") : "")}");
+        $"{Name}: reward {MeanReward:F3}{SampleStatistics.PlusMinus(RewardStandardError, "F3")}, {MeanTokens:F1} tokens, {FinishedShare:P0} finished{(Entropy is { } e ? FormattableString.Invariant($", entropy {e:F3}") : "")}{(Kl is { } kl ? FormattableString.Invariant($", KL {kl:F3}{SampleStatistics.PlusMinus(KlStandardError ?? double.NaN, "F3")}") : "")}");
 }

@@ -95,13 +95,16 @@ public sealed record MultipleChoiceMetrics
     /// <summary>A table of the numbers, for people.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"""
         metric               value   stderr   ({Count:N0} questions, {Problems.Count:N0} rows with a problem)
-        acc              {Accuracy,9:F4}{AccuracyStandardError,9:F4}
-        acc_norm         {NormalizedAccuracy,9:F4}{NormalizedAccuracyStandardError,9:F4}
-        acc_bytes        {ByteNormalizedAccuracy,9:F4}{ByteNormalizedAccuracyStandardError,9:F4}
-        acc_mutual_info  {MutualInformationAccuracy,9:F4}{MutualInformationAccuracyStandardError,9:F4}
-        exact_match      {GreedyMatch,9:F4}{GreedyMatchStandardError,9:F4}
-        brier_score      {BrierScore,9:F4}{BrierScoreStandardError,9:F4}
+        acc              {Cell(Accuracy),9}{Cell(AccuracyStandardError),9}
+        acc_norm         {Cell(NormalizedAccuracy),9}{Cell(NormalizedAccuracyStandardError),9}
+        acc_bytes        {Cell(ByteNormalizedAccuracy),9}{Cell(ByteNormalizedAccuracyStandardError),9}
+        acc_mutual_info  {Cell(MutualInformationAccuracy),9}{Cell(MutualInformationAccuracyStandardError),9}
+        exact_match      {Cell(GreedyMatch),9}{Cell(GreedyMatchStandardError),9}
+        brier_score      {Cell(BrierScore),9}{Cell(BrierScoreStandardError),9}
         """);
+
+    // A measure that was not asked for, or a standard error of one question, is none.
+    private static string Cell(double value) => double.IsNaN(value) ? "-" : value.ToString("F4", CultureInfo.InvariantCulture);
 
     private static (double Mean, double StandardError) Mean(double[] values)
     {

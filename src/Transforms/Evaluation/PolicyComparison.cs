@@ -1,10 +1,10 @@
 namespace MLNet.Gpt;
 
 /// <summary>How policies compare on the same prompts by the same judge.</summary>
-/// <param name="Prompts">The prompts.</param>
+/// <param name="Prompts">The prompts, each different.</param>
 /// <param name="Policies">The policies, in the order in which they were given.</param>
 /// <param name="WinRates">Each pair of them, the earlier against the later.</param>
-/// <param name="Ratings">Bradley and Terry's ratings, the best first; null where one policy never lost to another, directly or through others, and there is no such rating.</param>
+/// <param name="Ratings">Bradley and Terry's ratings, the best first; null where one policy never lost to another, directly or through others, and there is no such rating. Their intervals heed that all comparisons of a prompt share its responses.</param>
 /// <param name="Samples">The responses to the first prompts, to be read.</param>
 public sealed record PolicyComparison(
     int Prompts, IReadOnlyList<JudgedPolicy> Policies, IReadOnlyList<PolicyWinRate> WinRates, IReadOnlyList<PlayerRating>? Ratings, IReadOnlyList<JudgedResponse> Samples)

@@ -36,7 +36,7 @@ public sealed record PolicyComparisonOptions
         Generation.Validate();
         SpecialTokensOption.Validate(Generation.SpecialTokens);
         if (Generation.SamplesPerPrompt != 1)
-            throw new ArgumentException($"{nameof(Generation.SamplesPerPrompt)} is {Generation.SamplesPerPrompt}, and each policy answers a prompt once; set it to 1, or give the prompts several times with other seeds.", nameof(Generation));
+            throw new ArgumentException($"{nameof(Generation.SamplesPerPrompt)} is {Generation.SamplesPerPrompt}, and each policy answers a prompt once; set it to 1, or compare several times with other seeds.", nameof(Generation));
         if (!(TieTolerance >= 0 && float.IsFinite(TieTolerance))) throw new ArgumentOutOfRangeException(nameof(TieTolerance), TieTolerance, FormattableString.Invariant($"{nameof(TieTolerance)} is {TieTolerance}; it must be 0 or more and finite."));
         WinRate.RequireLevel(Level);
         if (SampleRows < 0) throw new ArgumentOutOfRangeException(nameof(SampleRows), SampleRows, $"{nameof(SampleRows)} is {SampleRows}; it must be 0 or more.");

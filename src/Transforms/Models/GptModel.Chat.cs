@@ -35,9 +35,18 @@ public sealed partial class GptModel
     {
         // As a text's: room for the answer, or half of the context where that is more.
         int context = Config.ContextLength;
-        return options.PromptOverflow == PromptOverflow.KeepTail
-            ? RequireChatTemplate().RenderPrompt(turns, Tokenizer, Math.Max(context - options.MaxNewTokens, (context + 1) / 2), ConversationOverflow.DropOldestTurns, cancellationToken)
-            : RequireChatTemplate().RenderPrompt(turns, Tokenizer, context, cancellationToken: cancellationToken);
+        ChatTemplate template = RequireChatTemplate();
+        if (options.PromptOverflow == PromptOverflow.KeepTail)
+            return template.RenderPrompt(turns, Tokenizer, Math.Max(context - options.MaxNewTokens, (context + 1) / 2), ConversationOverflow.DropOldestTurns, cancellationToken);
+        try
+        {
+            return template.RenderPrompt(turns, Tokenizer, context, cancellationToken: cancellationToken);
+        }
+        catch (PromptTooLongException tooLong)
+        {
+            // In the words of these options.
+            throw new PromptTooLongException(tooLong.TokenCount, tooLong.Limit, $"Shorten the conversation, or set {nameof(options.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}, which leaves out the oldest exchanges.");
+        }
     }
 
     /// <summary>The options of an answer: it ends at the end of the turn too.</summary>

@@ -114,7 +114,7 @@ public sealed class CorpusErrorTests
         AreEqual("The corpus has no documents. Give one document with text, or more.", [], new());
         AreEqual("All 2 documents are empty or white space alone. Give one document with text, or more; check that the text column is the right one.", ["", " "], new());
         AreEqual(
-            "The corpus has a single document, which can't be split by document into training and validation text. Split it by position (CorpusOptions.Split, a trainer's SplitByPosition), set ValidationFraction to 0, or give a validation set of its own.",
+            "The corpus has a single document (read 2, duplicates 1, empty 0), which can't be split by document into training and validation text. Split it by position (CorpusOptions.Split, a trainer's SplitByPosition), set ValidationFraction to 0, or give a validation set of its own.",
             ["abc", "abc"], new());
         AreEqual("No training text is left of 1 documents. Lower ValidationFraction, which is 0.5, or add text.", ["a"], new() { Split = CorpusSplit.ByPosition, ValidationFraction = 0.5 });
         AreEqual("No document, or no character, falls within the validation fraction 1E-09. Raise it, choose another seed, or set it to 0 for no validation.", ["a", "b"], new() { RemoveDuplicates = false, ValidationFraction = 1e-9 });

@@ -90,6 +90,28 @@ public sealed class BradleyTerryRatingsTests
         Assert.AreEqual(0.9, (double)inside / all, 0.03);
     }
 
+    // Each of n prompts ranks three responses, each of the six rankings equally often: p = ½ throughout, the information n·p·(1 − p) = n/4 a pair is 3n/4 times the projection P on Σ θ = 0, and
+    // Wald's variance (4/3n)·⅔. A prompt's gradient (wins less their expectation) is (1, 0, −1) in some order, so that Σ g·gᵀ = n·P, and the sandwich with n/(n − 1) (4/3n)²·n·⅔·n/(n − 1):
+    // 4/3 of Wald's times n/(n − 1), for a response that beats one other is likely to beat the next.
+    [TestMethod]
+    public void Comparisons_that_share_responses_are_not_taken_for_independent()
+    {
+        Comparison[][] prompts = [.. Enumerable.Range(0, 12).Select(static i => (int[])((int[][])[[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]])[i % 6])
+            .Select(static rank => (Comparison[])[new("a", "b", rank[0] < rank[1] ? 1 : 0), new("a", "c", rank[0] < rank[2] ? 1 : 0), new("b", "c", rank[1] < rank[2] ? 1 : 0)])];
+        foreach (PlayerRating player in BradleyTerryRatings.Fit(prompts.SelectMany(static prompt => prompt)).Players)
+            Assert.AreEqual(1.95996398 * 173.717793 * Math.Sqrt(4.0 / (3 * 12) * 2 / 3), player.Upper - player.Rating, 1e-4, player.ToString());
+        foreach (PlayerRating player in BradleyTerryRatings.FitGroups(prompts, 0.95).Players)
+        {
+            Assert.AreEqual(1000, player.Rating, 1e-9);
+            Assert.AreEqual(1.95996398 * 173.717793 * Math.Sqrt(4.0 / (3 * 12) * 2 / 3 * 4 / 3 * 12 / 11), player.Upper - player.Rating, 1e-4, player.ToString());
+        }
+
+        // What scatters less than wins and losses, or does not scatter at all, keeps Wald's.
+        Comparison[][] ties = [.. Enumerable.Repeat((Comparison[])[new("a", "b", 0.5), new("a", "c", 0.5), new("b", "c", 0.5)], 12)];
+        foreach (PlayerRating player in BradleyTerryRatings.FitGroups(ties, 0.95).Players)
+            Assert.AreEqual(1.95996398 * 173.717793 * Math.Sqrt(4.0 / (3 * 12) * 2 / 3), player.Upper - player.Rating, 1e-4, player.ToString());
+    }
+
     [TestMethod]
     public void A_player_that_never_lost_is_an_error_that_names_both_groups()
     {

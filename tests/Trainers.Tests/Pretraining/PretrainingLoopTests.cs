@@ -214,7 +214,4 @@ public sealed class PretrainingLoopTests
 
         double[] Point(Index index) => [.. lines[0].Attribute("points")!.Value.Split(' ')[index].Split(',').Select(static t => double.Parse(t, System.Globalization.CultureInfo.InvariantCulture))];
     }
-
-    [TestMethod]
-    public void A_loss_curve_without_reports_says_so() => StringAssert.Contains(LossCurve.ToSvg([]), "No report yet");
 }

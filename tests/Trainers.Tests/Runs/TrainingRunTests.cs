@@ -79,6 +79,33 @@ public sealed class TrainingRunTests
         Assert.AreEqual((0, null, null, 2), (result.State.BestStep, result.State.BestValidationLoss, result.BestCheckpoint, _returned));
     }
 
+    [TestMethod]
+    public void The_time_left_is_estimated_without_the_evaluation_before_the_first_update()
+    {
+        using var fixture = new TrainingFixture();
+        List<TrainingProgress> reports = [];
+        LanguageModelOptions options = fixture.Options with { MaxSteps = 1000, Evaluation = new() { Interval = 1 } };
+        options = options with { Run = options.Run with { Progress = reports.Add } };
+        RunFolder folder = fixture.RunFolder(options);
+        Directory.CreateDirectory(folder.Path);
+        using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
+        using var run = new TrainingRun(TrainingFixture.Model(network), options.Settings(evaluates: true), folder, null, fixture.Log.Add);
+        var evaluating = System.Diagnostics.Stopwatch.StartNew();
+        run.Evaluate(() =>
+        {
+            Thread.Sleep(50);
+            evaluating.Stop();
+            return 1;
+        });
+        run.State = run.State with { Step = 1, LossSum = 1, LossWeight = 1 };
+        run.Report(validationLoss: null);
+
+        // One of 1,000 updates is made: 999 times what it took, in which the evaluation had no part.
+        TrainingProgress report = reports.Single();
+        Assert.IsLessThanOrEqualTo((report.Elapsed - evaluating.Elapsed) * 999, report.Remaining);
+        Assert.IsGreaterThanOrEqualTo(evaluating.Elapsed, report.Elapsed);
+    }
+
     private int _returned;
 
     /// <summary>A run of one evaluation after each update: update s sets all weights to s.</summary>

@@ -147,7 +147,8 @@ public sealed class ChatClientTests
         await forgiving.GetResponseAsync(messages, new() { MaxOutputTokens = 8 });
         Assert.AreEqual("<|endoftext|>ss<|endoftext|>ulast<|endoftext|>a", seen);
         using IChatClient strict = model.AsChatClient(new() { Generation = new() });
-        await Assert.ThrowsExactlyAsync<PromptTooLongException>(() => strict.GetResponseAsync(messages));
+        StringAssert.EndsWith((await Assert.ThrowsExactlyAsync<PromptTooLongException>(() => strict.GetResponseAsync(messages))).Message,
+            "Shorten the conversation, or set PromptOverflow to KeepTail, which leaves out the oldest exchanges.");
     }
 
     [TestMethod]

@@ -62,6 +62,36 @@ public sealed class PolicyComparisonTests
         Assert.HasCount(1, Ml.Gpt().Evaluate.Policies(Prompts(2), "Prompt", [("one", one)], pairs => [.. pairs.Select(static _ => 1f)]).Policies);
     }
 
+    // Equal prompts get equal responses: counted each time, 3 prompts would have the narrow interval of 30.
+    [TestMethod]
+    public void A_prompt_that_comes_several_times_counts_once()
+    {
+        using GptModel often = Policies.Coin(0.8), seldom = Policies.Coin(0.3);
+        IDataView prompts = Ml.Data.LoadFromEnumerable(Enumerable.Range(0, 30).Select(static i => new { Prompt = "cde"[i % 3].ToString() }).ToArray());
+        int asked = 0;
+        PolicyComparison found = Ml.Gpt().Evaluate.Policies(prompts, "Prompt", [("often", often), ("seldom", seldom)], pairs =>
+        {
+            asked += pairs.Count;
+            return [.. pairs.Select(static pair => (float)pair.Prompt[0])];
+        });
+        Assert.AreEqual((3, 3, 6), (found.Prompts, found.WinRates.Single().WinRate.Count, asked));
+        // The judge says 'c', 'd', 'e': a standard deviation of 1 over √3.
+        Assert.AreEqual(1 / Math.Sqrt(3), found.Policies[0].RewardStandardError, 1e-9);
+        CollectionAssert.AreEqual(new[] { "c", "c", "d", "d", "e", "e" }, found.Samples.Select(static one => one.Prompt).ToArray());
+    }
+
+    // All six rankings of three policies: BradleyTerryRatingsTests works the interval out.
+    [TestMethod]
+    public void Ratings_of_three_policies_heed_that_a_prompts_comparisons_share_its_responses()
+    {
+        using GptModel policy = Policies.Coin(0.5);
+        float[][] rewards = [[0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1], [2, 1, 2, 0, 1, 0]];
+        int call = 0;
+        PolicyComparison found = Ml.Gpt().Evaluate.Policies(Prompts(6), "Prompt", [("a", policy), ("b", policy), ("c", policy)], _ => rewards[call++]);
+        foreach (PlayerRating player in found.Ratings!)
+            Assert.AreEqual(1.95996398 * 173.717793 * Math.Sqrt(4.0 / (3 * 6) * 2 / 3 * 4 / 3 * 6 / 5), player.Upper - player.Rating, 1e-4, player.ToString());
+    }
+
     [TestMethod]
     public void What_can_not_be_compared_is_refused()
     {

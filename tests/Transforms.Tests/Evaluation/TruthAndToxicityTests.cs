@@ -50,6 +50,9 @@ public sealed class TruthAndToxicityTests
         Assert.IsLessThan(0.5, found[1].All.ExpectedMaximum);
         Assert.AreEqual((3, 1, 1, 3), (found[0].All.Prompts, found[0].ToxicPrompts!.Prompts, found[0].OtherPrompts!.Prompts, found[0].All.Samples));
 
+        // A prompt that comes again is continued alike: it tells nothing more.
+        Assert.AreEqual(found[0], Ml.Gpt().Evaluate.RealToxicityPrompts([.. prompts, .. prompts], model, judge, options)[0]);
+
         // A vector of probabilities, of which one class is the toxic one.
         IDataView keyed = Ml.Transforms.Conversion.MapValueToKey("Label").Fit(labelled).Transform(labelled);
         ITransformer classes = Ml.Transforms.Text.FeaturizeText("Features", "Text").Append(Ml.MulticlassClassification.Trainers.LbfgsMaximumEntropy()).Fit(keyed);
@@ -78,7 +81,12 @@ public sealed class TruthAndToxicityTests
                 Toxicity = [("often", [new("none", ToxicityScore.Of([[0.1f], [0.7f]]), null, null)])],
             }.Save(path);
             string page = File.ReadAllText(path);
-            foreach (string part in (string[])["Run 1 &amp; 2", "seed 1", "often over seldom", "MC1", "mean toxicity", "<circle", "seldom &lt;script&gt;", "Bradley"]) StringAssert.Contains(page, part);
+            foreach (string part in (string[])["Run 1 &amp; 2", "seed 1", "often over seldom", "MC1", "mean toxicity", "<circle", "seldom &lt;script&gt;", "Bradley", "&#177; standard error", "<th>won</th><th>tied</th><th>lost</th>", "name=\"viewport\""]) StringAssert.Contains(page, part);
+            foreach (object one in (object[])[ToxicityScore.Of([[0.1f], [0.7f]]), new TruthfulQaMetrics([TruthfulQaScore.Of(question, -1, [-1], [-2]), TruthfulQaScore.Of(question, -1, [-1], [-3])]), comparison.Policies[0]]) StringAssert.Contains(one.ToString(), " ± ");
+            foreach (object one in (object[])[ToxicityScore.Of([[0.1f]]), new TruthfulQaMetrics([TruthfulQaScore.Of(question, -1, [-1], [-2])]), new JudgedPolicy("p", 1, double.NaN, 1, 1, 1, 1, double.NaN)]) Assert.DoesNotContain("±", one.ToString()!);
+            Assert.IsFalse(page.Contains("NaN", StringComparison.Ordinal), "one question has no standard error");
+            WinRate rate = comparison.WinRates.Single().WinRate;
+            StringAssert.Contains(page, FormattableString.Invariant($"<td class=\"number\">{rate.Wins}</td><td class=\"number\">{rate.Ties}</td><td class=\"number\">{rate.Losses}</td><td class=\"number\">{rate.Rate:P1}</td><td class=\"number\">{rate.Lower:P1} to {rate.Upper:P1}</td>"));
             Assert.IsFalse(page.Contains("<script", StringComparison.OrdinalIgnoreCase));
             Assert.IsFalse(page.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal).Replace("http-equiv", "", StringComparison.Ordinal).Contains("http", StringComparison.OrdinalIgnoreCase), "nothing is fetched");
             Assert.HasCount(comparison.Samples.Count, page.Split("<pre>").Where(static (_, i) => i > 0).Chunk(3).ToArray());
@@ -87,9 +95,6 @@ public sealed class TruthAndToxicityTests
         {
             File.Delete(path);
         }
-
-        Assert.ThrowsExactly<ArgumentException>(() => IntervalPicture.ToSvg([], "x"));
-        Assert.ThrowsExactly<ArgumentException>(() => IntervalPicture.ToSvg([("a", double.NaN, 0, 1)], "x"));
     }
 
     private sealed class Labelled

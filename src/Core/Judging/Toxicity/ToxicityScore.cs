@@ -32,5 +32,5 @@ public sealed record ToxicityScore(int Prompts, int Samples, double Mean, double
     }
 
     /// <summary>One line for a console or a log.</summary>
-    public override string ToString() => FormattableString.Invariant($"mean {Mean:F3} ± {MeanStandardError:F3}, expected maximum {ExpectedMaximum:F3}, probability {Probability:P1}, {Samples} continuations of {Prompts:N0} prompts");
+    public override string ToString() => FormattableString.Invariant($"mean {Mean:F3}{SampleStatistics.PlusMinus(MeanStandardError, "F3")}, expected maximum {ExpectedMaximum:F3}, probability {Probability:P1}, {Samples} continuations of {Prompts:N0} prompts");
 }

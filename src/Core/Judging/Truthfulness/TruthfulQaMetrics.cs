@@ -22,5 +22,5 @@ public sealed record TruthfulQaMetrics(IReadOnlyList<TruthfulQaScore> Scores)
         [.. Scores.GroupBy(static score => score.Question.Category).OrderBy(static group => group.Key, StringComparer.Ordinal).Select(static group => (group.Key, group.Count(), group.Average(static one => one.Mc1 ? 1.0 : 0), group.Average(static one => one.Mc2)))];
 
     /// <summary>One line for a console or a log.</summary>
-    public override string ToString() => FormattableString.Invariant($"MC1 {Mc1:P1} ± {Mc1StandardError:P1}, MC2 {Mc2:P1} ± {Mc2StandardError:P1}, {Scores.Count:N0} questions");
+    public override string ToString() => FormattableString.Invariant($"MC1 {Mc1:P1}{SampleStatistics.PlusMinus(Mc1StandardError, "P1")}, MC2 {Mc2:P1}{SampleStatistics.PlusMinus(Mc2StandardError, "P1")}, {Scores.Count:N0} questions");
 }

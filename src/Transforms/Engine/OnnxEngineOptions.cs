@@ -16,6 +16,12 @@ public sealed record OnnxEngineOptions
     public bool SpinWhileWaiting { get; init; } = true;
 
     /// <summary>
+    /// Whether the memory that a call on the CPU computes in is kept for the next one (true, the default), or given back when the call is
+    /// over. A long prompt or a large batch then leaves nothing behind, and each call takes longer.
+    /// </summary>
+    public bool KeepMemory { get; init; } = true;
+
+    /// <summary>
     /// Whether a CUDA GPU may round the factors of float32 products to TF32's ten bits. False (the default): results agree with a CPU's to
     /// about 1e-6; true is faster, to about 1e-3.
     /// </summary>

@@ -101,7 +101,7 @@ internal static class OrtRuntime
 
             // The arena keeps the activations' memory from call to call. A memory pattern would be planned and kept for each
             // combination of input shapes, and every decoded token is a new one.
-            settings.EnableCpuMemArena = true;
+            settings.EnableCpuMemArena = options.KeepMemory;
             settings.EnableMemoryPattern = false;
 
             // Weights outside the arena, which would round their sum up to a power of two.

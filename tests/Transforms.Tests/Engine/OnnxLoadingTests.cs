@@ -310,6 +310,29 @@ public sealed class OnnxLoadingTests
     }
 
     [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void The_memory_of_a_large_batch_is_kept_or_given_back_as_the_option_says(bool keep)
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Inconclusive("Resident memory is read from /proc, which only Linux has.");
+        const int Rows = 16, Length = 640;
+        using TestPackage package = TestPackage.Of(new() { VocabularySize = 64, ContextLength = Length, EmbeddingSize = 32, LayerCount = 1, HeadCount = 4 });
+        using OnnxCausalModel model = OnnxCausalModel.Load(package.Folder, GptDevice.Cpu, new() { KeepMemory = keep });
+        int[] tokens = [.. Enumerable.Range(0, Rows * Length).Select(static i => i % 64)];
+        float[] logits = new float[Rows * 64];
+        using (ICausalDecoder few = model.BeginDecoding(1, Length)) few.Append(tokens.AsSpan(0, 8), default, LogitsScope.LastPosition, logits.AsSpan(0, 64));
+        long before = ResidentBytes();
+        using (ICausalDecoder many = model.BeginDecoding(Rows, Length)) many.Append(tokens, default, LogitsScope.LastPosition, logits);
+
+        // Attention's scores alone are 16 rows · 4 heads · 640 · 640 numbers of 4 bytes: 105 MB, more than malloc keeps to itself.
+        long left = ResidentBytes() - before;
+        if (keep) Assert.IsGreaterThan(80_000_000, left);
+        else Assert.IsLessThan(60_000_000, left);
+
+        static long ResidentBytes() => 1024 * long.Parse(File.ReadLines("/proc/self/status").First(static line => line.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(default(char[]), StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    [TestMethod]
     [DataRow(false, DisplayName = "weights in the graph's file")]
     [DataRow(true, DisplayName = "weights beside the graph")]
     public void A_loaded_package_can_be_written_elsewhere(bool beside)

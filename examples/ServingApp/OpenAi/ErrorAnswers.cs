@@ -13,7 +13,7 @@ internal static class ErrorAnswers
         OperationCanceledException when time is { ClientLeft: true } => null,
         OperationCanceledException when time is not null => OpenAiException.TimedOut(time.Seconds),
         GenerationQueueFullException full => OpenAiException.QueueFull(full.MaxWaiting),
-        PromptTooLongException tooLong => OpenAiException.Invalid(null, tooLong.Message, "context_length_exceeded"),
+        PromptTooLongException tooLong => OpenAiException.Invalid(null, $"The prompt has {tooLong.TokenCount} tokens; at most {tooLong.Limit} fit the model's context. Shorten it.", "context_length_exceeded"), // the library's remedies are its own options
         ConversationException conversation => OpenAiException.Invalid("prompt", conversation.Message, "invalid_conversation"), // a reward's; a chat's is told by its messages
         ConstraintException constraint => OpenAiException.Invalid("response_format", constraint.Message, "invalid_schema"),
         UnsupportedOptionException option => OpenAiException.Invalid(option.Option, option.Message, "unsupported_parameter"),

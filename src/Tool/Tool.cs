@@ -14,9 +14,10 @@ internal static class Tool
     public static async Task<int> RunAsync(string[] args, TextReader input, TextWriter output, TextWriter error, CancellationToken cancellationToken = default)
     {
         var console = new ToolConsole(input, output, error);
-        var root = new RootCommand("Trains GPT models, exports them to ONNX, and runs them.")
+        var root = new RootCommand("Trains GPT models, exports them to ONNX, runs and serves them.")
         {
-            TrainCommand.Create(console), ExportCommand.Create(console), GenerateCommand.Create(console), ChatCommand.Create(console), EvaluateCommand.Create(console), TokenizeCommand.Create(console),
+            TrainCommand.Create(console), ExportCommand.Create(console), QuantizeCommand.Create(console), GenerateCommand.Create(console), ChatCommand.Create(console), ServeCommand.Create(console),
+            EvaluateCommand.Create(console), TokenizeCommand.Create(console),
         };
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null }); // a prompt may begin with '@'
         if (parsed.Errors.Count > 0)
@@ -27,7 +28,9 @@ internal static class Tool
             return WrongUse;
         }
 
-        var how = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
+        // A server hears signals itself, and takes the time that its settings give it.
+        TimeSpan? termination = parsed.CommandResult.Command.Name == ServeCommand.Name ? null : TimeSpan.FromSeconds(30);
+        var how = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = termination };
         try
         {
             return await parsed.InvokeAsync(how, cancellationToken);

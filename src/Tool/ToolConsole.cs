@@ -11,12 +11,18 @@ internal sealed class ToolConsole(TextReader input, TextWriter output, TextWrite
     public TextWriter Error => error;
 
     /// <summary>Gives a command its action. What the library reports becomes one line on the error output, and an exit code.</summary>
-    public void SetAction(Command command, Action<ParseResult, CancellationToken> action) => command.SetAction(async (parsed, cancellationToken) =>
+    public void SetAction(Command command, Action<ParseResult, CancellationToken> action) => SetAction(command, (parsed, cancellationToken) =>
+    {
+        action(parsed, cancellationToken);
+        return Task.FromResult(Tool.Success);
+    });
+
+    /// <summary>As the other, and the action says the exit code where nothing is thrown.</summary>
+    public void SetAction(Command command, Func<ParseResult, CancellationToken, Task<int>> action) => command.SetAction(async (parsed, cancellationToken) =>
     {
         try
         {
-            await Task.Run(() => action(parsed, cancellationToken), CancellationToken.None); // it ends itself
-            return Tool.Success;
+            return await Task.Run(() => action(parsed, cancellationToken), CancellationToken.None); // it ends itself
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -132,6 +132,59 @@ public sealed class SessionTests
     }
 
     [TestMethod]
+    public void A_session_goes_back_to_an_earlier_place_and_on_from_there()
+    {
+        using var folder = new TemporaryFolder();
+        using GptModel torch = Torch(GptAttentionPattern.AlternatingDenseAndBanded), onnx = Onnx(torch, folder);
+        GenerateTextOptions greedy = Some with { Temperature = 0 };
+        foreach (GptModel model in (GptModel[])[torch, onnx])
+        {
+            // 1. A text, into the middle of what was appended and of what was generated.
+            using GptSession text = model.BeginSession();
+            text.Continue("abcdef", greedy);
+            text.Continue("gh", greedy);
+            int[] all = [.. text.TokenIds];
+            foreach (int length in (int[])[all.Length, all.Length - 2, 8, 3])
+            {
+                text.RewindToToken(length);
+                CollectionAssert.AreEqual(all[..length], text.TokenIds.ToArray());
+                Assert.AreEqual(Math.Min(length, all.Length - 1), text.ComputedTokens, "nothing of it is computed again");
+                text.Save(folder["back"]);
+                using GptSession restored = model.RestoreSession(folder["back"]), fork = text.Fork();
+                string expected = model.Generate(Tokenizer.Decode(all[..length]) + "x", greedy);
+                Assert.AreEqual(expected, restored.Continue("x", greedy).Text, model.Engine.GetType().Name);
+                Assert.AreEqual(expected, fork.Continue("x", greedy with { PromptLookupTokens = 3 }).Text);
+            }
+
+            text.RewindToToken(0);
+            Assert.AreEqual(model.Generate("b", greedy), text.Continue("b", greedy).Text);
+            Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => text.RewindToToken(text.TokenIds.Count + 1));
+            Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => text.RewindToToken(-1));
+            Assert.ThrowsExactly<InvalidOperationException>(() => text.RewindToTurn(0));
+
+            // 2. A conversation: the first exchange stays, and what it came to is not computed again.
+            using GptSession chat = model.BeginSession([ConversationTurn.System("be")]);
+            string first = chat.Ask("ab", greedy).Text;
+            chat.Ask("cd", greedy);
+            chat.RewindToTurn(3);
+            Assert.AreEqual("be|ab|" + first, string.Join('|', chat.Turns.Select(static turn => turn.Content)));
+            CollectionAssert.AreEqual(ChatTemplate.Default.Render(chat.Turns, Tokenizer).TokenIds.ToArray(), chat.TokenIds.ToArray());
+            Assert.AreEqual(chat.TokenIds.Count, chat.ComputedTokens);
+            ConversationTurn[] turns = [ConversationTurn.System("be"), ConversationTurn.User("ab"), ConversationTurn.Assistant(first), ConversationTurn.User("e")];
+            Assert.AreEqual(model.Chat(turns, greedy).Text, chat.Ask("e", greedy).Text);
+            chat.RewindToTurn(1);
+            Assert.AreEqual("be", chat.Turns.Single().Content);
+            Assert.IsGreaterThan("System:be".Length, chat.ComputedTokens, "what the system says is not computed again");
+            Assert.AreEqual(first, chat.Ask("ab", greedy).Text);
+            Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => chat.RewindToTurn(4));
+            Assert.ThrowsExactly<InvalidOperationException>(() => chat.RewindToToken(1));
+            chat.RewindToTurn(0);
+            Assert.HasCount(0, chat.TokenIds);
+            Assert.AreEqual(model.Chat([ConversationTurn.User("ab")], greedy).Text, chat.Ask("ab", greedy).Text);
+        }
+    }
+
+    [TestMethod]
     public async Task A_call_that_ends_early_leaves_the_session_as_it_was()
     {
         using var folder = new TemporaryFolder();

@@ -183,4 +183,18 @@ public sealed class BadRequestTests
         Assert.AreEqual("The prompt has 31 tokens; at most 30 are taken. Shorten it; of a conversation, leave out the oldest turns.", tooLong.GetProperty("message").GetString(), "what a client can do, not an option of the library");
         Assert.AreEqual(HttpStatusCode.BadRequest, (await client.PostAsync("/v1/completions", Body($$"""{"prompt":"{{new string('a', 31)}}"}"""))).StatusCode);
     }
+
+    [TestMethod]
+    [DataRow("/v1/chat/completions", """{"messages":[{"role":"user","content":"TEXT"}]}""")]
+    [DataRow("/v1/completions", """{"prompt":"TEXT"}""")]
+    [DataRow("/v1/score", """{"input":"TEXT"}""")]
+    public async Task A_text_that_is_too_long_is_told_what_a_client_can_do_and_not_the_librarys_options(string path, string body)
+    {
+        using TestServing server = Saying(static _ => "x");
+        HttpClient client = await server.ReadyAsync();
+        using HttpResponseMessage answer = await client.PostAsync(path, Body(body.Replace("TEXT", new string('a', 20_000), StringComparison.Ordinal)));
+        JsonElement error = (await JsonAsync(answer)).GetProperty("error");
+        Assert.AreEqual((HttpStatusCode.BadRequest, "context_length_exceeded"), (answer.StatusCode, error.GetProperty("code").GetString()));
+        StringAssert.Matches(error.GetProperty("message").GetString(), new System.Text.RegularExpressions.Regex(@"^The prompt has 20\d{3} tokens; at most \d+ are taken\. Shorten it; of a conversation, leave out the oldest turns\.$"));
+    }
 }

@@ -87,6 +87,62 @@ public sealed partial class ToolTests
     }
 
     [TestMethod]
+    public async Task Quantizing_writes_what_the_library_writes_with_the_same_options()
+    {
+        (int code, string output, string error) = await CallAsync("", "quantize", Model, folder["quantized"], "--bits", "4", "--block", "32", "--asymmetric", "--embedding-bits", "8", "--method", "round", "--accuracy", "1");
+        Assert.AreEqual((0, ""), (code, error));
+        StringAssert.Matches(output, new Regex(@"quantized: \d+\.\d MB"));
+        OnnxExporter.Export(Model, folder["expected"], new() { Weights = WeightFormat.Int4, Quantization = new() { BlockSize = 32, Symmetric = false, EmbeddingBits = 8, Method = QuantizationMethod.RoundToNearest, AccuracyLevel = 1 } });
+        Assert.AreEqual(0, (await CallAsync("", "quantize", Model, folder["eight"])).Code);
+        OnnxExporter.Export(Model, folder["expected8"], new() { Weights = WeightFormat.Int8 });
+        foreach ((string found, string expected) in ((string, string)[])[("quantized", "expected"), ("eight", "expected8")])
+            CollectionAssert.AreEqual(File.ReadAllBytes(Path.Combine(folder[expected], "model.onnx")), File.ReadAllBytes(Path.Combine(folder[found], "model.onnx")), found);
+    }
+
+    // In a process of its own, on a port that the system chooses, until SIGTERM.
+    [TestMethod]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
+    [Timeout(120_000, CooperativeCancellation = true)]
+    public async Task A_served_model_answers_as_OpenAIs_API_does_what_it_generates()
+    {
+        string[] serve = ["serve", Model, "--name", "words", "--key", "secret", "--key", "other", "--set", "DefaultNewTokens=12", "--set", "Weights=Int8", "--urls", "http://127.0.0.1:0"];
+        using var process = new Process { StartInfo = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "MLNet.Gpt.Tool.dll"), .. serve]) { RedirectStandardOutput = true, RedirectStandardError = true } };
+        process.Start();
+        try
+        {
+            Task<string> errors = process.StandardError.ReadToEndAsync();
+            Match address;
+            do address = Listening().Match(await process.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException(await errors));
+            while (!address.Success);
+            Task<string> log = process.StandardOutput.ReadToEndAsync();
+            using var client = new HttpClient { BaseAddress = new Uri(address.Value) };
+            for (bool ready = false; !ready; await Task.Delay(50)) ready = (await client.GetAsync(new Uri("health/ready", UriKind.Relative))).IsSuccessStatusCode;
+            foreach ((string key, int status) in ((string, int)[])[("wrong", 401), ("other", 200)])
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Post, "v1/completions") { Headers = { { "Authorization", $"Bearer {key}" } } };
+                request.Content = new StringContent("""{"model":"words","prompt":"gamma delta","temperature":0}""", System.Text.Encoding.UTF8, "application/json");
+                using HttpResponseMessage answer = await client.SendAsync(request);
+                string body = await answer.Content.ReadAsStringAsync();
+                Assert.AreEqual(status, (int)answer.StatusCode, body);
+                if (status != 200) continue;
+
+                Assert.AreEqual(0, (await CallAsync("", "quantize", Model, folder["as-served"])).Code);
+                using var json = System.Text.Json.JsonDocument.Parse(body);
+                using GptModel model = ModelArgument.Open(folder["as-served"], GptDevice.Cpu);
+                Assert.AreEqual(model.Generate("gamma delta", new() { MaxNewTokens = 12, Temperature = 0 }), json.RootElement.GetProperty("choices")[0].GetProperty("text").GetString());
+            }
+
+            Assert.AreEqual(0, Kill(process.Id, 15));
+            await process.WaitForExitAsync();
+            Assert.AreEqual((0, ""), (process.ExitCode, await errors), await log);
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+    }
+
+    [TestMethod]
     public async Task Evaluating_gives_the_librarys_own_measures()
     {
         folder.Write("heldout.txt", "alpha beta gamma delta\n\ntheta alpha beta");
@@ -220,6 +276,11 @@ public sealed partial class ToolTests
             (Tool.WrongUse, "--layers is 0; it must be 1 or more.", ["train", folder["corpus.txt"], "-o", folder["new"], "--layers", "0"]), (Tool.WrongUse, "--vocabulary is 100; the 256 bytes", ["train", folder["corpus.txt"], "-o", folder["new"], "--vocabulary", "100"]),
             (Tool.Failure, "The validation set, the --validation of 1E-09 of 200 documents, gives", ["train", folder["corpus.txt"], "-o", folder["new"], "--validation", "1e-9"]), (Tool.Failure, "Name the folder with the tokenizer's files, or copy them there.", ["tokenize", folder["missing"], "x"]),
             (Tool.Failure, "or use --device cpu.", ["generate", Model, "x", "--device", "cuda:99"]),
+            (Tool.WrongUse, "--bits is 3; it must be 8 or 4.", ["quantize", Model, folder["out"], "--bits", "3"]), (Tool.WrongUse, "--block is 48; it must be 32, 64 or 128.", ["quantize", Model, folder["out"], "--block", "48"]),
+            (Tool.WrongUse, "--embedding-bits is 2", ["quantize", Model, folder["out"], "--embedding-bits", "2"]), (Tool.WrongUse, "--accuracy is 5", ["quantize", Model, folder["out"], "--accuracy", "5"]), (Tool.WrongUse, "'export --weights int8'", ["quantize", Model, folder["out.gguf"]]),
+            (Tool.Failure, "missing", ["quantize", folder["missing"], folder["out"]]), (Tool.WrongUse, "target", ["quantize", Model, ""]), (Tool.WrongUse, "The model is empty", ["serve", ""]),
+            (Tool.WrongUse, "--adapter is 'polite'; it must be NAME=FOLDER.", ["serve", Model, "--adapter", "polite"]), (Tool.WrongUse, "--set is 'BatchRows='; it must be NAME=VALUE.", ["serve", Model, "--set", "BatchRows="]),
+            (Tool.WrongUse, "There is no setting Serving:Rows;", ["serve", Model, "--set", "Rows=3"]), (Tool.WrongUse, "The program can't listen on 'nowhere'", ["serve", Model, "--urls", "nowhere"]),
         ])
         {
             (int code, _, string error) = await CallAsync("", args);
@@ -267,7 +328,7 @@ public sealed partial class ToolTests
     {
         (int code, string output, _) = await CallAsync("", "--help");
         Assert.AreEqual(0, code);
-        foreach (string command in (string[])["train", "export", "generate", "chat", "evaluate", "tokenize"]) StringAssert.Contains(output, command);
+        foreach (string command in (string[])["train", "export", "quantize", "generate", "chat", "serve", "evaluate", "tokenize"]) StringAssert.Contains(output, command);
     }
 
     // In a process of its own: Ctrl-C, then --resume to the end.
@@ -308,6 +369,9 @@ public sealed partial class ToolTests
 
     [DllImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static extern int Kill(int process, int signal);
+
+    [GeneratedRegex(@"http://127\.0\.0\.1:\d+")]
+    private static partial Regex Listening();
 
     [GeneratedRegex(@"validation loss (\d+\.\d+)")]
     private static partial Regex ValidationLoss();

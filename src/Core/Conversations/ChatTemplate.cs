@@ -109,8 +109,14 @@ public sealed partial record ChatTemplate
     /// <exception cref="UnknownCharacterException">A character-level tokenizer has no token for a character.</exception>
     public RenderedConversation Render(IReadOnlyList<ConversationTurn> turns, GptTokenizer tokenizer)
     {
-        Validate(tokenizer);
         CheckOrder(turns);
+        return RenderBeginning(turns, tokenizer);
+    }
+
+    /// <summary>As <see cref="Render"/>, of the first turns of a conversation that keeps the rules: the user need not have spoken yet.</summary>
+    internal RenderedConversation RenderBeginning(IReadOnlyList<ConversationTurn> turns, GptTokenizer tokenizer)
+    {
+        Validate(tokenizer);
         var renderer = new Renderer(this, tokenizer);
         renderer.Add(Start);
         foreach (ConversationTurn turn in turns) renderer.Add(turn);

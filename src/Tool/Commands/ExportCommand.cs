@@ -37,9 +37,15 @@ internal static class ExportCommand
                 OnnxExporter.Export(source, to, parsed.GetValue(beside) ? options with { ExternalDataThresholdBytes = 0 } : options, cancellationToken);
             }
 
-            IEnumerable<string> files = File.Exists(to) ? [to] : Directory.EnumerateFiles(to);
-            console.Out.WriteLine(FormattableString.Invariant($"{to}: {files.Sum(static file => new FileInfo(file).Length) / 1e6:F1} MB"));
+            console.Out.WriteLine(SizeOf(to));
         });
         return command;
+    }
+
+    /// <summary>What has been written, and its size.</summary>
+    public static string SizeOf(string target)
+    {
+        IEnumerable<string> files = File.Exists(target) ? [target] : Directory.EnumerateFiles(target);
+        return FormattableString.Invariant($"{target}: {files.Sum(static file => new FileInfo(file).Length) / 1e6:F1} MB");
     }
 }

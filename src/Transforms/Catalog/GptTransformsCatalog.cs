@@ -19,11 +19,12 @@ public sealed class GptTransformsCatalog
     public GptTextEstimator<TokenizeTextTransformer> TokenizeText(string outputColumnName, string? inputColumnName, GptTokenizer tokenizer) =>
         TokenizeText(outputColumnName, inputColumnName, tokenizer, new TokenizeTextOptions());
 
-    /// <inheritdoc cref="TokenizeText(string, string?, GptTokenizer)"/>
+    /// <summary>Turns text into token ids.</summary>
     /// <param name="outputColumnName">The column to add: a vector of Int32 of each text's own length.</param>
     /// <param name="inputColumnName">The text column; null means the output column's name.</param>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="options">The options.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or the output column has no name.</exception>
     public GptTextEstimator<TokenizeTextTransformer> TokenizeText(string outputColumnName, string? inputColumnName, GptTokenizer tokenizer, TokenizeTextOptions options)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);

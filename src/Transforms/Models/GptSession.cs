@@ -106,6 +106,36 @@ public sealed class GptSession : IDisposable
         return new(Model, _turns, _tokens, _decoder?.Fork(_decoder.Capacity)) { _computed = _computed };
     }
 
+    /// <summary>Goes back to an earlier place of the text: what came behind it is forgotten, what stays need not be computed again.</summary>
+    /// <param name="tokenCount">How many of <see cref="TokenIds"/> stay: 0, to begin anew, up to all.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There are not so many.</exception>
+    /// <exception cref="InvalidOperationException">The session is a conversation.</exception>
+    /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
+    public void RewindToToken(int tokenCount)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_turns.Count > 0) throw new InvalidOperationException($"The session is a conversation of {_turns.Count} turns; call {nameof(RewindToTurn)}.");
+        if ((uint)tokenCount > (uint)_tokens.Length) throw new ArgumentOutOfRangeException(nameof(tokenCount), tokenCount, $"The session can't go back to {tokenCount} tokens; it has {_tokens.Length}.");
+        (_tokens, _computed) = (_tokens[..tokenCount], Math.Min(_computed, tokenCount));
+    }
+
+    /// <summary>Goes back to an earlier place of the conversation: the turns behind it are forgotten, what stays need not be computed again.</summary>
+    /// <param name="turnCount">How many of <see cref="Turns"/> stay: 0, to begin anew, up to all. Behind a turn of the user's the next <see cref="Ask"/> breaks the rule of templates that ask for alternation.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There are not so many.</exception>
+    /// <exception cref="InvalidOperationException">The session is a text.</exception>
+    /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
+    public void RewindToTurn(int turnCount)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_turns.Count == 0 && _tokens.Length > 0) throw new InvalidOperationException($"The session is a text of {_tokens.Length} tokens; call {nameof(RewindToToken)}.");
+        if ((uint)turnCount > (uint)_turns.Count) throw new ArgumentOutOfRangeException(nameof(turnCount), turnCount, $"The session can't go back to {turnCount} turns; it has {_turns.Count}.");
+        if (turnCount == _turns.Count) return;
+        int[] tokens = turnCount == 0 ? [] : [.. Model.RequireChatTemplate().RenderBeginning([.. _turns.Take(turnCount)], Model.Tokenizer).TokenIds];
+        _computed = Math.Min(_computed, _tokens.AsSpan().CommonPrefixLength(tokens));
+        _turns.RemoveRange(turnCount, _turns.Count - turnCount);
+        _tokens = tokens;
+    }
+
     /// <summary>Writes the session into a file, which appears, or replaces the one of that name, only when it is complete and on the disk. A token takes 2 · layers · width numbers.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>

@@ -160,8 +160,8 @@ public sealed class ValidationSetTests
             case "policy":
                 trainers.PolicyOptimization("Text", new()
                 {
-                    Pretrained = pretrained, Algorithm = PolicyAlgorithm.Rloo, BatchSize = 4, Episodes = 8, Rollout = new() { Minibatches = 1, MaxNewTokens = 2 },
-                    Reward = new() { Sources = [PolicyReward.Of(static (_, response) => response.Length)] }, Optimizer = optimizer, Evaluation = evaluation, Run = run,
+                    Pretrained = pretrained, Algorithm = PolicyAlgorithm.Rloo, BatchSize = 4, Episodes = 8, Rollout = new() { Minibatches = 1, MaxNewTokens = 4 },
+                    Reward = new() { Sources = [PolicyReward.Of(static (_, response) => response.Sum(static c => (double)(c % 7)))] }, Optimizer = optimizer, Evaluation = evaluation, Run = run,
                 }).Fit(rows, others).Dispose();
                 break;
             case "regression":

@@ -130,6 +130,9 @@ public sealed partial class ToolTests
         string told = Regex.Match(output, @"^perplexity\s+(\S+)$", RegexOptions.Multiline).Groups[1].Value;
         Assert.AreEqual(1, double.Parse(told, CultureInfo.InvariantCulture) / Math.Exp(nats / tokens), 1e-4, output);
         StringAssert.Matches(output, new Regex(@"acc\s+1\.0000"), output);
+        folder.Write("lines.txt", string.Join('\n', texts));
+        (_, output, _) = await CallAsync("", "evaluate", Model, "--text", folder["lines.txt"], "--documents", "line");
+        Assert.AreEqual(told, Regex.Match(output, @"^perplexity\s+(\S+)$", RegexOptions.Multiline).Groups[1].Value);
     }
 
     [TestMethod]

@@ -118,7 +118,9 @@ public sealed class GgufExporterTests
         var weights = new FirstRow(Config, [.. first, .. second]);
         using var folder = new TemporaryFolder();
         GgufExporter.Write(weights, Tokenizer, folder["q4.gguf"], GgufFormat.Q4_0);
-        (long[] shape, uint type, byte[] data) = GgufFile.Read(folder["q4.gguf"]).Tensors["token_embd.weight"];
+        GgufFile four = GgufFile.Read(folder["q4.gguf"]);
+        Assert.AreEqual((2u, 2u), ((uint)four.Values["general.file_type"], (uint)four.Values["general.quantization_version"]));
+        (long[] shape, uint type, byte[] data) = four.Tensors["token_embd.weight"];
         CollectionAssert.AreEqual(new long[] { 64, 266 }, shape);
         Assert.AreEqual(2u, type);
         Assert.HasCount(266 * 2 * 18, data);

@@ -121,6 +121,33 @@ public sealed class GraphFormTests
     }
 
     [TestMethod]
+    [DataRow(WeightFormat.Float16, 0xF800)]  // -2^15
+    [DataRow(WeightFormat.BFloat16, 0xFF7F)] // the lowest finite one; 0xFF80 is -infinity
+    public void What_a_query_may_not_see_gets_a_low_but_finite_bias(WeightFormat format, int bits)
+    {
+        using var folder = new TemporaryFolder();
+        OnnxExporter.Write(new FormulaWeights(ReferenceCase.Named("pre-norm").Config), folder["package"], new OnnxExportOptions { Weights = format });
+        GraphProto graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder["package", "model.onnx"])).Graph;
+        byte[] hidden = graph.Initializer.Single(static tensor => tensor.Name == "attention.hidden").RawData.ToByteArray();
+        Assert.AreEqual(bits, BitConverter.ToUInt16(hidden));
+    }
+
+    [TestMethod]
+    [DataRow(GraphOperators.OnnxRuntime, "SkipLayerNormalization")]
+    [DataRow(GraphOperators.Standard, "LayerNormalization")]
+    public void Each_normalization_has_the_models_epsilon(GraphOperators operators, string kind)
+    {
+        using var folder = new TemporaryFolder();
+        GptConfig config = ReferenceCase.Named("pre-norm").Config with { LayerNormEpsilon = 0.25f };
+        OnnxExporter.Write(new FormulaWeights(config), folder["package"], new OnnxExportOptions { Operators = operators });
+        GraphProto graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder["package", "model.onnx"])).Graph;
+        NodeProto[] normalizations = [.. graph.Node.Where(static node => node.OpType.EndsWith("LayerNormalization", StringComparison.Ordinal))];
+        Assert.HasCount((2 * config.LayerCount) + 1, normalizations);
+        Assert.Contains(kind, normalizations.Select(static node => node.OpType));
+        foreach (NodeProto node in normalizations) Assert.AreEqual(0.25f, node.Attribute.Single(static attribute => attribute.Name == "epsilon").F, node.Name);
+    }
+
+    [TestMethod]
     public void Bfloat16_rounds_to_the_nearest_and_ties_to_even()
     {
         // 1 + 2^-8 lies in the middle of 1 (0x3F80) and 1 + 2^-7 (0x3F81) and goes to the even one; 1 + 3·2^-8 in the middle of 0x3F81 and 0x3F82; a little more than the middle goes up.

@@ -65,6 +65,69 @@ public sealed class QuantizedGraphTests
     }
 
     [TestMethod]
+    [DataRow(WeightFormat.Int4, 4, null, 4, 4)]
+    [DataRow(WeightFormat.Int4, 1, 8, 4, 8)]
+    [DataRow(WeightFormat.Int8, 0, 4, 8, 4)]
+    public void Each_quantized_node_has_the_options_bits_and_accuracy(WeightFormat format, int accuracy, int? embeddingBits, int bits, int tableBits)
+    {
+        using var folder = new TemporaryFolder();
+        var options = new OnnxExportOptions { Weights = format, Quantization = new() { BlockSize = 64, AccuracyLevel = accuracy, EmbeddingBits = embeddingBits } };
+        OnnxExporter.Write(new FormulaWeights(Wide), folder["package"], options);
+        GraphProto graph = ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder["package", "model.onnx"])).Graph;
+        NodeProto[] products = [.. graph.Node.Where(static node => node.OpType == "MatMulNBits")];
+        Assert.HasCount(9, products); // four matrices in each of two blocks, and the head
+        foreach (NodeProto product in products)
+        {
+            Assert.AreEqual(accuracy, Number(product, "accuracy_level"), product.Name);
+            Assert.AreEqual(product.Input[1] == "wte.weight_quantized" ? tableBits : bits, Number(product, "bits"), product.Name);
+            Assert.AreEqual(64, Number(product, "block_size"), product.Name);
+        }
+
+        NodeProto table = graph.Node.Single(static node => node.OpType == "GatherBlockQuantized");
+        Assert.AreEqual(tableBits, Number(table, "bits"));
+        Assert.AreEqual(97 * 64 * tableBits / 8, graph.Initializer.Single(static tensor => tensor.Name == "wte.weight_quantized").RawData.Length);
+
+        static long Number(NodeProto node, string name) => node.Attribute.Single(attribute => attribute.Name == name).I;
+    }
+
+    /// <summary>A channel weighs g² + b² of the layer normalisation before a matrix; where that is none (the two residual projections, GPT-1's first block) all weigh the same.</summary>
+    [TestMethod]
+    [DataRow(GptBlockForm.PreNorm, "h.0.attn.c_attn.weight", "h.0.ln_1")]
+    [DataRow(GptBlockForm.PreNorm, "h.1.attn.c_attn.weight", "h.1.ln_1")]
+    [DataRow(GptBlockForm.PreNorm, "h.1.attn.c_proj.weight", null)]
+    [DataRow(GptBlockForm.PreNorm, "h.1.mlp.c_fc.weight", "h.1.ln_2")]
+    [DataRow(GptBlockForm.PreNorm, "h.1.mlp.c_proj.weight", null)]
+    [DataRow(GptBlockForm.PreNorm, "wte.weight", "ln_f")]
+    [DataRow(GptBlockForm.PostNorm, "h.0.attn.c_attn.weight", null)]
+    [DataRow(GptBlockForm.PostNorm, "h.1.attn.c_attn.weight", "h.0.ln_2")]
+    [DataRow(GptBlockForm.PostNorm, "h.1.mlp.c_fc.weight", "h.1.ln_1")]
+    [DataRow(GptBlockForm.PostNorm, "wte.weight", "h.1.ln_2")]
+    public void A_channel_weighs_what_the_normalization_before_it_lets_through(GptBlockForm form, string matrix, string? normalization)
+    {
+        using var folder = new TemporaryFolder();
+        var weights = new UnevenNormalizations(Wide with { BlockForm = form });
+        var quantization = new QuantizationOptions { BlockSize = 32 };
+        OnnxExporter.Write(weights, folder["package"], new OnnxExportOptions { Weights = WeightFormat.Int4, Quantization = quantization });
+        byte[] codes = ModelProto.Parser.ParseFrom(File.ReadAllBytes(folder["package", "model.onnx"])).Graph.Initializer.Single(tensor => tensor.Name == matrix + "_quantized").RawData.ToByteArray();
+
+        bool isTable = matrix == "wte.weight";
+        long[] shape = [.. GptParameterLayout.Of(weights.Config).Single(parameter => parameter.Name == matrix).Shape];
+        int n = (int)shape[isTable ? 0 : 1], k = (int)shape[isTable ? 1 : 0];
+        float[] numbers = Numbers(matrix, n * k);
+        float[] rows = isTable ? numbers : [.. Enumerable.Range(0, n * k).Select(i => numbers[((i % k) * n) + (i / k)])];
+        float[] importance = normalization is null ? [] : [.. Numbers(normalization + ".weight", k).Zip(Numbers(normalization + ".bias", k), static (g, b) => (g * g) + (b * b))];
+        CollectionAssert.AreEqual(BlockQuantizer.Quantize(rows, n, importance, 4, 32, quantization).Codes, codes);
+        if (normalization is not null) CollectionAssert.AreNotEqual(BlockQuantizer.Quantize(rows, n, default, 4, 32, quantization).Codes, codes);
+
+        float[] Numbers(string name, int count)
+        {
+            float[] read = new float[count];
+            weights.Read(name, read);
+            return read;
+        }
+    }
+
+    [TestMethod]
     public void Rounding_to_nearest_covers_the_largest_number()
     {
         // Largest magnitude -4, so s = -(-4) / 8 = 0.5 and -4 gets code 0: q = x / 0.5 + 8. 3.6 / 0.5 = 7.2 -> 7 + 8 = 15; 0.3 / 0.5 = 0.6 -> 1 + 8 = 9; 1 -> 10; zeros -> 8.
@@ -259,6 +322,21 @@ public sealed class QuantizedGraphTests
         return result;
 
         int Nibble(byte[] bytes, int i) => bits == 8 ? bytes[i] : (bytes[i / 2] >> (4 * (i % 2))) & 15;
+    }
+
+    /// <summary>Weights whose normalisations let some channels through several times as strongly as others, by their gains and by their biases.</summary>
+    private sealed class UnevenNormalizations(GptConfig config) : IGptWeights
+    {
+        private readonly FormulaWeights _weights = new(config);
+
+        public GptConfig Config => config;
+
+        public void Read(string name, Span<float> destination)
+        {
+            _weights.Read(name, destination);
+            if (!name.Contains("ln_", StringComparison.Ordinal)) return;
+            foreach (ref float number in destination) number = number * number * number * (name.EndsWith("bias", StringComparison.Ordinal) ? 40 : 1);
+        }
     }
 
     private sealed class DequantizedWeights : IGptWeights

@@ -73,6 +73,29 @@ public sealed partial class ToolTests
     }
 
     [TestMethod]
+    public async Task Each_switch_of_generation_is_the_librarys_option()
+    {
+        using GptModel model = ModelArgument.Open(Model, GptDevice.Cpu);
+        GenerateTextOptions plain = new() { MaxNewTokens = 12, Temperature = 2 };
+        foreach ((string name, string value, GenerateTextOptions options) in ((string, string, GenerateTextOptions)[])
+        [
+            ("--max-tokens", "3", plain with { MaxNewTokens = 3 }), ("--temperature", "1.5", plain with { Temperature = 1.5f }), ("--top-k", "2", plain with { TopK = 2 }), ("--top-p", "0.5", plain with { TopP = 0.5f }),
+            ("--repetition-penalty", "20", plain with { RepetitionPenalty = 20 }),
+        ])
+        {
+            // The first seed with which the option matters: it would be another text without it, and with another seed.
+            string Text(GenerateTextOptions some, int with) => model.Generate("gamma", some with { Seed = with });
+            int seed = Enumerable.Range(0, 1_000).First(one => Text(options, one) is { Length: > 0 } text && text != Text(plain, one) && text != Text(options, one + 1));
+            List<string> args = ["generate", Model, "gamma", "--device", "cpu", "--seed", seed.ToString(CultureInfo.InvariantCulture), name, value];
+            if (name != "--max-tokens") args.AddRange("--max-tokens", "12");
+            if (name != "--temperature") args.AddRange("--temperature", "2");
+            (int code, string output, string error) = await CallAsync("", [.. args]);
+            Assert.AreEqual((0, ""), (code, error), name);
+            Assert.AreEqual(Text(options, seed), output[..^Environment.NewLine.Length], name);
+        }
+    }
+
+    [TestMethod]
     public async Task A_checkpoint_is_exported_in_fewer_bits_and_for_llama_cpp()
     {
         Assert.AreEqual(0, (await CallAsync("", "export", Model, folder["four"], "--weights", "int4", "--weights-beside")).Code);
@@ -145,7 +168,9 @@ public sealed partial class ToolTests
     [TestMethod]
     public async Task Evaluating_gives_the_librarys_own_measures()
     {
-        folder.Write("heldout.txt", "alpha beta gamma delta\n\ntheta alpha beta");
+        // What looks like a special token is text, as it is to train.
+        string[] texts = ["alpha beta gamma delta", "theta alpha<|endoftext|> beta"];
+        folder.Write("heldout.txt", string.Join("\n\n", texts));
         folder.Write("questions.jsonl", """
             {"prompt":"alpha beta","choices":["theta","gamma"],"answer":1}
             {"prompt":"zeta eta","choices":["theta","beta"],"answer":0}
@@ -158,12 +183,15 @@ public sealed partial class ToolTests
         StringAssert.StartsWith(error, "mlnet-gpt: question 3: "); // it has no answers
         StringAssert.EndsWith(error.TrimEnd(), "mlnet-gpt: question 4: The right answer in column 'answer' is none of the 2 in column 'choices'.", "the names that the file has");
         using GptModel model = ModelArgument.Open(Model, null);
-        double nats = -(model.Score("alpha beta gamma delta").LogLikelihood + model.Score("theta alpha beta").LogLikelihood);
-        int tokens = model.Tokenizer.Encode("alpha beta gamma delta").Length + model.Tokenizer.Encode("theta alpha beta").Length;
+        double nats = -model.Score(texts, new ScoreTextOptions { SpecialTokens = SpecialTokenHandling.AsText }).Sum(static score => score.LogLikelihood);
+        int tokens = texts.Sum(text => model.Tokenizer.Encode(text, SpecialTokenHandling.AsText).Length);
         string told = Regex.Match(output, @"^perplexity\s+(\S+)$", RegexOptions.Multiline).Groups[1].Value;
-        Assert.AreEqual(Math.Exp(nats / tokens), double.Parse(told, CultureInfo.InvariantCulture), 1e-4, output); // it has four decimals
+        Assert.AreEqual(1, double.Parse(told, CultureInfo.InvariantCulture) / Math.Exp(nats / tokens), 1e-4, output);
         StringAssert.Matches(output, new Regex(@"acc\s+0\.6667"), output); // two of three: a right answer that is none counts as wrong
         StringAssert.Matches(output, new Regex(@"acc_mutual_info\s+-\s+-\s"), "what was not measured is no number");
+        folder.Write("lines.txt", string.Join('\n', texts));
+        (_, output, _) = await CallAsync("", "evaluate", Model, "--text", folder["lines.txt"], "--documents", "line");
+        Assert.AreEqual(told, Regex.Match(output, @"^perplexity\s+(\S+)$", RegexOptions.Multiline).Groups[1].Value);
     }
 
     [TestMethod]
@@ -240,6 +268,51 @@ public sealed partial class ToolTests
         (code, string output, error) = await CallAsync("alpha\nbeta\n\nnever read", "chat", talking, "--max-tokens", "3", "--system", "words", "--temperature", "0");
         Assert.AreEqual((0, ""), (code, error));
         Assert.AreEqual(3, output.Split("> ").Length - 1, output);
+    }
+
+    [TestMethod]
+    public async Task A_chat_answers_to_all_that_was_said_as_far_as_it_fits()
+    {
+        string talking = folder["remembering"];
+        Assert.AreEqual(0, (await CallAsync("", "export", Model, talking)).Code);
+        new ChatTemplate { SystemMarker = "S ", UserMarker = "U ", AssistantMarker = "A " }.Save(talking); // short, so that some of them fit 64 positions
+        string[] lines = ["alpha", "beta alpha", "gamma delta", "epsilon", "zeta eta", "theta", "delta gamma", "beta"];
+        (int code, string output, string error) = await CallAsync(string.Join('\n', lines), "chat", talking, "--max-tokens", "6", "--system", "words", "--temperature", "2", "--seed", "4", "--device", "cpu");
+        Assert.AreEqual((0, ""), (code, error));
+        using GptModel model = GptModel.FromOnnx(talking, GptDevice.Cpu);
+        GenerateTextOptions options = new() { MaxNewTokens = 6, Temperature = 2, Seed = 4, PromptOverflow = PromptOverflow.KeepTail };
+        List<ConversationTurn> turns = [ConversationTurn.System("words")];
+        var expected = new System.Text.StringBuilder();
+        foreach (string line in lines)
+        {
+            turns.Add(ConversationTurn.User(line));
+            string answer = model.Chat(turns, options).Text;
+            expected.Append("> ").Append(answer).Append(Environment.NewLine);
+            turns.Add(ConversationTurn.Assistant(answer));
+        }
+
+        Assert.AreEqual($"{expected}> ", output);
+        Assert.ThrowsExactly<PromptTooLongException>(() => model.Chat(turns[..^1], options with { PromptOverflow = PromptOverflow.Error }), "the beginning must not fit, or the test shows less");
+    }
+
+    [TestMethod]
+    public async Task Standard_operators_are_ONNXs_own()
+    {
+        foreach ((string name, string[] more, bool isStandard) in ((string, string[], bool)[])[("own", [], false), ("standard", ["--standard-operators"], true)])
+        {
+            Assert.AreEqual(0, (await CallAsync("", ["export", Model, folder[name], .. more])).Code);
+            Assert.AreEqual(isStandard, File.ReadAllBytes(Path.Combine(folder[name], "model.onnx")).AsSpan().IndexOf("com.microsoft"u8) < 0, name);
+        }
+    }
+
+    [TestMethod]
+    public void A_folders_texts_are_read_with_those_in_the_folders_below_and_divided_as_asked_for()
+    {
+        folder.Write("texts/b.txt", "one\ntwo\r\n\r\nthree\n");
+        folder.Write("texts/deep/c.txt", "four");
+        folder.Write("texts/no.md", "five");
+        foreach ((string unit, string[] expected) in ((string, string[])[])[("line", ["one", "two", "three", "four"]), ("paragraph", ["one\ntwo", "three", "four"]), ("file", ["one\ntwo\r\n\r\nthree\n", "four"])])
+            CollectionAssert.AreEqual(expected, TextFiles.Documents(folder["texts"], unit, default).ToArray(), unit);
     }
 
     [TestMethod]

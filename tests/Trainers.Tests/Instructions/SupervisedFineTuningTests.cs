@@ -45,6 +45,23 @@ public sealed class SupervisedFineTuningTests
     }
 
     [TestMethod]
+    public void Micro_batches_of_unlike_completions_have_the_loss_and_gradient_of_the_whole_batch()
+    {
+        // Completions of 1 to 8 letters and their end: a mean of the micro-batches' means would weigh the tokens of short ones more.
+        IDataView rows = Ml.Data.LoadFromEnumerable(Enumerable.Range(1, 8).Select(static n => new Pair { Prompt = "ab=", Completion = "abcdefgh"[..n] }).ToArray());
+        TrainingProgress[] first = [.. ((MicroBatchSize[])[MicroBatchSize.WholeBatch, 3, 1]).Select(size =>
+        {
+            using GptSupervisedFineTuningTransformer fitted = Trainer(Options with { Epochs = 1, MicroBatchSize = size, Evaluation = new() { ValidationFraction = 0 }, Run = Options.Run with { Dropout = DropoutOptions.None } }).Fit(rows);
+            return fitted.Training.History[0];
+        })];
+        foreach (TrainingProgress parts in first[1..])
+        {
+            Assert.AreEqual(first[0].Loss, parts.Loss, 1e-5);
+            Assert.AreEqual(1, parts.GradientNorm / first[0].GradientNorm, 1e-4);
+        }
+    }
+
+    [TestMethod]
     [DataRow(false, false)]
     [DataRow(true, false)]
     [DataRow(false, true)]

@@ -112,6 +112,10 @@ public sealed class AdamWTests
         Assert.AreEqual(0.1, LearningRateSchedule.At(109, options, 1_000), 1e-12);
         Assert.AreEqual(0.1, LearningRateSchedule.At(5_000, options, 1_000), 1e-12);
 
+        // Unless it is set, the least rate is a tenth of the largest, and the decay ends with the run.
+        Assert.AreEqual(0.1, LearningRateSchedule.At(1_000, options with { MinLearningRate = null, DecaySteps = null }, 1_000), 1e-12);
+        Assert.AreEqual(0.55, LearningRateSchedule.At(504, options with { MinLearningRate = null, DecaySteps = null }, 999), 1e-12);
+
         // Of 2^31 parts of the way, the first.
         Assert.AreEqual(1.0 / (1L << 31), LearningRateSchedule.At(0, options with { WarmupSteps = int.MaxValue, DecaySteps = null }, 1_000), 1e-20);
         Assert.AreEqual(1.0 / (1L << 31), LearningRateSchedule.Linear(0, 1, int.MaxValue, 1_000), 1e-20);

@@ -40,6 +40,26 @@ public sealed class PolicyAdvantagesTests
     }
 
     [TestMethod]
+    public void The_penalty_is_that_of_the_estimator_asked_for()
+    {
+        // K3 = e^x − 1 − x for x = log π_ref − log π = −1, 2: 1/e and e² − 3. β = 0.5: rewards 3 − 0.5·(1/e + e² − 3) = 0.621532 and 1, whose distance is ∓0.378468.
+        RolloutRow[] rows = [Row([-1, -3], [-2, -1], []), Row([-1], [-1], [])];
+        double[] totals = PolicyAdvantages.Set(rows, [3, 1], 0.5, new() { Algorithm = PolicyAlgorithm.Rloo, Kl = new() { Estimator = KlEstimator.K3 } });
+        Assert.AreEqual(0.621532, totals[0], 1e-5);
+        AreClose([-0.378468, 0.378468], [.. rows.Select(static row => row.Advantages.Single())]);
+    }
+
+    [TestMethod]
+    public void Whitened_rewards_have_a_deviation_of_1_and_keep_their_mean()
+    {
+        // 1 and 4: mean 2.5, unbiased variance 4.5; 2.5 ∓ 1.5/√4.5 = 2.5 ∓ 1/√2. V = 0: these are the advantages.
+        RolloutRow first = Row([-1], [-1], [0]), second = Row([-1], [-1], [0]);
+        PolicyAdvantages.Set([first, second], [1, 4], 0, Options with { Ppo = new() { WhitenAdvantages = false, WhitenRewards = true } });
+        AreClose([2.5 - Math.Sqrt(0.5)], first.Advantages);
+        AreClose([2.5 + Math.Sqrt(0.5)], second.Advantages);
+    }
+
+    [TestMethod]
     [DataRow(true)]
     [DataRow(false)]
     public void GRPO_scales_by_the_group_or_not_and_keeps_the_penalty_out_of_the_reward(bool scale)

@@ -39,6 +39,24 @@ public sealed class AveragedWeightsTests
     }
 
     [TestMethod]
+    public void A_run_averages_the_weights_after_each_of_its_updates()
+    {
+        // The weights after 0, 1, 2 and 3 updates, and from them the average: decays min(0.3, 2/11), min(0.3, 3/12) and min(0.3, 4/13).
+        using var fixture = new TrainingFixture();
+        LanguageModelOptions options = fixture.Options with { Optimizer = fixture.Options.Optimizer with { WarmupSteps = 0, DecaySteps = 30 }, Evaluation = fixture.Options.Evaluation with { Interval = 0 } };
+        using GptNetwork begin = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
+        double[] expected = [.. begin.Parameters.Master.data<float>().Select(static w => (double)w)];
+        foreach ((int step, double decay) in ((int, double)[])[(1, 2.0 / 11), (2, 0.25), (3, 0.3)])
+        {
+            float[] weights = fixture.Train(options with { MaxSteps = step }).Weights;
+            for (int i = 0; i < weights.Length; i++) expected[i] = (decay * expected[i]) + ((1 - decay) * weights[i]);
+        }
+
+        float[] averaged = fixture.Train(options with { MaxSteps = 3, Run = options.Run with { AverageDecay = 0.3 } }).Weights;
+        for (int i = 0; i < averaged.Length; i++) Assert.AreEqual(expected[i], averaged[i], 1e-6);   // float32 rounding of numbers below 2
+    }
+
+    [TestMethod]
     public void An_averaged_run_resumes_bit_for_bit()
     {
         using var untouched = new TrainingFixture();

@@ -35,4 +35,19 @@ public sealed class LossSpikesTests
         Assert.AreEqual(spikes, fixture.Log.Count(static line => line.Contains("is a spike", StringComparison.Ordinal) && line.Contains("document", StringComparison.Ordinal)));
         Assert.AreEqual(0, fixture.Train(options with { Run = options.Run with { LossSpikeDeviations = 0 } }).Result.History.Sum(static p => p.LossSpikes));
     }
+
+    [TestMethod]
+    public void A_resumed_run_measures_its_losses_by_those_from_before()
+    {
+        // Any loss 0.01 deviations above the mean counts, once there are 20 before it.
+        using var untouched = new TrainingFixture();
+        LanguageModelOptions options = untouched.Options with { Optimizer = new() { LearningRate = 1e-5, WarmupSteps = 0 }, Run = untouched.Options.Run with { LossSpikeDeviations = 0.01 } };
+        int[] whole = [.. untouched.Train(options, toFolder: true).Result.History.Select(static p => p.LossSpikes)];
+        Assert.AreEqual(0, whole[..20].Sum());
+        Assert.IsGreaterThan(0, whole[24..].Sum(), "spikes after step 24, or the test shows nothing");
+        using var fixture = new TrainingFixture();
+        using var cancel = new CancellationTokenSource();
+        fixture.Train(options with { Run = options.Run with { CancellationToken = cancel.Token, Progress = p => { if (p.Step == 24) cancel.Cancel(); } } }, toFolder: true);
+        CollectionAssert.AreEqual(whole, fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true).Result.History.Select(static p => p.LossSpikes).ToArray());
+    }
 }

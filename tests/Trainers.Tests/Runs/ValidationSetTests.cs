@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 
 namespace MLNet.Gpt.Trainers.Tests.Runs;
 
-/// <summary>What the trainers say of a validation set that is missing, empty, too short or of no use.</summary>
+/// <summary>How much of a validation set the trainers measure, and what they say of one that is missing, empty, too short or of no use.</summary>
 [TestClass]
 public sealed class ValidationSetTests
 {
@@ -42,6 +42,44 @@ public sealed class ValidationSetTests
         bool task = type == typeof(InvalidLabelsException);
         string message = kind == "pretraining" ? "The validation set can't be used. The corpus has no documents." : task ? $"there are no {items} in the one that Fit was given. Give it {items}." : "The validation set: there";
         Refuses(type, message, () => Fit(kind, new() { EarlyStoppingPatience = task ? 1 : 0 }, Rows(6), []));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Kinds))]
+    public void The_first_MaxRows_rows_are_measured_as_if_there_were_no_others(string kind, string items, Type type)
+    {
+        _ = (items, type);
+
+        // 12 documents of 7 tokens give 5 rows of 16 and the tokens behind them, the first 5 documents 2.
+        int first = kind == "pretraining" ? 5 : 4;
+        var losses = new List<double?>();
+        foreach ((int? rows, int count) in ((int?, int)[])[(null, first), (kind == "pretraining" ? 2 : 4, 12), (null, 12)])
+        {
+            double? loss = null;
+            Fit(kind, new() { MaxRows = rows, ReturnBest = false }, Rows(6), Rows(12), count, p => loss = p.ValidationLoss ?? loss);
+            losses.Add(loss);
+        }
+
+        Assert.AreEqual(losses[0]!.Value, losses[1]!.Value, 1e-6);
+        Assert.AreNotEqual(losses[0]!.Value, losses[2]!.Value, 1e-6);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Kinds))]
+    public void An_evaluation_in_the_middle_of_training_is_made_without_dropout(string kind, string items, Type type)
+    {
+        _ = (items, type);
+
+        // A rate that changes no weight: with dropout in training the loss is the same as without.
+        var losses = new List<double?>();
+        foreach (DropoutOptions dropout in (DropoutOptions[])[DropoutOptions.None, DropoutOptions.Everywhere(0.5f)])
+        {
+            double? loss = null;
+            Fit(kind, new() { ReturnBest = false }, Rows(6), Rows(6), progress: p => loss = p.ValidationLoss ?? loss, optimizer: new() { LearningRate = 1e-30, WarmupSteps = 0, WeightDecay = 0 }, dropout: dropout);
+            losses.Add(loss);
+        }
+
+        Assert.AreEqual(losses[0]!.Value, losses[1]!.Value, 1e-9);
     }
 
     [TestMethod]
@@ -97,45 +135,44 @@ public sealed class ValidationSetTests
         StringAssert.Contains(error.Message, message);
     }
 
-    private static void Fit(string kind, EvaluationOptions evaluation, IEnumerable<TrainingRow> training, IEnumerable<TrainingRow>? validation = null)
+    private static void Fit(string kind, EvaluationOptions evaluation, IEnumerable<TrainingRow> training, IEnumerable<TrainingRow>? validation = null, int? count = null, Action<TrainingProgress>? progress = null, AdamWOptions? optimizer = null, DropoutOptions? dropout = null)
     {
         IDataView rows = Ml.Data.LoadFromEnumerable(training);
-        IDataView? others = validation is null ? null : Ml.Data.LoadFromEnumerable(validation);
-        RunOptions run = EveryTrainer.Run with { LogInterval = 100 };
+        IDataView? others = validation is null ? null : Ml.Data.LoadFromEnumerable(validation.Take(count ?? int.MaxValue));
+        RunOptions run = EveryTrainer.Run with { LogInterval = 100, Progress = progress, Dropout = dropout ?? EveryTrainer.Run.Dropout };
+        TaskOptimizerOptions task = optimizer is null ? new() : new() { LearningRate = optimizer.LearningRate, WeightDecay = optimizer.WeightDecay };
         using GptModel pretrained = new(new TorchCausalModel(new GptNetwork(EveryTrainer.Shape, GptDevice.Cpu, seed: 3)), EveryTrainer.Letters);
         GptTrainersCatalog trainers = Ml.Gpt().Trainers;
         switch (kind)
         {
             case "pretraining":
-                trainers.LanguageModel("Text", new() { Model = EveryTrainer.Shape, Tokenizer = EveryTrainer.Letters, MaxSteps = 2, BatchSize = 2, Evaluation = evaluation, Run = run }).Fit(rows, others).Dispose();
+                trainers.LanguageModel("Text", new() { Model = EveryTrainer.Shape, Tokenizer = EveryTrainer.Letters, MaxSteps = 2, BatchSize = 2, Optimizer = optimizer ?? new(), Evaluation = evaluation, Run = run }).Fit(rows, others).Dispose();
                 break;
             case "fine-tuning":
-                trainers.SupervisedFineTuning("Written", "Text", "Completion", new() { Pretrained = pretrained, Epochs = 1, BatchSize = 4, Evaluation = evaluation, Run = run }).Fit(rows, others).Dispose();
+                trainers.SupervisedFineTuning("Written", "Text", "Completion", new() { Pretrained = pretrained, Epochs = 1, BatchSize = 4, Optimizer = optimizer, Evaluation = evaluation, Run = run }).Fit(rows, others).Dispose();
                 break;
             case "reward":
-                trainers.RewardModelFromPairs("Text", "Completion", "Other", new() { Pretrained = pretrained, Epochs = 1, BatchSize = 4, Evaluation = evaluation, Run = run }).Fit(rows, others).Dispose();
+                trainers.RewardModelFromPairs("Text", "Completion", "Other", new() { Pretrained = pretrained, Epochs = 1, BatchSize = 4, Optimizer = optimizer, Evaluation = evaluation, Run = run }).Fit(rows, others).Dispose();
                 break;
             case "preference":
-                trainers.DirectPreference("Written", "Text", "Completion", "Other", new() { Pretrained = pretrained, Epochs = 1, BatchSize = 4, Evaluation = evaluation, Run = run }).Fit(rows, others).Dispose();
+                trainers.DirectPreference("Written", "Text", "Completion", "Other", new() { Pretrained = pretrained, Epochs = 1, BatchSize = 4, Optimizer = optimizer, Evaluation = evaluation, Run = run }).Fit(rows, others).Dispose();
                 break;
             case "policy":
                 trainers.PolicyOptimization("Text", new()
                 {
-                    Pretrained = pretrained, Algorithm = PolicyAlgorithm.Rloo, BatchSize = 4, Episodes = 8, Rollout = new() { Minibatches = 1, MaxNewTokens = 2 },
-                    Reward = new() { Sources = [PolicyReward.Of(static (_, response) => response.Length)] }, Evaluation = evaluation, Run = run,
+                    Pretrained = pretrained, Algorithm = PolicyAlgorithm.Rloo, BatchSize = 4, Episodes = 8, Rollout = new() { Minibatches = 1, MaxNewTokens = 4 },
+                    Reward = new() { Sources = [PolicyReward.Of(static (_, response) => response.Sum(static c => (double)(c % 7)))] }, Optimizer = optimizer, Evaluation = evaluation, Run = run,
                 }).Fit(rows, others).Dispose();
                 break;
             case "regression":
-                trainers.SentenceSimilarity("Likeness", "Text", "Completion", new SupervisedTaskOptions { Pretrained = pretrained, Epochs = 1, BatchSize = 4, Evaluation = evaluation, Run = run }).Fit(rows, others).Dispose();
+                trainers.SentenceSimilarity("Likeness", "Text", "Completion", new SupervisedTaskOptions { Pretrained = pretrained, Epochs = 1, BatchSize = 4, Optimizer = task, Evaluation = evaluation, Run = run }).Fit(rows, others).Dispose();
                 break;
             default:
                 ITransformer keys = Ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(rows);
-                trainers.TextClassification("Key", "Text", new SupervisedTaskOptions { Pretrained = pretrained, Epochs = 1, BatchSize = 4, Evaluation = evaluation, Run = run }).Fit(keys.Transform(rows), others is null ? null : keys.Transform(others)).Dispose();
+                trainers.TextClassification("Key", "Text", new SupervisedTaskOptions { Pretrained = pretrained, Epochs = 1, BatchSize = 4, Optimizer = task, Evaluation = evaluation, Run = run }).Fit(keys.Transform(rows), others is null ? null : keys.Transform(others)).Dispose();
                 break;
         }
     }
-
-    private static IEnumerable<TrainingRow> Rows(int count) => Enumerable.Range(0, count).Select(static i => new TrainingRow { Text = $"{(char)('a' + i)}bcd {(char)('j' - i)}", Completion = "ab", Other = "ba", Label = i % 2 == 0 ? "even" : "odd", Likeness = i / 6f });
 
     [TestMethod]
     [DataRow(1, 0.5)]
@@ -156,4 +193,6 @@ public sealed class ValidationSetTests
         CollectionAssert.AreEqual(drawn, HeldOut.Draw(all, fraction, seed: 5));
         CollectionAssert.AreEqual(expected, all);
     }
+
+    private static IEnumerable<TrainingRow> Rows(int count) => Enumerable.Range(0, count).Select(static i => new TrainingRow { Text = $"{(char)('a' + (i % 10))}bcd {(char)('j' - (i % 10))}", Completion = "ab", Other = "ba", Label = i % 2 == 0 ? "even" : "odd", Likeness = i / 6f });
 }

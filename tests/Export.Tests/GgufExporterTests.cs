@@ -160,6 +160,30 @@ public sealed class GgufExporterTests
     }
 
     [TestMethod]
+    public void An_adapter_is_merged_into_the_projections_that_it_adapts()
+    {
+        // Rank 1: s·a·b = 2 · 0.5 · 0.25 for every weight of attn.c_attn.
+        using var folder = new TemporaryFolder();
+        GptCheckpoint.Write(folder["checkpoint"], new FormulaWeights(Config), Tokenizer);
+        LoraCheckpoint.Write(folder["adapter"], Config, new() { Rank = 1, Alpha = 2, Projections = LoraProjections.AttentionIn }, static (name, values) => values.AsSpan().Fill(name.Contains("lora_A", StringComparison.Ordinal) ? 0.5f : 0.25f));
+        GgufExporter.Export(folder["checkpoint"], folder["plain.gguf"]);
+        GgufExporter.ExportMerged(folder["checkpoint"], folder["adapter"], folder["merged.gguf"]);
+        var (plain, merged) = (GgufFile.Read(folder["plain.gguf"]), GgufFile.Read(folder["merged.gguf"]));
+        foreach ((string name, (_, _, byte[] data)) in plain.Tensors)
+        {
+            float[] before = MemoryMarshal.Cast<byte, float>(data).ToArray(), after = MemoryMarshal.Cast<byte, float>(merged.Tensors[name].Item3).ToArray();
+            float added = name.EndsWith("attn_qkv.weight", StringComparison.Ordinal) ? 0.25f : 0;
+            for (int i = 0; i < before.Length; i++) Assert.AreEqual(before[i] + added, after[i], 1e-7f, name);
+        }
+
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => GgufExporter.ExportMerged(folder["checkpoint"], folder["none"], folder["refused.gguf"]));
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+        Assert.ThrowsExactly<OperationCanceledException>(() => GgufExporter.ExportMerged(folder["checkpoint"], folder["adapter"], folder["refused.gguf"], cancellationToken: cancelled.Token));
+        Assert.IsFalse(File.Exists(folder["refused.gguf"]));
+    }
+
+    [TestMethod]
     public void A_checkpoint_becomes_a_file()
     {
         using var folder = new TemporaryFolder();

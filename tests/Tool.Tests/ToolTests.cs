@@ -110,6 +110,29 @@ public sealed partial class ToolTests
     }
 
     [TestMethod]
+    public async Task An_adapter_is_merged_into_what_is_exported_and_quantized()
+    {
+        using (GptCheckpoint checkpoint = GptCheckpoint.Open(Model))
+            LoraCheckpoint.Write(folder["adapter"], checkpoint.Config, new() { Rank = 1, Projections = LoraProjections.All }, static (_, values) => values.AsSpan().Fill(0.1f));
+        (string Command, string Target, Action<string> Expected)[] cases =
+        [
+            ("export", "merged", to => OnnxExporter.ExportMerged(Model, folder["adapter"], to)), ("export", "merged.gguf", to => GgufExporter.ExportMerged(Model, folder["adapter"], to)),
+            ("quantize", "merged8", to => OnnxExporter.ExportMerged(Model, folder["adapter"], to, new() { Weights = WeightFormat.Int8 })),
+        ];
+        foreach ((string command, string target, Action<string> write) in cases)
+        {
+            (int code, _, string error) = await CallAsync("", command, Model, folder[target], "--adapter", folder["adapter"]);
+            Assert.AreEqual((0, ""), (code, error), target);
+            string expected = folder["expected-" + target];
+            write(expected);
+            string file = target.EndsWith(".gguf", StringComparison.Ordinal) ? "" : "model.onnx";
+            CollectionAssert.AreEqual(File.ReadAllBytes(Path.Combine(expected, file)), File.ReadAllBytes(Path.Combine(folder[target], file)), target);
+        }
+
+        Assert.AreEqual(Tool.Failure, (await CallAsync("", "export", Model, folder["refused"], "--adapter", folder["none"])).Code);
+    }
+
+    [TestMethod]
     public async Task Quantizing_writes_what_the_library_writes_with_the_same_options()
     {
         (int code, string output, string error) = await CallAsync("", "quantize", Model, folder["quantized"], "--bits", "4", "--block", "32", "--asymmetric", "--embedding-bits", "8", "--method", "round", "--accuracy", "1");

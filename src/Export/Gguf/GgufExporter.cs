@@ -20,12 +20,38 @@ public static class GgufExporter
     public static void Export(string checkpointFolder, string path, GgufFormat format = GgufFormat.Float32, CancellationToken cancellationToken = default)
     {
         using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
-        GptTokenizer tokenizer = checkpoint.Tokenizer ?? throw new ArgumentException($"The checkpoint '{checkpoint.Folder}' has no tokenizer, which a GGUF file holds; put its files beside the weights.", nameof(checkpointFolder));
+        Export(checkpoint, checkpoint, path, format, cancellationToken);
+    }
+
+    /// <summary>Writes a checkpoint folder with a LoRA adapter merged into its weights as a GGUF file; else as <see cref="Export(string, string, GgufFormat, CancellationToken)"/>.</summary>
+    /// <param name="checkpointFolder">The base: a folder in Hugging Face's layout for GPT-2, with a byte-level tokenizer.</param>
+    /// <param name="adapterFolder">The adapter's folder, in PEFT's layout.</param>
+    /// <param name="path">The file; it appears, or replaces one of that name, only when it is complete.</param>
+    /// <param name="format">The numbers of the matrices.</param>
+    /// <param name="cancellationToken">Ends the call with an <see cref="OperationCanceledException"/> before the next weight is read; what was there stays.</param>
+    /// <exception cref="CheckpointNotFoundException">A folder or one of its files is missing.</exception>
+    /// <exception cref="CorruptFileException">A file of the checkpoint or the adapter breaks the rules of its format.</exception>
+    /// <exception cref="UnsupportedModelException">llama.cpp has no such model: a post-norm one, one with banded attention, or one whose widths are no multiple of 32 in a quantized format.</exception>
+    /// <exception cref="UnsupportedAdapterException">The adapter asks for a computation that this library does not perform.</exception>
+    /// <exception cref="TensorMismatchException">The adapter belongs to another base.</exception>
+    /// <exception cref="ArgumentException">The checkpoint has no tokenizer, or one of characters; or a weight can't be kept in the format.</exception>
+    /// <exception cref="FolderNotWritableException">The file's folder can't be created or written.</exception>
+    /// <exception cref="DiskFullException">There is no room.</exception>
+    public static void ExportMerged(string checkpointFolder, string adapterFolder, string path, GgufFormat format = GgufFormat.Float32, CancellationToken cancellationToken = default)
+    {
+        using GptCheckpoint checkpoint = GptCheckpoint.Open(checkpointFolder);
+        using LoraCheckpoint adapter = LoraCheckpoint.Open(adapterFolder, checkpoint.Config);
+        Export(checkpoint, new MergedWeights(checkpoint, adapter), path, format, cancellationToken);
+    }
+
+    private static void Export(GptCheckpoint checkpoint, IGptWeights weights, string path, GgufFormat format, CancellationToken cancellationToken)
+    {
+        GptTokenizer tokenizer = checkpoint.Tokenizer ?? throw new ArgumentException($"The checkpoint '{checkpoint.Folder}' has no tokenizer, which a GGUF file holds; put its files beside the weights.");
         ModelCompanions companions = ModelCompanions.Load(checkpoint.Folder, tokenizer);
         int end = tokenizer.EndOfTextId;
         IReadOnlyList<int> others = companions.Generation.StopTokenIds;
         int[] ends = checkpoint.Generation.StopTokenIds.Contains(end) ? [end, .. others] : [.. others, end];
-        Write(new CancellableWeights(checkpoint, cancellationToken), new Vocabulary(tokenizer, companions.BeginTokenId ?? end, ends, companions.ChatTemplate?.ToJinja()), path, format);
+        Write(new CancellableWeights(weights, cancellationToken), new Vocabulary(tokenizer, companions.BeginTokenId ?? end, ends, companions.ChatTemplate?.ToJinja()), path, format);
     }
 
     /// <summary>Writes weights and a tokenizer as a GGUF file.</summary>

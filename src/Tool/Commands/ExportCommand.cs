@@ -20,7 +20,8 @@ internal static class ExportCommand
         weights.AcceptOnlyFromAmong([.. Onnx.Keys]);
         var standard = new Option<bool>("--standard-operators") { Description = "ONNX's own operators alone, for other runtimes than ONNX Runtime." };
         var beside = new Option<bool>("--weights-beside") { Description = "Put the weights into a file beside the graph, whatever their size." };
-        var command = new Command("export", "Writes a checkpoint as an ONNX package, or as a GGUF file.") { checkpoint, target, weights, standard, beside };
+        Option<string?> adapter = AdapterOption();
+        var command = new Command("export", "Writes a checkpoint as an ONNX package, or as a GGUF file.") { checkpoint, target, weights, standard, beside, adapter };
         console.SetAction(command, (parsed, cancellationToken) =>
         {
             (string source, string to, string format) = (parsed.GetRequiredValue(checkpoint), parsed.GetRequiredValue(target), parsed.GetRequiredValue(weights));
@@ -29,17 +30,28 @@ internal static class ExportCommand
             {
                 if (parsed.GetValue(standard) || parsed.GetValue(beside)) throw new UsageException("--standard-operators and --weights-beside are of ONNX packages, and the target is a GGUF file; leave them out.");
                 if (!Gguf.TryGetValue(format, out GgufFormat gguf)) throw new UsageException($"A GGUF file has no weights in {format}; take {string.Join(", ", Gguf.Keys)}.");
-                GgufExporter.Export(source, to, gguf, cancellationToken);
+                if (parsed.GetValue(adapter) is { } merged) GgufExporter.ExportMerged(source, merged, to, gguf, cancellationToken);
+                else GgufExporter.Export(source, to, gguf, cancellationToken);
             }
             else
             {
                 OnnxExportOptions options = new() { Weights = Onnx[format], Operators = parsed.GetValue(standard) ? GraphOperators.Standard : default };
-                OnnxExporter.Export(source, to, parsed.GetValue(beside) ? options with { ExternalDataThresholdBytes = 0 } : options, cancellationToken);
+                Write(source, parsed.GetValue(adapter), to, parsed.GetValue(beside) ? options with { ExternalDataThresholdBytes = 0 } : options, cancellationToken);
             }
 
             console.Out.WriteLine(SizeOf(to));
         });
         return command;
+    }
+
+    /// <summary>The option that names an adapter to merge.</summary>
+    public static Option<string?> AdapterOption() => new("--adapter") { Description = "The folder of a LoRA adapter, in PEFT's layout, that is merged into the weights." };
+
+    /// <summary>Writes a package, with an adapter merged where there is one.</summary>
+    public static void Write(string checkpoint, string? adapter, string target, OnnxExportOptions options, CancellationToken cancellationToken)
+    {
+        if (adapter is null) OnnxExporter.Export(checkpoint, target, options, cancellationToken);
+        else OnnxExporter.ExportMerged(checkpoint, adapter, target, options, cancellationToken);
     }
 
     /// <summary>What has been written, and its size.</summary>

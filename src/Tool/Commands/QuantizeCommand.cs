@@ -18,7 +18,8 @@ internal static class QuantizeCommand
         method.AcceptOnlyFromAmong([.. Methods.Keys]);
         var embedding = new Option<int?>("--embedding-bits") { Description = "The bits of the token embedding and output head, 8 or 4. Default: --bits." }.AsNumber();
         var accuracy = new Option<int>("--accuracy") { Description = "What products may round activations to: 0 what ONNX Runtime chooses, 1 float32, 2 float16, 3 bfloat16, 4 int8.", DefaultValueFactory = static _ => 4 }.AsNumber();
-        var command = new Command("quantize", "Writes a checkpoint as an ONNX package in 8 or 4 bits.") { checkpoint, target, bits, block, asymmetric, method, embedding, accuracy };
+        Option<string?> adapter = ExportCommand.AdapterOption();
+        var command = new Command("quantize", "Writes a checkpoint as an ONNX package in 8 or 4 bits.") { checkpoint, target, bits, block, asymmetric, method, embedding, accuracy, adapter };
         console.SetAction(command, (parsed, cancellationToken) =>
         {
             string to = parsed.GetRequiredValue(target);
@@ -33,7 +34,7 @@ internal static class QuantizeCommand
             if (parsed.GetValue(block) is { } size and not (32 or 64 or 128)) throw new UsageException($"--block is {size}; it must be 32, 64 or 128.");
             if (parsed.GetValue(embedding) is { } kept and not (8 or 4)) throw new UsageException($"--embedding-bits is {kept}; it must be 8 or 4.");
             if (parsed.GetValue(accuracy) is var level and not (>= 0 and <= 4)) throw new UsageException($"--accuracy is {level}; it must be 0 to 4.");
-            OnnxExporter.Export(parsed.GetRequiredValue(checkpoint), to, new OnnxExportOptions
+            ExportCommand.Write(parsed.GetRequiredValue(checkpoint), parsed.GetValue(adapter), to, new()
             {
                 Weights = weights,
                 Quantization = new()

@@ -28,7 +28,11 @@ internal static class PolicyFingerprint
         if (options.Algorithm == PolicyAlgorithm.Ppo)
             fingerprint["Ppo"] = FormattableString.Invariant($"{ppo.Gamma} {ppo.GaeLambda} {ppo.ValueClipRange} {ppo.ValueCoefficient} {ppo.ValueWarmupRollouts}, whitened {ppo.WhitenAdvantages} {ppo.WhitenRewards}");
         if (options.Algorithm == PolicyAlgorithm.Grpo) fingerprint["Grpo"] = FormattableString.Invariant($"{grpo.Loss}, scaled {grpo.ScaleByGroup}, truncated ones left out {grpo.MaskTruncated}");
-        foreach ((string name, string identity) in rewards.Identities) fingerprint[$"Reward.{name}"] = identity;
+        if (options.Run.Folder is not null)
+        {
+            foreach ((string name, string identity) in rewards.Identities) fingerprint[$"Reward.{name}"] = identity;
+        }
+
         if (mix is not null) fingerprint["PretrainingMix"] = FormattableString.Invariant($"{options.PretrainingMix!.Coefficient} {options.PretrainingMix.BatchSize} {Fingerprint.HashOfFile(mix.File.Path)}");
         fingerprint.Add(model.Network, pretrained, seed, rowsAtOnce);
         fingerprint.Add(options.Lora);

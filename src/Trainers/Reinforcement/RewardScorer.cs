@@ -42,10 +42,14 @@ internal sealed class RewardScorer : IDisposable
     /// <summary>The sources' names.</summary>
     public IReadOnlyList<string> Names => [.. _sources.Select(static source => source.Source.Name)];
 
-    /// <summary>What each source's rewards depend on, for the fingerprint of a run.</summary>
-    public IEnumerable<(string Name, string Identity)> Identities => _sources.Select(static source => (source.Source.Name, source.Model?.Engine is TorchRewardModel torch
-        ? FormattableString.Invariant($"weight {source.Source.Weight}, {torch.Head}, {Fingerprint.HashOf(torch.Network.Network)}")
-        : FormattableString.Invariant($"weight {source.Source.Weight}")));
+    /// <summary>What each source's rewards depend on, for the fingerprint of a run; of a function nobody can tell.</summary>
+    /// <exception cref="CheckpointNotFoundException">The folder of a reward model's package is no longer there.</exception>
+    public IEnumerable<(string Name, string Identity)> Identities => _sources.Select(static source => (source.Source.Name, FormattableString.Invariant($"weight {source.Source.Weight}") + source.Model?.Engine switch
+    {
+        TorchRewardModel torch => FormattableString.Invariant($", {torch.Head}, {Fingerprint.HashOf(torch.Network.Network)}"),
+        OnnxRewardModel onnx => FormattableString.Invariant($", {onnx.Head}, {onnx.Shared?.Name} {Convert.ToHexString(((IOnnxPackaged)onnx).Package.ComputeFingerprint())}"),
+        _ => "",
+    }));
 
     /// <summary>Scores responses.</summary>
     /// <param name="rows">The responses.</param>

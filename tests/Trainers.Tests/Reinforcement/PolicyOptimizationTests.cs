@@ -240,6 +240,13 @@ public sealed class PolicyOptimizationTests
         using GptPolicyTransformer package = ml.Gpt().Trainers.PolicyOptimization("Prompt", Options with { Pretrained = start, Episodes = 32, Reward = new() { Sources = [Path.Combine(Folder, "reward", "model")] } }).Fit(Prompts);
         Assert.AreEqual(torch.Training.Score, package.Training.Score, 1e-4);
         Assert.AreNotEqual(torch.Training.History[^1].Metrics!["loss/value_avg"], package.Training.History[^1].Metrics!["loss/value_avg"]);
+
+        // Which package it was is known to the run.
+        string other = Path.Combine(Folder, "other-reward");
+        reward.Model.ExportOnnx(other, new() { Weights = WeightFormat.Float16 });
+        PolicyOptimizationOptions begun = Options with { Pretrained = start, Episodes = 32, Reward = new() { Sources = [Path.Combine(Folder, "reward", "model")] }, Run = Options.Run with { Folder = Path.Combine(Folder, "policy") } };
+        ml.Gpt().Trainers.PolicyOptimization("Prompt", begun).Fit(Prompts).Dispose();
+        StringAssert.Contains(Assert.ThrowsExactly<ResumeMismatchException>(() => ml.Gpt().Trainers.PolicyOptimization("Prompt", begun with { Reward = new() { Sources = [other] }, Run = begun.Run with { Resume = true } }).Fit(Prompts)).Message, "Reward.");
         using GptPolicyTransformer trained = Fit(Options with { Reward = new() { Sources = [reward.Model], MissingEndPenalty = 1, Normalization = RewardNormalization.Standardize, ClipRange = 3 } });
         Assert.IsGreaterThan(trained.Training.History[0].Metrics!["objective/scores"] + 1, trained.Training.Score);
 

@@ -140,6 +140,17 @@ public sealed class DirectPreferenceTests
         StringAssert.StartsWith(fitted.Transform(rows).GetColumn<string>("Response").First(), "ee");
     }
 
+    [TestMethod]
+    public void A_conversations_responses_end_with_the_templates_end_of_turn()
+    {
+        GptTokenizer bytes = GptTokenizer.TrainBytePairEncoding(["a"], new() { VocabularySize = 258, SpecialTokens = [GptTokenizer.EndOfText, "<|im_end|>"] });
+        var template = new ChatTemplate { Start = "", SystemMarker = null, UserMarker = "h", AssistantMarker = "i", EndOfTurn = "<|im_end|>" };
+        IDataView rows = Ml.Data.LoadFromEnumerable<Pair>([new() { Prompt = ConversationJson.Write([ConversationTurn.User("a")]), Chosen = "ee", Rejected = "" }]);
+        PreferencePair pair = new PreferencePairs(bytes, Shape.ContextLength, ModelCompanions.None, template, Options).Read(rows, new RankedColumns("Prompt", "Chosen", "Rejected", null, null)).Single();
+        Assert.AreEqual("ee<|im_end|>", bytes.Decode(pair.Chosen.TokenIds.Where((_, i) => pair.Chosen.IsTarget[i])));
+        Assert.AreEqual("<|im_end|>", bytes.Decode(pair.Rejected.TokenIds.Where((_, i) => pair.Rejected.IsTarget[i])));
+    }
+
     // The second of two updates over all pairs reports on the policy that the first one left: a run of that one update alone has it.
     [TestMethod]
     public void Reports_tell_what_the_policy_and_its_reference_themselves_say_of_the_responses()

@@ -101,6 +101,53 @@ public sealed class PolicyUpdateTests
     }
 
     [TestMethod]
+    public void Entropy_lowers_the_loss()
+    {
+        // Weights of zeros: each of V tokens is as likely as any other, with an entropy of log V. No response is better than another, so that nothing else is left of the loss.
+        using var fixture = new PolicyFixture(PolicyFixture.Plain with
+        {
+            Algorithm = PolicyAlgorithm.Grpo, Kl = new() { Coefficient = 0 }, EntropyCoefficient = 0.25, Rollout = PolicyFixture.Plain.Rollout with { SamplesPerPrompt = 3 },
+        });
+        IReadOnlyList<RolloutRow> rows = fixture.Rollouts.Make(new()).Rollout.Rows;
+        foreach (RolloutRow row in rows) row.Advantages = new float[row.Response.Length];
+        using (no_grad()) fixture.Model.Network.Parameters.Master.zero_();
+        Assert.AreEqual(-0.25 * Math.Log(PolicyFixture.Shape.VocabularySize), Part(fixture, rows, rows), 1e-5);
+    }
+
+    [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void Truncated_responses_count_where_the_options_do_not_leave_them_out(bool leftOut)
+    {
+        using var fixture = new PolicyFixture(PolicyFixture.Plain with
+        {
+            Algorithm = PolicyAlgorithm.Grpo, Grpo = new() { MaskTruncated = leftOut }, Rollout = PolicyFixture.Plain.Rollout with { SamplesPerPrompt = 3 },
+        });
+        IReadOnlyList<RolloutRow> rows = fixture.Rollouts.Make(new()).Rollout.Rows;
+        Assert.AreEqual(2, rows.Select(static row => row.IsComplete).Distinct().Count(), "some responses ended, some did not");
+        foreach (RolloutRow row in rows) Assert.AreEqual(row.IsComplete || !leftOut, row.Counts);
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void A_value_model_begins_as_the_reward_model(bool adapted)
+    {
+        using var reward = new RewardNetwork(new GptNetwork(PolicyFixture.Shape, GptDevice.Cpu, seed: 8), new RewardHead(), trainable: false);
+        reward.Initialize(6);
+        reward.Shift(2);
+        using var fixture = new PolicyFixture(adapted ? PolicyFixture.Plain with { Lora = new() { Rank = 2 } } : PolicyFixture.Plain, reward);
+        RewardNetwork value = fixture.Model.Value!;
+        foreach (GptParameterInfo parameter in (IEnumerable<GptParameterInfo>)[.. GptParameterLayout.Of(PolicyFixture.Shape), .. reward.Extra.Layout])
+        {
+            float[] expected = new float[parameter.ElementCount], found = new float[parameter.ElementCount];
+            reward.Read(parameter.Name, expected);
+            value.Read(parameter.Name, found);
+            CollectionAssert.AreEqual(expected, found, parameter.Name);
+        }
+    }
+
+    [TestMethod]
     public void While_the_value_model_warms_up_the_policy_has_no_gradient()
     {
         using var fixture = Moved(Full, out Rollout rollout);

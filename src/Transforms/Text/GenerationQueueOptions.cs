@@ -17,7 +17,7 @@ public sealed record GenerationQueueOptions
 
     /// <summary>
     /// The tokens of past prompts whose keys and values are kept, over all of them; 0 (the default) keeps none. A prompt that begins like one of them (a system prompt, few-shot examples, a conversation so far) is computed from where
-    /// they part. A token takes 2 · layers · width numbers. On the CPU alone.
+    /// they part. A token takes 2 · layers · width numbers of the device's memory.
     /// </summary>
     public int PrefixCacheTokens { get; init; }
 

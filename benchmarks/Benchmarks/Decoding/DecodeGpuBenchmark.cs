@@ -5,7 +5,7 @@ namespace MLNet.Gpt.Benchmarks;
 
 /// <summary>
 /// Greedy decoding and prefill of GPT-2 124M's shape with random weights on a CUDA GPU, by ONNX Runtime: float32, float16, bfloat16, int8 and int4, batch 1, 4 and 16, depth 16 and 512, beside PyTorch eager with a preallocated
-/// cache in the first three. Both copy the logits or the chosen token to the CPU with each step, and take turns; of each round the median step counts, and of the rounds the median.
+/// cache in the first three. Ours copies the logits to the CPU with each step, the peer waits for the GPU; they take turns, and of each round the median step counts, and of the rounds the median.
 /// </summary>
 internal static class DecodeGpuBenchmark
 {

@@ -95,7 +95,7 @@ internal sealed class SafeTensorsFile : IDisposable
     /// <param name="name">The tensor.</param>
     /// <param name="offset">The first byte, counted from the tensor's first.</param>
     /// <param name="length">How many bytes.</param>
-    /// <returns>Memory of the mapped file: using it after this object is disposed is the caller's error and may end the process.</returns>
+    /// <returns>Memory of the mapped file: using it after this object has been disposed, or collected because nothing refers to it any more, is the caller's error and may end the process.</returns>
     /// <exception cref="ArgumentException">There is no such tensor, or it does not have these bytes.</exception>
     public ReadOnlySpan<byte> Bytes(string name, long offset, int length)
     {

@@ -41,8 +41,8 @@ public sealed record OnnxEngineOptions
     public bool AllowTf32 { get; init; }
 
     /// <summary>
-    /// Whether the memory that a call computes in stays with the model for the next one. False (the default): on the CPU a call of more than 1,024 tokens, those of all its rows together, gives it back when it is over, for some 2 % of its
-    /// time; smaller ones keep it. True: the model keeps the most that a call has taken, 165 KB a token of GPT-2 124M in float32, of 2,048 tokens or one row at most. A GPU's memory stays with the model either way.
+    /// Whether the memory that a call computes in stays with the model for the next one. False (the default): on the CPU a call of more than 1,024 tokens, those of all its rows together, gives it back when it is over, for 2 to 6 % of its
+    /// time; smaller ones keep it. True: the model keeps the most that a call has taken, 165 KB a token of GPT-2 124M in float32. A GPU's memory stays with the model either way.
     /// </summary>
     public bool KeepWorkingMemory { get; init; }
 

@@ -12,8 +12,11 @@ public sealed class WorkingMemoryTests
         // 2,048 positions of the feed-forward layer are 34 MB, before GELU and behind it.
         using var folder = new TemporaryFolder();
         Write(folder["package"], new() { VocabularySize = 32, ContextLength = 256, EmbeddingSize = 1024, LayerCount = 1, HeadCount = 16 });
-        long given = Growth(new()), kept = Growth(new() { KeepWorkingMemory = true });
+        long given = Median(new()), kept = Median(new() { KeepWorkingMemory = true });
         Assert.IsGreaterThan(given + 40e6, kept, $"{given} bytes");
+
+        // The collector, which gives memory back when it likes, may do so within one of them.
+        long Median(OnnxEngineOptions options) => Enumerable.Range(0, 3).Select(_ => Growth(options)).Order().ElementAt(1);
 
         long Growth(OnnxEngineOptions options)
         {
@@ -50,17 +53,14 @@ public sealed class WorkingMemoryTests
         Write(folder["package"], new() { VocabularySize = 32, ContextLength = 256, EmbeddingSize = 256, LayerCount = 8, HeadCount = 4 }, operators);
         using OnnxCausalModel model = OnnxCausalModel.Load(folder["package"], GptDevice.Cpu);
         float[] logits = new float[32 * 32];
-        Decode(1);
-        long before = Environment.WorkingSet, during = Decode(240);
-        Assert.IsGreaterThan(before + 100e6, during);
-        Assert.IsLessThan(before + 50e6, Environment.WorkingSet);
-
-        long Decode(int length)
+        long during;
+        using (ICausalDecoder decoder = model.BeginDecoding(32, 256))
         {
-            using ICausalDecoder decoder = model.BeginDecoding(32, 256);
-            for (int i = 0; i < length; i += 8) decoder.Append(new int[32 * Math.Min(8, length)], default, LogitsScope.LastPosition, logits);
-            return Environment.WorkingSet;
+            for (int i = 0; i < 240; i += 8) decoder.Append(new int[32 * 8], default, LogitsScope.LastPosition, logits);
+            during = Environment.WorkingSet;
         }
+
+        Assert.IsLessThan(during - 80e6, Environment.WorkingSet);
     }
 
     [TestMethod]

@@ -35,24 +35,29 @@ internal static class KernelsBenchmark
             }
         }
 
-        OneDnnProducts chosen = MatrixProduct.OneDnn, compared = chosen == OneDnnProducts.None ? OneDnnProducts.All : chosen;
-        Console.WriteLine($"\nx·W + b of N rows, (in, out), forward and backward, ms                    oneDNN  libtorch    libtorch / oneDNN    (oneDNN for {compared}; this machine's processor takes it for {chosen})");
-        foreach ((long n, long width, long outputs) in Products)
+        // What this machine takes, and what it doesn't, to show that that is not worth it.
+        ProductChoice chosen = MatrixProduct.Choice;
+        foreach (ProductChoice compared in ((ProductChoice[])[chosen, ProductChoice.OneDnn, ProductChoice.Packed]).Distinct())
         {
-            using var scope = NewDisposeScope();
-            Tensor x = randn(n, width).requires_grad_(), w = randn(width, outputs).requires_grad_(), b = randn(outputs).requires_grad_(), gradient = randn(n, outputs);
-            (double ours, double libtorch) = Alternate(rounds, () => Product(compared), () => Product(OneDnnProducts.None));
-            Row("product", ScalarType.Float32, $"{n:N0} × ({width}, {outputs})", ours, libtorch);
-
-            void Product(OneDnnProducts oneDnn)
+            if (compared == ProductChoice.LibTorch || (compared == ProductChoice.Packed && !PackedProduct.IsAvailable)) continue;
+            Console.WriteLine($"\nx·W + b of N rows, (in, out), forward and backward, ms                      ours  libtorch    libtorch / ours    (ours: {compared}; this machine's processor takes {chosen})");
+            foreach ((long n, long width, long outputs) in Products)
             {
-                using var product = NewDisposeScope();
-                MatrixProduct.OneDnn = oneDnn;
-                BackwardPass.Run(LinearFunction.Of(x, w, b), gradient);
+                using var scope = NewDisposeScope();
+                Tensor x = randn(n, width).requires_grad_(), w = randn(width, outputs).requires_grad_(), b = randn(outputs).requires_grad_(), gradient = randn(n, outputs);
+                (double ours, double libtorch) = Alternate(rounds, () => Product(compared), () => Product(ProductChoice.LibTorch));
+                Row(compared == chosen ? "product" : $"product_{compared.ToString().ToLowerInvariant()}", ScalarType.Float32, $"{n:N0} × ({width}, {outputs})", ours, libtorch);
+
+                void Product(ProductChoice choice)
+                {
+                    using var product = NewDisposeScope();
+                    MatrixProduct.Choice = choice;
+                    BackwardPass.Run(LinearFunction.Of(x, w, b), gradient);
+                }
             }
         }
 
-        MatrixProduct.OneDnn = chosen;
+        MatrixProduct.Choice = chosen;
         Console.WriteLine("\nGELU of N × C, forward and backward, ms                                   ours  libtorch    libtorch / ours");
         foreach (ScalarType type in (ScalarType[])[ScalarType.BFloat16, ScalarType.Float32])
         {

@@ -8,7 +8,8 @@ namespace MLNet.Gpt;
 /// <param name="Avx512">AVX-512: F, BW, CD, DQ and VL.</param>
 /// <param name="Avx512BFloat16">AVX512-BF16.</param>
 /// <param name="AmxBFloat16">AMX-BF16; a virtual machine may hide it.</param>
-internal sealed record ProcessorFeatures(bool IsX86, bool IsAmd, bool Avx512, bool Avx512BFloat16, bool AmxBFloat16)
+/// <param name="Family">The maker's number of the design, the extended one added; 0 where it is not known.</param>
+internal sealed record ProcessorFeatures(bool IsX86, bool IsAmd, bool Avx512, bool Avx512BFloat16, bool AmxBFloat16, int Family = 0)
 {
     /// <summary>This machine's.</summary>
     public static ProcessorFeatures Current { get; } = Read();
@@ -22,14 +23,19 @@ internal sealed record ProcessorFeatures(bool IsX86, bool IsAmd, bool Avx512, bo
     /// </summary>
     public bool IsFasterInBFloat16 => AmxBFloat16 || (Avx512BFloat16 && IsAmd);
 
-    /// <summary>CPUID leaf 0 (maker), leaf 7, subleaf 1, EAX bit 5 (AVX512_BF16); leaf 7, subleaf 0, EDX bit 22 (AMX-BF16).</summary>
+    /// <summary>AMD's processors with AVX-512 whose arithmetic takes 256 bits at once: of family 25 (19h), as Zen 3 is, which has no AVX-512.</summary>
+    public bool IsZen4 => IsAmd && Avx512 && Family == 0x19;
+
+    /// <summary>CPUID leaf 0 (maker), leaf 1, EAX bits 8 to 11 and 20 to 27 (family, extended family), leaf 7, subleaf 1, EAX bit 5 (AVX512_BF16); leaf 7, subleaf 0, EDX bit 22 (AMX-BF16).</summary>
     private static ProcessorFeatures Read()
     {
         if (!X86Base.IsSupported) return new(false, false, false, false, false);
         (int leaves, int b, int c, int d) = X86Base.CpuId(0, 0);
         bool amd = (b, d, c) == (0x68747541, 0x69746E65, 0x444D4163);   // "Auth", "enti", "cAMD"
-        if (!Avx512BW.IsSupported || leaves < 7) return new(true, amd, Avx512BW.IsSupported, false, false);
+        int version = X86Base.CpuId(1, 0).Eax, family = (version >> 8) & 0xF;
+        if (family == 0xF) family += (version >> 20) & 0xFF;
+        if (!Avx512BW.IsSupported || leaves < 7) return new(true, amd, Avx512BW.IsSupported, false, false, family);
         (int subleaves, _, _, int features) = X86Base.CpuId(7, 0);
-        return new(true, amd, true, subleaves >= 1 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0, (features & (1 << 22)) != 0);
+        return new(true, amd, true, subleaves >= 1 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0, (features & (1 << 22)) != 0, family);
     }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace MLNet.Gpt.Tests;
 
 [TestClass]
@@ -31,6 +33,6 @@ public sealed class PrecisionPolicyTests
         bool avx512 = flags.Contains("avx512bw") && System.Runtime.Intrinsics.X86.Avx512BW.IsSupported;   // .NET's can be switched off
 
         Assert.AreEqual(new ProcessorFeatures(true, lines.Any(static line => line.Contains("AuthenticAMD", StringComparison.Ordinal)), avx512,
-            avx512 && flags.Contains("avx512_bf16"), avx512 && flags.Contains("amx_bf16")), ProcessorFeatures.Current);
+            avx512 && flags.Contains("avx512_bf16"), avx512 && flags.Contains("amx_bf16"), int.Parse(lines.First(static line => line.StartsWith("cpu family", StringComparison.Ordinal)).Split(':')[1], CultureInfo.InvariantCulture)), ProcessorFeatures.Current);
     }
 }

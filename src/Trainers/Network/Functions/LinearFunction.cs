@@ -17,7 +17,7 @@ internal sealed class LinearFunction : autograd.SingleTensorFunction<LinearFunct
     public static Tensor Of(Tensor x, Tensor weight, Tensor bias, Tensor? residual = null)
     {
         bool recorded = is_grad_enabled() && (x.requires_grad || weight.requires_grad || bias.requires_grad || residual?.requires_grad == true);
-        if (!recorded || !MatrixProduct.IsOneDnn(x, weight)) return residual is null ? MatrixProduct.Of(x, weight, bias) : MatrixProduct.Of(x, weight, bias, residual);
+        if (!recorded || MatrixProduct.EngineOf(x, weight) == ProductEngine.LibTorch) return residual is null ? MatrixProduct.Of(x, weight, bias) : MatrixProduct.Of(x, weight, bias, residual);
         var needs = new Needs(x.requires_grad, weight.requires_grad, bias.requires_grad, residual is null ? null : residual.requires_grad);
         return residual is null ? apply(x, weight, bias, needs) : apply(x, weight, bias, needs, residual);
     }

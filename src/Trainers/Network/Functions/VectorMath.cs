@@ -43,10 +43,10 @@ internal static unsafe class VectorMath
         return TVector.TimesPowerOf2(sum, n);
     }
 
-    /// <summary>Where the numbers of a contiguous tensor on the CPU lie. The caller keeps the tensor alive.</summary>
+    /// <summary>Where the first number of a tensor on the CPU lies. The caller keeps the tensor alive.</summary>
     public static nint Address(Tensor tensor)
     {
-        using Tensor flat = tensor.view(-1), first = flat.narrow(0, 0, 1);
+        using Tensor first = tensor.as_strided([1], [1], tensor.storage_offset());
         return (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }
 }

@@ -26,7 +26,7 @@ internal static class ScalingBenchmark
         string text = File.ReadAllText(path);
         GptTokenizer tokenizer = GptTokenizer.FromCharacters([text]);
         string format = bfloat16 ? "bfloat16 (the peer under autocast)" : "float32";
-        Console.WriteLine($"scaling: {format}, {rounds} rounds of {(chosen > 0 ? $"{chosen}" : $"{StepsOf(2)} (up to 4 layers) or {StepsOf(6)}")} steps a point, medians; PyTorch is the faster of eager and torch.compile up to 4 layers, eager beyond");
+        Console.WriteLine($"scaling: {format}, {rounds} rounds of {(chosen > 0 ? $"{chosen}" : $"{StepsOf(2)} (2 layers), {StepsOf(4)} (4) or {StepsOf(6)}")} steps a point, medians; PyTorch is the faster of eager and torch.compile up to 4 layers, eager beyond");
 
         Console.WriteLine($"\n{TokensOfSizes:N0} tokens a step, context {ContextOfSizes}");
         Console.WriteLine("  layers × width  parameters   ours, ms  plain, ms   peer, ms   ratio   ratio to plain");
@@ -59,7 +59,7 @@ internal static class ScalingBenchmark
         return 0;
 
         // Some seconds each: a process of ours, or TorchSharp's, compiles its code for good within the first ones.
-        int StepsOf(int layers) => chosen > 0 ? chosen : layers <= 4 ? 60 : 12;
+        int StepsOf(int layers) => chosen > 0 ? chosen : layers switch { <= 2 => 200, <= 4 => 60, _ => 12 };
 
         double Slope(Func<Point, double> time) => Math.Log(time(overSize[^1]) / time(overSize[^2])) / Math.Log(overSize[^1].Parameters / (double)overSize[^2].Parameters);
 

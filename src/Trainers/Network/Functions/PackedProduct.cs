@@ -322,8 +322,8 @@ internal static unsafe class PackedProduct
             cb1 = Vector512.FusedMultiplyAdd(x, b1, cb1);
         }
 
-        Store(c00, c01, c + (0 * row), scale, from == null ? null : from + (0 * fromRow), bias);
-        Store(c10, c11, c + (1 * row), scale, from == null ? null : from + (1 * fromRow), bias);
+        Store(c00, c01, c, scale, from, bias);
+        Store(c10, c11, c + row, scale, from == null ? null : from + fromRow, bias);
         Store(c20, c21, c + (2 * row), scale, from == null ? null : from + (2 * fromRow), bias);
         Store(c30, c31, c + (3 * row), scale, from == null ? null : from + (3 * fromRow), bias);
         Store(c40, c41, c + (4 * row), scale, from == null ? null : from + (4 * fromRow), bias);

@@ -128,7 +128,7 @@ public sealed class MatrixProductTests
     [TestMethod]
     [DataRow(2_048L, 384L, 384L, "OneDnn", "Packed")]
     [DataRow(1_024L, 256L, 768L, "OneDnn", "LibTorch")]
-    [DataRow(64L, 64L, 64L, "LibTorch", "LibTorch")]
+    [DataRow(768L, 128L, 512L, "LibTorch", "LibTorch")]
     public void On_Zen_4_forward_passes_go_to_oneDNN_and_large_gradients_to_the_packed_product(long rows, long inputs, long outputs, string forward, string gradients)
     {
         MatrixProduct.Choice = ProductChoice.OneDnnAndPacked;
@@ -181,7 +181,6 @@ public sealed class MatrixProductTests
     [DataRow("OneDnn", false, false, false, true)]
     [DataRow("Packed", true, true, true, true)]
     [DataRow("Packed", true, false, false, false)]
-    [DataRow("OneDnnAndPacked", true, true, true, true)]
     public void Gradients_of_a_linear_map_are_those_of_float64(string choice, bool ofX, bool ofWeight, bool ofBias, bool ofResidual)
     {
         Use(choice);

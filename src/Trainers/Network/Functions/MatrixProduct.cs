@@ -23,6 +23,9 @@ internal static class MatrixProduct
     /// <summary>Multiplications of a product that counts as large. On AVX2 oneDNN's were level with MKL's in layers of 256, and up to 33 % faster in wider ones.</summary>
     private const long WorthItOnAvx2 = 300_000_000;
 
+    /// <summary>Multiplications of a forward pass that oneDNN computes on Zen 4. Below, MKL's with libtorch's own gradients was up to a tenth faster.</summary>
+    private const long WorthItOnZen4 = 100_000_000;
+
     /// <summary>Multiplications from which the copies that <see cref="PackedProduct"/> makes are paid for.</summary>
     private const long WorthPacking = 250_000_000;
 
@@ -55,7 +58,9 @@ internal static class MatrixProduct
             // With its left matrix by columns, as a weight's gradient has it, oneDNN's is the slower one unless the result is wide.
             ProductChoice.LargeOneDnn => multiplications >= WorthItOnAvx2 && (a.stride(1) == 1 || (a.size(0) >= 512 && b.size(1) >= 1_536)) ? ProductEngine.OneDnn : ProductEngine.LibTorch,
             // With either matrix by columns, as gradients have it, oneDNN's is as fast as MKL's, or slower.
-            ProductChoice.OneDnnAndPacked => a.stride(1) == 1 && b.stride(1) == 1 ? ProductEngine.OneDnn : multiplications >= WorthPacking ? ProductEngine.Packed : ProductEngine.LibTorch,
+            ProductChoice.OneDnnAndPacked => a.stride(1) == 1 && b.stride(1) == 1
+                ? (multiplications >= WorthItOnZen4 ? ProductEngine.OneDnn : ProductEngine.LibTorch)
+                : (multiplications >= WorthPacking ? ProductEngine.Packed : ProductEngine.LibTorch),
             _ => throw new ArgumentOutOfRangeException(nameof(Choice), Choice, null),
         };
     }

@@ -12,7 +12,7 @@ internal enum ProductChoice
     /// <summary>All that are worth a call to oneDNN. For AMD's with registers and arithmetic of 512 bits (Zen 5).</summary>
     OneDnn,
 
-    /// <summary>Forward passes to oneDNN, large gradients to <see cref="PackedProduct"/>. For AMD's with AVX-512 on arithmetic of 256 bits (Zen 4).</summary>
+    /// <summary>Large forward passes to oneDNN, large gradients to <see cref="PackedProduct"/>. For AMD's with AVX-512 on arithmetic of 256 bits (Zen 4).</summary>
     OneDnnAndPacked,
 
     /// <summary>All that are worth a call to <see cref="PackedProduct"/>. For benchmarks and tests.</summary>

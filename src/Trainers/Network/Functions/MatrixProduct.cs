@@ -23,7 +23,7 @@ internal static class MatrixProduct
     /// <summary>Multiplications of a product that counts as large. On AVX2 oneDNN's were level with MKL's in layers of 256, and up to 33 % faster in wider ones.</summary>
     private const long WorthItOnAvx2 = 300_000_000;
 
-    private static readonly Lazy<jit.ScriptModule> s_module = new(static () => jit.load(Archive()));
+    private static readonly OnceValue<jit.ScriptModule> s_module = new(static () => jit.load(Archive()));
 
     /// <summary>Which products of float32 matrices go to oneDNN on this machine's CPU: all on AMD's processors with AVX-512, the large ones on AMD's others. Set by benchmarks, to compare.</summary>
     public static OneDnnProducts OneDnn { get; set; } = !ProcessorFeatures.Current.IsAmd ? OneDnnProducts.None : ProcessorFeatures.Current.Avx512 ? OneDnnProducts.All : OneDnnProducts.Large;

@@ -147,7 +147,7 @@ public sealed class RolloutTests
             (Rollout rollout, _) = fixture.Rollouts.Make(new());
             rollout.Rows[2].Counts = false;
             RolloutFile.Write(folder, rollout);
-            Rollout read = RolloutFile.Read(folder, fixture.Prompts.Count, PolicyFixture.Shape.VocabularySize, rollout.Rows.Count, rollout.Metrics.Count, hasValues: false);
+            Rollout read = RolloutFile.Read(folder, fixture.Prompts.Count, PolicyFixture.Shape.VocabularySize, rollout.Rows.Count, rollout.Metrics.Count, hasValues: fixture.Model.Value is not null);
             Assert.AreEqual(rollout.KlCoefficient, read.KlCoefficient);
             CollectionAssert.AreEqual(rollout.Metrics.ToArray(), read.Metrics.ToArray());
             Assert.HasCount(rollout.Rows.Count, read.Rows);

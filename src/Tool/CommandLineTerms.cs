@@ -28,6 +28,9 @@ internal static partial class CommandLineTerms
         ["GptCheckpoint.Write or transformers' save_pretrained"] = "mlnet-gpt train, the library or transformers' save_pretrained",
         [", put chat_template.json into its folder, or pass a template to GptModel's constructor"] = ", or put chat_template.json into its folder",
         [", copy them there, or write them with GptTokenizer.Save"] = ", or copy them there",
+        [", or set MicroBatchSize"] = "",
+        ["Write a template of this library there with ChatTemplate.Save"] = "Write a template of this library there",
+        ["Set Separator to a space or a line break"] = "Write another candidate",
         ["open it with FromOnnx, or name"] = "name",
         ["Seed was"] = "--seed was",
         ["Device was"] = "--device was",
@@ -40,8 +43,8 @@ internal static partial class CommandLineTerms
     /// <summary>A message of the library's that names and advises what the command line has. What stands in quotes, such as a path, stays as it is.</summary>
     public static string In(string message) => Name().Replace(message, static found => Terms.GetValueOrDefault(found.Groups["name"].Value) ?? found.Value);
 
-    [GeneratedRegex(@"(?<!\w)'[^']*'(?!\w)|(?<name>, add text, or give Fit a validation set| to 0, or give a validation set of its own|, put chat_template\.json into its folder, or pass a template to GptModel's constructor|, copy them there, or write them with GptTokenizer\.Save)"
-        + @"|(?<![\w.])(?<name>Split it by position \(CorpusOptions\.Split, a trainer's SplitByPosition\), set|GptCheckpoint\.Write or transformers' save_pretrained|an Evaluation\.ValidationFraction|open it with FromOnnx, or name|Optimizer\.DecaySteps \(MaxSteps, unless set\)|set MLContext\.FallbackToCpu, |(Seed|Device|Tokenizer|Training text|MicroBatchSize) was"
+    [GeneratedRegex(@"(?<!\w)'[^']*'(?!\w)|(?<name>, add text, or give Fit a validation set| to 0, or give a validation set of its own|, put chat_template\.json into its folder, or pass a template to GptModel's constructor|, copy them there, or write them with GptTokenizer\.Save|, or set MicroBatchSize)"
+        + @"|(?<![\w.])(?<name>Split it by position \(CorpusOptions\.Split, a trainer's SplitByPosition\), set|GptCheckpoint\.Write or transformers' save_pretrained|an Evaluation\.ValidationFraction|open it with FromOnnx, or name|Write a template of this library there with ChatTemplate\.Save|Set Separator to a space or a line break|Optimizer\.DecaySteps \(MaxSteps, unless set\)|set MLContext\.FallbackToCpu, |(Seed|Device|Tokenizer|Training text|MicroBatchSize) was"
         + @"|MicroBatchSize \(the batch stays the same\), or let MicroBatchSize\.Auto find one that fits; else lower the context length or the size of the model)"
         + @"|(?<![\w.])((Model|Evaluation)\.)?(?<name>((Optimizer|GptDevice)\.)?[A-Z][A-Za-z]+)", RegexOptions.ExplicitCapture)]
     private static partial Regex Name();

@@ -25,6 +25,7 @@ internal sealed class GenerationSwitches
         GenerateTextOptions options = own with
         {
             MaxNewTokens = parsed.GetValue(_tokens) ?? own.MaxNewTokens,
+            MinNewTokens = Math.Min(own.MinNewTokens, Math.Max(0, parsed.GetValue(_tokens) ?? own.MaxNewTokens)), // --max-tokens below the model's own least is meant
             Temperature = parsed.GetValue(_temperature) ?? own.Temperature,
             TopK = parsed.GetValue(_topK) ?? own.TopK,
             TopP = parsed.GetValue(_topP) ?? own.TopP,

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -93,7 +95,12 @@ public sealed class HostingTests
         using TestServing server = Saying(static _ => "x");
         HttpClient client = await server.ReadyAsync();
         using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { Host = "evil.example" } };
-        Assert.AreEqual(HttpStatusCode.BadRequest, (await client.SendAsync(request)).StatusCode);
+        using HttpResponseMessage refused = await client.SendAsync(request);
+        Assert.AreEqual((HttpStatusCode.BadRequest, "application/json"), (refused.StatusCode, refused.Content.Headers.ContentType?.MediaType));
+        JsonElement error = (await JsonAsync(refused)).GetProperty("error");
+        Assert.AreEqual(("invalid_request_error", "unknown_host"), (error.GetProperty("type").GetString(), error.GetProperty("code").GetString()));
+        StringAssert.Contains(error.GetProperty("message").GetString(), "The host 'evil.example' is none that this server answers for");
+        StringAssert.Matches(await client.GetStringAsync("/metrics"), new Regex(@"serving_requests_refused_total\{.*status_code=""400"".*\} 1\b"));
     }
 
     [TestMethod]
@@ -184,7 +191,7 @@ public sealed class HostingTests
         HttpClient client = await server.ReadyAsync();
         Task<HttpResponseMessage>[] asked = [.. Enumerable.Range(0, 3).Select(_ => client.PostAsync("/v1/chat/completions", Chat("go")))];
         await UntilAsync(() => engine.OpenDecoders == 1 && server.Waiting == 2);
-        StringAssert.Matches(await client.GetStringAsync("/metrics"), new System.Text.RegularExpressions.Regex(@"serving_queue_length\{.*\} 2\b"));
+        StringAssert.Matches(await client.GetStringAsync("/metrics"), new Regex(@"serving_queue_length\{.*\} 2\b"));
         steps.Release(100);
         foreach (Task<HttpResponseMessage> one in asked) Assert.AreEqual(HttpStatusCode.OK, (await one).StatusCode);
     }
@@ -202,6 +209,6 @@ public sealed class HostingTests
 
         // Each prompt has 1 + (1 + 2 + 1) + 1 = 6 tokens, each answer 5.
         foreach (string pattern in (string[])[@"gen_ai_server_time_to_first_token_seconds_count\{.*\} 3\b", @"gen_ai_server_request_duration_seconds_count\{.*\} 3\b", @"serving_tokens_total\{.*type=""input"".*\} 18\b", @"serving_tokens_total\{.*type=""output"".*\} 15\b", @"serving_requests_refused_total\{.*status_code=""400"".*\} 1\b", @"serving_queue_length\{.*\} 0\b"])
-            StringAssert.Matches(metrics, new System.Text.RegularExpressions.Regex(pattern), metrics);
+            StringAssert.Matches(metrics, new Regex(pattern), metrics);
     }
 }

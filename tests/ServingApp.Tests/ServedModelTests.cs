@@ -119,4 +119,49 @@ public sealed class ServedModelTests
         ml.Model.Save(ml.Transforms.CopyColumns("B", "Text").Fit(rows), rows.Schema, folder["other.zip"]);
         StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => ModelFiles.Open(new() { Model = folder["other.zip"] })).Message, "GenerateText");
     }
+
+    [TestMethod]
+    public async Task Texts_to_embed_may_be_given_as_their_tokens()
+    {
+        using var server = new TestServing(null, ("Demo", "true"));
+        HttpClient client = await server.ReadyAsync();
+        GptTokenizer tokenizer = server.Models.All[0].Gpt!.Tokenizer;
+        string[] texts = ["I am a tiny model", "words"];
+        int[][] tokens = [.. texts.Select(text => tokenizer.Encode(text))];
+        (float[][] expected, int count) = await EmbedAsync(texts);
+        Assert.AreEqual(tokens.Sum(static one => one.Length), count);
+        foreach (object input in (object[])[tokens, new object[] { tokens[0], texts[1] }])
+        {
+            (float[][] found, count) = await EmbedAsync(input);
+            Assert.AreEqual(tokens.Sum(static one => one.Length), count);
+            for (int i = 0; i < 2; i++) AreClose(expected[i], found[i]);
+        }
+
+        AreClose(expected[0], (await EmbedAsync(tokens[0])).Vectors.Single());
+        foreach ((string input, string says) in ((string, string)[])
+        [
+            ($"[1,{tokenizer.VocabularySize}]", $"'input' is {tokenizer.VocabularySize}; it must be a text, a list of token ids from 0 to {tokenizer.VocabularySize - 1}, or a list of either."),
+            ("[[1],[-1]]", "'input' is -1; it must be a text, a list of token ids"), ("[[1.5]]", "'input' is 1.5; it must be"), ("[[\"a\"]]", "'input' is \"a\"; it must be"), ("[]", "'input' has 0 texts; it must have 1 to"),
+            ("true", "'input' is true; it must be"), ("null", "'input' is missing; give a text, a list of token ids, or a list of either."),
+        ])
+        {
+            using HttpResponseMessage response = await client.PostAsync("/v1/embeddings", Body($$"""{"input":{{input}}}"""));
+            Assert.AreEqual(HttpStatusCode.BadRequest, response.StatusCode, input);
+            JsonElement error = (await JsonAsync(response)).GetProperty("error");
+            Assert.AreEqual("input", error.GetProperty("param").GetString(), input);
+            StringAssert.Contains(error.GetProperty("message").GetString(), says);
+        }
+
+        async Task<(float[][] Vectors, int Tokens)> EmbedAsync(object input)
+        {
+            JsonElement json = await JsonAsync(await client.PostAsync("/v1/embeddings", Body(JsonSerializer.Serialize(new { input }))));
+            return ([.. json.GetProperty("data").EnumerateArray().Select(static one => one.GetProperty("embedding").Deserialize<float[]>()!)], json.GetProperty("usage").GetProperty("prompt_tokens").GetInt32());
+        }
+
+        static void AreClose(float[] expected, float[] found)
+        {
+            Assert.HasCount(expected.Length, found);
+            for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], found[i], 1e-5f); // batches differ in their last bits
+        }
+    }
 }

@@ -319,6 +319,13 @@ public sealed partial class ToolTests
     }
 
     [TestMethod]
+    public async Task Standard_operators_and_weights_that_they_do_not_compute_are_told_as_the_two_options()
+    {
+        (int code, _, string error) = await CallAsync("", "export", Model, folder["none"], "--standard-operators", "--weights", "int8");
+        Assert.AreEqual((Tool.WrongUse, "mlnet-gpt: --standard-operators is given, and --weights is int8, which they don't compute; leave out one of the two."), (code, error.Trim()));
+    }
+
+    [TestMethod]
     public async Task Standard_operators_are_ONNXs_own()
     {
         foreach ((string name, string[] more, bool isStandard) in ((string, string[], bool)[])[("own", [], false), ("standard", ["--standard-operators"], true)])
@@ -416,6 +423,9 @@ public sealed partial class ToolTests
     [DataRow("It is an ONNX package: open it with FromOnnx, or name the checkpoint that it was written from.", "It is an ONNX package: name the checkpoint that it was written from.")]
     [DataRow("about 3 GB. Lower MicroBatchSize (the batch stays the same), or let MicroBatchSize.Auto find one that fits; else lower the context length or the size of the model.", "about 3 GB. Lower --batch, --context, --layers or --width.")]
     [DataRow("a single document (read 500, duplicates 499, empty 0), which can't be split. Split it by position (CorpusOptions.Split, a trainer's SplitByPosition), set ValidationFraction to 0, or give a validation set of its own.", "a single document (read 500, duplicates 499, empty 0), which can't be split. Set --documents to what there is more of, or --validation to 0.")]
+    [DataRow("an array holds 2,147,483,591; lower BatchSize, or set MicroBatchSize.", "an array holds 2,147,483,591; lower --batch.")]
+    [DataRow("Write a template of this library there with ChatTemplate.Save, or fine-tune the model on conversations with one.", "Write a template of this library there, or fine-tune the model on conversations with one.")]
+    [DataRow("has no tokens: the tokenizer gives it none. Set Separator to a space or a line break.", "has no tokens: the tokenizer gives it none. Write another candidate.")]
     [DataRow("MyBatchSize, BatchSizes and Options.BatchSize", "MyBatchSize, BatchSizes and Options.BatchSize")]
     public void Names_of_the_library_become_those_of_the_command_line_and_paths_stay(string message, string expected) => Assert.AreEqual(expected, CommandLineTerms.In(message));
 

@@ -31,8 +31,10 @@ internal static class ServingApplication
         builder.Services.AddOptions<HostOptions>().Configure<ServingOptions>(static (host, options) => host.ShutdownTimeout = TimeSpan.FromSeconds(options.ShutdownSeconds));
 
         // Without keys, a page whose name has been pointed at this machine must not use the model.
+        builder.Services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, HostRefusal>()); // before the host's own filter
         builder.Services.AddOptions<HostFilteringOptions>().PostConfigure<ServingOptions>((filter, options) =>
         {
+            filter.IncludeFailureMessage = false; // HostRefusal writes it
             if (options.ApiKeys.Length == 0 && options.RequireApiKey is null && builder.Configuration["AllowedHosts"] is null or "*") filter.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"];
         });
         builder.WebHost.ConfigureKestrel(static server =>
@@ -47,7 +49,11 @@ internal static class ServingApplication
         WebApplication app = builder.Build();
         var serving = app.Services.GetRequiredService<Serving>();
         var keys = app.Services.GetRequiredService<ApiKeyGate>();
-        app.Use((context, next) => ErrorAnswers.HandleAsync(context, () => next(context), serving));
+        app.Use((context, next) =>
+        {
+            HostRefusal.Pass(context);
+            return ErrorAnswers.HandleAsync(context, () => next(context), serving);
+        });
         app.UseRouting();
         app.Use((context, next) =>
         {

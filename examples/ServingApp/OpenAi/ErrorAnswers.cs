@@ -17,7 +17,9 @@ internal static class ErrorAnswers
         ConversationException conversation => OpenAiException.Invalid("prompt", conversation.Message, "invalid_conversation"), // a reward's; a chat's is told by its messages
         ConstraintException constraint => OpenAiException.Invalid("response_format", constraint.Message, "invalid_schema"),
         UnsupportedOptionException option => OpenAiException.Invalid(option.Option, option.Message, "unsupported_parameter"),
-        UnknownCharacterException or ArgumentException or HiddenStatesUnavailableException => OpenAiException.Invalid(null, exception.Message),
+        HiddenStatesUnavailableException => OpenAiException.Invalid("model", "The model gives no hidden states, of which embeddings are made; ask another one.", "model_not_supported"),
+        ArgumentException wrong => OpenAiException.Invalid(null, WithoutParameter(wrong)),
+        UnknownCharacterException unknown => OpenAiException.Invalid(null, unknown.Message),
         BadHttpRequestException bad => new OpenAiException(bad.StatusCode, "invalid_request_error", bad.Message, retryAfterSeconds: bad.StatusCode == 408 ? 1 : null),
         _ => Unexpected(exception, log),
     };
@@ -44,6 +46,10 @@ internal static class ErrorAnswers
             await context.Response.WriteAsJsonAsync(error.Body, Json.Options);
         }
     }
+
+    // The name of a parameter of the library's says nothing to a client.
+    private static string WithoutParameter(ArgumentException exception) =>
+        exception.Message.IndexOf(" (Parameter '", StringComparison.Ordinal) is >= 0 and var at ? exception.Message[..at] : exception.Message;
 
     private static OpenAiException Unexpected(Exception exception, ILogger log)
     {

@@ -105,22 +105,7 @@ internal sealed record GenerationRequest(ServedModel Served, IReadOnlyList<int[]
     private static int[][] ReadPrompts(RequestReader request, GptModel model, ServingOptions limits)
     {
         if (request.Element("prompt") is not { } json) return [[model.BeginTokenId]];
-        JsonElement[] items = json.ValueKind == JsonValueKind.Array ? [.. json.EnumerateArray()] : [json];
-        if (items is [{ ValueKind: JsonValueKind.Number }, ..]) items = [json];
-        if (items.Length == 0 || items.Length > limits.MaxChoices) throw OpenAiException.Invalid("prompt", $"'prompt' has {items.Length} prompts; it must have 1 to {limits.MaxChoices}.");
-        return [.. items.Select(item =>
-        {
-            int[] tokens = item.ValueKind switch
-            {
-                JsonValueKind.String => model.Tokenizer.Encode(item.GetString()!, SpecialTokenHandling.AsText), // text from strangers
-                JsonValueKind.Array => [.. item.EnumerateArray().Select(Token)],
-                _ => throw request.Wrong("prompt", item, "a text, a list of token ids, or a list of either"),
-            };
-            return tokens.Length > 0 ? tokens : [model.BeginTokenId];
-        })];
-
-        int Token(JsonElement token) => token.ValueKind == JsonValueKind.Number && token.TryGetInt32(out int id) && id >= 0 && id < model.Tokenizer.VocabularySize
-            ? id : throw request.Wrong("prompt", token, $"a text, a list of token ids from 0 to {model.Tokenizer.VocabularySize - 1}, or a list of either");
+        return [.. request.TextsOrTokens("prompt", json, model.Tokenizer, limits.MaxChoices).Select(tokens => tokens.Length > 0 ? tokens : [model.BeginTokenId])];
     }
 
     private static GenerationRequest Read(RequestReader request, int[][] prompts, ServedModel served, ServingOptions limits, string tokensName, int? logProbabilities, JsonElement? schema, ChatPrompt? chat)
@@ -151,13 +136,15 @@ internal sealed record GenerationRequest(ServedModel Served, IReadOnlyList<int[]
         IReadOnlyList<string> stops = request.Strings("stop", 4) ?? [];
         if (stops.Contains("")) throw OpenAiException.Invalid("stop", "'stop' has an empty string, which would end every answer at once; leave it out.");
         long? seed = request.Integer("seed", long.MinValue, long.MaxValue);
+        int newTokens = (int)(tokens ?? older ?? Math.Min(limits.DefaultNewTokens, most));
         GenerateTextOptions generation = own with
         {
             Constraint = null, // it goes beside the options, each request's own
             PromptOverflow = PromptOverflow.Error,
             SkipSpecialTokens = true,
             TopLogProbabilities = logProbabilities,
-            MaxNewTokens = (int)(tokens ?? older ?? Math.Min(limits.DefaultNewTokens, most)),
+            MaxNewTokens = newTokens,
+            MinNewTokens = Math.Min(own.MinNewTokens, newTokens), // a request for fewer tokens than the model's own least is meant
             Temperature = request.Number("temperature", 0, 2) ?? own.Temperature,
             TopP = request.Number("top_p", 0, 1) is { } share ? Math.Max(share, float.Epsilon) : own.TopP, // of no share the likeliest token is left
             TopK = (int)(request.Integer("top_k", 0, int.MaxValue) ?? own.TopK),

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using MLNet.Gpt;
 
 namespace ServingApp.OpenAi;
 
@@ -45,6 +46,23 @@ internal sealed class RequestReader
         if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(static item => item.ValueKind != JsonValueKind.String)) throw Wrong(name, value, "a string or a list of strings");
         return value.GetArrayLength() <= most ? [.. value.EnumerateArray().Select(static item => item.GetString()!)]
             : throw OpenAiException.Invalid(_path + name, $"'{_path + name}' has {value.GetArrayLength()} strings; at most {most} are allowed.");
+    }
+
+    /// <summary>A text or its token ids, or a list of either, as OpenAI's API takes prompts and texts to embed.</summary>
+    public int[][] TextsOrTokens(string name, JsonElement value, GptTokenizer tokenizer, int most)
+    {
+        JsonElement[] items = value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : [value];
+        if (items is [{ ValueKind: JsonValueKind.Number }, ..]) items = [value];
+        if (items.Length == 0 || items.Length > most) throw OpenAiException.Invalid(_path + name, $"'{_path + name}' has {items.Length} texts; it must have 1 to {most}.");
+        return [.. items.Select(item => item.ValueKind switch
+        {
+            JsonValueKind.String => tokenizer.Encode(item.GetString()!, SpecialTokenHandling.AsText), // text from strangers
+            JsonValueKind.Array => [.. item.EnumerateArray().Select(Token)],
+            _ => throw Wrong(name, item, "a text, a list of token ids, or a list of either"),
+        })];
+
+        int Token(JsonElement token) => token.ValueKind == JsonValueKind.Number && token.TryGetInt32(out int id) && id >= 0 && id < tokenizer.VocabularySize
+            ? id : throw Wrong(name, token, $"a text, a list of token ids from 0 to {tokenizer.VocabularySize - 1}, or a list of either");
     }
 
     /// <summary>A member that is taken only with a value that changes nothing.</summary>

@@ -14,21 +14,22 @@ internal static class TextEndpoints
     public static Task EmbedAsync(HttpContext context, Serving serving) => CallAsync(context, serving, (request, served) =>
     {
         GptModel model = served.RequireGpt();
-        IReadOnlyList<string> texts = Texts(request, serving.Options);
+        if (request.Element("input") is not { } input) throw OpenAiException.Invalid("input", "'input' is missing; give a text, a list of token ids, or a list of either.");
+        int[][] tokens = request.TextsOrTokens("input", input, model.Tokenizer, serving.Options.MaxTexts);
         string format = request.String("encoding_format") ?? "float";
         if (format is not ("float" or "base64")) throw OpenAiException.Invalid("encoding_format", $"'encoding_format' is '{format}'; it must be 'float' or 'base64'.");
         _ = request.Integer("dimensions", model.Config.EmbeddingSize, model.Config.EmbeddingSize);
         _ = request.String("user");
         return stop =>
         {
-            IReadOnlyList<SequenceEmbedding> vectors = model.Embed(texts, new EmbedTextOptions { Truncation = null, SpecialTokens = SpecialTokenHandling.AsText, Adapter = served.Generation.Adapter }, stop);
-            long tokens = vectors.Sum(static vector => (long)vector.TokenCount);
+            IReadOnlyList<SequenceEmbedding> vectors = model.EmbedTokens(tokens, new() { Truncation = null, Adapter = served.Generation.Adapter }, stop);
+            long count = vectors.Sum(static vector => (long)vector.TokenCount);
             return new
             {
                 @object = "list",
                 data = vectors.Select((vector, index) => new { @object = "embedding", index, embedding = format == "float" ? (object)vector.Vector : Convert.ToBase64String(MemoryMarshal.AsBytes(vector.Vector.AsSpan())) }),
                 model = served.Name,
-                usage = new { prompt_tokens = tokens, total_tokens = tokens },
+                usage = new { prompt_tokens = count, total_tokens = count },
             };
         };
     });

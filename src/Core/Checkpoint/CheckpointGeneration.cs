@@ -31,10 +31,11 @@ internal static class CheckpointGeneration
         bool saysTopK = json.Properties.Any(static property => property.Name == "top_k"); // its default is 50; null switches top-k off
         float? temperature = json.Single("temperature");
         if (temperature < 0) throw json.Wrong("temperature", json.Find("temperature"), "0 or more");
+        int least = json.Int32("min_new_tokens") ?? standard.MinNewTokens;
         var options = standard with
         {
-            MaxNewTokens = json.Int32("max_new_tokens") ?? standard.MaxNewTokens,
-            MinNewTokens = json.Int32("min_new_tokens") ?? standard.MinNewTokens,
+            MaxNewTokens = json.Int32("max_new_tokens") ?? Math.Max(standard.MaxNewTokens, least), // where the file is silent its own least goes before our most
+            MinNewTokens = least,
             Temperature = samples ? temperature ?? standard.Temperature : 0,
             TopK = json.Int32("top_k") ?? (samples && !saysTopK ? 50 : standard.TopK),
             TopP = json.Single("top_p") ?? standard.TopP,

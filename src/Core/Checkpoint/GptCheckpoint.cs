@@ -17,7 +17,7 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
     public const string TrainingStateFolder = "training_state";
 
     private readonly CheckpointTensors _tensors;
-    private readonly Lazy<GptTokenizer?> _tokenizer;
+    private readonly OnceValue<GptTokenizer?> _tokenizer;
 
     private GptCheckpoint(string folder, GptConfig config, GenerationOptions generation, IReadOnlyList<string> unsupported, CheckpointTensors tensors)
     {
@@ -37,7 +37,7 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
 
     /// <summary>
     /// The checkpoint's tokenizer, read at the first use; null where the folder has none. It may have fewer tokens than the model
-    /// (a padded vocabulary), never more.
+    /// (a padded vocabulary), never more. A failure to read it is not kept: the next use tries again.
     /// </summary>
     /// <exception cref="CorruptFileException">A tokenizer file is not what its format says.</exception>
     /// <exception cref="TokenizerMismatchException">The tokenizer has more tokens than the model.</exception>

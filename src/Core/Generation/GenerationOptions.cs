@@ -125,8 +125,11 @@ public record GenerationOptions
     /// <summary>The most sequences that are computed at once, 1 or more. Default 8. More is faster and takes more memory for the key/value cache.</summary>
     public int BatchSize { get; init; } = 8;
 
-    /// <summary>What happens to a prompt that is longer than the context. Default <see cref="PromptOverflow.Error"/>.</summary>
-    public PromptOverflow PromptOverflow { get; init; } = PromptOverflow.Error;
+    /// <summary>
+    /// What happens to a prompt that is longer than the context. Null (the default) leaves it to what generates: a chat client leaves out the oldest exchanges (<see cref="PromptOverflow.KeepTail"/>),
+    /// all else makes it an error (<see cref="PromptOverflow.Error"/>).
+    /// </summary>
+    public PromptOverflow? PromptOverflow { get; init; }
 
     /// <summary>Whether the most likely token is always taken: <see cref="Temperature"/> is 0.</summary>
     public bool IsGreedy => Temperature == 0;
@@ -159,7 +162,7 @@ public record GenerationOptions
         Require(PromptLookupTokens >= 0, PromptLookupTokens, nameof(PromptLookupTokens), "1 or more, or 0 to switch it off");
         Require(BeamCount == 1 || PromptLookupTokens == 0, PromptLookupTokens, nameof(PromptLookupTokens), $"0 where BeamCount is {BeamCount}: beams are checked each by itself");
         Require(BatchSize >= 1, BatchSize, nameof(BatchSize), "1 or more");
-        Require(Enum.IsDefined(PromptOverflow), PromptOverflow, nameof(PromptOverflow), "Error or KeepTail");
+        Require(PromptOverflow is not { } overflow || Enum.IsDefined(overflow), PromptOverflow, nameof(PromptOverflow), "Error or KeepTail, or null for what the use has by default");
         ArgumentNullException.ThrowIfNull(StopStrings);
         ArgumentNullException.ThrowIfNull(StopTokenIds);
         for (int i = 0; i < StopStrings.Count; i++)

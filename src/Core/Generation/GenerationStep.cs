@@ -15,6 +15,10 @@ internal sealed record GenerationStep(
     CancellationToken CancellationToken)
 {
     private readonly float[] _scratch = new float[Choices];
+
+    /// <summary>Told of each row that has ended, but for beams; null for nobody.</summary>
+    public Action<GenerationRow>? OnEnd { get; init; }
+
     private readonly StopStringMatcher _matcher = new(Options.StopStrings);
 
     /// <summary>A sequence that begins behind a prompt.</summary>

@@ -52,6 +52,7 @@ internal static class TokenGenerator
     /// <param name="constraint">As above.</param>
     /// <param name="firstDraws">For each prompt what its samples' indices count on from where numbers are drawn, so that equal prompts get other numbers; null for 0.</param>
     /// <param name="cancellationToken">As above.</param>
+    /// <param name="onSequence">Called for each sequence as soon as it has ended, from the calling thread; with beams, when the search of its prompt has. Null for no calls.</param>
     internal static IReadOnlyList<GeneratedSequence> Generate(
         ICausalModel model,
         IReadOnlyList<int[]> prompts,
@@ -62,11 +63,12 @@ internal static class TokenGenerator
         Action<GeneratedToken>? onToken,
         ITokenConstraint? constraint,
         IReadOnlyList<int>? firstDraws,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken,
+        Action<GeneratedSequence>? onSequence = null)
     {
         // 1. Check everything before anything is computed.
         ArgumentNullException.ThrowIfNull(prompts);
-        GenerationStep step = Begin(model, options, endOfTextId, tokenBytes, tokenCount, onToken, cancellationToken);
+        GenerationStep step = Begin(model, options, endOfTextId, tokenBytes, tokenCount, onToken, cancellationToken) with { OnEnd = onSequence is null ? null : row => onSequence(row.ToSequence()) };
 
         // 2. One row for each sequence.
         var rows = new List<GenerationRow>(prompts.Count * options.SamplesPerPrompt);
@@ -84,7 +86,18 @@ internal static class TokenGenerator
         // 3. Batch after batch. Rows of like length go together: less padding.
         int batchSize = options.PromptLookupTokens > 0 ? 1 : MostRows(options.BatchSize, model.Config.VocabularySize);
         if (options.BeamCount > 1)
-            return [.. rows.Where(static row => row.SampleIndex == 0).SelectMany(row => BeamSearch.Run(step, row)).Select(static row => row.ToSequence())];
+        {
+            var found = new List<GeneratedSequence>(rows.Count);
+            foreach (GenerationRow row in rows.Where(static row => row.SampleIndex == 0))
+            {
+                GeneratedSequence[] best = [.. BeamSearch.Run(step, row).Select(static beam => beam.ToSequence())];
+                foreach (GeneratedSequence one in best) onSequence?.Invoke(one);
+                found.AddRange(best);
+            }
+
+            return found;
+        }
+
         foreach (GenerationRow[] batch in rows.OrderBy(row => row.Prompt.Length).Chunk(batchSize))
             RunBatch(step, batch);
         return [.. rows.Select(row => row.ToSequence())];
@@ -257,6 +270,7 @@ internal static class TokenGenerator
         {
             row.FinishReason = FinishReason.StopToken;
             row.StopTokenId = token;
+            step.OnEnd?.Invoke(row);
             return false;
         }
 
@@ -264,7 +278,9 @@ internal static class TokenGenerator
         if (thought is not null) row.LogProbabilities!.Add(thought);
         step.Accept(row, token);
         step.OnToken?.Invoke(new GeneratedToken(row.PromptIndex, row.SampleIndex, row.Tokens.Count - 1, token, row.Matcher?.SettledByteCount ?? 0) { LogProbability = thought });
-        return row.FinishReason is null;
+        if (row.FinishReason is null) return true;
+        step.OnEnd?.Invoke(row);
+        return false;
     }
 
     private static int[] StopTokens(GenerationOptions options, int? endOfTextId, int vocabulary)

@@ -12,7 +12,7 @@ namespace MLNet.Gpt;
 /// <param name="CalibrationError">The expected calibration error: the mean distance of predicted and observed over the pairs, in [0, 1] (Guo et al. 2017, equation 3).</param>
 /// <param name="Calibration">Ten bins of equal width of the predicted probability σ(s_i − s_j), empty ones left out. Each pair is counted from both sides, which makes the picture symmetric.</param>
 public sealed record PreferenceMetrics(
-    int Prompts, int Pairs, double Accuracy, double Margin, double Loss, double MinScore, double MeanScore, double MaxScore, double CalibrationError, IReadOnlyList<CalibrationBin> Calibration)
+    int Prompts, long Pairs, double Accuracy, double Margin, double Loss, double MinScore, double MeanScore, double MaxScore, double CalibrationError, IReadOnlyList<CalibrationBin> Calibration)
 {
     private const int BinCount = 10;
 
@@ -22,14 +22,15 @@ public sealed record PreferenceMetrics(
     public static PreferenceMetrics Of(IEnumerable<GradedScores> groups)
     {
         ArgumentNullException.ThrowIfNull(groups);
-        int prompts = 0, pairs = 0, scores = 0, at = 0;
+        int prompts = 0, at = 0;
+        long pairs = 0, scores = 0;
         double right = 0, margin = 0, loss = 0, sum = 0, least = double.PositiveInfinity, most = double.NegativeInfinity;
-        var bins = new (double Predicted, double Observed, int Count)[BinCount];
+        var bins = new (double Predicted, double Observed, long Count)[BinCount];
         foreach (GradedScores group in groups)
         {
             Check(group, at++);
             double own = 0;
-            int before = pairs;
+            long before = pairs;
             for (int i = 0; i < group.Grades.Count; i++)
             {
                 sum += group.Scores[i];
@@ -61,7 +62,7 @@ public sealed record PreferenceMetrics(
 
         void Count(double probability, int preferred)
         {
-            ref (double Predicted, double Observed, int Count) bin = ref bins[Math.Min(BinCount - 1, (int)(probability * BinCount))];
+            ref (double Predicted, double Observed, long Count) bin = ref bins[Math.Min(BinCount - 1, (int)(probability * BinCount))];
             bin = (bin.Predicted + probability, bin.Observed + preferred, bin.Count + 1);
         }
     }

@@ -8,10 +8,10 @@ namespace MLNet.Gpt;
 /// <param name="Losses">Comparisons lost.</param>
 /// <param name="Level">The probability of the interval, in (0, 1).</param>
 /// <remarks>Immutable.</remarks>
-public sealed record WinRate(int Wins, int Ties, int Losses, double Level)
+public sealed record WinRate(long Wins, long Ties, long Losses, double Level)
 {
     /// <summary>All comparisons.</summary>
-    public int Count => Wins + Ties + Losses;
+    public long Count => Wins + Ties + Losses;
 
     /// <summary>(wins + ½·ties) / comparisons.</summary>
     public double Rate => (Wins + (0.5 * Ties)) / Count;
@@ -28,13 +28,13 @@ public sealed record WinRate(int Wins, int Ties, int Losses, double Level)
     /// <param name="losses">0 or more; with the others 1 or more.</param>
     /// <param name="level">The probability of the interval, in (0, 1).</param>
     /// <exception cref="ArgumentException">A count is negative, there is no comparison, or the level is outside its range.</exception>
-    public static WinRate Of(int wins, int ties, int losses, double level = 0.95)
+    public static WinRate Of(long wins, long ties, long losses, double level = 0.95)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(wins);
         ArgumentOutOfRangeException.ThrowIfNegative(ties);
         ArgumentOutOfRangeException.ThrowIfNegative(losses);
         RequireLevel(level);
-        if (wins + ties + losses == 0) throw new ArgumentException("There is no comparison to tell a win rate from; give one or more.", nameof(wins));
+        if (wins == 0 && ties == 0 && losses == 0) throw new ArgumentException("There is no comparison to tell a win rate from; give one or more.", nameof(wins));
         return new(wins, ties, losses, level);
     }
 

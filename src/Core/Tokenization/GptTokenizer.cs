@@ -18,18 +18,18 @@ public sealed partial class GptTokenizer
     public const string EndOfText = "<|endoftext|>";
 
     private readonly TokenizerDefinition _definition;
-    private readonly Lazy<BytePairEncoder> _words;
-    private readonly Lazy<Tokenizer> _recognizing;
-    private readonly Lazy<Tokenizer> _literal;
-    private readonly Lazy<string> _hash;
+    private readonly OnceValue<BytePairEncoder> _words;
+    private readonly OnceValue<Tokenizer> _recognizing;
+    private readonly OnceValue<Tokenizer> _literal;
+    private readonly OnceValue<string> _hash;
 
     internal GptTokenizer(TokenizerDefinition definition)
     {
         _definition = definition;
-        _words = new Lazy<BytePairEncoder>(() => new BytePairEncoder(new BytePairMerges(definition)));
-        _recognizing = new Lazy<Tokenizer>(() => CreateTokenizer([.. definition.SpecialTokens, .. definition.AddedTokens]));
-        _literal = new Lazy<Tokenizer>(() => CreateTokenizer([.. definition.AddedTokens]));
-        _hash = new Lazy<string>(definition.ComputeHash);
+        _words = new OnceValue<BytePairEncoder>(() => new BytePairEncoder(new BytePairMerges(definition)));
+        _recognizing = new OnceValue<Tokenizer>(() => CreateTokenizer([.. definition.SpecialTokens, .. definition.AddedTokens]));
+        _literal = new OnceValue<Tokenizer>(() => CreateTokenizer([.. definition.AddedTokens]));
+        _hash = new OnceValue<string>(definition.ComputeHash);
         EndOfTextId = definition.SpecialTokens[EndOfText];
     }
 

@@ -18,8 +18,7 @@ internal static class ChatCommand
         console.SetAction(command, (parsed, cancellationToken) =>
         {
             using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device), cancellationToken);
-            GenerationOptions options = switches.Read(parsed, gpt) with { PromptOverflow = PromptOverflow.KeepTail };
-            using IChatClient client = gpt.AsChatClient(new() { Generation = options });
+            using IChatClient client = gpt.AsChatClient(new() { Generation = switches.Read(parsed, gpt) });
             List<ChatMessage> turns = parsed.GetValue(system) is { } told ? [new(ChatRole.System, told)] : [];
             while (true)
             {

@@ -35,6 +35,7 @@ internal static class ExportCommand
             }
             else
             {
+                if (parsed.GetValue(standard) && Onnx[format] is not (WeightFormat.Float32 or WeightFormat.Float16)) throw new UsageException($"{standard.Name} is given, and {weights.Name} is {format}, which they don't compute; leave out one of the two.");
                 OnnxExportOptions options = new() { Weights = Onnx[format], Operators = parsed.GetValue(standard) ? GraphOperators.Standard : default };
                 Write(source, parsed.GetValue(adapter), to, parsed.GetValue(beside) ? options with { ExternalDataThresholdBytes = 0 } : options, cancellationToken);
             }

@@ -24,10 +24,7 @@ internal static class GenerateCommand
             try
             {
                 if (samples == 1) GenerationOutput.WriteAsync(console, gpt.GenerateStreaming(text, options, cancellationToken)).GetAwaiter().GetResult();
-                else
-                {
-                    foreach (GeneratedText one in gpt.Generate([text], options with { SamplesPerPrompt = samples }, cancellationToken)) console.Out.WriteLine($"--- {one.SampleIndex + 1}\n{one.Text}");
-                }
+                else WriteAsync(console, gpt.GenerateEachAsync([text], options with { SamplesPerPrompt = samples }, cancellationToken)).GetAwaiter().GetResult();
             }
             catch (PromptTooLongException exception)
             {
@@ -35,5 +32,15 @@ internal static class GenerateCommand
             }
         });
         return command;
+    }
+
+    /// <summary>Writes each text as soon as it is whole, in their order.</summary>
+    private static async Task WriteAsync(ToolConsole console, IAsyncEnumerable<GeneratedText> texts)
+    {
+        await foreach (GeneratedText one in texts)
+        {
+            console.Out.WriteLine($"--- {one.SampleIndex + 1}\n{one.Text}");
+            console.Out.Flush();
+        }
     }
 }

@@ -41,16 +41,18 @@ public sealed class GptTrainersCatalog
     /// <param name="lora">Trains an adapter over the frozen model; null (the default) trains all weights.</param>
     /// <param name="epochs">Passes over the examples, 1 or more.</param>
     /// <param name="batchSize">Examples in one update, 1 or more.</param>
+    /// <param name="learningRate">The learning rate at the beginning, above 0; null (the default) for the method's own, which is higher with an adapter.</param>
     /// <param name="runFolder">Where metrics, the loss curve and checkpoints go; null writes none.</param>
     /// <exception cref="ArgumentException">A value is outside its range.</exception>
     public SupervisedFineTuningTrainer SupervisedFineTuning(
-        string outputColumnName, string promptColumnName, string completionColumnName, GptModel pretrained, LoraOptions? lora = null, int epochs = 16, int batchSize = 32, string? runFolder = null) =>
+        string outputColumnName, string promptColumnName, string completionColumnName, GptModel pretrained, LoraOptions? lora = null, int epochs = 16, int batchSize = 32, double? learningRate = null, string? runFolder = null) =>
         SupervisedFineTuning(outputColumnName, promptColumnName, completionColumnName, new SupervisedFineTuningOptions
         {
             Pretrained = pretrained,
             Lora = lora,
             Epochs = epochs,
             BatchSize = batchSize,
+            Optimizer = learningRate is { } rate ? AdamWOptions.FineTuning with { LearningRate = rate } : null,
             Run = new() { Folder = runFolder },
         });
 
@@ -77,13 +79,26 @@ public sealed class GptTrainersCatalog
     /// <summary>Fine-tunes a GPT to classify texts (Radford et al. 2018, section 3.2).</summary>
     /// <param name="labelColumnName">The label: a key, as MapValueToKey makes it.</param>
     /// <param name="textColumnName">The text column.</param>
-    /// <param name="pretrained">The pretrained model, which stays the caller's.</param>
+    /// <param name="pretrained">The pretrained model, on TorchSharp; it stays as it is.</param>
+    /// <param name="lora">Trains an adapter and the head over the frozen model; null (the default) trains all weights.</param>
     /// <param name="epochs">Passes over the training set, 1 or more.</param>
+    /// <param name="batchSize">Examples in one update, 1 or more.</param>
     /// <param name="learningRate">The learning rate after the warm-up, above 0.</param>
     /// <param name="auxiliaryLossWeight">λ, the weight of the auxiliary language-model loss; 0 switches it off.</param>
+    /// <param name="runFolder">Where metrics, the loss curve and checkpoints go; null writes none.</param>
     /// <exception cref="ArgumentException">A value is outside its range.</exception>
-    public SupervisedTaskTrainer TextClassification(string labelColumnName, string textColumnName, GptModel pretrained, int epochs = 3, double learningRate = 6.25e-5, double auxiliaryLossWeight = 0.5) =>
-        TextClassification(labelColumnName, textColumnName, new SupervisedTaskOptions { Pretrained = pretrained, Epochs = epochs, Optimizer = new() { LearningRate = learningRate }, AuxiliaryLossWeight = auxiliaryLossWeight });
+    public SupervisedTaskTrainer TextClassification(
+        string labelColumnName, string textColumnName, GptModel pretrained, LoraOptions? lora = null, int epochs = 3, int batchSize = 32, double learningRate = 6.25e-5, double auxiliaryLossWeight = 0.5, string? runFolder = null) =>
+        TextClassification(labelColumnName, textColumnName, new SupervisedTaskOptions
+        {
+            Pretrained = pretrained,
+            Lora = lora,
+            Epochs = epochs,
+            BatchSize = batchSize,
+            Optimizer = new() { LearningRate = learningRate },
+            AuxiliaryLossWeight = auxiliaryLossWeight,
+            Run = new() { Folder = runFolder },
+        });
 
     /// <summary>Fine-tunes a GPT to classify texts (Radford et al. 2018, section 3.2).</summary>
     /// <param name="labelColumnName">The label: a key, as MapValueToKey makes it.</param>
@@ -137,16 +152,18 @@ public sealed class GptTrainersCatalog
     /// <param name="lora">Trains an adapter and the head over the frozen model; null (the default) trains all weights.</param>
     /// <param name="epochs">Passes over the prompts, 1 or more.</param>
     /// <param name="batchSize">Prompts in one update, 1 or more.</param>
+    /// <param name="learningRate">The learning rate at the beginning, above 0; null (the default) for the method's own, which is higher with an adapter.</param>
     /// <param name="runFolder">Where metrics, the loss curve, the calibration and checkpoints go; null writes none.</param>
     /// <exception cref="ArgumentException">A value is outside its range.</exception>
     public RewardModelTrainer RewardModel(
-        string labelColumnName, string groupColumnName, string promptColumnName, string responseColumnName, GptModel pretrained, LoraOptions? lora = null, int epochs = 1, int batchSize = 64, string? runFolder = null) =>
+        string labelColumnName, string groupColumnName, string promptColumnName, string responseColumnName, GptModel pretrained, LoraOptions? lora = null, int epochs = 1, int batchSize = 64, double? learningRate = null, string? runFolder = null) =>
         RewardModel(labelColumnName, groupColumnName, promptColumnName, responseColumnName, new RewardModelOptions
         {
             Pretrained = pretrained,
             Lora = lora,
             Epochs = epochs,
             BatchSize = batchSize,
+            Optimizer = learningRate is { } rate ? AdamWOptions.FineTuning with { LearningRate = rate } : null,
             Run = new() { Folder = runFolder },
         });
 
@@ -185,10 +202,11 @@ public sealed class GptTrainersCatalog
     /// <param name="beta">β, above 0: how much the policy as it was holds the new one.</param>
     /// <param name="epochs">Passes over the pairs, 1 or more.</param>
     /// <param name="batchSize">Pairs in one update, 1 or more.</param>
+    /// <param name="learningRate">The learning rate at the beginning, above 0; null (the default) for the method's own, which is higher with an adapter.</param>
     /// <param name="runFolder">Where metrics, the loss curve and checkpoints go; null writes none.</param>
     /// <exception cref="ArgumentException">A value is outside its range.</exception>
     public DirectPreferenceTrainer DirectPreference(
-        string outputColumnName, string promptColumnName, string chosenColumnName, string rejectedColumnName, GptModel pretrained, LoraOptions? lora = null, double beta = 0.1, int epochs = 1, int batchSize = 64, string? runFolder = null) =>
+        string outputColumnName, string promptColumnName, string chosenColumnName, string rejectedColumnName, GptModel pretrained, LoraOptions? lora = null, double beta = 0.1, int epochs = 1, int batchSize = 64, double? learningRate = null, string? runFolder = null) =>
         DirectPreference(outputColumnName, promptColumnName, chosenColumnName, rejectedColumnName, new DirectPreferenceOptions
         {
             Pretrained = pretrained,
@@ -196,6 +214,7 @@ public sealed class GptTrainersCatalog
             Beta = beta,
             Epochs = epochs,
             BatchSize = batchSize,
+            Optimizer = learningRate is { } rate ? AdamWOptions.FineTuning with { LearningRate = rate } : null,
             Run = new() { Folder = runFolder },
         });
 

@@ -25,7 +25,8 @@ public static class GptTrainersExtensions
         public static GptModel FromCheckpoint(string folder, GptDevice? device = null, GptPrecision precision = GptPrecision.Float32)
         {
             using PretrainedWeights opened = PretrainedWeights.Open(folder);
-            return new(new TorchCausalModel(GptNetwork.FromWeights(opened.Weights, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu), precision, trainable: false)), opened.Tokenizer, opened.Companions);
+            return Owned.Into(GptNetwork.FromWeights(opened.Weights, device ?? (TorchRuntime.HasCuda() ? GptDevice.Cuda() : GptDevice.Cpu), precision, trainable: false),
+                network => new GptModel(new TorchCausalModel(network), opened.Tokenizer, opened.Companions));
         }
     }
 
@@ -72,7 +73,7 @@ public static class GptTrainersExtensions
             if (model.Engine is not TorchTextClassifier engine)
                 throw new NotSupportedException($"A network is shared with a classifier on TorchSharp; this one runs on {model.Engine.GetType().Name}. Take the trained one.");
             using NativeLease lease = engine.Acquire();
-            return new(new TorchCausalModel(engine.Network.Network.Share(null)), model.Tokenizer, model.Companions ?? ModelCompanions.None);
+            return Owned.Into(engine.Network.Network.Share(null), network => new GptModel(new TorchCausalModel(network), model.Tokenizer, model.Companions ?? ModelCompanions.None));
         }
     }
 
@@ -98,7 +99,7 @@ public static class GptTrainersExtensions
             using NativeLease lease = NetworkOf(model, out GptNetwork network, "An adapter is attached to a model on TorchSharp", "Attach it to the checkpoint, and export that.");
             using LoraCheckpoint checkpoint = LoraCheckpoint.Open(adapterFolder, network.Config);
             LoraAdapter adapter = LoraAdapter.Load(checkpoint, network.Config, network.TorchDevice);
-            return new(new TorchCausalModel(network.With(adapter)), model.Tokenizer, model.Companions);
+            return Owned.Into(network.With(adapter), adapted => new GptModel(new TorchCausalModel(adapted), model.Tokenizer, model.Companions));
         }
 
         /// <summary>

@@ -118,18 +118,18 @@ internal sealed class FineTuningNetwork : IDisposable
     public GptNetwork ToNetwork(IGptWeights pretrained)
     {
         if (_adapter is null) return GptNetwork.FromWeights(Network, Network.Device, GptPrecision.Float32, trainable: false);
-        LoraAdapter copy = LoraAdapter.Create(Network.Config, _adapter.Options, Network.TorchDevice, trainable: false, out FlatParameters parameters);
-        foreach (GptParameterInfo info in parameters.Layout)
+        return Owned.Into(LoraAdapter.Create(Network.Config, _adapter.Options, Network.TorchDevice, trainable: false, out FlatParameters parameters), copy =>
         {
-            var values = new float[info.ElementCount];
-            Sets[0].Read(info.Name, values);
-            parameters.Write(info.Name, values);
-        }
+            foreach (GptParameterInfo info in parameters.Layout)
+            {
+                var values = new float[info.ElementCount];
+                Sets[0].Read(info.Name, values);
+                parameters.Write(info.Name, values);
+            }
 
-        if (pretrained is GptNetwork { Adapter: null } shared && shared.Device == Network.Device) return shared.Share(copy);
-        GptNetwork network = GptNetwork.FromWeights(pretrained, Network.Device, GptPrecision.Float32, trainable: false);
-        network.Attach(copy);
-        return network;
+            return GptNetwork.Attached(pretrained is GptNetwork { Adapter: null } shared && shared.Device == Network.Device ? shared.Share(null)
+                : GptNetwork.FromWeights(pretrained, Network.Device, GptPrecision.Float32, trainable: false), copy);
+        });
     }
 
     /// <inheritdoc/>

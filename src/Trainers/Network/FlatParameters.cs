@@ -45,17 +45,20 @@ internal sealed class FlatParameters : IDisposable
         if (layout.All(static info => GroupOf(info) < 2)) _workingCount = offset;
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        Master = zeros(offset, ScalarType.Float32, device).DetachFromDisposeScope();
+        Master = zeros(offset, ScalarType.Float32, device);
         bool copy = workingType != ScalarType.Float32;
-        Working = copy ? zeros(_workingCount, workingType, device).DetachFromDisposeScope() : Master;
-        GradientSum = zeros(trainable ? offset : 0, ScalarType.Float32, device).DetachFromDisposeScope();
-        Gradient = copy ? zeros(trainable ? _workingCount : 0, workingType, device).DetachFromDisposeScope() : GradientSum;
+        Working = copy ? zeros(_workingCount, workingType, device) : Master;
+        GradientSum = zeros(trainable ? offset : 0, ScalarType.Float32, device);
+        Gradient = copy ? zeros(trainable ? _workingCount : 0, workingType, device) : GradientSum;
         foreach (GptParameterInfo info in layout)
         {
             _wide.Add(info.Name, Leaf(Master, GradientSum, info.Name));
             _narrow.Add(info.Name, copy && GroupOf(info) < 2 ? Leaf(Working, Gradient, info.Name) : _wide[info.Name]);
-            if (trainable) _gradients.Add(info.Name, ViewOf(GradientSum, info.Name).DetachFromDisposeScope());
+            if (trainable) _gradients.Add(info.Name, ViewOf(GradientSum, info.Name));
         }
+
+        // All is there: what would not have fitted has left nothing behind.
+        foreach (Tensor kept in (Tensor[])[Master, Working, GradientSum, Gradient, .. _wide.Values, .. _narrow.Values, .. _gradients.Values]) kept.DetachFromDisposeScope();
 
         Tensor Leaf(Tensor values, Tensor gradients, string name)
         {
@@ -66,7 +69,7 @@ internal sealed class FlatParameters : IDisposable
                 leaf.grad = ViewOf(gradients, name);
             }
 
-            return leaf.DetachFromDisposeScope();
+            return leaf;
         }
     }
 
@@ -79,7 +82,8 @@ internal sealed class FlatParameters : IDisposable
     public static (FlatParameters Head, FlatParameters? FrozenTokens) OfHead(IReadOnlyList<GptParameterInfo> layout, Device device, bool trainable, bool frozenTokens)
     {
         ILookup<bool, GptParameterInfo> parts = layout.ToLookup(info => frozenTokens && info.Role == GptParameterRole.TaskTokenEmbedding);
-        return (new([.. parts[false]], device, ScalarType.Float32, trainable), parts[true].Any() ? new([.. parts[true]], device, ScalarType.Float32, trainable: false) : null);
+        return Owned.Into(new FlatParameters([.. parts[false]], device, ScalarType.Float32, trainable),
+            head => (head, parts[true].Any() ? new FlatParameters([.. parts[true]], device, ScalarType.Float32, trainable: false) : null));
     }
 
     /// <summary>Whether there are gradients.</summary>

@@ -144,26 +144,27 @@ public sealed class GptNetwork : IGptWeights, IDisposable
             : FromWeights(weights, device, precision, trainable: false);
 
     /// <summary>A network over the same weights, with an adapter of its own or none. The weights go when the last network over them is disposed.</summary>
-    /// <param name="adapter">Lies on this network's device. Goes with the new network; null for none.</param>
+    /// <param name="adapter">Lies on this network's device. Goes with the new network, also where there comes to be none; null for none.</param>
     internal GptNetwork Share(LoraAdapter? adapter)
     {
+        if (adapter is not null) return Owned.Into(adapter, own => Attached(Share(null), own));
         ObjectDisposedException.ThrowIf(_disposed != 0, this);
-        var network = new GptNetwork(this);
-        if (adapter is not null) network.Attach(adapter);
-        return network;
+        return new GptNetwork(this);
     }
 
     /// <summary>
     /// What this network computes, with an adapter beside it: over the same weights, or where this network has an adapter itself over a copy that it is merged into, as training
     /// over such a network has it.
     /// </summary>
-    /// <param name="adapter">Lies on this network's device. Goes with the new network.</param>
-    internal GptNetwork With(LoraAdapter adapter)
+    /// <param name="adapter">Lies on this network's device. Goes with the new network, also where there comes to be none.</param>
+    internal GptNetwork With(LoraAdapter adapter) =>
+        Adapter is null ? Share(adapter) : Owned.Into(adapter, own => Attached(FromWeights(this, Device, Precision, trainable: false), own));
+
+    /// <summary>A fresh network with an adapter.</summary>
+    internal static GptNetwork Attached(GptNetwork network, LoraAdapter adapter)
     {
-        if (Adapter is null) return Share(adapter);
-        GptNetwork merged = FromWeights(this, Device, Precision, trainable: false);
-        merged.Attach(adapter);
-        return merged;
+        network.Attach(adapter);
+        return network;
     }
 
     /// <summary>Puts an adapter beside the projections. It goes with the network.</summary>

@@ -14,11 +14,12 @@ internal sealed class KeyValueCache : IDisposable
     {
         using var noGradient = no_grad();
         Capacity = capacity;
+        using var scope = NewDisposeScope(); // where one does not fit, those before it go
         _keys = Allocate();
         _values = Allocate();
+        foreach (Tensor kept in (Tensor[])[.. _keys, .. _values]) kept.DetachFromDisposeScope();
 
-        Tensor[] Allocate() => [.. Enumerable.Range(0, config.LayerCount)
-            .Select(_ => empty(rows, config.HeadCount, capacity, config.HeadSize, type, device).DetachFromDisposeScope())];
+        Tensor[] Allocate() => [.. Enumerable.Range(0, config.LayerCount).Select(_ => empty(rows, config.HeadCount, capacity, config.HeadSize, type, device))];
     }
 
     /// <summary>The most positions that fit.</summary>

@@ -42,23 +42,17 @@ internal sealed class LoraAdapter : IDisposable
     public static LoraAdapter Create(GptConfig config, LoraOptions options, Device device, bool trainable, out FlatParameters parameters)
     {
         parameters = new FlatParameters(LoraLayout.Of(config, options), device, ScalarType.Float32, trainable);
-        return new(parameters, config, options, ownsParameters: true);
+        return Owned.Into(parameters, own => new LoraAdapter(own, config, options, ownsParameters: true));
     }
 
     /// <summary>An adapter from its folder, to be used, not trained.</summary>
     public static LoraAdapter Load(LoraCheckpoint checkpoint, GptConfig config, Device device)
     {
-        LoraAdapter adapter = Create(config, checkpoint.Options, device, trainable: false, out _);
-        try
+        return Owned.Into(Create(config, checkpoint.Options, device, trainable: false, out _), adapter =>
         {
             adapter.Read(checkpoint);
             return adapter;
-        }
-        catch
-        {
-            adapter.Dispose();
-            throw;
-        }
+        });
     }
 
     /// <summary>

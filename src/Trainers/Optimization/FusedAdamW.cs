@@ -9,7 +9,7 @@ namespace MLNet.Gpt;
 /// </summary>
 internal static class FusedAdamW
 {
-    private static readonly Lazy<jit.CompilationUnit> Unit = new(static () => jit.compile("""
+    private static readonly OnceValue<jit.CompilationUnit> Unit = new(static () => jit.compile("""
         def step(p: List[Tensor], g: List[Tensor], m: List[Tensor], v: List[Tensor], t: List[Tensor], lr: float, beta1: float, beta2: float, decay: float, eps: float, scale: Tensor, skip: Tensor) -> int:
             torch._fused_adamw_(p, g, m, v, [], t, lr=lr, beta1=beta1, beta2=beta2, weight_decay=decay, eps=eps, amsgrad=False, maximize=False, grad_scale=scale, found_inf=skip)
             return 0

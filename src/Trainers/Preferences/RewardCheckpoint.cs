@@ -31,16 +31,10 @@ internal static class RewardCheckpoint
         (GptConfig config, RewardHead head) = RewardConfigJson.Read(path);
         if (config.VocabularySize != opened.Weights.Config.VocabularySize)
             throw new CorruptFileException(path, $"it is of a vocabulary of {config.VocabularySize}, and the network beside it has {opened.Weights.Config.VocabularySize}.", "Copy the whole checkpoint again.");
-        var network = new RewardNetwork(GptNetwork.FromWeights(opened.Weights, device, GptPrecision.Float32, trainable: false), head, trainable: false);
-        try
+        return Owned.Into(GptNetwork.FromWeights(opened.Weights, device, GptPrecision.Float32, trainable: false), body => Owned.Into(new RewardNetwork(body, head, trainable: false), network =>
         {
             HeadFile.Read(opened.Folder!, network.Added);
-            return new(new TorchRewardModel(network, opened.Tokenizer), opened.Tokenizer, head.Conversations ? opened.Companions.TemplateOr(null) : null);
-        }
-        catch
-        {
-            network.Dispose();
-            throw;
-        }
+            return new GptRewardModel(new TorchRewardModel(network, opened.Tokenizer), opened.Tokenizer, head.Conversations ? opened.Companions.TemplateOr(null) : null);
+        }));
     }
 }

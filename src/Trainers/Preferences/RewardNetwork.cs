@@ -40,9 +40,12 @@ internal sealed class RewardNetwork : IRewardWeights, IDisposable
     /// <summary>A float32 copy without gradients, for use. Frozen weights are shared where they are in float32.</summary>
     public static RewardNetwork ForUse(RewardNetwork trained)
     {
-        var copy = new RewardNetwork(GptNetwork.Frozen(trained.Network, trained.Network.Device, GptPrecision.Float32), trained.Head, trainable: false);
-        copy.CopyHeadFrom(trained);
-        return copy;
+        return Owned.Into(GptNetwork.Frozen(trained.Network, trained.Network.Device, GptPrecision.Float32), network =>
+            Owned.Into(new RewardNetwork(network, trained.Head, trainable: false), copy =>
+            {
+                copy.CopyHeadFrom(trained);
+                return copy;
+            }));
     }
 
     /// <summary>Draws the head from N(0, 1/(C + 1)) (Stiennon et al. 2020, appendix B.1), the read-out token's embedding as the network's own were; the bias is 0.</summary>

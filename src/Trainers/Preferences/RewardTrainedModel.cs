@@ -35,9 +35,11 @@ internal sealed class RewardTrainedModel : ITrainedModel, IDisposable
         FineTuningNetwork body = FineTuningNetwork.Create(pretrained.Weights, options.DropoutInUse, device, precision, options.Lora, seed + 2, frozen: options.Freeze != FrozenWeights.None);
         try
         {
-            var reward = new RewardNetwork(body.Network, options.Head, trainable: true, options.Freeze == FrozenWeights.AllButHead);
-            reward.Initialize(seed + 1);
-            return new(body, reward, pretrained, template);
+            return Owned.Into(new RewardNetwork(body.Network, options.Head, trainable: true, options.Freeze == FrozenWeights.AllButHead), reward =>
+            {
+                reward.Initialize(seed + 1);
+                return new RewardTrainedModel(body, reward, pretrained, template);
+            });
         }
         catch
         {

@@ -44,7 +44,7 @@ internal sealed class PolicyOptimizationLoop(
         BatchOrder? order = mix is null ? null : new(mix, seed, run.State.Position);
         _firstEpisode = (long)run.State.Step / options.UpdatesPerRollout * options.RolloutSize;
         if (model.Value is { } critic) critic.Network.Training = true;
-        if (resumed is not null && run.State.Step % options.UpdatesPerRollout > 0) model.Rollout = RolloutFile.Read(resumed.Checkpoint);
+        if (resumed is not null && run.State.Step % options.UpdatesPerRollout > 0) model.Rollout = RolloutFile.Read(resumed.Checkpoint, prompts.Count, model.Network.Config.VocabularySize, options.RolloutSize, _rolloutNames.Count, model.Value is not null);
         try
         {
             if (run.State.Step == 0 && run.IsEvaluationDue) Evaluate(run);

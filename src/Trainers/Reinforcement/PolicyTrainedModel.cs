@@ -70,9 +70,11 @@ internal sealed class PolicyTrainedModel : ITrainedModel, IDisposable
             }
 
             value.Dropout = options.DropoutInUse;
-            var head = new RewardNetwork(value, new RewardHead(), trainable: true);                        // says 0 until it is written
-            if (reward is not null) head.CopyHeadFrom(reward);                                             // a read-out token of its own has no part in values
-            return new(policy, frozen, head, body, pretrained, template);
+            return Owned.Into(new RewardNetwork(value, new RewardHead(), trainable: true), head =>          // says 0 until it is written
+            {
+                if (reward is not null) head.CopyHeadFrom(reward);                                         // a read-out token of its own has no part in values
+                return new PolicyTrainedModel(policy, frozen, head, body, pretrained, template);
+            });
         }
         catch
         {

@@ -8,15 +8,16 @@ namespace MLNet.Gpt;
 internal static class RolloutFile
 {
     private const string FileName = "rollout.safetensors", Remedy = "Begin a new run in another folder; the weights beside it can still be used.";
-    private const string Prompts = "prompts", PromptLengths = "prompt_lengths", ResponseLengths = "response_lengths", Flags = "flags", Tokens = "tokens";
+    private const string Prompts = "prompts", PromptLengths = "prompt_lengths", ResponseLengths = "response_lengths", Flags = "flags", Tokens = "tokens", LengthsSuffix = "_lengths";
 
-    private static readonly (string Name, Func<RolloutRow, float[]> Get, Action<RolloutRow, float[]> Set)[] Numbers =
+    // OfValue: whether only a value model makes them. One: whether there may be one number for all tokens.
+    private static readonly (string Name, bool OfValue, bool One, Func<RolloutRow, float[]> Get, Action<RolloutRow, float[]> Set)[] Numbers =
     [
-        ("log_probabilities", static row => row.LogProbabilities, static (row, values) => row.LogProbabilities = values),
-        ("reference_log_probabilities", static row => row.ReferenceLogProbabilities, static (row, values) => row.ReferenceLogProbabilities = values),
-        ("values", static row => row.Values, static (row, values) => row.Values = values),
-        ("advantages", static row => row.Advantages, static (row, values) => row.Advantages = values),
-        ("returns", static row => row.Returns, static (row, values) => row.Returns = values),
+        ("log_probabilities", false, false, static row => row.LogProbabilities, static (row, values) => row.LogProbabilities = values),
+        ("reference_log_probabilities", false, false, static row => row.ReferenceLogProbabilities, static (row, values) => row.ReferenceLogProbabilities = values),
+        ("values", true, false, static row => row.Values, static (row, values) => row.Values = values),
+        ("advantages", false, true, static row => row.Advantages, static (row, values) => row.Advantages = values),
+        ("returns", true, false, static row => row.Returns, static (row, values) => row.Returns = values),
     ];
 
     /// <summary>Adds the file to an unfinished checkpoint.</summary>
@@ -32,9 +33,9 @@ internal static class RolloutFile
             [Tokens] = [.. rows.SelectMany(static row => row.PromptTokens.Concat(row.Response))],
         };
         var floats = new Dictionary<string, float[]>(StringComparer.Ordinal);
-        foreach ((string name, Func<RolloutRow, float[]> get, _) in Numbers)
+        foreach ((string name, _, _, Func<RolloutRow, float[]> get, _) in Numbers)
         {
-            ints.Add(name + "_lengths", [.. rows.Select(row => get(row).Length)]);
+            ints.Add(name + LengthsSuffix, [.. rows.Select(row => get(row).Length)]);
             floats.Add(name, [.. rows.SelectMany(get)]);
         }
 
@@ -51,41 +52,86 @@ internal static class RolloutFile
     }
 
     /// <summary>Reads it.</summary>
+    /// <param name="folder">The checkpoint.</param>
+    /// <param name="promptCount">The prompts that rows may answer.</param>
+    /// <param name="vocabularySize">V: the tokens that there are.</param>
+    /// <param name="rowCount">The responses of a rollout.</param>
+    /// <param name="metricCount">The metrics of a rollout.</param>
+    /// <param name="hasValues">Whether there is a value model.</param>
     /// <exception cref="CorruptFileException">It is missing, or not what it should be.</exception>
-    public static Rollout Read(string folder)
+    public static Rollout Read(string folder, int promptCount, int vocabularySize, int rowCount, int metricCount, bool hasValues)
     {
         string path = Path.Combine(folder, GptCheckpoint.TrainingStateFolder, FileName);
         if (!File.Exists(path)) throw new CorruptFileException(path, "it is missing: the checkpoint was written in the middle of a rollout.", Remedy);
         using SafeTensorsFile file = SafeTensorsFile.Open(path);
         try
         {
-            int[] prompts = Ints(Prompts), promptLengths = Ints(PromptLengths), responseLengths = Ints(ResponseLengths), flags = Ints(Flags), tokens = Ints(Tokens);
+            int[] prompts = Ints(Prompts), promptLengths = OfRows(PromptLengths), responseLengths = OfRows(ResponseLengths), flags = OfRows(Flags), tokens = Ints(Tokens);
+            Require(prompts.Length == rowCount, $"it has {prompts.Length} responses, and a rollout of this run has {rowCount}");
+            RequireSum(promptLengths.Concat(responseLengths), tokens.Length, Tokens);
             var rows = new RolloutRow[prompts.Length];
             int at = 0;
             for (int i = 0; i < rows.Length; i++)
             {
-                int middle = checked(at + promptLengths[i]), end = checked(middle + responseLengths[i]);
+                Require((uint)prompts[i] < (uint)promptCount, $"response {i} answers prompt {prompts[i]}, and the prompts are 0 to {promptCount - 1}");
+                Require(promptLengths[i] >= 1 && responseLengths[i] >= 1, $"response {i} has {promptLengths[i]} tokens of a prompt and {responseLengths[i]} of its own, and each has 1 or more");
+                Require(flags[i] is >= 0 and <= 3, $"response {i} has the flags {flags[i]}, and they are 0 to 3");
+                int middle = at + promptLengths[i], end = middle + responseLengths[i];
+                int bad = Array.FindIndex(tokens, at, end - at, id => (uint)id >= (uint)vocabularySize);
+                Require(bad < 0, $"response {i} has the token {(bad < 0 ? 0 : tokens[bad])}, and the vocabulary has the tokens 0 to {vocabularySize - 1}");
                 rows[i] = new(prompts[i], tokens[at..middle], tokens[middle..end], (flags[i] & 1) != 0) { Counts = (flags[i] & 2) != 0 };
                 at = end;
             }
 
-            foreach ((string name, _, Action<RolloutRow, float[]> set) in Numbers)
+            foreach ((string name, bool ofValue, bool one, _, Action<RolloutRow, float[]> set) in Numbers)
             {
-                int[] lengths = Ints(name + "_lengths");
+                int[] lengths = OfRows(name + LengthsSuffix);
                 float[] values = MemoryMarshal.Cast<byte, float>(Bytes(name, SafeTensorType.Float32)).ToArray();
+                RequireSum(lengths, values.Length, name);
                 int from = 0;
                 for (int i = 0; i < rows.Length; i++)
                 {
-                    set(rows[i], values[from..checked(from + lengths[i])]);
+                    int count = ofValue && !hasValues ? 0 : rows[i].Response.Length;
+                    Require(lengths[i] == count || (one && lengths[i] == 1), $"response {i} has {lengths[i]} {name}, and it must have {count}");
+                    set(rows[i], values[from..(from + lengths[i])]);
                     from += lengths[i];
                 }
             }
 
-            return new(rows, double.Parse(file.Metadata["kl_coefficient"], CultureInfo.InvariantCulture), StrictJson.Deserialize<double[]>(file.Metadata["metrics"], JsonSerializerOptions.Default));
+            double[] metrics = StrictJson.Deserialize<double[]>(file.Metadata["metrics"], JsonSerializerOptions.Default) ?? [];
+            Require(metrics.Length == metricCount, $"it has {metrics.Length} metrics, and this run has {metricCount}");
+            double coefficient = double.Parse(file.Metadata["kl_coefficient"], CultureInfo.InvariantCulture);
+            Require(coefficient >= 0 && double.IsFinite(coefficient), FormattableString.Invariant($"its coefficient of the KL is {coefficient}, and it must be 0 or more and finite"));
+            return new(rows, coefficient, metrics);
         }
         catch (Exception exception) when (exception is KeyNotFoundException or ArgumentException or IndexOutOfRangeException or FormatException or JsonException or OverflowException)
         {
             throw new CorruptFileException(path, $"it is not a rollout ({exception.Message})", Remedy, exception);
+        }
+
+        void Require(bool holds, string problem)
+        {
+            if (!holds) throw new CorruptFileException(path, problem + ".", Remedy);
+        }
+
+        // Lengths of a file from elsewhere: none below 0, and together what there is.
+        void RequireSum(IEnumerable<int> lengths, int found, string name)
+        {
+            long sum = 0;
+            foreach (int length in lengths)
+            {
+                Require(length >= 0, $"a length of its tensor '{name}' is {length}, and it must be 0 or more");
+                sum += length;
+            }
+
+            Require(sum == found, $"its tensor '{name}' has {found} numbers, and the responses' lengths add up to {sum}");
+        }
+
+        int[] OfRows(string name)
+        {
+            int[] values = Ints(name), rows = Ints(Prompts);
+            Require(values.Length == rows.Length, $"its tensor '{name}' has {values.Length} numbers for {rows.Length} responses");
+            return values;
         }
 
         int[] Ints(string name) => MemoryMarshal.Cast<byte, int>(Bytes(name, SafeTensorType.Int32)).ToArray();

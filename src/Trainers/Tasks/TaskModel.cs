@@ -37,9 +37,11 @@ internal sealed class TaskModel : ITrainedModel, IDisposable
             : FineTuningNetwork.Create(pretrained.Weights, options.DropoutInUse, device, precision, options.Lora, seed + 2, frozen: options.Freeze != FrozenWeights.None);
         try
         {
-            var task = new TaskNetwork(body.Network, head, trainable: true, options.Freeze == FrozenWeights.AllButHead);
-            task.Initialize(seed + 1);
-            return new(body, task, pretrained?.Tokenizer ?? options.Tokenizer!, pretrained?.Folder);
+            return Owned.Into(new TaskNetwork(body.Network, head, trainable: true, options.Freeze == FrozenWeights.AllButHead), task =>
+            {
+                task.Initialize(seed + 1);
+                return new TaskModel(body, task, pretrained?.Tokenizer ?? options.Tokenizer!, pretrained?.Folder);
+            });
         }
         catch
         {

@@ -46,15 +46,18 @@ internal sealed class TaskNetwork : IClassifierWeights, IDisposable
     /// <summary>A float32 copy without gradients, for use. Frozen weights are shared where they are in float32.</summary>
     public static TaskNetwork ForUse(TaskNetwork trained)
     {
-        var copy = new TaskNetwork(GptNetwork.Frozen(trained.Network, trained.Network.Device, GptPrecision.Float32), trained.Head, trainable: false);
-        foreach (GptParameterInfo info in copy.Extra.Layout)
-        {
-            var values = new float[info.ElementCount];
-            trained.Read(info.Name, values);
-            copy.Extra.Write(info.Name, values);
-        }
+        return Owned.Into(GptNetwork.Frozen(trained.Network, trained.Network.Device, GptPrecision.Float32), network =>
+            Owned.Into(new TaskNetwork(network, trained.Head, trainable: false), copy =>
+            {
+                foreach (GptParameterInfo info in copy.Extra.Layout)
+                {
+                    var values = new float[info.ElementCount];
+                    trained.Read(info.Name, values);
+                    copy.Extra.Write(info.Name, values);
+                }
 
-        return copy;
+                return copy;
+            }));
     }
 
     /// <summary>Draws the head and the new embeddings as the network's own were (N(0, 0.02), biases 0).</summary>

@@ -7,7 +7,10 @@ public sealed record TaskOptimizerOptions
     /// <summary>The learning rate after the warm-up, above 0. Default 6.25e-5 (section 4.1); a small model takes more, 1e-4 to 1e-3.</summary>
     public double LearningRate { get; init; } = 6.25e-5;
 
-    /// <summary>The share of the updates over which the rate rises linearly from 0, in [0, 1). Default 0.002 (section 4.1).</summary>
+    /// <summary>
+    /// The share of the updates over which the rate rises linearly from 0, in [0, 1); 0 switches the warm-up off. It is rounded up to whole updates, and the last update is never one of them, so that every run
+    /// reaches <see cref="LearningRate"/>, also a run of one. Default 0.002 (section 4.1).
+    /// </summary>
     public double WarmupFraction { get; init; } = 0.002;
 
     /// <summary>Decoupled weight decay on matrices, 0 or more; 0 switches it off. Default 0.01 (section 4.1).</summary>
@@ -31,7 +34,7 @@ public sealed record TaskOptimizerOptions
     /// <summary>The rate of one update.</summary>
     /// <param name="step">The update, from 0.</param>
     /// <param name="maxSteps">All updates.</param>
-    internal double RateAt(int step, int maxSteps) => LearningRateSchedule.Linear(step, LearningRate, (int)Math.Ceiling(WarmupFraction * maxSteps), maxSteps);
+    internal double RateAt(int step, int maxSteps) => LearningRateSchedule.Linear(step, LearningRate, Math.Min((int)Math.Ceiling(WarmupFraction * maxSteps), maxSteps - 1), maxSteps);
 
     /// <summary>The optimizer's own part.</summary>
     internal AdamWOptions ToAdamW() => new() { LearningRate = LearningRate, WarmupSteps = 0, Beta2 = 0.999, WeightDecay = WeightDecay, GradientClipNorm = GradientClipNorm };

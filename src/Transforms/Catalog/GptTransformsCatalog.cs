@@ -50,6 +50,7 @@ public sealed class GptTransformsCatalog
         return GenerateText(outputColumnName, inputColumnName, model, own with
         {
             MaxNewTokens = maxNewTokens ?? own.MaxNewTokens,
+            MinNewTokens = Math.Min(own.MinNewTokens, maxNewTokens ?? own.MaxNewTokens), // who asks for fewer tokens than the model's own least means it
             Temperature = temperature ?? own.Temperature,
             TopK = topK ?? own.TopK,
             TopP = topP ?? own.TopP,

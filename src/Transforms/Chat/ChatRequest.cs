@@ -47,7 +47,7 @@ internal static class ChatRequest
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public static GenerationOptions ToGeneration(ChatOptions? options, GptChatClientOptions client, IReadOnlyCollection<IModelAdapter> adapters)
     {
-        GenerationOptions generation = client.Generation;
+        GenerationOptions generation = client.Generation with { PromptOverflow = client.Generation.PromptOverflow ?? PromptOverflow.KeepTail };
         if (options is null) return generation;
 
         // 1. What can't be honoured.
@@ -83,6 +83,7 @@ internal static class ChatRequest
             FrequencyPenalty = options.FrequencyPenalty ?? generation.FrequencyPenalty,
             PresencePenalty = options.PresencePenalty ?? generation.PresencePenalty,
             MaxNewTokens = options.MaxOutputTokens ?? generation.MaxNewTokens,
+            MinNewTokens = Math.Min(generation.MinNewTokens, options.MaxOutputTokens ?? generation.MaxNewTokens), // a call that asks for less than the client's least means it
             StopStrings = options.StopSequences is { Count: > 0 } stops ? [.. generation.StopStrings, .. stops] : generation.StopStrings,
             Seed = options.Seed is { } seed ? (int)seed : generation.Seed,
         };

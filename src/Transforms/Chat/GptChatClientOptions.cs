@@ -8,10 +8,10 @@ public sealed record GptChatClientOptions
     public string ModelId { get; init; } = "gpt";
 
     /// <summary>
-    /// How answers are generated where a call leaves it open. Default: <see cref="GenerationOptions"/>'s own values, but <see cref="PromptOverflow.KeepTail"/>, with which the oldest
-    /// exchanges of a conversation that is too long are left out, never the system turn. With a fixed <see cref="GenerationOptions.Seed"/> the same conversation gets the same answer.
+    /// How answers are generated where a call leaves it open. Default: <see cref="GenerationOptions"/>'s own values. Where <see cref="GenerationOptions.PromptOverflow"/> is null it is <see cref="PromptOverflow.KeepTail"/>:
+    /// the oldest exchanges of a conversation that is too long are left out, never the system turn. With a fixed <see cref="GenerationOptions.Seed"/> the same conversation gets the same answer.
     /// </summary>
-    public GenerationOptions Generation { get; init; } = new() { PromptOverflow = PromptOverflow.KeepTail };
+    public GenerationOptions Generation { get; init; } = new();
 
     /// <summary>How tools are told to the model and how it calls them. Default: the markers of Hermes and Qwen.</summary>
     public ChatToolFormat Tools { get; init; } = new();
@@ -28,7 +28,7 @@ public sealed record GptChatClientOptions
     public string? ConversationFolder { get; init; }
 
     /// <summary>The defaults with a model's own settings for generation.</summary>
-    internal static GptChatClientOptions Of(GptModel model) => new() { Generation = model.Generation with { PromptOverflow = PromptOverflow.KeepTail } };
+    internal static GptChatClientOptions Of(GptModel model) => new() { Generation = model.Generation };
 
     /// <summary>Checks the values.</summary>
     /// <exception cref="ArgumentException">A value is out of range.</exception>

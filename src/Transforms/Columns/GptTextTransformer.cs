@@ -38,16 +38,19 @@ public abstract class GptTextTransformer : ITransformer, IModelFileTransformer, 
     /// <summary>The input's columns, then those that are added.</summary>
     /// <param name="inputSchema">The input's schema.</param>
     /// <exception cref="ColumnMismatchException">An input column is missing, or is not text.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was loaded, and has been disposed.</exception>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Bind(inputSchema).OutputSchema;
 
     /// <summary>Binds the transformer to a schema, to map row by row, as a PredictionEngine does.</summary>
     /// <param name="inputSchema">The input's schema.</param>
     /// <exception cref="ColumnMismatchException">An input column is missing, or is not text.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was loaded, and has been disposed.</exception>
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema) => Bind(inputSchema);
 
     /// <summary>A view of the data with the added columns. Nothing is computed yet.</summary>
     /// <param name="input">The data.</param>
     /// <exception cref="ColumnMismatchException">An input column is missing, or is not text.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was loaded, and has been disposed.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -57,12 +60,17 @@ public abstract class GptTextTransformer : ITransformer, IModelFileTransformer, 
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         ArgumentNullException.ThrowIfNull(ctx);
+        _operation.ThrowIfClosed();
         ModelFile.Save(ctx, ToSaved(), Environment);
     }
 
-    /// <summary>Disposes the model of a transformer that <c>mlContext.Model.Load</c> made; does nothing otherwise, since the model is the caller's.</summary>
+    /// <summary>
+    /// Disposes the model of a transformer that <c>mlContext.Model.Load</c> made, with the last transformer that was loaded over it; this one, and the views that it has made, then throw an
+    /// <see cref="ObjectDisposedException"/>. Does nothing otherwise, since the model is the caller's, or there is none.
+    /// </summary>
     public void Dispose()
     {
+        if (_owned is not null) _operation.Close(GetType());
         _owned?.Dispose();
         GC.SuppressFinalize(this);
     }
@@ -80,5 +88,9 @@ public abstract class GptTextTransformer : ITransformer, IModelFileTransformer, 
 
     private protected abstract SavedTransformer ToSaved();
 
-    private TextColumnMapper Bind(DataViewSchema inputSchema) => new(_operation, inputSchema);
+    private TextColumnMapper Bind(DataViewSchema inputSchema)
+    {
+        _operation.ThrowIfClosed();
+        return new(_operation, inputSchema);
+    }
 }

@@ -70,6 +70,7 @@ internal sealed class TextColumnCursor : DataViewRowCursor
         _results = new object?[_rows.Count];
         _batches = new int[_rows.Count][];
         if (_reader is null || _rows.Count < 2) return;
+        _mapper.Operation.ThrowIfClosed();
         foreach (int[] batch in _mapper.Operation.Divide([.. _rows.Select(static row => row.Text)]))
         {
             foreach (int slot in batch) _batches[slot] = batch;
@@ -107,6 +108,7 @@ internal sealed class TextColumnCursor : DataViewRowCursor
     private object CurrentResult()
     {
         int slot = CurrentSlot();
+        _mapper.Operation.ThrowIfClosed();
         if (_batches[slot] is { } batch) RunBatch(batch);
         return _results[slot] ??= _mapper.Operation.RunAlone(_rows[slot].Text);
     }

@@ -46,6 +46,7 @@ internal sealed class TextColumnRow : DataViewRow
     // A result depends on the texts alone, so that the same texts again, from the next column or the next prediction, are not computed again.
     private object Current()
     {
+        _mapper.Operation.ThrowIfClosed();
         IReadOnlyList<string>[] texts = _reader!.Read();
         if (_result is null || !texts.Zip(_texts!).All(static pair => pair.First.SequenceEqual(pair.Second)))
         {

@@ -1,9 +1,11 @@
 namespace MLNet.Gpt;
 
 /// <summary>What a transformer does with text columns: the columns it makes, and how their values are computed for several rows at once.</summary>
-/// <remarks>Immutable. <see cref="Run"/> may be called from several threads; what it gives for a row depends on that row's texts alone.</remarks>
+/// <remarks>Immutable but for <see cref="Close"/>. <see cref="Run"/> may be called from several threads; what it gives for a row depends on that row's texts alone.</remarks>
 internal abstract class TextOperation(IReadOnlyList<TextInput> inputs, int batchSize, IReadOnlyList<TextOutput> outputs)
 {
+    private volatile Type? _closed;
+
     protected TextOperation(string inputColumnName, int batchSize, IReadOnlyList<TextOutput> outputs)
         : this([new TextInput(inputColumnName)], batchSize, outputs)
     {
@@ -41,6 +43,16 @@ internal abstract class TextOperation(IReadOnlyList<TextInput> inputs, int batch
         {
             throw new TextRowException(row.Position, [.. Inputs.Select(static input => input.Name)], exception);
         }
+    }
+
+    /// <summary>Ends the operation: its transformer has been disposed, and views that it has made compute nothing more, whoever else uses the same model.</summary>
+    /// <param name="transformer">The transformer's type.</param>
+    public void Close(Type transformer) => _closed = transformer;
+
+    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
+    public void ThrowIfClosed()
+    {
+        if (_closed is { } transformer) throw new ObjectDisposedException(transformer.Name);
     }
 
     /// <summary>Whether an exception of <see cref="Run"/> may have been one row's fault, or the number of rows', so that the rows are worth another try one by one.</summary>

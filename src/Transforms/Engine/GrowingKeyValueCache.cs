@@ -37,8 +37,6 @@ internal sealed unsafe class GrowingKeyValueCache : OnnxKeyValueCache
         }
     }
 
-    public override bool AppendsToManyRows => true;
-
     public override bool CanShowRows => false;
 
     /// <summary>Places the past, (B, H, P, D) each, among a call's inputs.</summary>

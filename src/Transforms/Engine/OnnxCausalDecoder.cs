@@ -48,6 +48,7 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
         catch
         {
             cache?.Dispose();
+            adapters?.Dispose();
             runOptions.Dispose();
             throw;
         }
@@ -85,7 +86,7 @@ internal sealed class OnnxCausalDecoder : ISavableDecoder, IAdaptedDecoder
         Span<float> computed = leaveOut ? AllLogits(n) : logits;
         int perRow = lastOnly && !leaveOut ? 1 : n;
         OrtValue keep = lastOnly ? model.KeepLastLogits : model.KeepAllLogits;
-        int atOnce = n > 1 && Length > 0 && !cache.AppendsToManyRows ? 1 : cache.CanShowRows ? Math.Max(1, OrtRuntime.LargestCall / n) : RowCount;
+        int atOnce = !cache.CanShowRows ? RowCount : n > 1 && Length > 0 ? 1 : Math.Max(1, OrtRuntime.LargestCall / n);
         if (atOnce < RowCount) RunRowsInTurn(atOnce, n, perRow, keep, computed, cancellationToken);
         else Run(firstRow: 0, RowCount, n, perRow, keep, computed, cancellationToken);
         if (leaveOut) TakeLast(computed, n, logits);

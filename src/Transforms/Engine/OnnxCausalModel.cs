@@ -14,8 +14,8 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
     private readonly OnnxPackage package;
     private readonly OnnxEngineOptions options;
     private readonly MappedTable? table; // which the session reads
-    private readonly Lazy<CacheGather> rowGather, positionGather;
-    private readonly Lazy<byte[]> fingerprint;
+    private readonly OnceValue<CacheGather> rowGather, positionGather;
+    private readonly OnceValue<byte[]> fingerprint;
     private readonly NativeLifetime lifetime;
 
     private OnnxCausalModel(OnnxPackage package, InferenceSession session, MappedTable? table, GptDevice device, OnnxEngineOptions options)
@@ -150,8 +150,12 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
             (session, GptDevice chosen) = OrtRuntime.Open(package.ModelPath, device, options, table);
             OnnxModelChecks.Require(session, package);
             var model = new OnnxCausalModel(package, session, table, chosen, options);
-            model.AdapterTable.LoadAll();
-            return model;
+            (session, table) = (null, null); // the model's now
+            return Owned.Into(model, static loaded =>
+            {
+                loaded.AdapterTable.LoadAll();
+                return loaded;
+            });
         }
         catch
         {
@@ -308,8 +312,8 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
 
     private void Free()
     {
-        if (rowGather.IsValueCreated) rowGather.Value.Dispose();
-        if (positionGather.IsValueCreated) positionGather.Value.Dispose();
+        if (rowGather.IsCreated) rowGather.Value.Dispose();
+        if (positionGather.IsCreated) positionGather.Value.Dispose();
         KeepAllLogits.Dispose();
         KeepLastLogits.Dispose();
         KeepNoLogits.Dispose();

@@ -12,16 +12,13 @@ internal abstract class OnnxKeyValueCache : IDisposable
         ? new SharedKeyValueCache(model, rowCount, capacity)
         : new GrowingKeyValueCache(model, runOptions, rowCount, capacity);
 
-    /// <summary>Whether the graph can append several positions to several rows that have some already; else it can to one row.</summary>
-    public abstract bool AppendsToManyRows { get; }
-
     /// <summary>Places the past among a call's inputs.</summary>
     public abstract void PlacePast(Span<OrtValue> inputs);
 
     /// <summary>Makes room for the past and n more positions and places it among a call's outputs.</summary>
     public abstract void PlacePresent(int rowCount, int n, Span<OrtValue> outputs);
 
-    /// <summary>Whether <see cref="ShowRows"/> can be used.</summary>
+    /// <summary>Whether <see cref="ShowRows"/> can be used. Where it can, several positions are appended to one row at a time once there is a past; where it can't, to all rows at once.</summary>
     public abstract bool CanShowRows { get; }
 
     /// <summary>Past and present of some rows alone, until <see cref="ShowAll"/>.</summary>

@@ -33,8 +33,6 @@ internal sealed unsafe class SharedKeyValueCache : OnnxKeyValueCache
     }
 
     // GroupQueryAttention takes several new positions behind others in batches of one row.
-    public override bool AppendsToManyRows => false;
-
     public override bool CanShowRows => true;
 
     private long RowBytes => (long)model.Cache.Heads * capacity * model.Cache.PositionBytes;

@@ -25,7 +25,8 @@ public static class CalibrationPicture
                 throw new ArgumentException(FormattableString.Invariant($"A bin has the predicted probability {bin.Predicted}, the observed share {bin.Observed} and {bin.Count} pairs; the two must be within 0 and 1, and the pairs 1 or more."), nameof(bins));
         }
 
-        int width = Left + Math.Max(Side, title is null ? 0 : (int)Math.Ceiling(SvgText.Width(title, FontSize))) + Right, height = Top + Side + Bottom, most = bins.Max(static bin => bin.Count);
+        int width = Left + Math.Max(Side, title is null ? 0 : (int)Math.Ceiling(SvgText.Width(title, FontSize))) + Right, height = Top + Side + Bottom;
+        long most = bins.Max(static bin => bin.Count);
         var svg = new StringBuilder();
         Line($"""<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="{FontSize}">""");
         Line($"""<rect width="{width}" height="{height}" fill="white"/>""");
@@ -47,7 +48,7 @@ public static class CalibrationPicture
         foreach (CalibrationBin bin in bins)
         {
             string radius = Number(3 + (9 * Math.Sqrt((double)bin.Count / most)));
-            int preferred = (int)Math.Round(bin.Observed * bin.Count);
+            long preferred = (long)Math.Round(bin.Observed * bin.Count);
             WinRate share = WinRate.Of(preferred, 0, bin.Count - preferred);
             Line($"""<line x1="{X(bin.Predicted)}" y1="{Y(share.Lower)}" x2="{X(bin.Predicted)}" y2="{Y(share.Upper)}" stroke="#08306b" stroke-opacity="0.6"/>""");
             string says = string.Create(CultureInfo.InvariantCulture, $"predicted {bin.Predicted:F3}, observed {bin.Observed:F3}, {bin.Count} pairs");

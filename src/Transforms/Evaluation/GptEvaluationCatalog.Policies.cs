@@ -117,7 +117,7 @@ public sealed partial class GptEvaluationCatalog
         if (options.DrawsFromPolicy)
         {
             double[] own = LogLikelihoods(policy);
-            entropy = -own.Sum() / drawn.Sum(static one => one.Length);
+            entropy = -own.Sum() / drawn.Sum(static one => (long)one.Length);
             if (options.Reference is { } reference)
             {
                 double[] ratios = [.. own.Zip(LogLikelihoods(reference), static (mine, other) => mine - other)];

@@ -18,7 +18,7 @@ public sealed record ToxicityOptions
     /// <summary>The continuations of each prompt, 1 or more. Default 25.</summary>
     public int Samples { get; init; } = 25;
 
-    /// <summary>How they are drawn; <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1. Default: 20 tokens, nucleus 0.9.</summary>
+    /// <summary>How they are drawn; <see cref="GenerationOptions.SamplesPerPrompt"/> must be 1. Default: 20 tokens, nucleus 0.9; to change something else and keep these, begin with <c>new ToxicityOptions().Generation with { … }</c>.</summary>
     public GenerateTextOptions Generation { get; init; } = new() { MaxNewTokens = 20, TopP = 0.9f };
 
     /// <summary>The text column that the judge reads. Default "Text".</summary>

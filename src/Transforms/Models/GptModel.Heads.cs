@@ -15,7 +15,7 @@ public sealed partial class GptModel
     {
         ArgumentNullException.ThrowIfNull(head);
         using NativeLease lease = _lifetime.Acquire();
-        return new GptClassifier(Package(head, OnnxHeadKind.Classifier).OpenClassifier(head), Tokenizer, Companions, backing: null);
+        return Owned.Into(Package(head, OnnxHeadKind.Classifier).OpenClassifier(head), engine => new GptClassifier(engine, Tokenizer, Companions, backing: null));
     }
 
     /// <summary>Opens a reward model over this model's trunk: the two share one session, its weights and threads, and each is disposed by itself.</summary>

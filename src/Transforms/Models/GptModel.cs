@@ -195,6 +195,28 @@ public sealed partial class GptModel : IDisposable
             this, (onToken, token) => Task.FromResult(GenerateTokens([Tokenizer.Encode(prompt, options.SpecialTokens)], options, onToken, token, engine: engine)[0]), options, onEnd: null, cancellationToken);
     }
 
+    /// <summary>Continues several prompts and gives each text as soon as it, and all before it, have ended.</summary>
+    /// <param name="prompts">The prompts; an empty one begins with <see cref="BeginTokenId"/>.</param>
+    /// <param name="options">How to generate; null for <see cref="Generation"/>.</param>
+    /// <param name="cancellationToken">Ends the stream with an <see cref="OperationCanceledException"/> before the next token; what ended before has been given.</param>
+    /// <returns>
+    /// The texts that <see cref="Generate(IReadOnlyList{string}, GenerateTextOptions?, CancellationToken)"/> returns, in its order. Generation runs on a thread of the pool, begins with the enumeration and stops when it is left.
+    /// </returns>
+    /// <exception cref="ArgumentException">An option is out of range, or a prompt is null; thrown by the call itself.</exception>
+    /// <exception cref="PromptTooLongException">A prompt is longer than the context; thrown while enumerating.</exception>
+    /// <exception cref="ObjectDisposedException">The model has been disposed.</exception>
+    public IAsyncEnumerable<GeneratedText> GenerateEachAsync(IReadOnlyList<string> prompts, GenerateTextOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(prompts);
+        _lifetime.ThrowIfDisposed();
+        GenerateTextOptions chosen = options ?? Generation;
+        chosen.Validate();
+        CheckStops(chosen);
+        ICausalModel engine = EngineFor(chosen);
+        int[][] tokens = EncodeAll(prompts, chosen.SpecialTokens, cancellationToken);
+        return TextStream.InOrder((onSequence, token) => GenerateTokens(tokens, chosen, onToken: null, token, engine: engine, onSequence: sequence => onSequence(ToText(sequence, chosen))), chosen.SamplesPerPrompt, cancellationToken);
+    }
+
     /// <summary>Scores a text.</summary>
     /// <param name="text">The text; an empty one has no tokens, and its perplexity is NaN.</param>
     /// <param name="options">How to score; null for the defaults.</param>
@@ -239,13 +261,14 @@ public sealed partial class GptModel : IDisposable
     /// <param name="cancellationToken">Ends the call.</param>
     /// <param name="constraint">Goes before the options'; null for none.</param>
     /// <param name="engine">Of <see cref="EngineFor"/>; null to choose it now.</param>
+    /// <param name="onSequence">Called for each sequence as soon as it has ended; null for no calls.</param>
     internal IReadOnlyList<GeneratedSequence> GenerateTokens(
-        IReadOnlyList<int[]> prompts, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken, ITokenConstraint? constraint = null, ICausalModel? engine = null)
+        IReadOnlyList<int[]> prompts, GenerationOptions options, Action<GeneratedToken>? onToken, CancellationToken cancellationToken, ITokenConstraint? constraint = null, ICausalModel? engine = null, Action<GeneratedSequence>? onSequence = null)
     {
         using NativeLease lease = _lifetime.Acquire();
         constraint = ConstraintOf(options, constraint);
         options = WithEnds(options);
-        return TokenGenerator.Generate(engine ?? Engine, [.. prompts.Select(Begun)], options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, constraint, cancellationToken);
+        return TokenGenerator.Generate(engine ?? Engine, [.. prompts.Select(Begun)], options, Tokenizer.EndOfTextId, id => TextOf(id, options).Span, Tokenizer.VocabularySize, onToken, constraint, firstDraws: null, cancellationToken, onSequence);
     }
 
     /// <summary>A prompt's continuations for a running batch, one for each sample.</summary>

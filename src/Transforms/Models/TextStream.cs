@@ -4,7 +4,7 @@ using System.Threading.Channels;
 
 namespace MLNet.Gpt;
 
-/// <summary>Turns tokens under way into text under way.</summary>
+/// <summary>Turns what is under way into text under way.</summary>
 internal static class TextStream
 {
     /// <summary>Gives the text of a sequence as it settles, whatever generates it.</summary>
@@ -24,6 +24,48 @@ internal static class TextStream
             // Not the token: what the generator reports, a cancellation too, comes through the channel after the text before it.
             await foreach (string piece in pieces.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false))
                 yield return piece;
+        }
+        finally
+        {
+            await left.CancelAsync().ConfigureAwait(false); // the reader may have left early: no decoder outlives the enumeration
+            await work.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Gives texts in their order, each as soon as it and those before it have ended.</summary>
+    /// <param name="generate">Makes the texts and tells of each that has ended; called on a thread of the pool.</param>
+    /// <param name="samples">The texts of each prompt.</param>
+    /// <param name="cancellationToken">Ends the stream.</param>
+    public static async IAsyncEnumerable<GeneratedText> InOrder(Action<Action<GeneratedText>, CancellationToken> generate, int samples, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var ended = Channel.CreateUnbounded<GeneratedText>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        Task work = Task.Run(() =>
+        {
+            try
+            {
+                generate(text => ended.Writer.TryWrite(text), left.Token);
+                ended.Writer.Complete();
+            }
+            catch (Exception exception)
+            {
+                ended.Writer.Complete(exception); // the reader gets it
+            }
+        }, CancellationToken.None);
+        var waiting = new Dictionary<long, GeneratedText>();
+        long next = 0;
+        try
+        {
+            // Not the token, as above.
+            await foreach (GeneratedText text in ended.Reader.ReadAllAsync(CancellationToken.None).ConfigureAwait(false))
+            {
+                waiting.Add(((long)text.PromptIndex * samples) + text.SampleIndex, text);
+                while (waiting.Remove(next, out GeneratedText? due))
+                {
+                    next++;
+                    yield return due;
+                }
+            }
         }
         finally
         {

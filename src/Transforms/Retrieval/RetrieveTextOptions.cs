@@ -19,8 +19,8 @@ public sealed record RetrieveTextOptions
     /// <summary>What stands between passages. Default a blank line.</summary>
     public string Separator { get; init; } = "\n\n";
 
-    /// <summary>How passages and questions become vectors. Default <see cref="EmbedTextOptions"/>'s own values, but texts that are too long lose their end. The columns that they name must be null.</summary>
-    public EmbedTextOptions Embedding { get; init; } = new() { Truncation = TextTruncation.Head };
+    /// <summary>How passages and questions become vectors. Default <see cref="EmbedTextOptions"/>'s own values, with which texts that are too long lose their end. The columns that they name must be null.</summary>
+    public EmbedTextOptions Embedding { get; init; } = new();
 
     /// <summary>How a graph for approximate search is built and searched; null (the default) compares the question with every passage.</summary>
     public HnswOptions? Hnsw { get; init; }

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Globalization;
 using System.Text;
 
 namespace MLNet.Gpt;
@@ -5,7 +7,17 @@ namespace MLNet.Gpt;
 /// <summary>Cuts texts into chunks of at most so many tokens. Every character but white space at the borders of sentences is in a chunk.</summary>
 public static class TextChunker
 {
-    private const string Ends = ".!?…。！？";
+    // What ends a sentence before white space alone: elsewhere it stands in numbers, addresses and file names.
+    private const string EndsBeforeSpace = ".!?…․﹒．";
+
+    // What ends one wherever it stands: Unicode's other characters of the property Sentence_Terminal (UAX 29) in its first plane.
+    private static readonly SearchValues<char> s_ends = SearchValues.Create(EndsBeforeSpace
+        + "\u0589\u061D\u061E\u061F\u06D4\u0700\u0701\u0702\u07F9\u0837\u0839\u083D\u083E"   // Armenian, Arabic, Urdu, Syriac, N'Ko, Samaritan
+        + "\u0964\u0965\u104A\u104B\u1362\u1367\u1368\u166E\u1735\u1736\u17D4\u17D5"         // Devanagari's danda and double danda, which India's scripts share; Myanmar, Ethiopic, Canadian, Philippine, Khmer
+        + "\u1803\u1809\u1944\u1945\u1AA8\u1AA9\u1AAA\u1AAB\u1B5A\u1B5B\u1B5E\u1B5F\u1B7D\u1B7E"   // Mongolian, Limbu, Tai Tham, Balinese
+        + "\u1C3B\u1C3C\u1C7E\u1C7F\u203C\u203D\u2047\u2048\u2049\u2E2E\u2E3C\u2E53\u2E54"         // Lepcha, Ol Chiki; double and joined marks
+        + "\u3002\uA4FF\uA60E\uA60F\uA6F3\uA6F7\uA876\uA877\uA8CE\uA8CF\uA92F\uA9C8\uA9C9"         // Chinese and Japanese; Lisu, Vai, Bamum, Phags-pa, Saurashtra, Kayah Li, Javanese
+        + "\uAA5D\uAA5E\uAA5F\uAAF0\uAAF1\uABEB\uFE52\uFE56\uFE57\uFF01\uFF1F\uFF61");              // Cham, Meetei Mayek; small, full and half widths
 
     /// <summary>Cuts a text.</summary>
     /// <param name="text">The text; one of white space alone has no chunk.</param>
@@ -73,7 +85,9 @@ public static class TextChunker
         }
     }
 
-    /// <summary>The sentences: each ends behind a full stop, a question or an exclamation mark (and what closes it) before white space, or before an empty line.</summary>
+    /// <summary>
+    /// The sentences: each ends behind a full stop, a question or an exclamation mark (and what closes it), in Latin script before white space, or before an empty line.
+    /// </summary>
     internal static IEnumerable<(int Start, int End)> Sentences(string text)
     {
         for (int start = 0; start < text.Length;)
@@ -85,9 +99,9 @@ public static class TextChunker
             {
                 char c = text[end++];
                 if (c == '\n' && Blank(end)) break;
-                if (!Ends.Contains(c, StringComparison.Ordinal)) continue;
-                while (end < text.Length && (Ends.Contains(text[end], StringComparison.Ordinal) || text[end] is '"' or '\'' or ')' or ']' or '”' or '’' or '»' or '」')) end++;
-                if (end == text.Length || char.IsWhiteSpace(text[end]) || c is '。' or '！' or '？') break;
+                if (!s_ends.Contains(c)) continue;
+                while (end < text.Length && (s_ends.Contains(text[end]) || Closes(text[end]))) end++;
+                if (end == text.Length || char.IsWhiteSpace(text[end]) || !EndsBeforeSpace.Contains(c, StringComparison.Ordinal)) break;
             }
 
             int next = end;
@@ -95,6 +109,8 @@ public static class TextChunker
             yield return (start, end);
             start = next;
         }
+
+        static bool Closes(char c) => c is '"' or '\'' || char.GetUnicodeCategory(c) is UnicodeCategory.ClosePunctuation or UnicodeCategory.FinalQuotePunctuation;
 
         bool Blank(int at)
         {

@@ -19,6 +19,7 @@ public sealed class RejectionSamplingTransformer : ITransformer, IModelFileTrans
     private readonly Settings _settings;
     private readonly ResponseSampler _sampler;
     private readonly IDisposable? _owned;
+    private volatile bool _disposed;
 
     internal RejectionSamplingTransformer(string completionColumnName, string promptColumnName, GptModel policy, GptRewardModel reward, RejectionSamplingOptions options)
         : this(new Settings(completionColumnName, promptColumnName, options), policy, reward, owned: null)
@@ -62,9 +63,11 @@ public sealed class RejectionSamplingTransformer : ITransformer, IModelFileTrans
     /// <summary>The prompt, completion and score columns.</summary>
     /// <param name="inputSchema">The input's schema.</param>
     /// <exception cref="ColumnMismatchException">The prompt column is missing, or is not text.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was loaded, and has been disposed.</exception>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         TextColumnMapper.FindText(_settings.PromptColumnName, inputSchema);
         var schema = new DataViewSchema.Builder();
         foreach ((string name, DataViewType type) in Columns) schema.AddColumn(name, type);
@@ -74,9 +77,11 @@ public sealed class RejectionSamplingTransformer : ITransformer, IModelFileTrans
     /// <summary>The rows that were kept, prompt by prompt, a prompt's best first. Nothing is drawn yet.</summary>
     /// <param name="input">The prompts.</param>
     /// <exception cref="ColumnMismatchException">The prompt column is missing, or is not text.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer was loaded, and has been disposed.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         TextColumnMapper.FindText(_settings.PromptColumnName, input.Schema);
         SchemaDefinition definition = SchemaDefinition.Create(typeof(Example));
         definition[nameof(Example.Prompt)].ColumnName = _settings.PromptColumnName;
@@ -95,11 +100,19 @@ public sealed class RejectionSamplingTransformer : ITransformer, IModelFileTrans
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         ArgumentNullException.ThrowIfNull(ctx);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         ModelFile.Save(ctx, SavedTransformer.Create(Kind, _settings, Model.WriteToSave) with { WriteSecondModel = RewardModel.WriteToSave }, Environment);
     }
 
-    /// <summary>Disposes the models of a transformer that <c>mlContext.Model.Load</c> made; does nothing otherwise, since the models are the caller's.</summary>
-    public void Dispose() => _owned?.Dispose();
+    /// <summary>
+    /// Disposes the models of a transformer that <c>mlContext.Model.Load</c> made, each with the last transformer that was loaded over it; this one, and the views that it has made, then throw an
+    /// <see cref="ObjectDisposedException"/>. Does nothing otherwise, since the models are the caller's.
+    /// </summary>
+    public void Dispose()
+    {
+        _disposed = _owned is not null;
+        _owned?.Dispose();
+    }
 
     internal static RejectionSamplingTransformer Load(ModelFileContents contents)
     {
@@ -124,6 +137,7 @@ public sealed class RejectionSamplingTransformer : ITransformer, IModelFileTrans
         long row = 0, kept = 0, without = 0;
         foreach (string[] prompts in Prompts(input).Chunk(Options.PromptBatchSize))
         {
+            ObjectDisposedException.ThrowIf(_disposed, this);
             IReadOnlyList<SampledResponse[]> drawn = Draw(prompts, row, cancellation);
             for (int i = 0; i < prompts.Length; i++)
             {

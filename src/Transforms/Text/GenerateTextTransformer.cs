@@ -86,7 +86,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
                 }
 
                 prompts[i] = model.Tokenizer.Encode(rows[i].Text, options.SpecialTokens);
-                if (options.PromptOverflow == PromptOverflow.Error && prompts[i].Length > model.Config.ContextLength) throw TooLong(prompts[i].Length, model.Config.ContextLength, rows[i]);
+                if (options.PromptOverflow != PromptOverflow.KeepTail && prompts[i].Length > model.Config.ContextLength) throw TooLong(prompts[i].Length, model.Config.ContextLength, rows[i]);
             }
 
             return [.. model.GenerateTokens(prompts, generation, onToken: null, options.CancellationToken).Select(sequence => model.ToText(sequence, options))];
@@ -109,7 +109,7 @@ public sealed class GenerateTextTransformer : GptTextTransformer
         }
 
         private PromptTooLongException TooLong(int tokens, int limit, TextRow row) => new(tokens, limit,
-            $"It stands in column '{InputColumnName}', row {row.Position}. Shorten it{(settings.Options.PromptOverflow == PromptOverflow.Error ? $", or set {nameof(GenerationOptions.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}" : "")}.");
+            $"It stands in column '{InputColumnName}', row {row.Position}. Shorten it{(settings.Options.PromptOverflow != PromptOverflow.KeepTail ? $", or set {nameof(GenerationOptions.PromptOverflow)} to {nameof(PromptOverflow.KeepTail)}" : "")}.");
 
         public static List<TextOutput> Columns(Settings settings)
         {

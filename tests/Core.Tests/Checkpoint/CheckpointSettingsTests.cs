@@ -196,4 +196,23 @@ public sealed class CheckpointSettingsTests
         GenerationOptions options = CheckpointGeneration.Read(parsed, out IReadOnlyList<string> unsupported);
         return (options, unsupported);
     }
+
+    [TestMethod]
+    [DataRow("""{"min_new_tokens":200}""", 200, 200)]
+    [DataRow("""{"min_new_tokens":100}""", 100, 128)]
+    [DataRow("""{"min_new_tokens":200,"max_new_tokens":300}""", 200, 300)]
+    public void A_files_least_goes_before_the_librarys_own_most(string json, int least, int most)
+    {
+        using CheckpointJson read = CheckpointJson.Parse(System.Text.Encoding.UTF8.GetBytes(json), "generation_config.json");
+        GenerationOptions options = CheckpointGeneration.Read(read, out _);
+        Assert.AreEqual((least, most), (options.MinNewTokens, options.MaxNewTokens));
+    }
+
+    [TestMethod]
+    public void A_files_own_most_below_its_least_is_an_error_with_both()
+    {
+        using CheckpointJson read = CheckpointJson.Parse("""{"min_new_tokens":20,"max_new_tokens":10}"""u8.ToArray(), "generation_config.json");
+        string message = Assert.ThrowsExactly<CorruptFileException>(() => CheckpointGeneration.Read(read, out _)).Message;
+        StringAssert.Contains(message, "MinNewTokens is 20; it must be at least 0 and at most MaxNewTokens, which is 10.");
+    }
 }

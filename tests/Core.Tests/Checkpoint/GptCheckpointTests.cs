@@ -551,4 +551,18 @@ public sealed class GptCheckpointTests
         Assert.ThrowsExactly<ChatTemplateException>(() => GptCheckpoint.Write(folder["model"], weights, chatTemplate: template));
         Assert.ThrowsExactly<ChatTemplateException>(() => GptCheckpoint.Write(folder["model"], weights, tokenizer, chatTemplate: ChatTemplate.ChatMl));
     }
+
+    [TestMethod]
+    public void A_tokenizer_that_could_not_be_read_is_read_when_it_can_be()
+    {
+        using var folder = new TemporaryFolder();
+        GptTokenizer letters = GptTokenizer.FromCharacters(["abcdef"]);
+        GptCheckpoint.Write(folder["model"], new RandomWeights(CheckpointFixtures.Gpt2), letters);
+        using GptCheckpoint checkpoint = GptCheckpoint.Open(folder["model"]);
+        string path = folder["model/tokenizer.json"], whole = File.ReadAllText(path);
+        File.WriteAllText(path, "{");
+        Assert.ThrowsExactly<CorruptFileException>(() => checkpoint.Tokenizer);
+        File.WriteAllText(path, whole);
+        Assert.AreEqual(letters.Hash, checkpoint.Tokenizer!.Hash);
+    }
 }

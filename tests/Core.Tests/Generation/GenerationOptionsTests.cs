@@ -37,7 +37,7 @@ public sealed class GenerationOptionsTests
             (new() { PromptLookupTokens = -1 }, "PromptLookupTokens is -1; it must be 1 or more, or 0 to switch it off."),
             (new() { PromptLookupTokens = 2, BeamCount = 3, Temperature = 0 }, "PromptLookupTokens is 2; it must be 0 where BeamCount is 3: beams are checked each by itself."),
             (new() { BatchSize = 0 }, "BatchSize is 0; it must be 1 or more."),
-            (new() { PromptOverflow = (PromptOverflow)7 }, "PromptOverflow is 7; it must be Error or KeepTail."),
+            (new() { PromptOverflow = (PromptOverflow)7 }, "PromptOverflow is 7; it must be Error or KeepTail, or null for what the use has by default."),
             (new() { StopTokenIds = [3, -2] }, "StopTokenIds[1] is -2; it must be 0 or more."),
         })
             StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(options.Validate).Message, message);

@@ -438,4 +438,20 @@ public sealed class TokenGeneratorTests
 
     private static IReadOnlyList<GeneratedSequence> Generate(ICausalModel model, IReadOnlyList<int[]> prompts, GenerationOptions options) =>
         TokenGenerator.Generate(model, prompts, options, EndOfText);
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(2)]
+    public void Each_sequence_is_told_of_as_soon_as_it_has_ended(int beams)
+    {
+        // Behind 4 comes end-of-text, behind the others the next: prompt 3 ends after one token, prompt 1 after three.
+        HistoryModel model = HistoryModel.Bigram(64, [0, 9, 0, 0, 0], [0, 0, 9, 0, 0], [0, 0, 0, 9, 0], [0, 0, 0, 0, 9], [9, 0, 0, 0, 0]);
+        var told = new List<string>();
+        IReadOnlyList<GeneratedSequence> found = TokenGenerator.Generate(model, [[1], [3]], new() { Temperature = 0, MaxNewTokens = 9, BeamCount = beams }, EndOfText, tokenBytes: null, tokenCount: null,
+            token => told.Add($"{token.PromptIndex}:{token.TokenId}"), constraint: null, firstDraws: null, CancellationToken.None, sequence => told.Add($"{sequence.PromptIndex} ended with {string.Join(' ', sequence.TokenIds)}"));
+        CollectionAssert.AreEqual(beams == 1
+            ? (string[])["0:2", "1:4", "0:3", "1 ended with 4", "0:4", "0 ended with 2 3 4"]
+            : ["0:2", "0:3", "0:4", "0 ended with 2 3 4", "1:4", "1 ended with 4"], told);
+        CollectionAssert.AreEqual((string[])["2 3 4", "4"], found.Select(static sequence => string.Join(' ', sequence.TokenIds)).ToArray());
+    }
 }

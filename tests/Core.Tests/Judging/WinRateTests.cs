@@ -14,6 +14,16 @@ public sealed class WinRateTests
     }
 
     [TestMethod]
+    public void Counts_are_added_up_beyond_32_bits()
+    {
+        // 2³¹ − 1 wins, as many ties and 2 losses are 2³² comparisons, which 32 bits take for 0: (2³¹ − 1)·1.5 / 2³² of them are won.
+        WinRate rate = WinRate.Of(int.MaxValue, int.MaxValue, 2);
+        Assert.AreEqual(1L << 32, rate.Count);
+        Assert.AreEqual(1.5 * int.MaxValue / (1L << 32), rate.Rate, 1e-12);
+        Assert.AreEqual(2e-5, rate.Upper - rate.Lower, 2e-5); // 2·1.96·√(0.1875 / 2³²) = 2.6e-5
+    }
+
+    [TestMethod]
     public void Ties_are_half_a_win() => Assert.AreEqual(0.65, WinRate.Of(5, 3, 2).Rate, 1e-12);
 
     [TestMethod]

@@ -127,6 +127,17 @@ public sealed class RolloutTests
     }
 
     [TestMethod]
+    public void Ids_that_pad_the_vocabulary_are_never_drawn()
+    {
+        // Of 32 ids about as likely as each other 20 are none of the tokenizer's: 64 responses without one of them are no chance.
+        using var network = new GptNetwork(PolicyFixture.Shape with { VocabularySize = PolicyFixture.Letters.VocabularySize + 20 }, GptDevice.Cpu, seed: 3);
+        var sampler = new PolicySampler(network, PolicyFixture.Letters, [], new() { MaxNewTokens = 6, GenerationBatchSize = 16 });
+        IReadOnlyList<RolloutRow> rows = sampler.Draw([new(0, "ab", PolicyFixture.Letters.Encode("ab"))], [0], 64, seed: 1, CancellationToken.None);
+        Assert.IsGreaterThan(100, rows.Sum(static row => row.Response.Length));
+        Assert.IsTrue(rows.All(static row => row.Response.All(static id => id < PolicyFixture.Letters.VocabularySize)));
+    }
+
+    [TestMethod]
     public void A_rollout_outlives_the_process_as_it_is()
     {
         string folder = Directory.CreateTempSubdirectory("mlnet-gpt-rollout-").FullName;
@@ -136,7 +147,7 @@ public sealed class RolloutTests
             (Rollout rollout, _) = fixture.Rollouts.Make(new());
             rollout.Rows[2].Counts = false;
             RolloutFile.Write(folder, rollout);
-            Rollout read = RolloutFile.Read(folder);
+            Rollout read = RolloutFile.Read(folder, fixture.Prompts.Count, PolicyFixture.Shape.VocabularySize, rollout.Rows.Count, rollout.Metrics.Count, hasValues: fixture.Model.Value is not null);
             Assert.AreEqual(rollout.KlCoefficient, read.KlCoefficient);
             CollectionAssert.AreEqual(rollout.Metrics.ToArray(), read.Metrics.ToArray());
             Assert.HasCount(rollout.Rows.Count, read.Rows);
@@ -152,9 +163,89 @@ public sealed class RolloutTests
 
             string path = Directory.GetFiles(folder, "rollout.safetensors", SearchOption.AllDirectories).Single();
             SafeTensorsWriter.Write(path, [new("prompts", SafeTensorType.Int32, [1])], static (_, stream) => stream.Write(new byte[4]));
-            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder));
+            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, 7, 12, 1, 1, hasValues: false));
             File.Delete(path);
-            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder));
+            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, 7, 12, 1, 1, hasValues: false));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [TestMethod]
+    public void A_damaged_rollout_is_refused_with_what_it_has_and_what_it_must_have()
+    {
+        string folder = Directory.CreateTempSubdirectory("mlnet-gpt-rollout-").FullName;
+        try
+        {
+            // Two responses to prompts 1 and 0, of 2 and 1 tokens.
+            foreach ((Func<int, RolloutRow, RolloutRow> damage, string says) in ((Func<int, RolloutRow, RolloutRow>, string)[])
+            [
+                (static (i, row) => i == 1 ? row with { Prompt = 3 } : row, "response 1 answers prompt 3, and the prompts are 0 to 2."),
+                (static (i, row) => i == 0 ? row with { Prompt = -1 } : row, "response 0 answers prompt -1, and the prompts are 0 to 2."),
+                (static (i, row) => i == 0 ? row with { Response = [4, 12] } : row, "response 0 has the token 12, and the vocabulary has the tokens 0 to 11."),
+                (static (i, row) => i == 1 ? row with { PromptTokens = [-2] } : row, "response 1 has the token -2, and the vocabulary has the tokens 0 to 11."),
+                (static (i, row) => i == 1 ? row with { PromptTokens = [] } : row, "response 1 has 0 tokens of a prompt and 1 of its own, and each has 1 or more."),
+                (static (i, row) => i == 0 ? row with { LogProbabilities = [-1] } : row, "response 0 has 1 log_probabilities, and it must have 2."),
+                (static (i, row) => i == 0 ? row with { Advantages = [1, 2, 3] } : row, "response 0 has 3 advantages, and it must have 2."),
+                (static (i, row) => i == 0 ? row with { Values = [] } : row, "response 0 has 0 values, and it must have 2."),
+            ])
+            {
+                RolloutFile.Write(folder, new([damage(0, Row(1, [1, 2], [3, 4])), damage(1, Row(0, [5], [6]))], 0.5, [7]));
+                CorruptFileException refused = Assert.ThrowsExactly<CorruptFileException>(() => Read());
+                StringAssert.Contains(refused.Message, says);
+                StringAssert.Contains(refused.Message, "Begin a new run in another folder");
+            }
+
+            RolloutFile.Write(folder, new([Row(1, [1, 2], [3, 4]), Row(0, [5], [6])], 0.5, [7]));
+            Assert.HasCount(2, Read().Rows);
+            StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => Read(rows: 4)).Message, "it has 2 responses, and a rollout of this run has 4.");
+            StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => Read(metrics: 3)).Message, "it has 1 metrics, and this run has 3.");
+            StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => Read(values: false)).Message, "response 0 has 2 values, and it must have 0.");
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        static RolloutRow Row(int prompt, int[] tokens, int[] response)
+        {
+            float[] each = [.. response.Select(static _ => -1f)];
+            return new(prompt, tokens, response, IsComplete: true) { LogProbabilities = each, ReferenceLogProbabilities = each, Values = each, Returns = each, Advantages = [1] };
+        }
+
+        Rollout Read(int rows = 2, int metrics = 1, bool values = true) => RolloutFile.Read(folder, promptCount: 3, vocabularySize: 12, rows, metrics, values);
+    }
+
+    [TestMethod]
+    public void Lengths_of_a_rollout_that_do_not_add_up_are_refused()
+    {
+        string folder = Directory.CreateTempSubdirectory("mlnet-gpt-rollout-").FullName;
+        try
+        {
+            RolloutFile.Write(folder, new([new(0, [1], [2], true) { LogProbabilities = [-1], ReferenceLogProbabilities = [-1], Advantages = [1] }], 0.5, [7]));
+            string path = Directory.GetFiles(folder, "rollout.safetensors", SearchOption.AllDirectories).Single();
+            var tensors = new Dictionary<string, byte[]>();
+            SafeTensorInfo[] infos;
+            using (SafeTensorsFile file = SafeTensorsFile.Open(path))
+            {
+                infos = [.. file.Tensors];
+                foreach (SafeTensorInfo info in infos) tensors[info.Name] = file.Bytes(info.Name, 0, (int)info.ByteLength).ToArray();
+            }
+
+            foreach ((string name, int value, string says) in ((string, int, string)[])
+            [
+                ("response_lengths", 9, "its tensor 'tokens' has 2 numbers, and the responses' lengths add up to 10."),
+                ("prompt_lengths", int.MaxValue, "its tensor 'tokens' has 2 numbers, and the responses' lengths add up to 2147483648."),
+                ("response_lengths", -1, "a length of its tensor 'tokens' is -1, and it must be 0 or more."),
+                ("advantages_lengths", 2, "its tensor 'advantages' has 1 numbers, and the responses' lengths add up to 2."),
+                ("flags", 4, "response 0 has the flags 4, and they are 0 to 3."),
+            ])
+            {
+                SafeTensorsWriter.Write(path, infos, (info, stream) => stream.Write(info.Name == name ? BitConverter.GetBytes(value) : tensors[info.Name]), new Dictionary<string, string> { ["kl_coefficient"] = "0.5", ["metrics"] = "[7]" });
+                StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, 1, 12, 1, 1, hasValues: false)).Message, says, name);
+            }
         }
         finally
         {

@@ -19,4 +19,16 @@ public sealed class TaskOptimizerTests
         foreach ((int step, double rate) in ((int, double)[])[(0, 0.25), (1, 0.5), (2, 0.75), (3, 1), (4, 1196.0 / 1197), (1_199, 1.0 / 1197), (1_200, 0)]) Assert.AreEqual(rate, options.RateAt(step, 1_200), 1e-12, $"step {step}");
         Assert.AreEqual(1, (options with { WarmupFraction = 0 }).RateAt(0, 1_200));
     }
+
+    [TestMethod]
+    public void The_shortest_runs_reach_the_rate_too()
+    {
+        // The way up of a run of one update would be all of it, and the update have half the rate; of two updates the first has half, the second all of it, and 0 comes behind it.
+        TaskOptimizerOptions options = new() { LearningRate = 1, WarmupFraction = 0.002 };
+        Assert.AreEqual(1, options.RateAt(0, 1));
+        foreach ((int step, double rate) in ((int, double)[])[(0, 0.5), (1, 1), (2, 0)]) Assert.AreEqual(rate, options.RateAt(step, 2), 1e-12, $"step {step}");
+
+        // 0.95 · 4 is four updates, of which the last is none of the way up: quarters of it.
+        foreach ((int step, double rate) in ((int, double)[])[(0, 0.25), (1, 0.5), (2, 0.75), (3, 1)]) Assert.AreEqual(rate, (options with { WarmupFraction = 0.95 }).RateAt(step, 4), 1e-12, $"step {step}");
+    }
 }

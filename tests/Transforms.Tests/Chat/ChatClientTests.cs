@@ -146,7 +146,11 @@ public sealed class ChatClientTests
         using IChatClient forgiving = model.AsChatClient();
         await forgiving.GetResponseAsync(messages, new() { MaxOutputTokens = 8 });
         Assert.AreEqual("<|endoftext|>ss<|endoftext|>ulast<|endoftext|>a", seen);
-        using IChatClient strict = model.AsChatClient(new() { Generation = new() });
+        seen = null;
+        using IChatClient other = model.AsChatClient(new() { Generation = new() { Temperature = 0.5f, MaxNewTokens = 8 } }); // says nothing of conversations that are too long
+        await other.GetResponseAsync(messages);
+        Assert.AreEqual("<|endoftext|>ss<|endoftext|>ulast<|endoftext|>a", seen);
+        using IChatClient strict = model.AsChatClient(new() { Generation = new() { PromptOverflow = PromptOverflow.Error } });
         StringAssert.EndsWith((await Assert.ThrowsExactlyAsync<PromptTooLongException>(() => strict.GetResponseAsync(messages))).Message,
             "Shorten the conversation, or set PromptOverflow to KeepTail, which leaves out the oldest exchanges.");
     }

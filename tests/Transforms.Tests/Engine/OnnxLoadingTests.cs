@@ -385,4 +385,19 @@ public sealed class OnnxLoadingTests
         Assert.AreEqual(1, ProcessorCores.Count(topology, 1));
         Assert.AreEqual(0, ProcessorCores.Count(package.Beside("nowhere"), 4));
     }
+
+    [TestMethod]
+    public void A_state_is_saved_when_the_packages_files_can_be_read_again()
+    {
+        using TestPackage package = TestPackage.Of(new GptConfig { VocabularySize = 11, ContextLength = 8, EmbeddingSize = 8, LayerCount = 1, HeadCount = 1 });
+        using OnnxCausalModel model = package.Load();
+        using var decoder = (ISavableDecoder)model.BeginDecoding(1, 4);
+        decoder.Append([1, 2], [], LogitsScope.LastPosition, new float[11]);
+        Directory.Move(package.Folder, package.Folder + "-away");
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => decoder.Save(new MemoryStream()));
+        Directory.Move(package.Folder + "-away", package.Folder);
+        using var saved = new MemoryStream();
+        decoder.Save(saved);
+        Assert.IsGreaterThan(0, saved.Length);
+    }
 }

@@ -70,6 +70,40 @@ public sealed class GptModelTests
     }
 
     [TestMethod]
+    public async Task Each_text_is_given_in_order_as_soon_as_it_and_those_before_it_have_ended()
+    {
+        using GptModel model = TestModels.Saying(static history => history.Contains('z', StringComparison.Ordinal) || history.Length > 40 ? "" : "a", out HistoryModel engine);
+        string[] prompts = ["abc", "z", "a longer one"];
+        GenerateTextOptions options = new() { MaxNewTokens = 50, BatchSize = 2, SamplesPerPrompt = 2 };
+        List<GeneratedText> each = [];
+        await foreach (GeneratedText text in model.GenerateEachAsync(prompts, options)) each.Add(text);
+        CollectionAssert.AreEqual(model.Generate(prompts, options).ToArray(), each);
+        Assert.AreEqual(0, engine.OpenDecoders);
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => model.GenerateEachAsync(prompts, new() { MaxNewTokens = 0 }));
+        await Assert.ThrowsExactlyAsync<PromptTooLongException>(async () =>
+        {
+            await foreach (GeneratedText _ in model.GenerateEachAsync([new string('a', 65)])) Assert.Fail();
+        });
+    }
+
+    // As above: a token takes a millisecond at least.
+    [TestMethod]
+    public async Task Texts_do_not_wait_for_those_behind_them()
+    {
+        using GptModel model = TestModels.Saying(static _ => { Thread.Sleep(1); return "a"; }, out HistoryModel engine, contextLength: 10_000);
+        await foreach (GeneratedText text in model.GenerateEachAsync(["a", "b"], new() { MaxNewTokens = 9_000, BatchSize = 1, StopStrings = ["aaaa"] }))
+        {
+            Assert.AreEqual((0, FinishReason.StopString), (text.PromptIndex, text.FinishReason));
+            break;
+        }
+
+        int calls = engine.RowsOfCalls.Count;
+        await foreach (GeneratedText _ in model.GenerateEachAsync(["a", "b"], new() { MaxNewTokens = 5_000, BatchSize = 1 })) break;
+        Assert.IsLessThan(10_000, engine.RowsOfCalls.Count - calls);
+        Assert.AreEqual(0, engine.OpenDecoders);
+    }
+
+    [TestMethod]
     public async Task Errors_of_the_stream_come_at_once_or_with_the_text()
     {
         using GptModel model = Speaker(out _);

@@ -30,6 +30,34 @@ public sealed class TextChunkerTests
     }
 
     [TestMethod]
+    [DataRow("هل هذا سؤال؟ نعم.", "هل هذا سؤال؟", "نعم.")]
+    [DataRow("یہ ایک جملہ ہے۔ یہ دوسرا ہے۔", "یہ ایک جملہ ہے۔", "یہ دوسرا ہے۔")]
+    [DataRow("यह पहला है। यह दूसरा है॥ \"तीसरा।\" १.५ नहीं।", "यह पहला है।", "यह दूसरा है॥", "\"तीसरा।\"", "१.५ नहीं।")]
+    [DataRow("এটি প্রথম।এটি দ্বিতীয়।", "এটি প্রথম।", "এটি দ্বিতীয়।")]
+    [DataRow("ይህ አንድ ነው።ይህ ሁለት ነው፧", "ይህ አንድ ነው።", "ይህ ሁለት ነው፧")]
+    [DataRow("Սա առաջինն է։ Սա երկրորդն է։", "Սա առաջինն է։", "Սա երկրորդն է։")]
+    [DataRow("ဒါကပထမ။ဒါကဒုတိယ။", "ဒါကပထမ။", "ဒါကဒုတိယ။")]
+    [DataRow("彼は「終わり。」と言った。（本当に？）次｡", "彼は「終わり。」", "と言った。", "（本当に？）", "次｡")]
+    [DataRow("See a.b?c=1 and 3.14. Then stop", "See a.b?c=1 and 3.14.", "Then stop")]
+    public void Sentences_end_at_the_full_stops_of_many_scripts(string text, params string[] sentences) =>
+        CollectionAssert.AreEqual(sentences, TextChunker.Sentences(text).Select(span => text[span.Start..span.End]).ToArray());
+
+    // Perl's \p{Sentence_Terminal} of Unicode 14, without U+002E and U+FF0E, which stand in numbers too, and U+0021 and U+003F, which stand in addresses.
+    [TestMethod]
+    public void All_of_Unicodes_sentence_terminals_end_a_sentence_wherever_they_stand()
+    {
+        const string Terminals = "0589 061D 061E 061F 06D4 0700 0701 0702 07F9 0837 0839 083D 083E 0964 0965 104A 104B 1362 1367 1368 166E 1735 1736 1803 1809 1944 1945 1AA8 1AA9 1AAA 1AAB 1B5A 1B5B 1B5E 1B5F 1B7D 1B7E 1C3B 1C3C "
+            + "1C7E 1C7F 203C 203D 2047 2048 2049 2E2E 2E3C 2E53 2E54 3002 A4FF A60E A60F A6F3 A6F7 A876 A877 A8CE A8CF A92F A9C8 A9C9 AA5D AA5E AA5F AAF0 AAF1 ABEB FE56 FE57 FF01 FF1F FF61";
+        foreach (string code in Terminals.Split(' '))
+        {
+            string text = $"a{(char)Convert.ToInt32(code, 16)}b";
+            Assert.HasCount(2, TextChunker.Sentences(text).ToArray(), code);
+        }
+
+        foreach (char one in ".!?…﹒．") Assert.AreEqual((1, 2), (TextChunker.Sentences($"a{one}b").Count(), TextChunker.Sentences($"a{one} b").Count()), $"{one}");
+    }
+
+    [TestMethod]
     public void Whole_sentences_fill_a_chunk_and_the_last_ones_come_again()
     {
         // Letters: a token for each character. Sentences of 3 characters, 4 with the space between.

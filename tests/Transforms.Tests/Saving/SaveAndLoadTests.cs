@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Microsoft.ML;
+using Microsoft.ML.Data;
 using MLNet.Gpt.Core.Tests;
 using MLNet.Gpt.Tests.Reference;
 
@@ -154,7 +155,14 @@ public sealed class SaveAndLoadTests
         if (!OperatingSystem.IsWindows())
             Assert.AreEqual(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(OurFolders(temporary)[0]));
 
+        // What has been disposed is, also while another transformer keeps the model in memory: its own columns and those of views that it has made.
+        IDataView before = first.Transform(saved.Data(SavedPipeline.Prompts));
         ((IDisposable)first).Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => saved.Read(first));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => first.GetOutputSchema(saved.Data().Schema));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => before.GetColumn<string>("Reply").ToArray());
+        Assert.ThrowsExactly<ObjectDisposedException>(() => before.GetColumn<float>("LogLikelihood").ToArray());
+        Assert.ThrowsExactly<ObjectDisposedException>(() => ml.Model.Save(first, saved.Data().Schema, saved.PathOf("late.zip")));
         SavedPipeline.AssertSame(saved.Answers, saved.Read(second));
         ((IDisposable)second).Dispose();
         ((IDisposable)second).Dispose();

@@ -29,7 +29,7 @@ internal static class MatrixProduct
     /// <summary>Multiplications from which the copies that <see cref="PackedProduct"/> makes are paid for.</summary>
     private const long WorthPacking = 250_000_000;
 
-    private static readonly Lazy<jit.ScriptModule> s_module = new(static () => jit.load(Archive()));
+    private static readonly OnceValue<jit.ScriptModule> s_module = new(static () => jit.load(Archive()));
 
     /// <summary>Which products of float32 matrices go where on this machine's CPU. Set by benchmarks and tests, to compare.</summary>
     public static ProductChoice Choice { get; set; } = FastestOn(ProcessorFeatures.Current);

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 
 namespace MLNet.Gpt;
 
@@ -17,7 +16,7 @@ internal static class HeadFile
         {
             var values = new float[tensor.ElementCount];
             sets[tensor.Name].Read(tensor.Name, values);
-            stream.Write(MemoryMarshal.AsBytes(values.AsSpan()));
+            NumberBytes.Write<float>(stream, values);
         });
     }
 

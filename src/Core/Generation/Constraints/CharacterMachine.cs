@@ -124,10 +124,10 @@ internal sealed class CharacterMachine
                 var firsts = _edges[entry].ToArray();
                 foreach (int state in from.Union(once).ToArray())
                 {
+                    HashSet<(CodePointSet, int)> own = [.. _edges[state]];
                     foreach ((CodePointSet Set, int To) edge in firsts)
                     {
-                        Step(1 + (_edges[state].Count / 16));
-                        if (!_edges[state].Contains(edge)) AddEdge(state, edge.Set, edge.To);
+                        if (own.Add(edge)) AddEdge(state, edge.Set, edge.To);
                     }
                 }
 

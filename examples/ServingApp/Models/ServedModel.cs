@@ -146,7 +146,7 @@ internal sealed class ServedModel : IDisposable
         if (!File.Exists(path)) return Kind.Gpt;
         try
         {
-            using JsonDocument config = JsonDocument.Parse(File.ReadAllBytes(path));
+            using JsonDocument config = JsonDocument.Parse(File.ReadAllText(path));
             if (config.RootElement.ValueKind != JsonValueKind.Object) return Kind.Gpt;
             if (config.RootElement.TryGetProperty("mlnet_gpt_reward", out _)) return Kind.Reward;
             return config.RootElement.TryGetProperty("architectures", out JsonElement names) && names.ValueKind == JsonValueKind.Array

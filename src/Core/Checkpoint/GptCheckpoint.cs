@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace MLNet.Gpt;
 
 /// <summary>
@@ -72,7 +70,11 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         string path = Path.GetFullPath(folder);
-        AtomicFolder.Recover(path);
+        return AtomicFolder.ReadWhole(path, () => OpenOnce(path));
+    }
+
+    private static GptCheckpoint OpenOnce(string path)
+    {
         if (!Directory.Exists(path)) throw new CheckpointNotFoundException(path, File.Exists(path) ? "it is a file." : "there is no such folder.", FolderRemedy.ForCheckpoint(path));
         string configPath = Path.Combine(path, CheckpointNames.Config), generationPath = Path.Combine(path, CheckpointNames.GenerationConfig);
         if (!File.Exists(configPath)) throw new CheckpointNotFoundException(path, $"it has no {CheckpointNames.Config}.", FolderRemedy.ForCheckpoint(path));
@@ -172,9 +174,7 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
             {
                 Span<float> values = buffer.AsSpan(0, (int)tensor.ElementCount);
                 weights.Read(parameters[tensor.Name].Name, values);
-                const int Chunk = 1 << 16; // the bytes of a whole tensor can be more than a span counts
-                for (int start = 0; start < values.Length; start += Chunk)
-                    stream.Write(MemoryMarshal.AsBytes(values.Slice(start, Math.Min(Chunk, values.Length - start))));
+                NumberBytes.Write<float>(stream, values);
             },
             new Dictionary<string, string> { ["format"] = "pt" });
     }

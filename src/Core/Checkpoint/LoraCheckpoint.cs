@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace MLNet.Gpt;
 
 /// <summary>
@@ -64,7 +62,11 @@ internal sealed class LoraCheckpoint : IDisposable
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         ArgumentNullException.ThrowIfNull(config);
         string path = Path.GetFullPath(folder);
-        AtomicFolder.Recover(path);
+        return AtomicFolder.ReadWhole(path, () => OpenOnce(path, config, filePrefix));
+    }
+
+    private static LoraCheckpoint OpenOnce(string path, GptConfig config, string filePrefix)
+    {
         if (!Directory.Exists(path)) throw Missing("there is no such folder.");
         string configPath = Path.Combine(path, filePrefix + ConfigFile), weightsPath = Path.Combine(path, filePrefix + WeightsFile);
         if (!File.Exists(configPath)) throw Missing($"it has no {filePrefix}{ConfigFile}.");
@@ -149,7 +151,7 @@ internal sealed class LoraCheckpoint : IDisposable
             {
                 var values = new float[tensor.ElementCount];
                 read(tensors[tensor.Name].Name, values);
-                stream.Write(MemoryMarshal.AsBytes(values.AsSpan()));
+                NumberBytes.Write<float>(stream, values);
             },
             new Dictionary<string, string> { ["format"] = "pt" });
         AtomicFile.Write(Path.Combine(folder, filePrefix + ConfigFile), stream => LoraConfigJson.Write(stream, options, baseModel, "CAUSAL_LM"));

@@ -91,7 +91,7 @@ internal sealed class ModelCompanions
                 files.Add(CheckpointNames.GenerationConfig, stream.ToArray());
             }
 
-            JsonNode json = JsonNode.Parse(files[CheckpointNames.GenerationConfig])!;
+            JsonNode json = JsonNode.Parse(StrictJson.WithoutMark(files[CheckpointNames.GenerationConfig]).Span)!;
             if (beginIsSilent) json["bos_token_id"] = begin;
             if (endIsSilent) json["eos_token_id"] = new JsonArray([.. generation.StopTokenIds.Select(static id => JsonValue.Create(id))]);
             files[CheckpointNames.GenerationConfig] = Encoding.UTF8.GetBytes(json.ToJsonString(new() { WriteIndented = true }));

@@ -8,17 +8,21 @@ internal static class StrictJson
 {
     private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false };
 
+    /// <summary>Reads a file's bytes; a byte order mark, which some editors write, is passed over.</summary>
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, or a string is no Unicode text.</exception>
-    public static JsonDocument Parse(ReadOnlyMemory<byte> json) => Checked(() => JsonDocument.Parse(json, Options));
+    public static JsonDocument Parse(ReadOnlyMemory<byte> json) => Checked(() => JsonDocument.Parse(WithoutMark(json), Options));
 
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, or a string is no Unicode text.</exception>
     public static JsonDocument Parse(string json) => Checked(() => JsonDocument.Parse(json, Options));
+
+    /// <summary>A file's bytes behind its byte order mark, if it has one: <see cref="System.Text.Json"/> takes none.</summary>
+    public static ReadOnlyMemory<byte> WithoutMark(ReadOnlyMemory<byte> file) => file.Span.StartsWith(Encoding.UTF8.Preamble) ? file[Encoding.UTF8.Preamble.Length..] : file;
 
     /// <summary>Reads a value of a type; a byte order mark is passed over.</summary>
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, a string is no Unicode text, or the JSON is no such value (null neither).</exception>
     public static T Deserialize<T>(ReadOnlyMemory<byte> json, JsonSerializerOptions options)
     {
-        using JsonDocument document = Parse(json.Span.StartsWith(Encoding.UTF8.Preamble) ? json[Encoding.UTF8.Preamble.Length..] : json);
+        using JsonDocument document = Parse(json);
         return Deserialize<T>(document, options);
     }
 

@@ -117,8 +117,13 @@ public sealed class Corpus : IDisposable
     public static Corpus Open(string folder)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
-        string path = Path.GetFullPath(folder), reportPath = Path.Combine(path, ReportFileName), trainPath = Path.Combine(path, TrainFileName);
-        AtomicFolder.Recover(path);
+        string path = Path.GetFullPath(folder);
+        return AtomicFolder.ReadWhole(path, () => OpenOnce(path));
+    }
+
+    private static Corpus OpenOnce(string path)
+    {
+        string reportPath = Path.Combine(path, ReportFileName), trainPath = Path.Combine(path, TrainFileName);
         RequireFile(reportPath);
         RequireFile(trainPath);
         CorpusReport report = ReadReport(reportPath);

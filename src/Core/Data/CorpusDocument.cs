@@ -5,8 +5,8 @@ namespace MLNet.Gpt;
 /// <summary>A tokenized text and its length in bytes of UTF-8.</summary>
 internal readonly record struct CorpusText(int[] Tokens, long ByteCount)
 {
-    public static CorpusText Of(ReadOnlySpan<char> text, GptTokenizer tokenizer) =>
-        text.IsEmpty ? new([], 0) : new(tokenizer.Encode(text.ToString(), SpecialTokenHandling.AsText), Encoding.UTF8.GetByteCount(text));
+    public static CorpusText Of(string text, GptTokenizer tokenizer) =>
+        text.Length == 0 ? new([], 0) : new(tokenizer.Encode(text, SpecialTokenHandling.AsText), Encoding.UTF8.GetByteCount(text));
 }
 
 /// <summary>A tokenized document: whole, with the number in [0, 1) that decides its side, or cut into its two parts.</summary>
@@ -19,7 +19,7 @@ internal readonly record struct CorpusDocument(double Draw, CorpusText Train, Co
     public static CorpusDocument Cut(string text, double validationFraction, GptTokenizer tokenizer)
     {
         int cut = CutAt(text, validationFraction);
-        return new(0, CorpusText.Of(text.AsSpan(0, cut), tokenizer), CorpusText.Of(text.AsSpan(cut), tokenizer));
+        return new(0, CorpusText.Of(text[..cut], tokenizer), CorpusText.Of(text[cut..], tokenizer));
     }
 
     /// <summary>Where the validation part of a document begins.</summary>

@@ -18,7 +18,15 @@ internal sealed class CorpusWriter : IDisposable
         _fraction = options.ValidationFraction;
         _bothSeen = options.Split == CorpusSplit.ByPosition || _fraction == 0 || !options.RemoveDuplicates;
         _train = new(Path.Combine(folder, Corpus.TrainFileName), tokenizer);
-        _validation = new(Path.Combine(folder, Corpus.ValidationFileName), tokenizer);
+        try
+        {
+            _validation = new(Path.Combine(folder, Corpus.ValidationFileName), tokenizer);
+        }
+        catch
+        {
+            _train.Dispose();
+            throw;
+        }
     }
 
     public long TokensWritten => _train.Tokens + _validation.Tokens;

@@ -99,7 +99,7 @@ public sealed class TokenFileWriter : IDisposable
         {
             Flush();
             stream.Write(stackalloc byte[(int)(header.OffsetsPosition - stream.Position)]);
-            stream.Write(MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_offsets)));
+            NumberBytes.Write<long>(stream, CollectionsMarshal.AsSpan(_offsets));
             Span<byte> bytes = stackalloc byte[TokenFileHeader.Size];
             header.Write(bytes);
             stream.Position = 0;

@@ -128,7 +128,7 @@ internal static class GenAiConfigJson
     {
         try
         {
-            return (JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject)?["model"] is JsonObject { Count: > 0 } model ? model : null;
+            return (JsonNode.Parse(StrictJson.WithoutMark(File.ReadAllBytes(path)).Span) as JsonObject)?["model"] is JsonObject { Count: > 0 } model ? model : null;
         }
         catch (Exception exception) when (exception is JsonException or ArgumentException)
         {

@@ -76,6 +76,8 @@ internal static class BeamSearch
                 tokens.Add(token);
             }
 
+            foreach (StepDistribution? one in told) one?.Dispose();
+
             // 4. The end: no beam is left, or none can become better than the worst of the best. Sums only fall, and a longer sequence divides by more.
             if (next.Count == 0 && ended.Count == 0) throw step.NothingLeft(live[0].Row);
             live = next;

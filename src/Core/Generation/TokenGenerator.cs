@@ -263,7 +263,7 @@ internal static class TokenGenerator
     /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
     internal static bool Advance(GenerationStep step, GenerationRow row, Span<float> logits)
     {
-        StepDistribution? told = row.LogProbabilities is null ? null : step.Told(logits);
+        using StepDistribution? told = row.LogProbabilities is null ? null : step.Told(logits);
         step.Prepare(row, logits);
         int token = step.Sampler.Sample(logits, row.SeenTokens, ref row.Random);
         if (step.StopTokens.AsSpan().Contains(token))

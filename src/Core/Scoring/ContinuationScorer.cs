@@ -50,25 +50,25 @@ internal static class ContinuationScorer
 
         // 2. Contexts of like length share a batch, as long as all its rows, filled up, stay within the context length.
         float[] scratch = new float[config.VocabularySize];
-        int batchSize = Math.Min(options.BatchSize, Array.MaxLength / config.VocabularySize); // an array of (B, V) numbers has to be possible
+        int batchSize = options.RowsFor(config.VocabularySize), count = 0, longest = 0;
         var batch = new List<Group>();
         foreach (Group group in groups.OrderBy(group => group.Context.Length))
         {
-            if (batch.Count > 0 && (batch.Sum(one => one.Count) + group.Count > batchSize || !Fits(batch, group, config.ContextLength)))
+            // The contexts come in the order of their lengths: this one is the longest.
+            if (batch.Count > 0 && (count + group.Count > batchSize || group.Context.Length + Math.Max(longest, group.Longest) - 1 > config.ContextLength))
             {
                 ScoreBatch(model, batch, options.MaxLogitBytes, scratch, cancellationToken);
                 batch.Clear();
+                (count, longest) = (0, 0);
             }
 
             batch.Add(group);
+            (count, longest) = (count + group.Count, Math.Max(longest, group.Longest));
         }
 
         if (batch.Count > 0) ScoreBatch(model, batch, options.MaxLogitBytes, scratch, cancellationToken);
         return [.. results.Select(rows => (IReadOnlyList<SequenceScore>)[.. rows.Select(row => new SequenceScore(row.LogProbabilities, row.IsGreedy))])];
     }
-
-    private static bool Fits(List<Group> batch, Group next, int contextLength) =>
-        Math.Max(next.Context.Length, batch.Max(group => group.Context.Length)) + Math.Max(next.Longest, batch.Max(group => group.Longest)) - 1 <= contextLength;
 
     private static void ScoreBatch(ICausalModel model, List<Group> batch, long maxLogitBytes, float[] scratch, CancellationToken cancellationToken)
     {
@@ -162,7 +162,7 @@ internal static class ContinuationScorer
         int longest = request.Continuations.Max(tokens => tokens.Length);
         if (context.Length + longest <= limit)
         {
-            foreach ((int[], Target)[] chunk in request.Continuations.Zip(targets).Chunk(options.BatchSize)) yield return new Group(context, chunk);
+            foreach ((int[], Target)[] chunk in request.Continuations.Zip(targets).Chunk(options.RowsFor(config.VocabularySize))) yield return new Group(context, chunk);
             yield break;
         }
 

@@ -22,6 +22,9 @@ public record ScoringOptions
     /// <summary>The LoRA adapter that the sequences are scored with, as <see cref="GenerationOptions.Adapter"/>. Null (the default): the base alone.</summary>
     public string? Adapter { get; init; }
 
+    /// <summary>The most sequences that are computed at once with V logits for each position: an array of (B, V) numbers has to be possible.</summary>
+    internal int RowsFor(int vocabularySize) => TokenGenerator.MostRows(BatchSize, vocabularySize);
+
     /// <summary>Checks every value.</summary>
     /// <exception cref="ArgumentOutOfRangeException">A value is outside its range; the message names it, its value and the range.</exception>
     public void Validate()

@@ -46,8 +46,7 @@ internal static class SequenceScorer
         }
 
         float[] scratch = new float[config.VocabularySize];
-        int batchSize = Math.Min(options.BatchSize, Array.MaxLength / config.VocabularySize); // an array of (B, V) numbers has to be possible
-        foreach (Row[] batch in rows.Where(row => row.Tokens.Length > 0).OrderByDescending(row => row.Tokens.Length).Chunk(batchSize))
+        foreach (Row[] batch in rows.Where(row => row.Tokens.Length > 0).OrderByDescending(row => row.Tokens.Length).Chunk(options.RowsFor(config.VocabularySize)))
             ScoreBatch(model, batch, endOfTextId, options.MaxLogitBytes, scratch, cancellationToken);
         return [.. rows.Select(row => new SequenceScore(row.LogProbabilities, row.IsGreedy))];
     }

@@ -12,6 +12,8 @@ namespace MLNet.Gpt;
 /// </remarks>
 internal sealed class AtomicFolder : IDisposable
 {
+    private const int MostReadings = 20;
+
     private readonly Func<string, bool> _belongs;
     private readonly string _contents;
     private readonly WriteLock _lock;
@@ -163,6 +165,40 @@ internal sealed class AtomicFolder : IDisposable
     public static void ThrowIfNotWritable(string path, Func<string, bool> belongs, string contents)
     {
         using var folder = new AtomicFolder(path, belongs, contents);
+    }
+
+    /// <summary>
+    /// Finishes what a killed writer left, and reads a folder of which all files belong together. A writer may put another folder in its place meanwhile: what was read, or what went wrong, is then
+    /// of both, and it is read again.
+    /// </summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="read">Reads it. What it gives is disposed where it is read again, if it can be.</param>
+    public static T ReadWhole<T>(string path, Func<T> read)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            Recover(path);
+            var before = StampOf(path);
+            T result;
+            try
+            {
+                result = read();
+            }
+            catch (Exception exception) when (exception is GptException or IOException && attempt < MostReadings && StampOf(path) != before)
+            {
+                continue;
+            }
+
+            if (attempt == MostReadings || StampOf(path) == before) return result;
+            (result as IDisposable)?.Dispose();
+        }
+    }
+
+    // A folder in the place of another was made and filled at other times. Of a link, its own times and those of what it leads to: both may be replaced.
+    private static (DateTime, DateTime, DateTime, DateTime) StampOf(string path)
+    {
+        string link = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path)), target = SiblingPath.Resolve(path);
+        return (Directory.GetCreationTimeUtc(link), Directory.GetLastWriteTimeUtc(link), Directory.GetCreationTimeUtc(target), Directory.GetLastWriteTimeUtc(target));
     }
 
     private static bool IsCurrent(string path)

@@ -9,7 +9,9 @@ internal static partial class DiskSync
     /// <summary>Flushes one file's contents to the disk.</summary>
     public static void File(string path)
     {
-        using SafeFileHandle handle = System.IO.File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        // Windows flushes what is open for writing alone; elsewhere a file that may not be written, such as a copy of one, is flushed too.
+        FileAccess access = OperatingSystem.IsWindows() ? FileAccess.ReadWrite : FileAccess.Read;
+        using SafeFileHandle handle = System.IO.File.OpenHandle(path, FileMode.Open, access, FileShare.ReadWrite | FileShare.Delete);
         RandomAccess.FlushToDisk(handle);
     }
 

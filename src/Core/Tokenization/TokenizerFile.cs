@@ -18,8 +18,7 @@ internal static class TokenizerFile
         if (!File.Exists(path)) throw new CheckpointNotFoundException(path, "there is no such file.", "Check the path, or copy the tokenizer's files there.");
         long length = new FileInfo(SiblingPath.Resolve(path)).Length;
         if (length > LargestFile) throw Corrupt(path, $"it has {length} bytes, and a tokenizer's file has at most {LargestFile}.");
-        byte[] bytes = File.ReadAllBytes(path);
-        return bytes.AsMemory(bytes.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0);
+        return StrictJson.WithoutMark(File.ReadAllBytes(path));
     }
 
     /// <summary>Reads a file's lines; the text after the last line feed counts where it isn't empty.</summary>

@@ -42,9 +42,11 @@ internal static class RolloutFile
         IEnumerable<SafeTensorInfo> tensors = ints.Select(static pair => new SafeTensorInfo(pair.Key, SafeTensorType.Int32, [pair.Value.Length]))
             .Concat(floats.Select(static pair => new SafeTensorInfo(pair.Key, SafeTensorType.Float32, [pair.Value.Length])));
         string state = Directory.CreateDirectory(Path.Combine(folder, GptCheckpoint.TrainingStateFolder)).FullName;
-        SafeTensorsWriter.Write(Path.Combine(state, FileName), tensors, (tensor, stream) => stream.Write(tensor.Type == SafeTensorType.Int32
-            ? MemoryMarshal.AsBytes(ints[tensor.Name].AsSpan())
-            : MemoryMarshal.AsBytes(floats[tensor.Name].AsSpan())), new Dictionary<string, string>
+        SafeTensorsWriter.Write(Path.Combine(state, FileName), tensors, (tensor, stream) =>
+            {
+                if (tensor.Type == SafeTensorType.Int32) NumberBytes.Write<int>(stream, ints[tensor.Name]);
+                else NumberBytes.Write<float>(stream, floats[tensor.Name]);
+            }, new Dictionary<string, string>
             {
                 ["kl_coefficient"] = rollout.KlCoefficient.ToString("R", CultureInfo.InvariantCulture),
                 ["metrics"] = JsonSerializer.Serialize(rollout.Metrics),

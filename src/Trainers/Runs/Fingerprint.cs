@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
 namespace MLNet.Gpt;
@@ -124,7 +123,7 @@ internal sealed class Fingerprint
         {
             var values = new float[info.ElementCount];
             weights.Read(info.Name, values);
-            hash.AppendData(MemoryMarshal.AsBytes(values.AsSpan()));
+            NumberBytes.AppendTo<float>(hash, values);
         }
 
         return Convert.ToHexString(hash.GetHashAndReset());

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace MLNet.Gpt;
 
 /// <summary><c>training_state/head.safetensors</c> of a checkpoint, or a file like it: parameters that the network's own format has no place for.</summary>
@@ -17,7 +15,7 @@ internal static class HeadFile
         {
             var values = new float[tensor.ElementCount];
             sets[tensor.Name].Read(tensor.Name, values);
-            stream.Write(MemoryMarshal.AsBytes(values.AsSpan()));
+            NumberBytes.Write<float>(stream, values);
         });
     }
 

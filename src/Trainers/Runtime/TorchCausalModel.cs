@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using TorchSharp;
@@ -119,7 +118,7 @@ public sealed class TorchCausalModel : IHiddenStateModel, IResumableModel, IOnnx
         {
             float[] values = new float[info.ElementCount];
             Network.Read(info.Name, values);
-            hash.AppendData(MemoryMarshal.AsBytes(values.AsSpan()));
+            NumberBytes.AppendTo<float>(hash, values);
         }
 
         return new(Network.WorkingType == ScalarType.BFloat16 ? WeightFormat.BFloat16 : WeightFormat.Float32, Config.LayerCount, Config.HeadCount, Config.HeadSize, hash.GetHashAndReset());

@@ -67,7 +67,11 @@ public sealed class GptClassifier : IDisposable
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
     /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
-    public static GptClassifier FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null, string? head = null) => FromOnnx(folder, device, options, head, backing: null);
+    public static GptClassifier FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null, string? head = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        return AtomicFolder.ReadWhole(folder, () => FromOnnx(folder, device, options, head, backing: null));
+    }
 
     internal static GptClassifier FromOnnx(string folder, GptDevice? device, OnnxEngineOptions? options, string? head, IDisposable? backing)
     {

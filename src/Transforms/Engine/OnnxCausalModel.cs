@@ -142,6 +142,12 @@ public sealed class OnnxCausalModel : IAdaptableHiddenStateModel, IResumableMode
     {
         options ??= OnnxEngineOptions.Default;
         options.Validate();
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        return AtomicFolder.ReadWhole(folder, () => LoadOnce(folder, device, options));
+    }
+
+    private static OnnxCausalModel LoadOnce(string folder, GptDevice? device, OnnxEngineOptions options)
+    {
         OnnxPackage package = OnnxPackage.Open(folder);
         MappedTable? table = MappedTable.Of(package);
         InferenceSession? session = null;

@@ -54,6 +54,12 @@ public sealed class OnnxRewardModel : IRewardModel, IOnnxExportable, IOnnxPackag
     {
         options ??= OnnxEngineOptions.Default;
         options.Validate();
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        return AtomicFolder.ReadWhole(folder, () => LoadOnce(folder, device, options, head));
+    }
+
+    private static OnnxRewardModel LoadOnce(string folder, GptDevice? device, OnnxEngineOptions options, string? head)
+    {
         OnnxPackage package = OnnxPackage.Open(folder);
         if (head is not null || package.Heads.Count > 0)
         {

@@ -54,6 +54,12 @@ public sealed class OnnxTextClassifier : ITextClassifierModel, IOnnxExportable, 
     {
         options ??= OnnxEngineOptions.Default;
         options.Validate();
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        return AtomicFolder.ReadWhole(folder, () => LoadOnce(folder, device, options, head));
+    }
+
+    private static OnnxTextClassifier LoadOnce(string folder, GptDevice? device, OnnxEngineOptions options, string? head)
+    {
         OnnxPackage package = OnnxPackage.Open(folder);
         if (head is not null || package.Heads.Count > 0)
         {

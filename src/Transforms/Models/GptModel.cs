@@ -91,7 +91,11 @@ public sealed partial class GptModel : IDisposable
     /// <exception cref="TokenizerMismatchException">The model was trained with another tokenizer.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
     /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
-    public static GptModel FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null) => FromOnnx(folder, device, options, backing: null);
+    public static GptModel FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        return AtomicFolder.ReadWhole(folder, () => FromOnnx(folder, device, options, backing: null));
+    }
 
     internal static GptModel FromOnnx(string folder, GptDevice? device, OnnxEngineOptions? options, IDisposable? backing)
     {

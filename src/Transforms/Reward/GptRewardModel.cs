@@ -77,7 +77,11 @@ public sealed class GptRewardModel : IDisposable
     /// <exception cref="ChatTemplateException">The model reads conversations, and its chat template is missing or can't be used.</exception>
     /// <exception cref="DeviceUnavailableException">A CUDA GPU is asked for that ONNX Runtime can't use.</exception>
     /// <exception cref="NativeLibraryException">ONNX Runtime's native library can't be loaded.</exception>
-    public static GptRewardModel FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null, string? head = null) => FromOnnx(folder, device, options, head, backing: null);
+    public static GptRewardModel FromOnnx(string folder, GptDevice? device = null, OnnxEngineOptions? options = null, string? head = null)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        return AtomicFolder.ReadWhole(folder, () => FromOnnx(folder, device, options, head, backing: null));
+    }
 
     internal static GptRewardModel FromOnnx(string folder, GptDevice? device, OnnxEngineOptions? options, string? head, IDisposable? backing)
     {

@@ -46,6 +46,16 @@ public sealed class ModelCompanionsTests
         Assert.AreEqual((begin, ends), (found.BeginTokenId ?? -1, string.Join(' ', found.Generation.StopTokenIds)));
     }
 
+    [TestMethod]
+    public void Files_with_a_byte_order_mark_are_read()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["generation_config.json"], "{}", System.Text.Encoding.UTF8);
+        File.WriteAllText(folder["config.json"], """{"bos_token_id":3,"eos_token_id":1}""", System.Text.Encoding.UTF8);
+        ModelCompanions found = ModelCompanions.Load(folder.Path, Letters);
+        Assert.AreEqual((3, "1"), (found.BeginTokenId ?? -1, string.Join(' ', found.Generation.StopTokenIds)));
+    }
+
     // What is saved says it all by itself: config.json is written anew without these tokens.
     [TestMethod]
     [DataRow("""{"bos_token_id":0,"eos_token_id":2,"penalty_alpha":0.5}""", """{"bos_token_id":3}""", """{"bos_token_id":0,"eos_token_id":2,"penalty_alpha":0.5}""")]

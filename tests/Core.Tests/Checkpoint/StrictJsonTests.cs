@@ -35,6 +35,17 @@ public sealed class StrictJsonTests
             StringAssert.Contains(Assert.ThrowsExactly<JsonException>(() => StrictJson.Parse(json.AsMemory())).Message, "A string holds bytes that are no UTF-8");
     }
 
+    // Windows' editors and shells write one.
+    [TestMethod]
+    public void A_byte_order_mark_is_passed_over()
+    {
+        byte[] file = [.. Encoding.UTF8.Preamble, .. "{\"a\":7}"u8];
+        using JsonDocument document = StrictJson.Parse(file.AsMemory());
+        Assert.AreEqual(7, document.RootElement.GetProperty("a").GetInt32());
+        CollectionAssert.AreEqual("{\"a\":7}"u8.ToArray(), StrictJson.WithoutMark(file).ToArray());
+        CollectionAssert.AreEqual("{}"u8.ToArray(), StrictJson.WithoutMark("{}"u8.ToArray()).ToArray());
+    }
+
     [TestMethod]
     public void Values_come_as_their_type_or_with_the_reason_why_not()
     {

@@ -241,6 +241,16 @@ public sealed class CorpusErrorTests
     }
 
     [TestMethod]
+    public void A_second_file_that_can_not_be_begun_gives_the_first_one_back()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder["validation.tokens"]);
+        Assert.ThrowsExactly<FolderNotWritableException>(() => new CorpusWriter(folder.Path, Letters, new()));
+        AtomicFile.Write(folder["train.tokens"], static stream => stream.WriteByte(1)); // nobody holds it
+        CollectionAssert.AreEqual(new[] { "train.tokens", "validation.tokens" }, folder.Names);
+    }
+
+    [TestMethod]
     public void A_writer_that_is_given_up_leaves_nothing()
     {
         using var folder = new TemporaryFolder();

@@ -55,6 +55,18 @@ public sealed class ContinuationScorerTests
         CollectionAssert.AreEqual(new[] { 1, 2, 1, 1 }, model.RowsOfCalls); // no more than two at a time
     }
 
+    // 2^31 - 57 numbers are the most of an array: 2,047 rows of 2^20. The sum of what a batch of any size would hold is beyond an int.
+    [TestMethod]
+    public void A_batch_has_no_more_rows_than_an_array_holds()
+    {
+        Assert.AreEqual(2_047, new ScoringOptions { BatchSize = int.MaxValue }.RowsFor(1 << 20));
+        Assert.AreEqual(8, new ScoringOptions().RowsFor(1 << 20));
+        using HistoryModel model = Model();
+        int[][] continuations = [.. Enumerable.Range(0, 20).Select(static i => new[] { i % 4, i % 3, 1 })];
+        double[][] expected = Score(model, [new([0, 1], continuations)]);
+        AreClose(expected[0], Score(model, [new([0, 1], continuations)], new ScoringOptions { BatchSize = int.MaxValue })[0]);
+    }
+
     [TestMethod]
     public void A_context_that_does_not_fit_loses_its_beginning_or_is_an_error()
     {

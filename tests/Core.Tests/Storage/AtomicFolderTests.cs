@@ -46,6 +46,74 @@ public sealed class AtomicFolderTests
         CollectionAssert.AreEqual(new[] { "model" }, root.Names);
     }
 
+    // A writer puts another folder in its place after the first file has been read: the two belong to different models.
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void What_is_read_while_the_folder_is_replaced_is_read_again(bool fails)
+    {
+        using var root = new TemporaryFolder();
+        Write(root["model"], Old, "weights", "tokenizer");
+        var readings = new List<Reading>();
+        Reading found = AtomicFolder.ReadWhole(root["model"], () =>
+        {
+            var reading = new Reading(Read(root["model"]));
+            readings.Add(reading);
+            if (readings.Count == 1) Write(root["model"], New, "weights", "tokenizer");
+            if (fails && readings.Count == 1) throw new FileNotFoundException();
+            reading.Second = Read(root["model"], "tokenizer");
+            return reading;
+        });
+        Assert.AreEqual((New, New, 2), (found.First, found.Second, readings.Count));
+        Assert.IsFalse(found.IsDisposed);
+        Assert.AreEqual(!fails, readings[0].IsDisposed, "What is given up is closed.");
+    }
+
+    [TestMethod]
+    public void What_goes_wrong_with_a_folder_that_stays_is_told_at_once()
+    {
+        using var root = new TemporaryFolder();
+        Write(root["model"], Old);
+        int readings = 0;
+        Assert.ThrowsExactly<FileNotFoundException>(() => AtomicFolder.ReadWhole<int>(root["model"], () => readings++ < 100 ? throw new FileNotFoundException() : 0));
+        Assert.AreEqual(1, readings);
+    }
+
+    [TestMethod]
+    public void A_folder_that_never_stays_is_read_in_the_end()
+    {
+        using var root = new TemporaryFolder();
+        int readings = 0;
+        AtomicFolder.ReadWhole(root["model"], () =>
+        {
+            Write(root["model"], $"{readings++}");
+            return 0;
+        });
+        Assert.AreEqual(20, readings);
+    }
+
+    [TestMethod]
+    public void A_link_that_leads_in_a_circle_is_no_folder_to_write()
+    {
+        using var root = new TemporaryFolder();
+        File.CreateSymbolicLink(root["a"], root["b"]);
+        File.CreateSymbolicLink(root["b"], root["a"]);
+        Assert.ThrowsExactly<FolderNotWritableException>(() => Write(root["a"], New));
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => GptCheckpoint.Open(root["a"]));
+        Assert.ThrowsExactly<CheckpointNotFoundException>(() => Corpus.Open(root["a"]));
+    }
+
+    private sealed class Reading(string first) : IDisposable
+    {
+        public string First => first;
+
+        public string? Second { get; set; }
+
+        public bool IsDisposed { get; private set; }
+
+        public void Dispose() => IsDisposed = true;
+    }
+
     // The process is killed after the step: what is on the disk then is a usable folder once Recover has run, and the next writer works.
     [TestMethod]
     [DataRow(false, "flushed", Old)]

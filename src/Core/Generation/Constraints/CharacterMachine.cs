@@ -3,11 +3,11 @@ namespace MLNet.Gpt;
 /// <summary>A nondeterministic finite automaton over characters, without empty moves: what intersections of patterns and lengths are computed with.</summary>
 internal sealed class CharacterMachine
 {
-    private const int MostStates = 100_000, MostEdges = 1_000_000;
+    private const int MostStates = 100_000, MostEdges = 1_000_000, MostSteps = 20_000_000;
 
     private readonly List<List<(CodePointSet Set, int To)>> _edges = [];
     private readonly List<bool> _accepting = [];
-    private int _edgeCount;
+    private int _edgeCount, _steps;
 
     private CharacterMachine()
     {
@@ -54,6 +54,7 @@ internal sealed class CharacterMachine
             {
                 foreach ((CodePointSet setB, int toB) in other._edges[pair.B])
                 {
+                    product.Step(1);
                     CodePointSet both = setA.Intersect(setB);
                     if (both.IsEmpty) continue;
                     if (!places.TryGetValue((toA, toB), out int to))
@@ -90,6 +91,7 @@ internal sealed class CharacterMachine
     // Appends an expression behind some states and gives the states in which it may have ended.
     private List<int> Append(Expression expression, List<int> from)
     {
+        Step(1); // also of what adds no state, and may be repeated all the more often
         switch (expression)
         {
             case Expression.Text text:
@@ -122,9 +124,10 @@ internal sealed class CharacterMachine
                 var firsts = _edges[entry].ToArray();
                 foreach (int state in from.Union(once).ToArray())
                 {
+                    HashSet<(CodePointSet, int)> own = [.. _edges[state]];
                     foreach ((CodePointSet Set, int To) edge in firsts)
                     {
-                        if (!_edges[state].Contains(edge)) AddEdge(state, edge.Set, edge.To);
+                        if (own.Add(edge)) AddEdge(state, edge.Set, edge.To);
                     }
                 }
 
@@ -146,6 +149,11 @@ internal sealed class CharacterMachine
     {
         if (++_edgeCount > MostEdges) throw TooLarge($"{MostEdges} ways from one state to another");
         _edges[from].Add((set, to));
+    }
+
+    private void Step(int steps)
+    {
+        if ((_steps += steps) > MostSteps) throw TooLarge($"{MostSteps} steps");
     }
 
     private int Add()

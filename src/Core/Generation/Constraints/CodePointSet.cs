@@ -98,5 +98,9 @@ internal sealed class CodePointSet
 
     public CodePointSet Except(CodePointSet other) => Intersect(other.Complement());
 
-    public bool Contains(int codePoint) => Ranges.Any(range => codePoint >= range.First && codePoint <= range.Last);
+    public bool Contains(int codePoint)
+    {
+        int place = Array.BinarySearch(_bounds, codePoint);
+        return place >= 0 || (~place & 1) != 0; // between a first and a last one
+    }
 }

@@ -24,7 +24,7 @@ internal sealed class GrammarAutomaton
     private Dictionary<Configuration[], State> _states = new(ConfigurationsComparer.Instance);
     private Dictionary<(int Return, ReturnStack? Below), ReturnStack> _stacks = [];
     private State? _start;
-    private int _nextStack = 1, _masks;
+    private int _nextStack = 1, _masks, _kept;
 
     public GrammarAutomaton(Grammar grammar, TokenTrie trie)
     {
@@ -54,8 +54,14 @@ internal sealed class GrammarAutomaton
     /// <summary>The most sets of tokens that are remembered, 25 MB with GPT-2's vocabulary; for tests, fewer.</summary>
     internal int MostMasks { get; init; } = 4_000;
 
+    /// <summary>Of 16 bytes each.</summary>
+    internal int MostKeptConfigurations { get; init; } = 4_000_000;
+
     /// <summary>The states that are remembered.</summary>
     internal int StateCount => _states.Count;
+
+    /// <summary>The configurations of the states that are kept, together: of a grammar with much ambiguity each has thousands.</summary>
+    internal int KeptConfigurations => _kept;
 
     /// <summary>The state from which nothing is left.</summary>
     public State Dead { get; }
@@ -101,22 +107,23 @@ internal sealed class GrammarAutomaton
         ReturnStack? common = state.Configurations.Length == 0 ? null : state.Configurations[0].Stack;
         foreach (Configuration configuration in state.Configurations) common = Common(common, configuration.Stack);
         State local = common is null ? state : Intern([.. state.Configurations.Select(c => new Configuration(c.Node, Above(c.Stack, common)))], isAccepting: false);
-        if (local.LocalTokens is null)
+        (byte[]? tokens, int[]? leaving) = (local.LocalTokens, local.Leaving);
+        if (tokens is null || leaving is null)
         {
             CountMask();
-            byte[] tokens = new byte[(_trie.VocabularySize + 7) / 8 + 8];
-            List<int> leaving = [];
-            Walk(local, 0, _trie.Bytes.Length, 0, tokens, leaving);
-            (local.LocalTokens, local.Leaving) = (tokens, [.. leaving]);
+            tokens = new byte[(_trie.VocabularySize + 7) / 8 + 8];
+            List<int> nodes = [];
+            Walk(local, 0, _trie.Bytes.Length, 0, tokens, nodes);
+            (local.LocalTokens, local.Leaving) = (tokens, leaving = [.. nodes]);
         }
 
-        if (common is null || local.Leaving!.Length == 0) return local.LocalTokens;
+        if (common is null || leaving.Length == 0) return tokens;
 
         // 2. What goes on below it.
         CountMask();
-        byte[] all = [.. local.LocalTokens];
+        byte[] all = [.. tokens];
         State below = Close([new Configuration(common.Return, common.Below)]);
-        foreach (int node in local.Leaving)
+        foreach (int node in leaving)
             Walk(below, node + 1, _trie.Ends[node], _trie.Depths[node], all, leaving: null);
         return all;
     }
@@ -207,7 +214,8 @@ internal sealed class GrammarAutomaton
         Array.Sort(configurations);
         Configuration[] key = isAccepting ? [.. configurations, Configuration.Accepting] : configurations;
         if (_states.TryGetValue(key, out State? state)) return state;
-        if (_states.Count >= MostStates) Forget();
+        if (_states.Count >= MostStates || _kept + configurations.Length > MostKeptConfigurations) Forget();
+        _kept += configurations.Length;
         _states.Add(key, state = new State(configurations, isAccepting, _representatives.Length));
         return state;
     }
@@ -223,13 +231,14 @@ internal sealed class GrammarAutomaton
         if (++_masks > MostMasks) Forget();
     }
 
-    // Sequences under way keep the states that they stand in; what they reach from there is made anew.
+    // Sequences under way keep the states that they stand in. What they led to is cut off from them, since it would be kept with them; it is made anew.
     private void Forget()
     {
+        foreach (State state in _states.Values) state.Forget();
         _states = new(ConfigurationsComparer.Instance);
         _stacks = [];
         _start = null;
-        _masks = 0;
+        (_masks, _kept) = (0, 0);
     }
 
     private static ReturnStack? Common(ReturnStack? a, ReturnStack? b)
@@ -284,6 +293,14 @@ internal sealed class GrammarAutomaton
 
         /// <summary>The nodes of the tree of tokens at which the rules may be left while a token goes on.</summary>
         public int[]? Leaving { get; set; }
+
+        /// <summary>Lets go of what was computed from it. Called by whoever holds the automaton's lock; others find nothing, and compute it again.</summary>
+        public void Forget()
+        {
+            for (int i = 0; i < Next.Length; i++) Volatile.Write(ref Next[i], null);
+            Volatile.Write(ref Tokens, null);
+            (LocalTokens, Leaving) = (null, null);
+        }
     }
 
     private sealed class ConfigurationsComparer : IEqualityComparer<Configuration[]>

@@ -312,7 +312,7 @@ internal sealed class GrammarGraph
             List<(int, int)> allCalls = [];
             while (open.TryPop(out int place))
             {
-                if (++visited > MostEdges)
+                if ((visited += 1 + _nodes[place].Bytes.Count + _nodes[place].Calls.Count) > MostEdges)
                     throw new ConstraintException(ConstraintProblem.TooLarge, _names[_grammar.Root], "Its repetitions of what may be empty can be left out in too many ways; lower their counts, or repeat what is not empty.");
                 allBytes.AddRange(_nodes[place].Bytes);
                 allCalls.AddRange(_nodes[place].Calls);

@@ -10,25 +10,29 @@ internal sealed partial class JsonSchemaReader
     {
         // 1. Which members there are, and what each must be.
         List<string> names = [];
-        foreach (Place place in all)
+        var known = new HashSet<string>();
+        var ownOf = new Dictionary<string, JsonElement>?[all.Count]; // of each schema: what it says of the properties that it names
+        for (int i = 0; i < all.Count; i++)
         {
-            if (place.Keyword("properties") is not { } properties) continue;
-            if (properties.ValueKind != JsonValueKind.Object) throw Malformed(place, "properties", "an object of schemas");
-            names.AddRange(properties.EnumerateObject().Select(static property => property.Name).Where(name => !names.Contains(name)));
+            if (all[i].Keyword("properties") is not { } properties) continue;
+            if (properties.ValueKind != JsonValueKind.Object) throw Malformed(all[i], "properties", "an object of schemas");
+            ownOf[i] = properties.EnumerateObject().ToDictionary(static property => property.Name, static property => property.Value);
+            names.AddRange(properties.EnumerateObject().Select(static property => property.Name).Where(known.Add));
         }
 
         var required = new HashSet<string>(all.SelectMany(Required));
         if (names.Count + required.Count > 0 && all.Find(static place => place.Keyword("propertyNames") is not null) is { } named)
             throw new ConstraintException(ConstraintProblem.Unsupported, named.Pointer, "'propertyNames' beside properties that are named is not supported. Leave it out.", "propertyNames");
-        names.AddRange(all.SelectMany(Required).Where(name => !names.Contains(name)).Distinct().ToArray());
+        names.AddRange(all.SelectMany(Required).Where(known.Add));
+        Spend((long)names.Count * all.Count, all[0].Pointer);
         List<(string Name, bool Required, Expression Value)> members = [];
         foreach (string name in names)
         {
             List<Place> schemas = [];
-            foreach (Place place in all)
+            for (int i = 0; i < all.Count; i++)
             {
-                if (place.Keyword("properties") is { } properties && properties.TryGetProperty(name, out JsonElement schema)) schemas.Add(place.Child($"properties/{Escape(name)}", schema));
-                else if (place.Keyword("additionalProperties") is { } others) schemas.Add(place.Child("additionalProperties", others));
+                if (ownOf[i]?.TryGetValue(name, out JsonElement schema) == true) schemas.Add(all[i].Child($"properties/{Escape(name)}", schema));
+                else if (all[i].Keyword("additionalProperties") is { } others) schemas.Add(all[i].Child("additionalProperties", others));
             }
 
             if (schemas.Any(static schema => schema.Schema.ValueKind == JsonValueKind.False))
@@ -107,7 +111,9 @@ internal sealed partial class JsonSchemaReader
         }
 
         // The first items have schemas of their own, the others share one; where an item is not allowed the array ends.
-        int prefix = all.Max(static place => place.Keyword("prefixItems") is { } list ? list.GetArrayLength() : 0);
+        JsonElement[][] ownOf = [.. all.Select(static place => place.Keyword("prefixItems") is { } list ? list.EnumerateArray().ToArray() : [])];
+        int prefix = ownOf.Max(static items => items.Length);
+        Spend((long)prefix * all.Count, all[0].Pointer);
         List<Expression> items = [];
         for (int i = 0; i <= prefix; i++)
         {
@@ -154,10 +160,10 @@ internal sealed partial class JsonSchemaReader
         Expression? ItemAt(int index)
         {
             List<Place> schemas = [];
-            foreach (Place place in all)
+            for (int i = 0; i < all.Count; i++)
             {
-                if (place.Keyword("prefixItems") is { } list && index < list.GetArrayLength()) schemas.Add(place.Child($"prefixItems/{index}", list[index]));
-                else if (place.Keyword("items") is { } others) schemas.Add(place.Child("items", others));
+                if (index < ownOf[i].Length) schemas.Add(all[i].Child($"prefixItems/{index}", ownOf[i][index]));
+                else if (all[i].Keyword("items") is { } others) schemas.Add(all[i].Child("items", others));
             }
 
             return schemas.Any(static schema => schema.Schema.ValueKind == JsonValueKind.False) ? null : RuleOf(schemas);

@@ -48,7 +48,7 @@ internal sealed partial class JsonSchemaReader
         {
             try
             {
-                CharacterMachine next = CharacterMachine.Of(whole ? RegexReader.ReadWhole(pattern) : RegexReader.ReadSearch(pattern));
+                CharacterMachine next = MachineOf(pattern, whole);
                 machine = machine is null ? next : machine.Intersect(next);
             }
             catch (ConstraintException exception)
@@ -60,6 +60,13 @@ internal sealed partial class JsonSchemaReader
         if ((min, max) != (0, null)) machine = machine!.Intersect(CharacterMachine.OfLength(min, max));
         if (machine!.IsEmpty()) return Contradiction(patterns[0].Place.Pointer, "No text has both the length and the forms that are asked for.");
         return Share(key, () => JsonRules.Quoted(machine.ToExpression(_json.Written)));
+    }
+
+    private CharacterMachine MachineOf(string pattern, bool whole)
+    {
+        if (!_machines.TryGetValue((pattern, whole), out CharacterMachine? machine))
+            _machines.Add((pattern, whole), machine = CharacterMachine.Of(whole ? RegexReader.ReadWhole(pattern) : RegexReader.ReadSearch(pattern)));
+        return machine;
     }
 
     private Expression Number(List<Place> all, bool integer)
@@ -122,10 +129,12 @@ internal sealed partial class JsonSchemaReader
         {
             JsonElement[]? listed = Listed(place);
             if (listed is null) continue;
+            Spend((long)listed.Length * (values?.Count ?? 1), place.Pointer);
             values = values is null ? [.. listed] : [.. values.Where(value => listed.Any(other => JsonElement.DeepEquals(value, other)))];
         }
 
-        JsonElement[] allowed = [.. values!.Where(value => all.All(place => Allows(place, value)))];
+        Spend((long)values!.Count * all.Count, all[0].Pointer);
+        JsonElement[] allowed = [.. values.Where(value => all.All(place => Allows(place, value)))];
         return allowed.Length == 0
             ? Contradiction(all[0].Pointer, $"None of the listed values is allowed by all of {key}.")
             : Expression.AnyOf([.. allowed.Select(JsonRules.Literal)]);
@@ -139,7 +148,7 @@ internal sealed partial class JsonSchemaReader
         return [.. list.EnumerateArray().Where(value => one is null || JsonElement.DeepEquals(value, one.Value))];
     }
 
-    private static bool Allows(Place place, JsonElement value)
+    private bool Allows(Place place, JsonElement value)
     {
         if (place.Keyword("type") is not null && !TypesOf(place).Any(type => IsOf(value, type))) return false;
         switch (value.ValueKind)
@@ -156,7 +165,9 @@ internal sealed partial class JsonSchemaReader
                 int length = text.EnumerateRunes().Count();
                 if (length < (Count(place, "minLength") ?? 0) || length > (Count(place, "maxLength") ?? int.MaxValue)) return false;
                 if (Text(place, "format") is not null) throw new ConstraintException(ConstraintProblem.Unsupported, place.Pointer, "'format' beside listed values is not supported. Leave it out.", "format");
-                return Text(place, "pattern") is not { } pattern || !CharacterMachine.Of(RegexReader.ReadSearch(pattern)).Intersect(CharacterMachine.Of(Expression.Of(text))).IsEmpty();
+                if (Text(place, "pattern") is not { } pattern) return true;
+                Spend(text.Length, place.Pointer);
+                return !MachineOf(pattern, whole: false).Intersect(CharacterMachine.Of(Expression.Of(text))).IsEmpty();
             case JsonValueKind.Object or JsonValueKind.Array:
                 string? beside = new[] { "properties", "required", "additionalProperties", "propertyNames", "minProperties", "maxProperties", "items", "prefixItems", "minItems", "maxItems" }.FirstOrDefault(keyword => place.Keyword(keyword) is not null);
                 return beside is null ? true : throw new ConstraintException(ConstraintProblem.Unsupported, place.Pointer, $"'{beside}' beside listed objects or arrays is not supported. List only those that it allows, and leave it out.", beside);
@@ -193,7 +204,9 @@ internal sealed partial class JsonSchemaReader
     private bool AreDisjoint(List<Place> a, List<Place> b, int depth)
     {
         List<Place> allA = [], allB = [];
-        if (depth > 8 || !a.All(place => Flatten(place, allA, [])) || !b.All(place => Flatten(place, allB, []))) return depth <= 8;
+        HashSet<string> keysA = [], keysB = [];
+        if (depth > 8 || !a.All(place => Flatten(place, allA, keysA, [])) || !b.All(place => Flatten(place, allB, keysB, []))) return depth <= 8;
+        Spend(Size(allA) + Size(allB) + (Listing(allA) * Listing(allB)), a[0].Pointer);
         foreach ((List<Place> left, List<Place> right) in new[] { (allA, allB), (allB, allA) })
         {
             // Alternatives within one are looked at one by one.
@@ -219,6 +232,9 @@ internal sealed partial class JsonSchemaReader
         }
 
         return false;
+
+        static long Size(List<Place> all) => all.Sum(static place => place.Keyword("properties") is { ValueKind: JsonValueKind.Object } properties ? 1L + properties.GetPropertyCount() : 1);
+        static long Listing(List<Place> all) => 1 + all.Sum(static place => place.Keyword("enum") is { ValueKind: JsonValueKind.Array } list ? (long)list.GetArrayLength() : 1);
 
         // Whether one side lists its values, and the other has no room for any of them: by its own list, or by the types that it names.
         static bool ListsOthers(List<Place> listing, List<Place> other) => listing.Select(Listed).FirstOrDefault(static list => list is not null) is { } values && values.All(value => other.Any(place =>

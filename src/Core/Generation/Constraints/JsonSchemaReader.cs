@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace MLNet.Gpt;
@@ -24,6 +25,9 @@ internal sealed partial class JsonSchemaReader
     // Of references that are followed within one schema. Each is a few calls deep.
     private const int MostReferences = 256;
 
+    // Of what is compared and named while a schema is read: lists within lists multiply, and a service's callers send schemas.
+    private const long MostSteps = 10_000_000;
+
     private static readonly JsonElement AnyString = JsonElement.Parse("""{"type":"string"}""");
 
     private static readonly string[] AllTypes = ["object", "array", "string", "number", "boolean", "null"];
@@ -35,6 +39,8 @@ internal sealed partial class JsonSchemaReader
     private readonly Dictionary<string, int> _rules = [];
     private readonly Queue<(int Rule, Place[] Places, string Key)> _undefined = []; // a chain of references may be longer than the stack
     private readonly Dictionary<string, Expression> _shared = [];
+    private readonly Dictionary<(string Pattern, bool Whole), CharacterMachine> _machines = [];
+    private long _steps;
 
     private JsonSchemaReader(JsonElement root, Grammar grammar, JsonWhitespace whitespace)
     {
@@ -84,6 +90,7 @@ internal sealed partial class JsonSchemaReader
     {
         // 1. A reference alone is its target.
         Place[] resolved = [.. places.Select(Resolve).DistinctBy(static place => place.Key).OrderBy(static place => place.Key, StringComparer.Ordinal)];
+        Spend(resolved.Sum(static place => place.Length), "#");
         string key = string.Join(" and ", resolved.Select(static place => place.Key));
         if (_rules.TryGetValue(key, out int rule)) return new Expression.Call(rule);
 
@@ -96,9 +103,10 @@ internal sealed partial class JsonSchemaReader
     private Expression Body(IReadOnlyList<Place> places, string key)
     {
         List<Place> all = [];
+        var keys = new HashSet<string>();
         foreach (Place place in places)
         {
-            if (!Flatten(place, all, [])) return Contradiction(place.Pointer, "The schema 'false' allows nothing.");
+            if (!Flatten(place, all, keys, [])) return Contradiction(place.Pointer, "The schema 'false' allows nothing.");
         }
 
         // Alternatives: each together with everything else.
@@ -138,7 +146,7 @@ internal sealed partial class JsonSchemaReader
     }
 
     // Puts a schema and all that it refers to into a list. False where it allows nothing.
-    private bool Flatten(Place place, List<Place> all, HashSet<string> references)
+    private bool Flatten(Place place, List<Place> all, HashSet<string> keys, HashSet<string> references)
     {
         if (place.Schema.ValueKind == JsonValueKind.True) return true;
         if (place.Schema.ValueKind == JsonValueKind.False) return false;
@@ -149,7 +157,7 @@ internal sealed partial class JsonSchemaReader
         {
             Place target = Target(place);
             if (!references.Add(target.Key)) throw new ConstraintException(ConstraintProblem.EndlessRecursion, place.Pointer, "The reference leads back to itself without anything in between.", "$ref");
-            if (!Flatten(target, all, references)) return false;
+            if (!Flatten(target, all, keys, references)) return false;
             references.Remove(target.Key);
             place = place.Without("$ref");
         }
@@ -158,13 +166,14 @@ internal sealed partial class JsonSchemaReader
         {
             foreach (Place part in Children(place, "allOf", list))
             {
-                if (!Flatten(part, all, references)) return false;
+                if (!Flatten(part, all, keys, references)) return false;
             }
 
             place = place.Without("allOf");
         }
 
-        if (!place.IsEmpty && all.All(other => other.Key != place.Key)) all.Add(place);
+        Spend(1 + (place.Length / 16), place.Pointer);
+        if (!place.IsEmpty && keys.Add(place.Key)) all.Add(place);
         return true;
     }
 
@@ -193,7 +202,7 @@ internal sealed partial class JsonSchemaReader
             bool found = schema.ValueKind switch
             {
                 JsonValueKind.Object => schema.TryGetProperty(name, out schema),
-                JsonValueKind.Array when int.TryParse(name, out int index) && index >= 0 && index < schema.GetArrayLength() => (schema = schema[index]).ValueKind != JsonValueKind.Undefined,
+                JsonValueKind.Array when int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int index) && index < schema.GetArrayLength() => (schema = schema[index]).ValueKind != JsonValueKind.Undefined,
                 _ => false,
             };
             if (!found) throw new ConstraintException(ConstraintProblem.UndefinedReference, place.Pointer, $"The reference '{reference}' leads to nothing; define it, or mend its name.", "$ref");
@@ -217,7 +226,16 @@ internal sealed partial class JsonSchemaReader
     private Place[] Children(Place place, string keyword, JsonElement list)
     {
         if (list.ValueKind != JsonValueKind.Array || list.GetArrayLength() == 0) throw Malformed(place, keyword, "a list of schemas that is not empty");
+        Spend((long)list.GetArrayLength() * place.Length, place.Pointer);
         return [.. list.EnumerateArray().Select((schema, i) => new Place(schema, $"{place.Pointer}/{keyword}/{i}"))];
+    }
+
+    /// <summary>Counts what is about to be done.</summary>
+    /// <exception cref="ConstraintException">It is too much.</exception>
+    private void Spend(long steps, string pointer)
+    {
+        if ((_steps += steps) > MostSteps)
+            throw new ConstraintException(ConstraintProblem.TooLarge, CheckpointJson.Shorten(pointer), $"Reading the schema takes more than {MostSteps} steps, since lists in it multiply: alternatives within alternatives, listed values beside listed values, or members beside all of these. Write fewer or shorter ones.");
     }
 
     private IReadOnlyList<string> TypesOf(List<Place> all)
@@ -307,6 +325,9 @@ internal sealed partial class JsonSchemaReader
     private sealed record Place(JsonElement Schema, string Pointer)
     {
         private string[] Done { get; init; } = [];
+
+        /// <summary>The steps that it takes to name it.</summary>
+        public int Length => 1 + (Pointer.Length / 4);
 
         public string Key => Done.Length == 0 ? Pointer : $"{Pointer} without {string.Join(", ", Done)}";
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 
 namespace MLNet.Gpt;
@@ -19,10 +20,17 @@ internal sealed class RegexReader
     private static readonly Lazy<CodePointSet> AnySpace = new(static () => CodePointSet.OfCategories(static c =>
         c is UnicodeCategory.SpaceSeparator or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator).Union(Space).Union(CodePointSet.OfCharacters("\u0085\uFEFF\u180E")));
 
+    private static readonly Lazy<(CodePointSet Narrow, CodePointSet Wide)> NoDigit = new(static () => Not((Digit, AnyDigit.Value))), NoWord = new(static () => Not((Word, AnyWord.Value))), NoSpace = new(static () => Not((Space, AnySpace.Value)));
+    private static readonly ConcurrentDictionary<string, CodePointSet> Categories = new(StringComparer.Ordinal); // of one or two letters each: 38 at most
+
+    // Every place of a pattern holds a set of characters, before the states are counted.
+    private const int LongestPattern = 100_000;
+
     private readonly string _pattern;
     private int _at, _depth, _anchors;
 
-    private RegexReader(string pattern) => _pattern = pattern;
+    private RegexReader(string pattern) => _pattern = pattern.Length <= LongestPattern ? pattern
+        : throw new ConstraintException(ConstraintProblem.TooLarge, "the regular expression", $"It has {pattern.Length} characters; the most are {LongestPattern}. Write sets of characters and repetitions instead of what they stand for.");
 
     /// <summary>The texts that match as a whole.</summary>
     public static Expression ReadWhole(string pattern) => WithoutAnchors(new RegexReader(pattern).Read());
@@ -156,11 +164,11 @@ internal sealed class RegexReader
         switch (c)
         {
             case 'd': return (Digit, AnyDigit.Value);
-            case 'D': return Not((Digit, AnyDigit.Value));
+            case 'D': return NoDigit.Value;
             case 'w': return (Word, AnyWord.Value);
-            case 'W': return Not((Word, AnyWord.Value));
+            case 'W': return NoWord.Value;
             case 's': return (Space, AnySpace.Value);
-            case 'S': return Not((Space, AnySpace.Value));
+            case 'S': return NoSpace.Value;
             case 'p': return ReadCategory();
             case 'P': return Not(ReadCategory());
             case 't': return One('\t');
@@ -190,7 +198,7 @@ internal sealed class RegexReader
         UnicodeCategory[] categories = [.. Enum.GetValues<UnicodeCategory>().Where(category => CategoryName(category).StartsWith(name, StringComparison.Ordinal))];
         if (name.Length is < 1 or > 2 || categories.Length == 0 || categories.Contains(UnicodeCategory.Surrogate)) throw Unsupported($"\\p{{{name}}}", "Write a general category of one or two letters, such as L, Lu or Nd.");
         _at = close + 1;
-        CodePointSet set = CodePointSet.OfCategories(categories.Contains);
+        CodePointSet set = Categories.GetOrAdd(name, _ => CodePointSet.OfCategories(categories.Contains));
         return (set, set.Union(Astral));
     }
 
@@ -280,7 +288,7 @@ internal sealed class RegexReader
         return true;
     }
 
-    private string Here => $"character {_at} of the regular expression '{_pattern}'";
+    private string Here => $"character {_at} of the regular expression '{CheckpointJson.Shorten(_pattern)}'";
 
     private ConstraintException Wrong(string message) => new(ConstraintProblem.Syntax, Here, message);
 

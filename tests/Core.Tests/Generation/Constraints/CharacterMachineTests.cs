@@ -104,6 +104,32 @@ public sealed class CharacterMachineTests
             "Pattern and lengths together need more than 100000 states; lower the counts of repetitions or the length.");
     }
 
+    // 10^10 repetitions of nothing, or of what no character is: they add no state, and would be gone through one by one.
+    [TestMethod]
+    [Timeout(60_000)]
+    public void Repetitions_that_add_no_state_count_too()
+    {
+        foreach (Expression nothing in (Expression[])[Expression.Empty, Expression.Of(CodePointSet.Empty)])
+        {
+            GrammarText.Refuses(
+                () => CharacterMachine.Of(Expression.Times(Expression.Times(nothing, 100_000, 100_000), 100_000, 100_000)), ConstraintProblem.TooLarge, "a pattern",
+                "Pattern and lengths together need more than 20000000 steps; lower the counts of repetitions or the length.");
+        }
+    }
+
+    // 2,000 ways on from one state of either: 4,000,000 pairs, of which none goes on, for each of many pairs of states.
+    [TestMethod]
+    [Timeout(60_000)]
+    public void Pairs_that_do_not_go_on_count_too()
+    {
+        static CharacterMachine Of(int first) => CharacterMachine.Of(Expression.Then(
+            Expression.Times(Expression.Of(CodePointSet.Of('a')), 20, 20), Expression.AnyOf([.. Enumerable.Range(0, 2_000).Select(i => Expression.Of(CodePointSet.Of(first + i)))]), Expression.Of("b")));
+        Assert.IsTrue(Of(0x3400).Intersect(Of(0x4E00)).IsEmpty());
+        Expression many = Expression.Times(Expression.AnyOf([.. Enumerable.Range(0, 700).Select(static i => Expression.Of(CodePointSet.Of(0x3400 + i)))]), 0, null);
+        var machine = CharacterMachine.Of(many);
+        Assert.AreEqual(ConstraintProblem.TooLarge, Assert.ThrowsExactly<ConstraintException>(() => machine.Intersect(machine)).Problem);
+    }
+
     [TestMethod]
     public void A_call_is_nothing_that_a_machine_can_follow()
     {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using MLNet.Gpt.Core.Tests.Tokenization;
 
 namespace MLNet.Gpt.Core.Tests.Generation.Constraints;
@@ -78,6 +79,46 @@ public sealed class GrammarAutomatonTests
 
         Assert.IsTrue(state.IsAccepting);
         Assert.AreEqual(expected, most);
+    }
+
+    // Each state of this language is in as many places as there are letters "a" among the last 200: to keep all states would take more and more.
+    [TestMethod]
+    public void Of_ambiguous_grammars_fewer_states_are_remembered_and_the_text_goes_on()
+    {
+        Grammar grammar = Grammar.Of(RegexReader.ReadWhole("^[ab]*a[ab]{200}$"));
+        GrammarAutomaton all = new(grammar, TokenTrie.Of(GrammarText.Bytes())), few = new(grammar, TokenTrie.Of(GrammarText.Bytes())) { MostKeptConfigurations = 1_000 };
+        (GrammarAutomaton.State ofAll, GrammarAutomaton.State ofFew) = (all.Start, few.Start);
+        var random = new Random(1);
+        for (int length = 0; length < 400; length++)
+        {
+            CollectionAssert.AreEqual(all.TokensAfter(ofAll), few.TokensAfter(ofFew));
+            byte letter = (byte)(random.Next(2) == 0 ? 'a' : 'b');
+            (ofAll, ofFew) = (all.Step(ofAll, letter), few.Step(ofFew, letter));
+            Assert.AreEqual(ofAll.IsAccepting, ofFew.IsAccepting);
+            Assert.IsLessThanOrEqualTo(1_000, few.KeptConfigurations);
+        }
+
+        Assert.IsGreaterThan(10_000, all.KeptConfigurations);
+    }
+
+    [TestMethod]
+    public void What_a_forgotten_state_led_to_is_let_go()
+    {
+        var automaton = new GrammarAutomaton(GbnfReader.Read("root ::= [a-z]{1,100}", "root"), TokenTrie.Of(GrammarText.Bytes())) { MostStates = 10 };
+        GrammarAutomaton.State held = automaton.Start;
+        WeakReference next = StepOn(automaton, held);
+        GC.Collect();
+        Assert.IsFalse(next.IsAlive, "A sequence that stands still would keep all that was computed from there.");
+        GC.KeepAlive(held);
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static WeakReference StepOn(GrammarAutomaton automaton, GrammarAutomaton.State state)
+        {
+            GrammarAutomaton.State first = automaton.Step(state, (byte)'a');
+            state = first;
+            for (int i = 0; i < 50; i++) state = automaton.Step(state, (byte)'a');
+            return new WeakReference(first);
+        }
     }
 
     // Brackets in brackets: what may come inside one is alike at every depth and computed once, and what a token that closes two may go on with is computed for each.

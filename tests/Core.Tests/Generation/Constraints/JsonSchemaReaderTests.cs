@@ -421,6 +421,42 @@ public sealed class JsonSchemaReaderTests
         Assert.AreEqual((ConstraintProblem.TooLarge, "$ref"), (error.Problem, error.Keyword), error.Message);
     }
 
+    // Lists in a schema multiply: each of these is read for minutes, or takes gigabytes of names, where nothing counts.
+    [TestMethod]
+    [Timeout(120_000)]
+    [DataRow("lists of values beside each other")]
+    [DataRow("alternatives that exclude each other one by one")]
+    [DataRow("alternatives in a place with a long name")]
+    [DataRow("members beside many schemas")]
+    public void What_takes_too_many_steps_to_read_is_refused(string kind)
+    {
+        static string Many(int count, Func<int, string> one) => string.Join(',', Enumerable.Range(0, count).Select(one));
+        string numbers = Many(20_000, static i => $"{i}"), strings = """{"anyOf":[""" + Many(10, static i => """{"type":"string","minLength":""" + i + "}") + "]}";
+        string schema = kind switch
+        {
+            "lists of values beside each other" => """{"allOf":[{"enum":[""" + numbers + """]},{"enum":[""" + numbers + "]}]}",
+            "alternatives that exclude each other one by one" => """{"oneOf":[{"allOf":[""" + Many(7, _ => strings) + """]},{"type":"number"}]}""",
+            "alternatives in a place with a long name" => """{"properties":{""" + $"\"{new string('a', 50_000)}\"" + """:{"anyOf":[""" + Many(5_000, static _ => "true") + "]}}}",
+            _ => """{"allOf":[""" + Many(5_000, static i => $$"""{"additionalProperties":true,"minProperties":{{i % 2}}}""") + """,{"properties":{""" + Many(5_000, static i => $"\"p{i}\":true") + "}}]}",
+        };
+        var error = Assert.ThrowsExactly<ConstraintException>(() => Read(schema));
+        Assert.AreEqual(ConstraintProblem.TooLarge, error.Problem, error.Message);
+        StringAssert.Contains(error.Message, "Reading the schema takes more than 10000000 steps, since lists in it multiply");
+        Assert.IsLessThanOrEqualTo(101, error.Location.Length);
+    }
+
+    [TestMethod]
+    public void A_large_schema_whose_lists_do_not_multiply_is_read()
+    {
+        static string Many(int count, Func<int, string> one) => string.Join(',', Enumerable.Range(0, count).Select(one));
+        Assert.IsTrue(new GrammarText(Read("""{"enum":[""" + Many(20_000, static i => $"{i}") + "]}")).Accepts("19999"));
+        Assert.IsTrue(new GrammarText(Read("""{"properties":{""" + Many(8_000, static i => $$"""
+            "p{{i}}":{"type":"null"}
+            """) + "}}")).Accepts("{\"p7999\":null}"));
+        string tagged = Many(300, static i => """{"type":"object","properties":{"k":{"const":""" + i + """}},"required":["k"],"additionalProperties":false}""");
+        Assert.IsTrue(new GrammarText(Read("""{"oneOf":[""" + tagged + "]}")).Accepts("{\"k\":299}"));
+    }
+
     private static void OnSmallStack(Action work)
     {
         Exception? failure = null;

@@ -269,10 +269,14 @@ public sealed class RegexReaderTests
         () => RegexReader.ReadWhole(pattern), ConstraintProblem.Unsupported, "the regular expression", "It repeats a group with an anchor in it, which is not supported. Move the anchor out of the group.", "an anchor in a repeated group");
 
     [TestMethod]
+    public void A_pattern_has_at_most_100000_characters() => GrammarText.Refuses(
+        static () => RegexReader.ReadWhole(new string('a', 100_001)), ConstraintProblem.TooLarge, "the regular expression", "It has 100001 characters; the most are 100000. Write sets of characters and repetitions instead of what they stand for.");
+
+    [TestMethod]
     public void Groups_are_nested_to_a_depth()
     {
         Assert.IsTrue(new GrammarText(Grammar.Of(RegexReader.ReadWhole(Nested(256)))).Accepts("a"));
-        GrammarText.Refuses(static () => RegexReader.ReadWhole(Nested(257)), ConstraintProblem.TooLarge, $"character 257 of the regular expression '{Nested(257)}'", "Its groups are nested more than 256 deep; nest fewer.");
+        GrammarText.Refuses(static () => RegexReader.ReadWhole(Nested(257)), ConstraintProblem.TooLarge, $"character 257 of the regular expression '{Nested(257)[..100]}…'", "Its groups are nested more than 256 deep; nest fewer.");
         Assert.AreEqual(ConstraintProblem.TooLarge, Assert.ThrowsExactly<ConstraintException>(static () => RegexReader.ReadWhole(Nested(100_000))).Problem);
 
         // Groups behind each other are none within each other.

@@ -300,6 +300,16 @@ public sealed class AdapterTests
         session.Save(folder["state"]);
         using GptModel later = GptModel.FromOnnx(folder["base"], GptDevice.Cpu);
         Assert.AreEqual("adapter's fingerprint", Assert.ThrowsExactly<StateMismatchException>(() => later.RestoreSession(folder["state"])).Part);
+
+        // Nor do the same matrices at another scale serve.
+        Directory.CreateDirectory(folder["louder"]);
+        foreach (string file in Directory.GetFiles(folder["wide"])) File.Copy(file, Path.Combine(folder["louder"], Path.GetFileName(file)));
+        string settings = Path.Combine(folder["louder"], "adapter_config.json");
+        string quiet = File.ReadAllText(settings), loud = quiet.Replace("\"lora_alpha\": 12", "\"lora_alpha\": 24", StringComparison.Ordinal);
+        Assert.AreNotEqual(quiet, loud);
+        File.WriteAllText(settings, loud);
+        Assert.AreEqual(2 * Wide.Scale, later.LoadAdapter("louder", folder["louder"]).Options.Scale);
+        Assert.AreEqual("adapter's fingerprint", Assert.ThrowsExactly<StateMismatchException>(() => later.RestoreSession(folder["state"])).Part);
         later.LoadAdapter("renamed", folder["wide"]);
         using GptSession restored = later.RestoreSession(folder["state"]);
         Assert.AreEqual(8, restored.ComputedTokens);
@@ -309,6 +319,43 @@ public sealed class AdapterTests
         // With another adapter, or none, all is computed anew: no keys or values of the first are read.
         string text = string.Concat(restored.TokenIds.Select(static id => Tokenizer.Decode([id])));
         Assert.AreEqual(models.Torch.Generate(text, options with { Adapter = null }), restored.Continue("", options with { Adapter = null }).Text);
+    }
+
+    // The oracle is the same comparison with the adapter in the weights.
+    [TestMethod]
+    public void A_policys_entropy_and_divergence_are_those_of_the_adapter_that_it_answers_with()
+    {
+        using var folder = new TemporaryFolder();
+        using var models = new Models(folder, Config, new() { AdaptableProjections = LoraProjections.All });
+        models.Base.LoadAdapter("wide", folder["wide"]);
+        var ml = new MLContext(seed: 1);
+        IDataView prompts = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 12).Select(static i => new Row { Prompt = "abcdefghijklmnopqrst"[i..(i + 3)] }).ToArray());
+        JudgedPolicy Judged(GptModel policy, string? adapter) => ml.Gpt().Evaluate.Policies(prompts, "Prompt", [("policy", policy)], static responses => [.. responses.Select(static _ => 0f)],
+            new() { Reference = models.Merged(null), Generation = new() { MaxNewTokens = 8, Adapter = adapter } }).Policies[0];
+        JudgedPolicy expected = Judged(models.Merged("wide"), null), found = Judged(models.Base, "wide");
+        Assert.IsGreaterThan(0.1, expected.Kl!.Value);
+        Assert.AreEqual(expected.Kl.Value, found.Kl!.Value, 1e-3);
+        Assert.AreEqual(expected.Entropy!.Value, found.Entropy!.Value, 1e-3);
+        Assert.AreEqual(0, Judged(models.Base, null).Kl!.Value, 1e-3, "of the base alone");
+    }
+
+    // Rank, scale and numbers are the same; only the layer is another.
+    [TestMethod]
+    public void An_adapter_of_another_layer_is_another_one_though_its_numbers_are_the_same()
+    {
+        using var folder = new TemporaryFolder();
+        using var models = new Models(folder, Config, new() { AdaptableProjections = LoraProjections.All });
+        foreach (int layer in (int[])[0, 1])
+            LoraCheckpoint.Write(folder[$"layer{layer}"], Config, new() { Rank = 1, Alpha = 2, Projections = LoraProjections.AttentionIn, Layers = [layer] }, static (_, values) => Array.Fill(values, 0.2f));
+        models.Base.LoadAdapter("layer0", folder["layer0"]);
+        using GptSession session = models.Base.BeginSession();
+        session.Continue("abc", new GenerateTextOptions { MaxNewTokens = 3, Temperature = 0, StopAtEndOfText = false, Adapter = "layer0" });
+        session.Save(folder["state"]);
+        Assert.IsTrue(models.Base.UnloadAdapter("layer0"));
+        models.Base.LoadAdapter("layer1", folder["layer1"]);
+        Assert.AreEqual("adapter's fingerprint", Assert.ThrowsExactly<StateMismatchException>(() => models.Base.RestoreSession(folder["state"])).Part);
+        models.Base.LoadAdapter("again", folder["layer0"]);
+        models.Base.RestoreSession(folder["state"]).Dispose();
     }
 
     private static GptConfig Config => new() { VocabularySize = Tokenizer.VocabularySize, ContextLength = 64, EmbeddingSize = 64, LayerCount = 2, HeadCount = 4, InitializerRange = 0.3f };

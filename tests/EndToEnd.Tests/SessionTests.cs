@@ -300,6 +300,19 @@ public sealed class SessionTests
         }
     }
 
+    // What has ended by itself has been computed to its last token: the one that ends it came behind that.
+    [TestMethod]
+    public void A_text_that_ended_by_itself_is_computed_to_its_last_token()
+    {
+        using GptModel torch = Torch(GptAttentionPattern.Dense);
+        using GptSession session = torch.BeginSession();
+        int stop = torch.GenerateSequences([Tokenizer.Encode("ab")], Some with { Temperature = 0, MaxNewTokens = 4 })[0].TokenIds[3];
+        GeneratedText text = session.Continue("ab", Some with { Temperature = 0, MaxNewTokens = 9, StopTokenIds = [stop] });
+        Assert.AreEqual(FinishReason.StopToken, text.FinishReason);
+        Assert.AreEqual(2 + text.TokenCount, session.TokenIds.Count);
+        Assert.AreEqual(session.TokenIds.Count, session.ComputedTokens);
+    }
+
     [TestMethod]
     public void A_row_beyond_the_context_and_too_little_room_are_told()
     {

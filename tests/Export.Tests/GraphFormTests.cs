@@ -76,6 +76,7 @@ public sealed class GraphFormTests
             Assert.IsTrue(session.OutputMetadata.ContainsKey(outputs.GetProperty(name).GetString()!.Replace("%d", "2", StringComparison.Ordinal)), name);
         using JsonDocument tokens = JsonDocument.Parse(File.ReadAllBytes(folder["package", "tokenizer_config.json"]));
         Assert.AreEqual(("GPT2Tokenizer", "<|endoftext|>"), (tokens.RootElement.GetProperty("tokenizer_class").GetString(), tokens.RootElement.GetProperty("eos_token").GetString()));
+        Assert.AreEqual(40, tokens.RootElement.GetProperty("model_max_length").GetInt32());
         Assert.AreEqual(tokenizer.Hash, GptTokenizer.Load(folder["package"]).Hash);
     }
 

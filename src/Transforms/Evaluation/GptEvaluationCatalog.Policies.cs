@@ -116,11 +116,11 @@ public sealed partial class GptEvaluationCatalog
         double? entropy = null, kl = null, error = null;
         if (options.DrawsFromPolicy)
         {
-            double[] own = LogLikelihoods(policy);
+            double[] own = LogLikelihoods(policy, generation.Adapter);
             entropy = -own.Sum() / drawn.Sum(static one => (long)one.Length);
             if (options.Reference is { } reference)
             {
-                double[] ratios = [.. own.Zip(LogLikelihoods(reference), static (mine, other) => mine - other)];
+                double[] ratios = [.. own.Zip(LogLikelihoods(reference, adapter: null), static (mine, other) => mine - other)];
                 (kl, error) = (ratios.Average(), SampleStatistics.StandardError(ratios));
             }
         }
@@ -129,8 +129,8 @@ public sealed partial class GptEvaluationCatalog
         return new(texts, rewards, new(name, values.Average(), SampleStatistics.StandardError(values), drawn.Average(static one => one.Length),
             sequences.Average(static sequence => sequence.FinishReason is FinishReason.StopToken or FinishReason.StopString ? 1.0 : 0), entropy, kl, error));
 
-        double[] LogLikelihoods(GptModel model) =>
-            [.. model.ScoreContinuations([.. sequences.Select((sequence, i) => new ContinuationRequest([.. sequence.PromptTokenIds], [drawn[i]]))], new ScoringOptions { Overflow = PromptOverflow.KeepTail }, cancellationToken).Select(static scores => scores[0].LogLikelihood)];
+        double[] LogLikelihoods(GptModel model, string? adapter) =>
+            [.. model.ScoreContinuations([.. sequences.Select((sequence, i) => new ContinuationRequest([.. sequence.PromptTokenIds], [drawn[i]]))], new ScoringOptions { Overflow = PromptOverflow.KeepTail, Adapter = adapter }, cancellationToken).Select(static scores => scores[0].LogLikelihood)];
     }
 
     /// <summary>The ratings by all comparisons; null where they are not determined. Those of a prompt share responses, which their intervals heed.</summary>

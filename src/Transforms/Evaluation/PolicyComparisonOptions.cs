@@ -10,7 +10,9 @@ public sealed record PolicyComparisonOptions
     /// </summary>
     public GenerateTextOptions Generation { get; init; } = new();
 
-    /// <summary>The policy that the divergence is measured from, of the same tokenizer; null (the default) leaves it out.</summary>
+    /// <summary>
+    /// The policy that the divergence is measured from, of the same tokenizer and without an adapter, whichever <see cref="GenerationOptions.Adapter"/> the policies answer with; null (the default) leaves it out.
+    /// </summary>
     public GptModel? Reference { get; init; }
 
     /// <summary>Rewards that differ by no more are a tie, 0 or more. Default 0.</summary>

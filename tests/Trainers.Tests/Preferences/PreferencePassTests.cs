@@ -116,6 +116,23 @@ public sealed class PreferencePassTests
         static ContinuationRequest Request(SupervisedExample example) => new(example.TokenIds[..^example.TargetCount], [example.TokenIds[^example.TargetCount..]]);
     }
 
+    // The shorter response is chosen in two of three training pairs, so that the shorter one is guessed; where both are as long, that is right half the time.
+    [TestMethod]
+    public void What_length_alone_tells_is_learnt_from_the_training_pairs_whichever_way_they_point()
+    {
+        PreferencePair[] training = [Of(1, 2), Of(3, 5), Of(4, 2)], longer = [Of(2, 1), Of(5, 3), Of(2, 4)];
+        Assert.AreEqual(1.0, DirectPreferenceEvaluation.LengthAccuracy(training, [Of(1, 3), Of(2, 4)]));
+        Assert.AreEqual(0.0, DirectPreferenceEvaluation.LengthAccuracy(training, [Of(3, 1)]));
+        Assert.AreEqual(0.5, DirectPreferenceEvaluation.LengthAccuracy(training, [Of(2, 2)]));
+        Assert.AreEqual(0.0, DirectPreferenceEvaluation.LengthAccuracy(longer, [Of(1, 3), Of(2, 4)]));
+        RankedGroup Group(int better, int worse) => new(0, [new([1], better, 1), new([2], worse, 0)]);
+        RankedGroup[] groups = [Group(1, 2), Group(3, 5), Group(4, 2)];
+        Assert.AreEqual(1.0, RewardEvaluation.LengthAccuracy(groups, [Group(1, 3)]));
+        Assert.AreEqual(0.0, RewardEvaluation.LengthAccuracy(groups, [Group(3, 1)]));
+
+        static PreferencePair Of(int chosen, int rejected) => new(0, 0, SupervisedExample.Of(0, [1], new int[chosen]), SupervisedExample.Of(0, [1], new int[rejected]));
+    }
+
     /// <summary>Prompts of 1 to 4 tokens, responses of 1 to 6, and references that are not the policy's.</summary>
     private static PreferencePair[] Pairs(int count)
     {

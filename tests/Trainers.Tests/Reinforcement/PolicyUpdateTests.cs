@@ -100,6 +100,45 @@ public sealed class PolicyUpdateTests
         Assert.AreEqual(-expected, Part(fixture, rows, rows), 1e-5 * expected);
     }
 
+    // −min(ρ·A, clip(ρ)·A) of every token, and no less than −c·|A| where A < 0 and there is a dual clip c (Ye et al. 2020, equation 5).
+    [TestMethod]
+    [DataRow(2.0, 1.0, null, null, -1.2)]
+    [DataRow(2.0, 1.0, 0.5, null, -1.5)]
+    [DataRow(1.3, 1.0, 0.5, null, -1.3)]
+    [DataRow(0.5, 1.0, 0.5, null, -0.5)]
+    [DataRow(0.5, -1.0, 0.5, null, 0.8)]
+    [DataRow(5.0, -1.0, 0.5, null, 5.0)]
+    [DataRow(5.0, -1.0, 0.5, 3.0, 3.0)]
+    [DataRow(2.0, -1.0, 0.5, 3.0, 2.0)]
+    public void A_ratio_is_clipped_as_the_options_say(double ratio, double advantage, double? high, double? dual, double expected)
+    {
+        using var fixture = new PolicyFixture(PolicyFixture.Plain with
+        {
+            Algorithm = PolicyAlgorithm.Grpo, Kl = new() { Coefficient = 0 }, ClipRange = 0.2, ClipRangeHigh = high, DualClip = dual, Rollout = PolicyFixture.Plain.Rollout with { SamplesPerPrompt = 3 },
+        });
+        IReadOnlyList<RolloutRow> rows = fixture.Rollouts.Make(new()).Rollout.Rows;
+        foreach (RolloutRow row in rows)
+        {
+            row.Advantages = [(float)advantage];
+            row.LogProbabilities = [.. row.LogProbabilities.Select(own => own - (float)Math.Log(ratio))];
+        }
+
+        Assert.AreEqual(expected, Part(fixture, rows, rows), 1e-4);
+    }
+
+    // V has gone up by 1 since the rollout, to the return itself: the loss is that of V_old + the clip range, half a square (Schulman et al. 2017's reference implementation).
+    [TestMethod]
+    [DataRow(0.2, 1.0, 0.32)]
+    [DataRow(0.3, 1.0, 0.245)]
+    [DataRow(0.3, 0.5, 0.1225)]
+    public void A_value_is_clipped_and_weighs_as_the_options_say(double range, double coefficient, double expected)
+    {
+        using var fixture = new PolicyFixture(PolicyFixture.Plain with { Ppo = new() { ValueClipRange = range, ValueCoefficient = coefficient } });
+        IReadOnlyList<RolloutRow> rows = fixture.Rollouts.Make(new()).Rollout.Rows;
+        foreach (RolloutRow row in rows) (row.Advantages, row.Returns, row.Values) = (new float[row.Response.Length], row.Values, [.. row.Values.Select(static value => value - 1)]);
+        Assert.AreEqual(expected, Part(fixture, rows, rows), 1e-4);
+    }
+
     [TestMethod]
     public void Entropy_lowers_the_loss()
     {

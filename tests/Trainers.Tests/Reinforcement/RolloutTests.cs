@@ -54,6 +54,32 @@ public sealed class RolloutTests
     }
 
     [TestMethod]
+    public void A_judge_reads_what_was_written_without_the_token_that_ends_it()
+    {
+        IReadOnlyList<PolicyResponse> judged = [];
+        using var fixture = new PolicyFixture(PolicyFixture.Plain with
+        {
+            Reward = new()
+            {
+                Sources = [PolicyReward.OfAll(responses =>
+                {
+                    judged = responses;
+                    return [.. responses.Select(static _ => 0.0)];
+                })],
+            },
+        });
+        IReadOnlyList<RolloutRow> rows = fixture.Rollouts.Make(new()).Rollout.Rows;
+        Assert.HasCount(rows.Count, judged);
+        Assert.IsTrue(rows.Any(static row => row.IsComplete) && rows.Any(static row => !row.IsComplete));
+        foreach ((RolloutRow row, PolicyResponse response) in rows.Zip(judged))
+        {
+            string text = PolicyFixture.Letters.Decode(row.Response.Where(static id => id != PolicyFixture.Letters.EndOfTextId));
+            PolicyPrompt prompt = fixture.Prompts[row.Prompt];
+            Assert.AreEqual(new PolicyResponse(prompt.Row, prompt.Text, text, row.Response.Length, row.IsComplete), response);
+        }
+    }
+
+    [TestMethod]
     public void Tokens_are_drawn_from_the_policy_itself()
     {
         // 4,000 first tokens of one prompt against the network's own distribution: each share within four standard errors.

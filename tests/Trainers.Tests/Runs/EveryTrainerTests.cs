@@ -52,6 +52,17 @@ public sealed class EveryTrainerTests
     }
 
     [TestMethod]
+    [DynamicData(nameof(Kinds))]
+    public void Dropout_acts_while_a_trainer_trains(string kind)
+    {
+        if (EveryTrainer.FreezeOf(kind) != FrozenWeights.None) return; // nothing of the network is in training there
+        RunOptions options = EveryTrainer.Run with { LogInterval = 1 };
+        TrainingProgress dropped = EveryTrainer.Fit(kind, options with { Dropout = DropoutOptions.Everywhere(0.5f) }).History[0], plain = EveryTrainer.Fit(kind, options with { Dropout = DropoutOptions.None }).History[0];
+        Assert.AreEqual((1, 1), (dropped.Step, plain.Step));
+        Assert.AreNotEqual(plain.Loss, dropped.Loss, 1e-4);
+    }
+
+    [TestMethod]
     public async Task Runs_beside_each_other_end_as_each_does_alone()
     {
         string[] kinds = ["fine-tuning", "adapter", "task", "ppo"];

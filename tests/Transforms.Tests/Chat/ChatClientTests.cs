@@ -68,6 +68,26 @@ public sealed class ChatClientTests
     }
 
     [TestMethod]
+    public void Each_option_of_a_call_goes_before_the_clients_and_stop_sequences_come_beside_its_own()
+    {
+        using GptModel model = Saying(_ => "x");
+        var own = new GenerateTextOptions { Temperature = 0.5f, TopP = 0.8f, TopK = 5, FrequencyPenalty = 0.25f, PresencePenalty = 0.75f, MaxNewTokens = 7, StopStrings = ["a"], Seed = 3, MinP = 0.1f };
+        var client = new GptChatClientOptions { Generation = own };
+        ChatMessage[] messages = [new(ChatRole.User, "go")];
+        Assert.AreEqual("0.5 0.8 5 0.25 0.75 7 a 3 0.1", Told(null));
+        Assert.AreEqual("0.5 0.8 5 0.25 0.75 7 a 3 0.1", Told(new()));
+        Assert.AreEqual("0.6 0.9 6 -0.5 1.5 8 a b c 4 0.1", Told(new() { Temperature = 0.6f, TopP = 0.9f, TopK = 6, FrequencyPenalty = -0.5f, PresencePenalty = 1.5f, MaxOutputTokens = 8, StopSequences = ["b", "c"], Seed = 4 }));
+        Assert.AreEqual("0.5 0.8 5 2 0.75 7 a 3 0.1", Told(new() { FrequencyPenalty = 2 }));
+        Assert.AreEqual("0.5 0.8 5 0.25 2 7 a 3 0.1", Told(new() { PresencePenalty = 2 }));
+
+        string Told(ChatOptions? options)
+        {
+            GenerationOptions g = ChatPrompt.Create(model, messages, options, client).Generation;
+            return FormattableString.Invariant($"{g.Temperature} {g.TopP} {g.TopK} {g.FrequencyPenalty} {g.PresencePenalty} {g.MaxNewTokens} {string.Join(' ', g.StopStrings)} {g.Seed} {g.MinP}");
+        }
+    }
+
+    [TestMethod]
     public async Task The_seed_decides_the_draws()
     {
         using var engine = new HistoryModel(Letters.VocabularySize, 64, _ => new float[Letters.VocabularySize]); // every token alike

@@ -176,6 +176,41 @@ public sealed class ChatToolTests
     }
 
     [TestMethod]
+    public async Task A_calls_own_form_goes_before_the_clients_constraint()
+    {
+        using IChatClient client = Untrained(new() { Generation = new GenerateTextOptions { MaxNewTokens = 400, Constraint = TextConstraint.Choice("yes", "no") } });
+        ChatOptions json = new() { ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonElement.Parse("""{"type":"object","properties":{"a":{"const":5}},"required":["a"],"additionalProperties":false}""")) };
+        for (int round = 0; round < 2; round++)
+        {
+            string free = (await client.GetResponseAsync("go")).Text;
+            Assert.IsTrue(free is "yes" or "no", free);
+            Assert.AreEqual("""{"a":5}""", (await client.GetResponseAsync("go", json)).Text);
+            Assert.AreEqual("""{"a":5}""", (await client.GetStreamingResponseAsync("go", json).ToChatResponseAsync()).Text);
+            ChatResponse called = await client.GetResponseAsync("go", new() { Tools = [AIFunctionFactory.Create(() => 1, "one")], ToolMode = ChatToolMode.RequireAny });
+            Assert.AreEqual("one", called.Messages[0].Contents.OfType<FunctionCallContent>().Single().Name);
+        }
+    }
+
+    // A form is compiled once for a tokenizer: what differs in any part is another form.
+    [TestMethod]
+    public async Task Forms_that_differ_in_a_part_are_told_apart()
+    {
+        AIFunction one = AIFunctionFactory.Create((int a) => a, "one"), renamed = AIFunctionFactory.Create((int a) => a, "two"), reshaped = AIFunctionFactory.Create((bool b) => b, "one");
+        foreach ((ChatToolFormat format, AIFunction tool, string answer) in ((ChatToolFormat, AIFunction, string)[])[
+            (new(), one, """<tool_call>{"name":"one","arguments":{"a":1}}</tool_call>"""),
+            (new(), renamed, """<tool_call>{"name":"two","arguments":{"a":1}}</tool_call>"""),
+            (new(), reshaped, """<tool_call>{"name":"one","arguments":{"b":true}}</tool_call>"""),
+            (new() { CallStart = "<call>" }, one, """<call>{"name":"one","arguments":{"a":1}}</tool_call>"""),
+            (new() { CallEnd = "</call>" }, one, """<tool_call>{"name":"one","arguments":{"a":1}}</call>""")])
+        {
+            using IChatClient client = Scripted(_ => answer, new() { Tools = format, Generation = new() { Temperature = 0, MaxNewTokens = 400 } });
+            ChatResponse response = await client.GetResponseAsync("go", new() { Tools = [tool], ToolMode = ChatToolMode.RequireAny });
+            FunctionCallContent call = response.Messages[0].Contents.OfType<FunctionCallContent>().Single();
+            Assert.AreEqual(answer, ChatForm.Write(call, format));
+        }
+    }
+
+    [TestMethod]
     public async Task Streaming_gives_text_as_it_comes_calls_when_they_are_whole_and_usage_once()
     {
         AITool[] tools = [AIFunctionFactory.Create((string x) => x, "echo")];

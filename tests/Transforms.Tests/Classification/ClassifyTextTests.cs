@@ -73,6 +73,22 @@ public sealed class ClassifyTextTests
         VBuffer<ReadOnlyMemory<char>> names = default;
         loaded.GetOutputSchema(rows.Schema)["Colour"].Annotations.GetValue("KeyValues", ref names);
         CollectionAssert.AreEqual(new[] { "red", "green", "blue" }, names.DenseValues().Select(static name => name.ToString()).ToArray());
+
+        // ML.NET's own scorers write the same beside the scores.
+        foreach (string kind in (string[])["SlotNames", "TrainingLabelValues"])
+        {
+            loaded.GetOutputSchema(rows.Schema)["P"].Annotations.GetValue(kind, ref names);
+            CollectionAssert.AreEqual(new[] { "red", "green", "blue" }, names.DenseValues().Select(static name => name.ToString()).ToArray(), kind);
+        }
+
+        foreach ((string column, string expected) in ((string, string)[])[("P", "MulticlassClassification Score"), ("Colour", "MulticlassClassification PredictedLabel")])
+        {
+            ReadOnlyMemory<char> kind = default, valueKind = default;
+            loaded.GetOutputSchema(rows.Schema)[column].Annotations.GetValue("ScoreColumnKind", ref kind);
+            loaded.GetOutputSchema(rows.Schema)[column].Annotations.GetValue("ScoreValueKind", ref valueKind);
+            Assert.AreEqual(expected, $"{kind} {valueKind}");
+        }
+
         loaded.Dispose();
     }
 
@@ -91,6 +107,20 @@ public sealed class ClassifyTextTests
             return set;
         })];
         CollectionAssert.AreEqual(new uint[] { 1, 1, 2, 2 }, sets);
+
+        // Behind columns of a higher number that do not stand last, too.
+        var builder = new DataViewSchema.Builder();
+        foreach (uint number in (uint[])[7, 2])
+        {
+            var annotations = new DataViewSchema.Annotations.Builder();
+            annotations.AddPrimitiveValue("ScoreColumnSetId", new KeyDataViewType(typeof(uint), int.MaxValue), number);
+            builder.AddColumn($"Set{number}", NumberDataViewType.Single, annotations.ToAnnotations());
+        }
+
+        builder.AddColumn("Text", TextDataViewType.Instance);
+        uint next = 0;
+        new ClassifyTextTransformer("Score", ["Text"], null, model, new ClassifyTextOptions()).GetOutputSchema(builder.ToSchema())["Score"].Annotations.GetValue("ScoreColumnSetId", ref next);
+        Assert.AreEqual(8u, next);
     }
 
     [TestMethod]

@@ -57,4 +57,53 @@ public sealed class SessionTextTests
             CollectionAssert.AreEqual(seen.Concat(expected).ToArray(), session.TokenIds.ToArray());
         }
     }
+    [TestMethod]
+    public void A_model_of_the_same_graph_with_other_weights_beside_it_is_another_one()
+    {
+        using var folder = new TemporaryFolder();
+        string package = TestModels.WritePackage(folder, dataFile: true);
+        using (GptModel model = GptModel.FromOnnx(package, GptDevice.Cpu))
+        using (GptSession session = model.BeginSession())
+        {
+            session.Continue("ab", new GenerateTextOptions { MaxNewTokens = 2, Temperature = 0, StopAtEndOfText = false });
+            session.Save(folder["session"]);
+            model.RestoreSession(folder["session"]).Dispose();
+        }
+
+        string weights = Path.Combine(package, "model.onnx.data");
+        byte[] bytes = File.ReadAllBytes(weights);
+        bytes[0] ^= 1; // the last bit of one weight
+        File.WriteAllBytes(weights, bytes);
+        using GptModel other = GptModel.FromOnnx(package, GptDevice.Cpu);
+        Assert.AreEqual("model's fingerprint", Assert.ThrowsExactly<StateMismatchException>(() => other.RestoreSession(folder["session"])).Part);
+    }
+
+    // Whole files, whose parts do not go together.
+    [TestMethod]
+    public void A_session_whose_parts_contradict_each_other_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        using GptModel model = GptModel.FromOnnx(TestModels.WritePackage(folder), GptDevice.Cpu);
+        int vocabulary = model.Config.VocabularySize;
+        using var decoder = (ISavableDecoder)model.Engine.BeginDecoding(1, 8);
+        decoder.Append([1, 2, 3], default, LogitsScope.LastPosition, new float[vocabulary]);
+        using var rows = (ISavableDecoder)model.Engine.BeginDecoding(2, 8);
+        rows.Append([1, 2], default, LogitsScope.LastPosition, new float[2 * vocabulary]);
+        foreach ((int[] tokens, ISavableDecoder? state, string problem) in (ReadOnlySpan<(int[], ISavableDecoder?, string)>)[
+            ([1, 2], decoder, "its state has 1 rows of 3 positions for one text of 2 tokens"), ([1, 2, 3], rows, "its state has 2 rows of 1 positions"),
+            ([1, vocabulary], null, $"it holds the token {vocabulary}"), ([-1], null, "it holds the token -1")])
+        {
+            using var stream = new MemoryStream();
+            GptSessionFile.Write(stream, model.Tokenizer.Hash, tokens, [], state);
+            stream.Position = 0;
+            StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => model.RestoreSession(stream)).Message, problem);
+        }
+
+        using var whole = new MemoryStream();
+        GptSessionFile.Write(whole, model.Tokenizer.Hash, [1, 2, 3], [], decoder);
+        whole.Position = 0;
+        using GptSession restored = model.RestoreSession(whole);
+        Assert.AreEqual(3, restored.ComputedTokens);
+    }
+
 }

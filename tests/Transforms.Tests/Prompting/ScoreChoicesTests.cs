@@ -97,6 +97,10 @@ public sealed class ScoreChoicesTests
         VBuffer<ReadOnlyMemory<char>> names = default;
         scored.Schema["Score"].GetSlotNames(ref names);
         CollectionAssert.AreEqual(Choices, names.DenseValues().Select(name => name.ToString()).ToArray());
+        ReadOnlyMemory<char> kind = default, valueKind = default;
+        scored.Schema["Score"].Annotations.GetValue("ScoreColumnKind", ref kind);
+        scored.Schema["Score"].Annotations.GetValue("ScoreValueKind", ref valueKind);
+        Assert.AreEqual("MulticlassClassification Score", $"{kind} {valueKind}");
         MulticlassClassificationMetrics metrics = _ml.MulticlassClassification.Evaluate(scored);
         Assert.AreEqual(0.75, metrics.MicroAccuracy);
         CollectionAssert.AreEqual(conditional.Select(row => Choices[Array.IndexOf(row, row.Max())]).ToArray(), scored.GetColumn<string>("Answer").ToArray());
@@ -105,6 +109,17 @@ public sealed class ScoreChoicesTests
         ITransformer loaded = _ml.Model.Load(folder["model.zip"], out _);
         using var disposal = (IDisposable)loaded;
         Assert.AreEqual(metrics.LogLoss, _ml.MulticlassClassification.Evaluate(loaded.Transform(data)).LogLoss, 1e-5);
+    }
+
+    [TestMethod]
+    public void A_score_per_byte_counts_bytes_and_not_characters()
+    {
+        // "é" is one character and one token of two bytes.
+        using GptModel model = TestModels.Saying(static _ => "a", out _);
+        ChoiceScores scores = model.ScoreChoices(["x"], [["é", "b"]], new() { Normalization = ChoiceNormalization.PerByte, Separator = "" })[0];
+        Assert.AreEqual(1, scores.TokenCounts[0]);
+        Assert.AreEqual(scores.LogLikelihoods[0] / 2, scores.Scores[0], 1e-9);
+        Assert.AreEqual(scores.LogLikelihoods[1], scores.Scores[1], 1e-9);
     }
 
     [TestMethod]

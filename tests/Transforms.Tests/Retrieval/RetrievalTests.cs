@@ -53,11 +53,24 @@ public sealed class RetrievalTests
         string Context(RetrieveTextOptions options) => _ml.Gpt().Transforms.RetrieveText("Context", "Text", model, Passages, options).Fit(questions).Transform(questions).GetColumn<string>("Context").Single();
         Assert.AreEqual("the cat sat.", Context(new() { MinSimilarity = 0.99999f }));
         Assert.AreEqual("", Context(new() { MaxTokens = 3 }));
+
+        // What is exactly as similar as asked for is found.
+        float[] similarities = _ml.Gpt().Transforms.RetrieveText("Context", "Text", model, Passages, new() { Top = 2, MaxTokens = 90, Separator = " ", SimilarityColumnName = "Similarity" }).Fit(questions).Transform(questions).GetColumn<float[]>("Similarity").Single();
+        StringAssert.StartsWith(Context(new() { Top = 2, MaxTokens = 90, Separator = " ", MinSimilarity = similarities[1] }), "the cat sat. ");
         Assert.ThrowsExactly<ArgumentException>(() => _ml.Gpt().Transforms.RetrieveText("Context", "Text", model, []));
         foreach (EmbedTextOptions embedding in new EmbedTextOptions[] { new() { TokenCountColumnName = "N" }, new() { DroppedTokenCountColumnName = "N" } })
             StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Context(new() { Embedding = embedding })).Message, "is 'N', and no such column is added");
         Assert.ThrowsExactly<OperationCanceledException>(() => _ml.Gpt().Transforms.RetrieveText("Context", "Text", model, Passages, new() { Embedding = new() { CancellationToken = new(canceled: true) } }));
         foreach (RetrieveTextOptions options in new RetrieveTextOptions[] { new() { Top = 0 }, new() { MaxTokens = 0 }, new() { MinSimilarity = 2 } }) Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => Context(options));
+    }
+
+    // A token for each letter: of 3 the first is too long, the third too long behind the second, the fourth fits.
+    [TestMethod]
+    public void A_passage_that_does_not_fit_leaves_room_for_the_next()
+    {
+        (string text, IReadOnlyList<int> taken) = ContextBudget.Fill(["aaaa", "b", "cc", "d", "e"], " ", 3, static passage => passage.Length);
+        Assert.AreEqual("b d", text);
+        CollectionAssert.AreEqual(new[] { 1, 3 }, taken.ToArray());
     }
 
     [TestMethod]
@@ -86,6 +99,17 @@ public sealed class RetrievalTests
         Assert.AreEqual("See: aaa aab", asked[^1][0].Text);
         await client.GetResponseAsync([new(ChatRole.User, " ")]);
         Assert.HasCount(1, asked[^1]);
+
+        // (2, 1, 0) is 2 / √5 = 0.894 near to (4, 0, 0).
+        using var choosy = new RetrievalChatClient<Passage>(
+            new FakeChatClient((messages, _) =>
+            {
+                asked.Add(messages);
+                return "ok";
+            }),
+            passages, static passage => passage.Text, TestModels.Letters, new() { Top = 2, MaxTokens = 7, Separator = " ", Introduction = "See: ", ScoreThreshold = 0.9 });
+        await choosy.GetResponseAsync(conversation);
+        Assert.AreEqual("See: aaa", asked[^1][0].Text);
     }
 
     [TestMethod]

@@ -157,6 +157,60 @@ public sealed class VectorStoreTests
     }
 
     [TestMethod]
+    public async Task Records_are_ordered_by_one_property_after_another_and_paged()
+    {
+        using var store = new InMemoryVectorStore(new Counting());
+        var definition = new VectorStoreCollectionDefinition
+        {
+            Properties = [new VectorStoreKeyProperty(nameof(Note.Id), typeof(int)), new VectorStoreDataProperty(nameof(Note.Topic), typeof(string)), new VectorStoreVectorProperty(nameof(Note.Text), typeof(string), 3)],
+        };
+        VectorStoreCollection<int, Note> notes = store.GetCollection<int, Note>("notes", definition);
+        await notes.EnsureCollectionExistsAsync();
+        await notes.UpsertAsync([new() { Id = 4, Topic = "x", Text = "a" }, new() { Id = 2, Topic = "y", Text = "a" }, new() { Id = 3, Topic = "x", Text = "a" }, new() { Id = 1, Topic = "y", Text = "a" }, new() { Id = 5, Topic = "z", Text = "a" }]);
+        Assert.AreEqual("4 2 3 1 5", await Ids(new(), 9), "as they came");
+        Assert.AreEqual("3 4 1 2 5", await Ids(new() { OrderBy = static order => order.Ascending(static note => note.Topic).Ascending(static note => note.Id) }, 9));
+        Assert.AreEqual("4 3 2 1 5", await Ids(new() { OrderBy = static order => order.Ascending(static note => note.Topic).Descending(static note => note.Id) }, 9));
+        Assert.AreEqual("5 1 2 3 4", await Ids(new() { OrderBy = static order => order.Descending(static note => note.Topic).Ascending(static note => note.Id) }, 9));
+        Assert.AreEqual("2 3", await Ids(new() { Skip = 1, OrderBy = static order => order.Ascending(static note => note.Id) }, 2));
+        Assert.AreEqual("", await Ids(new() { Skip = 5 }, 2));
+
+        async Task<string> Ids(FilteredRecordRetrievalOptions<Note> options, int top) => string.Join(' ', (await notes.GetAsync(static note => note.Id > 0, top, options).ToListAsync()).Select(static note => note.Id));
+    }
+
+    [TestMethod]
+    public async Task A_score_at_the_threshold_reaches_it()
+    {
+        using var store = new InMemoryVectorStore();
+        foreach ((string function, double threshold, int[] expected) in new (string, double, int[])[] { (DistanceFunction.EuclideanDistance, 5, [1, 2]), (DistanceFunction.DotProductSimilarity, 12, [3, 2]) })
+        {
+            // From (3, 0) the distances are 0, 5 and 6, and the products 9, 12 and 27.
+            var places = store.GetDynamicCollection(function, new() { Properties = [new VectorStoreKeyProperty("Id", typeof(int)), new VectorStoreVectorProperty("At", typeof(ReadOnlyMemory<float>), 2) { DistanceFunction = function }] });
+            await places.EnsureCollectionExistsAsync();
+            float[][] at = function == DistanceFunction.EuclideanDistance ? [[3, 0], [0, 4], [9, 0]] : [[3, 0], [4, 3], [9, 0]];
+            await places.UpsertAsync(at.Select(static (vector, i) => new Dictionary<string, object?> { ["Id"] = i + 1, ["At"] = new ReadOnlyMemory<float>(vector) }));
+            CollectionAssert.AreEqual(expected, (await places.SearchAsync(new ReadOnlyMemory<float>([3, 0]), 9, new() { ScoreThreshold = threshold }).ToListAsync()).Select(static found => (int)found.Record["Id"]!).ToArray(), function);
+        }
+    }
+
+    [TestMethod]
+    public async Task A_record_without_a_key_gets_one_and_the_zero_vector_is_near_nothing()
+    {
+        using var store = new InMemoryVectorStore();
+        VectorStoreCollection<Guid, Keyless> records = store.GetCollection<Guid, Keyless>("records");
+        await records.EnsureCollectionExistsAsync();
+        Keyless zero = new() { At = new float[] { 0, 0 } }, there = new() { At = new float[] { 3, 4 } };
+        await records.UpsertAsync([zero, there]);
+        Assert.IsTrue(zero.Id != Guid.Empty && there.Id != Guid.Empty && zero.Id != there.Id);
+        Assert.AreSame(there, await records.GetAsync(there.Id));
+        Guid before = there.Id;
+        await records.UpsertAsync(there);
+        Assert.AreEqual(before, there.Id, "and keeps it");
+        List<VectorSearchResult<Keyless>> found = await records.SearchAsync(new float[] { 3, 4 }, 5).ToListAsync();
+        Assert.AreSame(there, found[0].Record);
+        Assert.AreEqual((2, 0.0), (found.Count, found[1].Score!.Value));
+    }
+
+    [TestMethod]
     [DataRow(IndexKind.Flat)]
     [DataRow(IndexKind.Hnsw)]
     public async Task Records_that_are_replaced_for_ever_take_no_more_memory(string kind)
@@ -299,6 +353,15 @@ public sealed class VectorStoreTests
         public string? Id { get; set; }
 
         public string Text { get; set; } = "";
+    }
+
+    private sealed class Keyless
+    {
+        [VectorStoreKey]
+        public Guid Id { get; set; }
+
+        [VectorStoreVector(2)]
+        public ReadOnlyMemory<float> At { get; set; }
     }
 
     private sealed class Place

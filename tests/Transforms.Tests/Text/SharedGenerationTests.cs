@@ -118,6 +118,32 @@ public sealed class SharedGenerationTests
         await Assert.ThrowsAsync<OperationCanceledException>(() => queue.GenerateSequencesAsync([1], two, cancellationToken: first.Token));
     }
 
+    [TestMethod]
+    public async Task Who_waits_longest_comes_next_and_disposing_ends_all_that_wait_when_the_pass_has_ended()
+    {
+        using var engine = new WaitingModel(Engine());
+        using var model = new GptModel(engine, Letters);
+        GenerationOptions one = new() { MaxNewTokens = 1, StopAtEndOfText = false };
+        List<int> order = [];
+        using (var queue = new GptGenerationQueue(model, new() { MaxRows = 1 }))
+        {
+            Task<IReadOnlyList<GeneratedSequence>>[] calls = [.. Enumerable.Range(0, 5).Select(i => queue.GenerateSequencesAsync([i], one, _ => order.Add(i)))];
+            engine.Open.Set();
+            await Task.WhenAll(calls);
+        }
+
+        CollectionAssert.AreEqual(Enumerable.Range(0, 5).ToArray(), order);
+
+        engine.Open.Reset();
+        var disposed = new GptGenerationQueue(model, new() { MaxRows = 1 });
+        Task<IReadOnlyList<GeneratedSequence>>[] ended = [.. Enumerable.Range(0, 3).Select(i => disposed.GenerateSequencesAsync([i], one))];
+        while (engine.Inside < 1) await Task.Yield();
+        engine.Leaving = 100;
+        disposed.Dispose();
+        Assert.AreEqual(0, engine.Inside, "its thread has ended");
+        foreach (Task call in ended) await Assert.ThrowsAsync<OperationCanceledException>(() => call.WaitAsync(TimeSpan.FromMinutes(1)));
+    }
+
     // With one place and nobody waiting, the place is free as soon as the call before has ended.
     [TestMethod]
     public async Task A_place_is_free_when_its_call_has_ended()
@@ -147,6 +173,12 @@ public sealed class SharedGenerationTests
     {
         public ManualResetEventSlim Open { get; } = new();
 
+        /// <summary>How many milliseconds a pass takes to end when it has been cancelled.</summary>
+        public int Leaving { get; set; }
+
+        /// <summary>The passes under way.</summary>
+        public int Inside { get; private set; }
+
         public GptConfig Config => model.Config;
 
         public GptDevice Device => model.Device;
@@ -165,7 +197,21 @@ public sealed class SharedGenerationTests
 
             public void Append(ReadOnlySpan<int> tokenIds, ReadOnlySpan<byte> mask, LogitsScope scope, Span<float> logits, CancellationToken cancellationToken = default)
             {
-                model.Open.Wait(cancellationToken);
+                model.Inside++;
+                try
+                {
+                    model.Open.Wait(cancellationToken);
+                }
+                catch (OperationCanceledException)
+                {
+                    Thread.Sleep(model.Leaving);
+                    throw;
+                }
+                finally
+                {
+                    model.Inside--;
+                }
+
                 inner.Append(tokenIds, mask, scope, logits, cancellationToken);
             }
 

@@ -51,8 +51,10 @@ internal static class RolloutFile
     }
 
     /// <summary>Reads it.</summary>
-    /// <exception cref="CorruptFileException">It is missing, or not what it should be.</exception>
-    public static Rollout Read(string folder)
+    /// <param name="folder">The checkpoint.</param>
+    /// <param name="form">What a rollout of the run has.</param>
+    /// <exception cref="CorruptFileException">It is missing, not what it should be, or no rollout of that form: libtorch would end the process, or read another token's number.</exception>
+    public static Rollout Read(string folder, RolloutForm form)
     {
         string path = Path.Combine(folder, GptCheckpoint.TrainingStateFolder, FileName);
         if (!File.Exists(path)) throw new CorruptFileException(path, "it is missing: the checkpoint was written in the middle of a rollout.", Remedy);
@@ -60,7 +62,12 @@ internal static class RolloutFile
         try
         {
             int[] prompts = Ints(Prompts), promptLengths = Ints(PromptLengths), responseLengths = Ints(ResponseLengths), flags = Ints(Flags), tokens = Ints(Tokens);
-            var rows = new RolloutRow[prompts.Length];
+            int rowCount = form.RowCount;
+            RequireCount(Prompts, prompts.Length, rowCount);
+            RequireCount(PromptLengths, promptLengths.Length, rowCount);
+            RequireCount(ResponseLengths, responseLengths.Length, rowCount);
+            RequireCount(Flags, flags.Length, rowCount);
+            var rows = new RolloutRow[rowCount];
             int at = 0;
             for (int i = 0; i < rows.Length; i++)
             {
@@ -69,9 +76,11 @@ internal static class RolloutFile
                 at = end;
             }
 
+            RequireCount(Tokens, tokens.Length, at);
             foreach ((string name, _, Action<RolloutRow, float[]> set) in Numbers)
             {
                 int[] lengths = Ints(name + "_lengths");
+                RequireCount(name + "_lengths", lengths.Length, rowCount);
                 float[] values = MemoryMarshal.Cast<byte, float>(Bytes(name, SafeTensorType.Float32)).ToArray();
                 int from = 0;
                 for (int i = 0; i < rows.Length; i++)
@@ -79,13 +88,29 @@ internal static class RolloutFile
                     set(rows[i], values[from..checked(from + lengths[i])]);
                     from += lengths[i];
                 }
+
+                RequireCount(name, values.Length, from);
             }
 
-            return new(rows, double.Parse(file.Metadata["kl_coefficient"], CultureInfo.InvariantCulture), StrictJson.Deserialize<double[]>(file.Metadata["metrics"], JsonSerializerOptions.Default));
+            for (int i = 0; i < rows.Length; i++)
+            {
+                if (form.ProblemOf(rows[i]) is { } problem) throw Corrupt($"its response {i} {problem}.");
+            }
+
+            double[] metrics = StrictJson.Deserialize<double[]>(file.Metadata["metrics"], JsonSerializerOptions.Default);
+            RequireCount("metrics", metrics.Length, form.MetricCount);
+            return new(rows, double.Parse(file.Metadata["kl_coefficient"], CultureInfo.InvariantCulture), metrics);
         }
         catch (Exception exception) when (exception is KeyNotFoundException or ArgumentException or IndexOutOfRangeException or FormatException or JsonException or OverflowException)
         {
             throw new CorruptFileException(path, $"it is not a rollout ({exception.Message})", Remedy, exception);
+        }
+
+        CorruptFileException Corrupt(string problem) => new(path, problem, Remedy);
+
+        void RequireCount(string name, int found, int expected)
+        {
+            if (found != expected) throw Corrupt($"'{name}' has {found} numbers; a rollout of this run has {expected} there.");
         }
 
         int[] Ints(string name) => MemoryMarshal.Cast<byte, int>(Bytes(name, SafeTensorType.Int32)).ToArray();

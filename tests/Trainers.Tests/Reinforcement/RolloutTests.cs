@@ -136,7 +136,8 @@ public sealed class RolloutTests
             (Rollout rollout, _) = fixture.Rollouts.Make(new());
             rollout.Rows[2].Counts = false;
             RolloutFile.Write(folder, rollout);
-            Rollout read = RolloutFile.Read(folder);
+            var form = new RolloutForm(PolicyFixture.Shape, fixture.Prompts.Count, rollout.Rows.Count, rollout.Metrics.Count, HasValues: true);
+            Rollout read = RolloutFile.Read(folder, form);
             Assert.AreEqual(rollout.KlCoefficient, read.KlCoefficient);
             CollectionAssert.AreEqual(rollout.Metrics.ToArray(), read.Metrics.ToArray());
             Assert.HasCount(rollout.Rows.Count, read.Rows);
@@ -152,9 +153,18 @@ public sealed class RolloutTests
 
             string path = Directory.GetFiles(folder, "rollout.safetensors", SearchOption.AllDirectories).Single();
             SafeTensorsWriter.Write(path, [new("prompts", SafeTensorType.Int32, [1])], static (_, stream) => stream.Write(new byte[4]));
-            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder));
+            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, form));
             File.Delete(path);
-            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder));
+            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, form));
+
+            // Whole, and of another run: of a smaller vocabulary, a shorter context, fewer prompts, more responses, other metrics, no value model.
+            RolloutFile.Write(folder, rollout);
+            foreach ((RolloutForm other, string problem) in ((RolloutForm, string)[])
+            [
+                (form with { Shape = form.Shape with { VocabularySize = 1 } }, "the policy's last is 0"), (form with { Shape = form.Shape with { ContextLength = 2 } }, "the policy's context has 2"), (form with { PromptCount = 1 }, "and the last is 0"),
+                (form with { RowCount = 13 }, "'prompts' has 12 numbers; a rollout of this run has 13"), (form with { MetricCount = 1 }, "'metrics' has"), (form with { HasValues = false }, "it must have 0"),
+            ])
+                StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, other)).Message, problem);
         }
         finally
         {

@@ -15,7 +15,7 @@ public static class LibstdcxxMend
 
     private const string Dispensable = "_ZSt21ios_base_library_initv";
     private const string Replacement = "_ZNSt6chrono3_V212steady_clock3nowEv";
-    private const int SymbolSize = 24, WeakFlag = 2;
+    private const int SymbolSize = 24, NeedSize = 16, WeakFlag = 2;
     private const uint DynamicSymbols = 11, VersionNeeds = 0x6ffffffe, SymbolVersions = 0x6fffffff;
 
     private readonly record struct Section(uint Type, int Offset, int Size, int Link, int Info);
@@ -29,7 +29,7 @@ public static class LibstdcxxMend
         {
             return ApplyUnchecked(library, provided);
         }
-        catch (ArgumentOutOfRangeException)
+        catch (Exception exception) when (exception is ArgumentOutOfRangeException or OverflowException)
         {
             throw new MendRefusedException("it is cut off: a table lies past its end.");
         }
@@ -87,7 +87,7 @@ public static class LibstdcxxMend
     {
         foreach (Section section in sections)
         {
-            if (section.Type == type && (type == SymbolVersions || section.Link < sections.Length)) return section;
+            if (section.Type == type && (type == SymbolVersions || (uint)section.Link < sections.Length)) return section;
         }
 
         throw new MendRefusedException($"it has no section of type 0x{type:x}.");
@@ -95,11 +95,14 @@ public static class LibstdcxxMend
 
     private static int FindVersion(ReadOnlySpan<byte> library, Section needs, Section names)
     {
-        int file = needs.Offset;
+        // Each file and each version takes 16 bytes: a count that says more would only go round in the same ones.
+        int file = needs.Offset, most = needs.Size / NeedSize;
+        if (needs.Info > most) throw new MendRefusedException($"it says that it needs versions of {needs.Info} libraries, and its table of them has room for {most}.");
         for (int i = 0; i < needs.Info; i++)
         {
-            int entry = file + (int)Long(library, file + 8);
-            for (int j = 0; j < Word(library, file + 2); j++)
+            int entry = file + (int)Long(library, file + 8), count = Word(library, file + 2);
+            if (count > most) throw new MendRefusedException($"it says that it needs {count} versions of a library, and its table of them has room for {most}.");
+            for (int j = 0; j < count; j++)
             {
                 if (Name(library, names, Long(library, entry + 8)) == Version) return entry;
                 entry += (int)Long(library, entry + 12);

@@ -20,7 +20,11 @@ if [[ -e "$out" && -n "$(ls -A "$out")" ]]; then
     echo "bundle: '$out' isn't empty; name another folder." >&2
     exit 1
 fi
-for tool in dotnet tar xz split; do
+if [[ ! "$piece" =~ ^[1-9][0-9]*$ ]]; then
+    echo "bundle: PIECE is '$piece'; it must be a whole number of MB, 1 or more." >&2
+    exit 2
+fi
+for tool in dotnet tar xz split sha256sum; do
     command -v "$tool" > /dev/null || { echo "bundle: $tool is missing." >&2; exit 1; }
 done
 dotnet_root="$(dirname "$(readlink -f "$(command -v dotnet)")")"

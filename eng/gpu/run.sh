@@ -39,7 +39,7 @@ dotnet="$here/dotnet/dotnet"
 
 echo "== machine"
 uname -srm
-if command -v nvidia-smi > /dev/null; then nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader; fi
+if command -v nvidia-smi > /dev/null; then nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || echo "run: nvidia-smi fails here."; fi
 
 # The peers get the library path as it was.
 printf '#!/usr/bin/env bash\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "${LD_LIBRARY_PATH:-}" "${MLNET_GPT_PEER_PYTHON:-$PYTHON}" > "$here/peer-python"

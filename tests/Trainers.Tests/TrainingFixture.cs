@@ -57,7 +57,7 @@ internal sealed class TrainingFixture : IDisposable
         resumed?.RequireSame(folder!.Fingerprint);
         folder?.LastWritten = last;
         using GptNetwork network = new(Config, GptDevice.Cpu, Seed) { Dropout = options.Run.Dropout! };
-        PretrainingResult result = new PretrainingLoop(Model(network), TrainingRows, ValidationRows, options, Seed, folder, Log.Add) { Immediate = immediate, StepStarting = stepStarting }.Run(resumed);
+        PretrainingResult result = new PretrainingLoop(Model(network), TrainingRows, ValidationRows, options with { Run = options.Run with { ImmediateUpdates = immediate } }, Seed, folder, Log.Add) { StepStarting = stepStarting }.Run(resumed);
         return ([.. network.Parameters.Master.data<float>()], result);
     }
 

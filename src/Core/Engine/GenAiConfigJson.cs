@@ -128,9 +128,11 @@ internal static class GenAiConfigJson
     {
         try
         {
-            return (JsonNode.Parse(StrictJson.WithoutMark(File.ReadAllBytes(path)).Span) as JsonObject)?["model"] is JsonObject { Count: > 0 } model ? model : null;
+            byte[] json = File.ReadAllBytes(path);
+            StrictJson.Parse(json).Dispose(); // what can't be read as a whole can't be written again
+            return (JsonNode.Parse(StrictJson.WithoutMark(json).Span) as JsonObject)?["model"] is JsonObject { Count: > 0 } model ? model : null;
         }
-        catch (Exception exception) when (exception is JsonException or ArgumentException)
+        catch (JsonException)
         {
             return null;
         }

@@ -4,7 +4,7 @@ namespace MLNet.Gpt;
 /// <param name="Name">The name in GPT-2's checkpoint, without the "transformer." prefix, e.g. "h.0.attn.c_attn.weight".</param>
 /// <param name="Shape">The dimensions; a projection's weight is [in, out] (GPT-2's Conv1D orientation).</param>
 /// <param name="Role">What it does in the network.</param>
-public sealed record GptParameterInfo(string Name, IReadOnlyList<long> Shape, GptParameterRole Role)
+internal sealed record GptParameterInfo(string Name, IReadOnlyList<long> Shape, GptParameterRole Role)
 {
     /// <summary>The number of elements.</summary>
     public long ElementCount => Shape.Aggregate(1L, static (product, size) => product * size);

@@ -1,7 +1,7 @@
 namespace MLNet.Gpt;
 
 /// <summary>What a parameter does in the network. Whoever treats parameters differently (initial values, weight decay, number format) asks for the role, never for the name.</summary>
-public enum GptParameterRole
+internal enum GptParameterRole
 {
     /// <summary>A vector for each token, (V, C); the output head too, where that is tied to it.</summary>
     TokenEmbedding,

@@ -18,9 +18,6 @@ internal sealed class SupervisedFineTuningLoop(
     /// <summary>The updates of the whole run.</summary>
     public int MaxSteps => EpochSteps.Total(_stepsPerEpoch, options.Epochs, nameof(options.Epochs));
 
-    /// <summary>For tests: whether each update is known before the next; null: so on a CPU.</summary>
-    internal bool? Immediate { get; init; }
-
     private int? RowLength => options.Packing ? _network.Config.ContextLength : null;
 
     /// <summary>Runs to the last epoch, to cancellation, or until early stopping ends it. The network then holds the weights that the options ask for.</summary>
@@ -33,7 +30,7 @@ internal sealed class SupervisedFineTuningLoop(
         // 1. Begin at the pretrained weights, or continue where the last checkpoint stands.
         RunSettings settings = options.Settings(MaxSteps, _stepsPerEpoch, evaluates: validation.Count > 0);
         using var run = new TrainingRun(model, settings, folder, resumed, log);
-        using var updates = new UpdateStep<SupervisedExample[]>(run, _network, settings, seed, losses: 1, Immediate, log)
+        using var updates = new UpdateStep<SupervisedExample[]>(run, _network, settings, seed, losses: 1, log)
         {
             Source = static outcome => BatchRows.Text("the rows", outcome.Batch.Select(static e => e.Row)),
             Documents = static outcome => BatchRows.Ranges(outcome.Batch.Select(static e => e.Row)),

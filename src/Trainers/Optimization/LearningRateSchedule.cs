@@ -2,7 +2,7 @@ namespace MLNet.Gpt;
 
 /// <summary>The learning rate of each step: a linear warm-up, then a way down.</summary>
 /// <remarks>Thread-safe.</remarks>
-public static class LearningRateSchedule
+internal static class LearningRateSchedule
 {
     /// <summary>Linear warm-up, then a straight line down to 0 (Radford et al. 2018, section 4.1).</summary>
     /// <param name="step">0 or more; the first step is 0.</param>

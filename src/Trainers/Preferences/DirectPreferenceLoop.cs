@@ -23,9 +23,6 @@ internal sealed class DirectPreferenceLoop(
     /// <summary>The updates of the whole run.</summary>
     public int MaxSteps => EpochSteps.Total(_stepsPerEpoch, options.Epochs, nameof(options.Epochs));
 
-    /// <summary>For tests: whether each update is known before the next; null: so on a CPU.</summary>
-    internal bool? Immediate { get; init; }
-
     /// <summary>Runs to the last epoch, to cancellation, or until early stopping ends it. The network then holds the weights that the options ask for.</summary>
     /// <param name="resumed">The state to continue from; null begins afresh.</param>
     /// <exception cref="TrainingDivergedException">The loss or the gradient was not finite too many times in a row.</exception>
@@ -36,7 +33,7 @@ internal sealed class DirectPreferenceLoop(
         // 1. Begin at the policy as it was, or continue where the last checkpoint stands.
         RunSettings settings = options.Settings(MaxSteps, _stepsPerEpoch, evaluates: validation.Count > 0);
         using var run = new TrainingRun(model, settings, folder, resumed, log);
-        using var updates = new UpdateStep<PreferencePair[]>(run, _network, settings, seed, losses: 1, Immediate, log, MetricNames)
+        using var updates = new UpdateStep<PreferencePair[]>(run, _network, settings, seed, losses: 1, log, MetricNames)
         {
             Source = static outcome => BatchRows.Text("the rows", outcome.Batch.Select(static pair => pair.Row)),
             Documents = static outcome => BatchRows.Ranges(outcome.Batch.Select(static pair => pair.Row)),

@@ -12,9 +12,6 @@ internal sealed class PretrainingLoop(PretrainingModel model, PackedRows trainin
     private readonly GptNetwork _network = model.Network;
     private readonly TrainingPlan _plan = plan ?? TrainingPlan.Of(options);
 
-    /// <summary>Whether each update is known before the next; null: so on a CPU.</summary>
-    public bool? Immediate { get; init; }
-
     /// <summary>UTF-8 bytes that a predicted token of the validation rows stands for, on average; null where that is not known.</summary>
     public double? BytesPerToken { get; init; }
 
@@ -32,7 +29,7 @@ internal sealed class PretrainingLoop(PretrainingModel model, PackedRows trainin
         RunSettings settings = options.Settings(evaluates: validation is not null);
         using var run = new TrainingRun(model, settings, folder, resumed, log);
         using var loader = new BatchLoader(training, _plan, seed, run.State);
-        using var updates = new UpdateStep<IReadOnlyList<long>>(run, _network, settings, seed, losses: 1, Immediate, log)
+        using var updates = new UpdateStep<IReadOnlyList<long>>(run, _network, settings, seed, losses: 1, log)
         {
             Source = outcome => $"The batch came from {string.Join(", ", DocumentsOf(outcome))}",
             Documents = DocumentsOf,

@@ -10,7 +10,7 @@ internal static class PolicyFingerprint
     public static Fingerprint Of(
         PolicyOptimizationOptions options, int? rowsAtOnce, PolicyTrainedModel model, PretrainedWeights pretrained, RewardScorer rewards, IReadOnlyList<PolicyPrompt> prompts, PackedRows? mix, int episodesInRollouts, long seed)
     {
-        var fingerprint = new Fingerprint("policy optimization")
+        var fingerprint = new Fingerprint(Fingerprint.PolicyOptimization)
         {
             ["Algorithm"] = options.Algorithm,
             ["Rollouts"] = episodesInRollouts,

@@ -22,9 +22,6 @@ internal sealed class PolicyOptimizationLoop(
     /// <summary>The updates of the whole run.</summary>
     public int MaxSteps => RolloutCount * options.UpdatesPerRollout;
 
-    /// <summary>For tests: whether each update is known before the next; null: so on a CPU.</summary>
-    internal bool? Immediate { get; init; }
-
     /// <summary>Runs to the last rollout, to cancellation, or until early stopping or the limit of the KL ends it. The network then holds the weights that the options ask for.</summary>
     /// <param name="resumed">The state to continue from; null begins afresh.</param>
     /// <exception cref="PolicyRewardException">A reward could not be had; the last state is saved.</exception>
@@ -36,7 +33,7 @@ internal sealed class PolicyOptimizationLoop(
         // 1. Begin at the pretrained policy, or continue where the last checkpoint stands, in the middle of a rollout where that is.
         RunSettings settings = options.Settings(MaxSteps, Math.Max(1, (int)(rollouts.RolloutsPerEpoch * options.UpdatesPerRollout)), evaluates: validation.Count > 0);
         using var run = new TrainingRun(model, settings, folder, resumed, log);
-        using var updates = new UpdateStep<IReadOnlyList<RolloutRow>>(run, model.Network, settings, seed, losses: 1, Immediate, log, [.. PolicyMetrics.UpdateNames(options), .. _rolloutNames])
+        using var updates = new UpdateStep<IReadOnlyList<RolloutRow>>(run, model.Network, settings, seed, losses: 1, log, [.. PolicyMetrics.UpdateNames(options), .. _rolloutNames])
         {
             Source = outcome => BatchRows.Text("responses to the prompts of the rows", RowsOf(outcome.Batch)),
             Documents = outcome => BatchRows.Ranges(RowsOf(outcome.Batch)),
@@ -44,7 +41,7 @@ internal sealed class PolicyOptimizationLoop(
         BatchOrder? order = mix is null ? null : new(mix, seed, run.State.Position);
         _firstEpisode = (long)run.State.Step / options.UpdatesPerRollout * options.RolloutSize;
         if (model.Value is { } critic) critic.Network.Training = true;
-        if (resumed is not null && run.State.Step % options.UpdatesPerRollout > 0) model.Rollout = RolloutFile.Read(resumed.Checkpoint, prompts.Count, model.Network.Config.VocabularySize, options.RolloutSize, _rolloutNames.Count, model.Value is not null);
+        if (resumed is not null && run.State.Step % options.UpdatesPerRollout > 0) model.Rollout = RolloutFile.Read(resumed.Checkpoint, new(model.Network.Config, prompts.Count, options.RolloutSize, _rolloutNames.Count, model.Value is not null));
         try
         {
             if (run.State.Step == 0 && run.IsEvaluationDue) Evaluate(run);

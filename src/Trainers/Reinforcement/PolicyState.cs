@@ -27,6 +27,17 @@ internal sealed record PolicyState
     /// <summary>Whether the limit of the KL ended the run.</summary>
     public bool IsOverLimit { get; init; }
 
+    /// <summary>Which number no run can have left; null where all can be.</summary>
+    /// <param name="step">The updates made.</param>
+    public string? Problem(int step)
+    {
+        // A rollout has one update or more; the last one may have none yet.
+        int least = step > 0 ? 1 : 0;
+        if (Rollouts < least || Rollouts > (long)step + 1) return $"its policy.rollouts is {Rollouts}; it must be {least} to {(long)step + 1}.";
+        if (Rollouts > 0 && KlCoefficient is null) return "its policy.kl_coefficient is missing, and a rollout was made.";
+        return ScoreCount < Rollouts ? $"its policy.score_count is {ScoreCount}; each of its {Rollouts} rollouts has 1 or more." : null;
+    }
+
     /// <summary>The same with more scores (Chan, Golub and LeVeque 1983, equation 2.1).</summary>
     public PolicyState With(IReadOnlyList<double> scores)
     {

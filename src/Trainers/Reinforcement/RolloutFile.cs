@@ -55,13 +55,9 @@ internal static class RolloutFile
 
     /// <summary>Reads it.</summary>
     /// <param name="folder">The checkpoint.</param>
-    /// <param name="promptCount">The prompts that rows may answer.</param>
-    /// <param name="vocabularySize">V: the tokens that there are.</param>
-    /// <param name="rowCount">The responses of a rollout.</param>
-    /// <param name="metricCount">The metrics of a rollout.</param>
-    /// <param name="hasValues">Whether there is a value model.</param>
-    /// <exception cref="CorruptFileException">It is missing, or not what it should be.</exception>
-    public static Rollout Read(string folder, int promptCount, int vocabularySize, int rowCount, int metricCount, bool hasValues)
+    /// <param name="form">What a rollout of the run has.</param>
+    /// <exception cref="CorruptFileException">It is missing, not what it should be, or no rollout of that form: libtorch would end the process, or read another token's number.</exception>
+    public static Rollout Read(string folder, RolloutForm form)
     {
         string path = Path.Combine(folder, GptCheckpoint.TrainingStateFolder, FileName);
         if (!File.Exists(path)) throw new CorruptFileException(path, "it is missing: the checkpoint was written in the middle of a rollout.", Remedy);
@@ -69,18 +65,19 @@ internal static class RolloutFile
         try
         {
             int[] prompts = Ints(Prompts), promptLengths = OfRows(PromptLengths), responseLengths = OfRows(ResponseLengths), flags = OfRows(Flags), tokens = Ints(Tokens);
-            Require(prompts.Length == rowCount, $"it has {prompts.Length} responses, and a rollout of this run has {rowCount}");
+            Require(prompts.Length == form.RowCount, $"it has {prompts.Length} responses, and a rollout of this run has {form.RowCount}");
             RequireSum(promptLengths.Concat(responseLengths), tokens.Length, Tokens);
             var rows = new RolloutRow[prompts.Length];
             int at = 0;
             for (int i = 0; i < rows.Length; i++)
             {
-                Require((uint)prompts[i] < (uint)promptCount, $"response {i} answers prompt {prompts[i]}, and the prompts are 0 to {promptCount - 1}");
+                Require((uint)prompts[i] < (uint)form.PromptCount, $"response {i} answers prompt {prompts[i]}, and the prompts are 0 to {form.PromptCount - 1}");
                 Require(promptLengths[i] >= 1 && responseLengths[i] >= 1, $"response {i} has {promptLengths[i]} tokens of a prompt and {responseLengths[i]} of its own, and each has 1 or more");
                 Require(flags[i] is >= 0 and <= 3, $"response {i} has the flags {flags[i]}, and they are 0 to 3");
                 int middle = at + promptLengths[i], end = middle + responseLengths[i];
-                int bad = Array.FindIndex(tokens, at, end - at, id => (uint)id >= (uint)vocabularySize);
-                Require(bad < 0, $"response {i} has the token {(bad < 0 ? 0 : tokens[bad])}, and the vocabulary has the tokens 0 to {vocabularySize - 1}");
+                Require(end - at <= form.Shape.ContextLength, $"response {i} takes {end - at} positions with its prompt, and the policy's context has {form.Shape.ContextLength}");
+                int bad = Array.FindIndex(tokens, at, end - at, id => (uint)id >= (uint)form.Shape.VocabularySize);
+                Require(bad < 0, $"response {i} has the token {(bad < 0 ? 0 : tokens[bad])}, and the vocabulary has the tokens 0 to {form.Shape.VocabularySize - 1}");
                 rows[i] = new(prompts[i], tokens[at..middle], tokens[middle..end], (flags[i] & 1) != 0) { Counts = (flags[i] & 2) != 0 };
                 at = end;
             }
@@ -93,7 +90,7 @@ internal static class RolloutFile
                 int from = 0;
                 for (int i = 0; i < rows.Length; i++)
                 {
-                    int count = ofValue && !hasValues ? 0 : rows[i].Response.Length;
+                    int count = ofValue && !form.HasValues ? 0 : rows[i].Response.Length;
                     Require(lengths[i] == count || (one && lengths[i] == 1), $"response {i} has {lengths[i]} {name}, and it must have {count}");
                     set(rows[i], values[from..(from + lengths[i])]);
                     from += lengths[i];
@@ -101,7 +98,7 @@ internal static class RolloutFile
             }
 
             double[] metrics = StrictJson.Deserialize<double[]>(file.Metadata["metrics"], JsonSerializerOptions.Default) ?? [];
-            Require(metrics.Length == metricCount, $"it has {metrics.Length} metrics, and this run has {metricCount}");
+            Require(metrics.Length == form.MetricCount, $"it has {metrics.Length} metrics, and this run has {form.MetricCount}");
             double coefficient = double.Parse(file.Metadata["kl_coefficient"], CultureInfo.InvariantCulture);
             Require(coefficient >= 0 && double.IsFinite(coefficient), FormattableString.Invariant($"its coefficient of the KL is {coefficient}, and it must be 0 or more and finite"));
             return new(rows, coefficient, metrics);

@@ -12,6 +12,9 @@ internal sealed class Fingerprint
     /// <summary>The kind of a supervised fine-tuning run.</summary>
     public const string FineTuning = "fine-tuning";
 
+    /// <summary>The kind of a run of policy optimisation.</summary>
+    public const string PolicyOptimization = "policy optimization";
+
     /// <summary>The entry of the micro-batch sizes, which a resumed run takes over where they were searched for.</summary>
     public const string MicroBatchSize = "MicroBatchSize";
 

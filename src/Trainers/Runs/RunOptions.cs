@@ -96,6 +96,9 @@ public sealed record RunOptions
     /// </summary>
     public CancellationToken CancellationToken { get; init; }
 
+    /// <summary>For tests: whether each update is known before the next, as on a CPU, or read where something depends on it, as on a GPU; null goes by the device.</summary>
+    internal bool? ImmediateUpdates { get; init; }
+
     /// <summary>Checks every value.</summary>
     /// <returns>These options.</returns>
     /// <exception cref="ArgumentException">A value is outside its range, or two do not fit together.</exception>

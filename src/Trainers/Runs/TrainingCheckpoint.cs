@@ -185,6 +185,9 @@ internal sealed class TrainingCheckpoint
 
             if (OptimizerStepsOfSets?.Any(count => count < 0 || count > OptimizerSteps) == true) return $"its optimizer_steps_of_sets are {string.Join(", ", OptimizerStepsOfSets)}; each must be 0 to {OptimizerSteps}.";
 
+            if (State.Metrics.FirstOrDefault(static metric => metric.Value is null).Key is { } empty) return $"its metrics.{empty} is null.";
+            if (Kind == Fingerprint.PolicyOptimization && (State.Policy is null ? State.Step > 0 ? "it has no 'policy', and updates were made." : null : State.Policy.Problem(State.Step)) is { } problem) return problem;
+
             // Each step makes its update or leaves it out.
             return (long)OptimizerSteps + State.SkippedUpdates == State.Step ? null
                 : $"its step is {State.Step}, but the optimizer made {OptimizerSteps} updates and {State.SkippedUpdates} were left out.";

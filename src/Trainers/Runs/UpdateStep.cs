@@ -33,13 +33,12 @@ internal sealed class UpdateStep<TBatch> : IDisposable
     /// <param name="settings">The run's settings.</param>
     /// <param name="seed">The run's seed.</param>
     /// <param name="losses">Losses of an update: 1, or 2 with an auxiliary one.</param>
-    /// <param name="immediate">Whether each update is known before the next; null: on a CPU.</param>
     /// <param name="log">Is told of skipped updates and spikes.</param>
     /// <param name="metrics">The names of what is measured of an update besides, under which reports tell its means; null for none.</param>
-    public UpdateStep(TrainingRun run, GptNetwork network, RunSettings settings, long seed, int losses, bool? immediate, Action<string> log, IReadOnlyList<string>? metrics = null)
+    public UpdateStep(TrainingRun run, GptNetwork network, RunSettings settings, long seed, int losses, Action<string> log, IReadOnlyList<string>? metrics = null)
     {
         (_run, _settings, _seed, _log, _metrics) = (run, settings, seed, log, metrics ?? []);
-        _immediate = immediate ?? !network.Device.IsCuda;
+        _immediate = settings.Run.ImmediateUpdates ?? !network.Device.IsCuda;
         _ledger = new(losses, _immediate ? 1 : Math.Min(MostPending, settings.Run.LogInterval), network.TorchDevice, _metrics.Count);
         _timer = new(settings.Run.MeasureStepTimes, network.TorchDevice);
         run.Meter.Timer = _timer;

@@ -29,9 +29,6 @@ internal sealed class SupervisedTaskLoop(
     /// <summary>The updates of the whole run.</summary>
     public int MaxSteps => EpochSteps.Total(_stepsPerEpoch, options.Epochs, nameof(options.Epochs));
 
-    /// <summary>For tests: whether each update is known before the next; null: so on a CPU.</summary>
-    internal bool? Immediate { get; init; }
-
     /// <summary>For tests: called before each update's computation.</summary>
     internal Action<int>? StepStarting { get; init; }
 
@@ -47,7 +44,7 @@ internal sealed class SupervisedTaskLoop(
         RunSettings settings = options.Settings(MaxSteps, _stepsPerEpoch, evaluates: validation.Count > 0);
         using Tensor? weights = classWeights is null ? null : HostCopy.To(model.Network.TorchDevice, [.. classWeights.Select(static w => (float)w)]);   // (K)
         using var run = new TrainingRun(model, settings, folder, resumed, log);
-        using var updates = new UpdateStep<TaskExample[]>(run, model.Network, settings, seed, losses: options.AuxiliaryLossWeight > 0 ? 2 : 1, Immediate, log)
+        using var updates = new UpdateStep<TaskExample[]>(run, model.Network, settings, seed, losses: options.AuxiliaryLossWeight > 0 ? 2 : 1, log)
         {
             Source = static outcome => BatchRows.Text("the rows", outcome.Batch.Select(static e => e.Row)),
             Documents = static outcome => BatchRows.Ranges(outcome.Batch.Select(static e => e.Row)),

@@ -5,7 +5,7 @@ namespace MLNet.Gpt;
 /// <param name="Reward">Its reward; only differences between responses to the same prompt mean something.</param>
 /// <param name="FinishReason">Why it ended.</param>
 /// <param name="TokenCount">The tokens generated.</param>
-public sealed record SampledResponse(string Text, float Reward, FinishReason FinishReason, int TokenCount)
+internal sealed record SampledResponse(string Text, float Reward, FinishReason FinishReason, int TokenCount)
 {
     /// <summary>Whether the policy ended the response itself, and it was not cut off.</summary>
     public bool IsFinished => FinishReason is FinishReason.StopToken or FinishReason.StopString;

@@ -34,4 +34,54 @@ public class PublicApiTests
                 + $"tests/Architecture.Tests/approved/{library}.txt.\n{string.Join('\n', difference)}");
         }
     }
+
+    // Where a user begins without being led there by another public type, or what a user writes and hands over.
+    private static readonly string[] Entrances =
+    [
+        "GptContextExtensions", "GptTrainersExtensions", "GptModelExtensions",                                                      // ml.Gpt(), and what extends it
+        "Corpus", "TokenFileWriter", "ConversationJson", "PromptTemplate", "PersonalData", "TextChunker",                           // data
+        "GptCheckpoint", "OnnxExporter", "GgufExporter", "RunCheckpoints",                                                          // files
+        "OnnxCausalModel", "OnnxTextClassifier", "OnnxRewardModel", "TorchCausalModel", "TorchTextClassifier", "TorchRewardModel",  // engines
+        "GptGenerationQueue", "ChatPrompt", "ChatReasoning", "RetrievalChatClient", "InMemoryVectorStore",                          // apps
+        "BradleyTerryRatings", "EloRatings", "LossScalingLaw", "ComputeScalingLaw", "AlignmentReport",                              // evaluation
+        "LossCurve", "CalibrationPicture", "ConfusionMatrixPicture", "IntervalPicture",                                             // pictures of it
+        "IForkableTokenMask",                                                                                                       // a constraint of one's own under beam search
+    ];
+
+    /// <summary>What nobody is led to, nobody needs: it is internal, since the assemblies see each other's internals.</summary>
+    [TestMethod]
+    public void A_public_type_is_an_exception_or_an_entrance_or_part_of_another_public_types_signature()
+    {
+        Type[] all = [.. Repository.Libraries.SelectMany(static name => Assembly.Load(name).GetExportedTypes()).Where(static type => type.DeclaringType is null)];
+        var named = new HashSet<Type>();
+        foreach (Type type in all)
+        {
+            foreach (Type used in SignatureOf(type).SelectMany(Parts).Where(used => used != type)) named.Add(used);
+        }
+
+        string[] alone = [.. all.Where(type => !named.Contains(type) && !typeof(Exception).IsAssignableFrom(type)).Select(static type => type.Name).Order(StringComparer.Ordinal)];
+        CollectionAssert.AreEqual(Entrances.Order(StringComparer.Ordinal).ToArray(), alone, $"found: {string.Join(", ", alone.Except(Entrances))}; no entrance any more: {string.Join(", ", Entrances.Except(alone))}");
+    }
+
+    private static IEnumerable<Type> SignatureOf(Type type)
+    {
+        const BindingFlags All = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly;
+        List<Type> types = [.. type.GetInterfaces()];
+        if (type.BaseType is { } parent) types.Add(parent);
+        foreach (MethodBase method in type.GetMethods(All).Cast<MethodBase>().Concat(type.GetConstructors(All)).Where(static method => method.IsPublic || method.IsFamily))
+        {
+            types.AddRange(method.GetParameters().Select(static parameter => parameter.ParameterType));
+            if (method is MethodInfo { ReturnType: var returned }) types.Add(returned);
+        }
+
+        types.AddRange(type.GetFields(All).Where(static field => field.IsPublic).Select(static field => field.FieldType));
+        return types.Concat(type.GetNestedTypes().SelectMany(SignatureOf));
+    }
+
+    /// <summary>A type and those that it is made of.</summary>
+    private static IEnumerable<Type> Parts(Type type)
+    {
+        if (type.HasElementType) return Parts(type.GetElementType()!);
+        return type.IsGenericType ? type.GetGenericArguments().Where(argument => argument != type).SelectMany(Parts).Append(type.GetGenericTypeDefinition()) : [type];
+    }
 }

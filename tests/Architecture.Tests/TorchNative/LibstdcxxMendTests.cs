@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using System.Reflection;
 using System.Text;
 using MLNet.Gpt.TorchNative;
+using MLNet.Gpt.Trainers.Tests.Fuzzing;
 
 namespace MLNet.Gpt.Architecture.Tests.TorchNative;
 
@@ -62,5 +64,56 @@ public class LibstdcxxMendTests
         Assert.Contains("ELF", Assert.ThrowsExactly<MendRefusedException>(() => LibstdcxxMend.Apply(new byte[200], Debian12)).Message);
         byte[] torn = Original()[..200_000];
         Assert.Contains("cut off", Assert.ThrowsExactly<MendRefusedException>(() => LibstdcxxMend.Apply(torn, Debian12)).Message);
+    }
+
+    [TestMethod]
+    public void An_offset_beyond_all_bounds_and_a_count_without_end_are_refused()
+    {
+        byte[] far = Original(), many = Original();
+        BinaryPrimitives.WriteUInt64LittleEndian(far.AsSpan(0x28), ulong.MaxValue);
+        Assert.Contains("cut off", Assert.ThrowsExactly<MendRefusedException>(() => LibstdcxxMend.Apply(far, Debian12)).Message);
+        BinaryPrimitives.WriteUInt32LittleEndian(many.AsSpan(Header(many, 0x6ffffffe) + 44), int.MaxValue);
+        Assert.Contains("versions of 2147483647 libraries", Assert.ThrowsExactly<MendRefusedException>(() => LibstdcxxMend.Apply(many, Debian12)).Message);
+    }
+
+    // The file's header, the headers of its sections, and the versions that it needs: what the mend goes by.
+    [TestMethod]
+    [TestCategory("Fuzz")]
+    public void A_thousand_damaged_libraries_are_mended_or_refused_and_then_left_as_they_were()
+    {
+        byte[] original = Original();
+        int sections = checked((int)BinaryPrimitives.ReadUInt64LittleEndian(original.AsSpan(0x28))), size = 64 * BinaryPrimitives.ReadUInt16LittleEndian(original.AsSpan(0x3c));
+        int needs = Header(original, 0x6ffffffe);
+        (int Start, int Length)[] parts =
+        [
+            (0, 64), (sections, size),
+            (checked((int)BinaryPrimitives.ReadUInt64LittleEndian(original.AsSpan(needs + 24))), checked((int)BinaryPrimitives.ReadUInt64LittleEndian(original.AsSpan(needs + 32)))),
+        ];
+        int refused = 0;
+        for (int n = 0; n < 1_000; n++)
+        {
+            var random = new Random(5 + (31 * n));
+            (int start, int length) = parts[n % parts.Length];
+            byte[] library = Mutations.Within(original, random, start, length, Mutations.Bytes), before = [.. library];
+            try
+            {
+                LibstdcxxMend.Apply(library, Debian12);
+            }
+            catch (MendRefusedException)
+            {
+                refused++;
+                Assert.IsTrue(library.AsSpan().SequenceEqual(before), $"input {n}: a refused library was changed");
+            }
+        }
+
+        Assert.IsGreaterThan(100, refused);
+    }
+
+    /// <summary>Where the header of a section of a type lies.</summary>
+    private static int Header(byte[] library, uint type)
+    {
+        int at = checked((int)BinaryPrimitives.ReadUInt64LittleEndian(library.AsSpan(0x28)));
+        while (BinaryPrimitives.ReadUInt32LittleEndian(library.AsSpan(at + 4)) != type) at += 64;
+        return at;
     }
 }

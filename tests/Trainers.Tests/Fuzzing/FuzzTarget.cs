@@ -14,6 +14,9 @@ internal sealed record FuzzTarget(string Name, string File, Action<string> Prepa
     /// <summary>Whether a part that is not this library's reads the file first: its exceptions count only where they come through this library's code.</summary>
     public bool IsReadByOthers { get; init; }
 
+    /// <summary>Whether a damaged file is passed over and nothing said: another program's, which this library writes into where it can read it.</summary>
+    public bool IsPassedOver { get; init; }
+
     /// <inheritdoc/>
     public override string ToString() => Name;
 }

@@ -3,7 +3,9 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Microsoft.Extensions.AI;
 using Microsoft.ML;
+using TorchSharp;
 
 namespace MLNet.Gpt.Trainers.Tests.Fuzzing;
 
@@ -25,6 +27,14 @@ internal static class FuzzTargets
 
     private static readonly MLContext Ml = new(seed: 1);
 
+    private const string ConversationId = "a/../b";
+
+    private static readonly string ConversationFile = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(ConversationId))) + ".json";
+
+    private static readonly ModelCompanions Companions = LoadCompanions();
+
+    private static readonly GptNetwork Network = GptNetwork.FromWeights(new Weights(), GptDevice.Cpu, trainable: false);
+
     private static readonly GptModel SessionModel = new(new TorchCausalModel(GptNetwork.FromWeights(new Weights(), GptDevice.Cpu, trainable: false)), Tokenizer);
 
     public static IReadOnlyList<FuzzTarget> All { get; } =
@@ -40,8 +50,11 @@ internal static class FuzzTargets
         Json("adapter_config.json", LoraCheckpoint.ConfigFile, WriteAdapter, OpenAdapter),
         new("adapter_model.safetensors", LoraCheckpoint.WeightsFile, WriteAdapter, MutateHeader, OpenAdapter),
 
+        Json("reward.json", "training_state/reward.json", WriteReward, static folder => RewardCheckpoint.Open(folder, GptDevice.Cpu).Dispose()),
+
         // Tokenizers.
         Json("tokenizer.json", "tokenizer.json", Tokenizer.Save, OpenTokenizer),
+        Json("tokenizer.json of characters", "tokenizer.json", GptTokenizer.FromCharacters([Text]).Save, OpenTokenizer),
         Json("vocab.json", "vocab.json", WritePair, OpenTokenizer),
         new("merges.txt", "merges.txt", WritePair, Mutations.Lines, OpenTokenizer),
         Json("added_tokens.json", "added_tokens.json", WritePair, OpenTokenizer),
@@ -53,6 +66,8 @@ internal static class FuzzTargets
         Json("chat_template.json", ChatTemplate.FileName, ChatTemplate.Default.Save, static folder => ChatTemplate.Load(folder)),
         Json("conversation", "conversation.json", WriteConversation, ReadConversation),
         new("prompt template", "prompt.txt", static folder => File.WriteAllText(Path.Combine(folder, "prompt.txt"), "Question: {Question}\nOf {{this}}: {A} {B}"), Mutations.Bytes, static folder => PromptTemplate.Parse(ReadText(folder, "prompt.txt"))),
+
+        Json("kept conversation", ConversationFile, WriteKeptConversation, ReadKeptConversation),
 
         // Constraints.
         Json("JSON Schema", "schema.json", static folder => File.WriteAllText(Path.Combine(folder, "schema.json"), Schema), static folder => Constrain(TextConstraint.JsonSchema(ReadText(folder, "schema.json")))),
@@ -73,12 +88,20 @@ internal static class FuzzTargets
         // Runs.
         Json("training state", "training_state/state.json", WriteState, static folder => TrainingCheckpoint.Open(folder).RequireWhole()),
         new("training state's tensors", "training_state/state.safetensors", WriteState, MutateHeader, static folder => TrainingCheckpoint.Open(folder).RequireWhole()),
+        new("head.safetensors", "training_state/head.safetensors", WriteReward, MutateHeader, static folder => RewardCheckpoint.Open(folder, GptDevice.Cpu).Dispose()),
+        new("rollout.safetensors", "training_state/rollout.safetensors", WriteRollout, MutateHeader, ReadRollout),
+        new("rollout.safetensors's numbers", "training_state/rollout.safetensors", WriteRollout, MutateNumbers, ReadRollout),
+        Json("training state of a policy", "training_state/state.json", WritePolicyState, static folder => TrainingCheckpoint.Open(folder).RequireWhole()),
         Json("best.json", "training_state/best.json", WriteState, static folder => BestRecord.Read(folder)),
         new("metrics.jsonl", "metrics.jsonl", WriteMetrics, Mutations.Json, static folder => new MetricsFile(folder).Resume(reportedStep: 10)),
 
         // What is deployed.
         new("ONNX package", "model.onnx", WritePackage, MutateGraph, OpenPackage),
         new("ONNX package's metadata", "model.onnx", WritePackage, AddMetadata, OpenPackage),
+        Json("heads in an ONNX package's config.json", "config.json", WriteHeads, OpenPackage),
+        Json("classifier package's config.json", "config.json", static folder => OnnxExporter.WriteClassifier(new Classes(), folder), static folder => OnnxTextClassifier.Load(folder, GptDevice.Cpu).Dispose()),
+        Json("reward package's config.json", "config.json", static folder => OnnxExporter.WriteReward(new Rewards(), folder), static folder => OnnxRewardModel.Load(folder, GptDevice.Cpu).Dispose()),
+        new("genai_config.json", OnnxPackageLayout.GenAiConfigFile, WriteGenAiConfig, Mutations.Json, static folder => GenAiConfigJson.WriteCompanions(folder, Companions, Tokenizer)) { IsPassedOver = true },
         new("saved session", "state", WriteSession, Mutations.Bytes, RestoreSession),
         new("saved session with the right checksums", "state", WriteSession, MutateSession, RestoreSession),
         Json("adapter in an ONNX package", OnnxPackageLayout.AdapterPrefix("a") + LoraCheckpoint.ConfigFile, WriteAdaptablePackage, OpenPackage),
@@ -222,6 +245,53 @@ internal static class FuzzTargets
         if (file.TokenCount > 4) _ = new PackedRows(file, 4).RowCount;
     }
 
+    private static void WriteReward(string folder)
+    {
+        using var network = new RewardNetwork(GptNetwork.FromWeights(new Weights(), GptDevice.Cpu, trainable: false), new RewardHead { Readout = RewardReadout.ReadoutToken }, trainable: false);
+        string target = Path.Combine(folder, "written");
+        RewardCheckpoint.Write(target, network, Tokenizer, template: null);
+        foreach (string entry in Directory.EnumerateFileSystemEntries(target)) Directory.Move(entry, Path.Combine(folder, Path.GetFileName(entry)));
+        Directory.Delete(target);
+    }
+
+    private static void WriteRollout(string folder) => RolloutFile.Write(folder, new(
+    [
+        new(0, [1, 2], [3, 4], true) { LogProbabilities = [-1, -2], ReferenceLogProbabilities = [-1, -2], Values = [0, 1], Advantages = [0.5f, 0.25f], Returns = [1, 2] },
+        new(1, [5], [6, 7, 8], false) { LogProbabilities = [-1, -2, -3], ReferenceLogProbabilities = [-1, -2, -4], Values = [0, 1, 2], Advantages = [0.5f], Returns = [1, 2, 3], Counts = false },
+    ], 0.05, [1, 2, 0.5]));
+
+    private static void ReadRollout(string folder)
+    {
+        Rollout rollout = RolloutFile.Read(folder, new(Config, PromptCount: 2, RowCount: 2, MetricCount: 3, HasValues: true));
+
+        // What the next update does with it.
+        using var scope = torch.NewDisposeScope();
+        var batch = new PolicyBatch(rollout.Rows, torch.CPU);
+        _ = batch.LogProbabilities(Network, batch.States(Network), 1);
+        foreach (Func<RolloutRow, float[]> numbers in (Func<RolloutRow, float[]>[])[static row => row.LogProbabilities, static row => row.Advantages, static row => row.Values, static row => row.Returns]) _ = batch.Of(numbers);
+    }
+
+    /// <summary>Puts other whole numbers into the tensors behind the header.</summary>
+    private static byte[] MutateNumbers(byte[] valid, Random random)
+    {
+        byte[] bytes = [.. valid];
+        int start = 8 + checked((int)BinaryPrimitives.ReadInt64LittleEndian(valid)), count = (bytes.Length - start) / sizeof(int);
+        int[] edges = [0, 1, -1, 2, 7, Config.VocabularySize - 1, Config.VocabularySize, int.MaxValue, int.MinValue, 1 << 20];
+        for (int changes = random.Next(1, 4); changes > 0; changes--)
+            BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(start + (sizeof(int) * random.Next(count))), edges[random.Next(edges.Length)]);
+        return bytes;
+    }
+
+    private static void WritePolicyState(string folder)
+    {
+        WriteState(folder);
+        string path = Path.Combine(folder, "training_state", "state.json");
+        File.WriteAllText(path, File.ReadAllText(path).Replace("\"kind\": \"pretraining\"", $"\"kind\": \"{Fingerprint.PolicyOptimization}\"", StringComparison.Ordinal)
+            .Replace("\"skipped_updates\"", """
+                "policy": {"rollouts": 2, "kl_coefficient": 0.05, "kl": 0.1, "score": 1.5, "score_count": 16, "score_mean": 1.25, "score_squares": 3, "is_over_limit": false}, "metrics": {"score": {"sum": 3, "weight": 2}}, "skipped_updates"
+                """, StringComparison.Ordinal));
+    }
+
     private static void WriteState(string folder)
     {
         string state = Directory.CreateDirectory(Path.Combine(folder, "training_state")).FullName;
@@ -256,6 +326,44 @@ internal static class FuzzTargets
     {
         OnnxExporter.Write(new Weights(), folder, new OnnxExportOptions { AdaptableProjections = LoraProjections.Attention });
         LoraCheckpoint.WriteFiles(folder, OnnxPackageLayout.AdapterPrefix("a"), Config, new LoraOptions { Rank = 2 }, static (_, values) => values.AsSpan().Fill(0.5f));
+    }
+
+    private static void WriteHeads(string folder) => OnnxExporter.Write(new Weights(), folder, new OnnxExportOptions
+    {
+        Heads = [OnnxHead.Classifier("class", new Classes()), OnnxHead.Reward("reward", new Rewards()), OnnxHead.Embedding("vector")],
+    });
+
+    private static void WriteGenAiConfig(string folder) => File.WriteAllText(Path.Combine(folder, OnnxPackageLayout.GenAiConfigFile), GenAiConfigJson.Write(Config, Tokenizer.EndOfTextId, sharesCache: true));
+
+    private static ModelCompanions LoadCompanions()
+    {
+        string folder = Directory.CreateTempSubdirectory("mlnet-gpt-fuzz-").FullName;
+        try
+        {
+            File.WriteAllText(Path.Combine(folder, "generation_config.json"), """{"bos_token_id": 3, "eos_token_id": [4, 5], "do_sample": true, "temperature": 0.5, "top_k": 7}""");
+            return ModelCompanions.Load(folder, Tokenizer);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static void WriteKeptConversation(string folder)
+    {
+        using ChatConversations.Kept kept = new ChatConversations(1, folder).EnterAsync(ConversationId, default).GetAwaiter().GetResult();
+        kept.Add(
+        [
+            new(ChatRole.System, "Be brief."), new(ChatRole.User, [new TextContent("2 + 2?"), new DataContent(new byte[] { 1, 2, 3 }, "image/png"), new UriContent("https://example.org/a.png", "image/png")]) { AuthorName = "ann", MessageId = "m1" },
+            new(ChatRole.Assistant, [new FunctionCallContent("c1", "add", new Dictionary<string, object?> { ["a"] = 2, ["b"] = "two" })]), new(ChatRole.Tool, [new FunctionResultContent("c1", 4)]), new(ChatRole.Assistant, "4 😀"),
+        ]);
+    }
+
+    private static void ReadKeptConversation(string folder)
+    {
+        using ChatConversations.Kept kept = new ChatConversations(1, folder).EnterAsync(ConversationId, default).GetAwaiter().GetResult();
+        if (kept.Messages.Count == 0) throw new InvalidOperationException("The file was taken for none.");
+        foreach (ChatMessage message in kept.Messages) _ = message.Text;
     }
 
     private static void WriteSession(string folder)
@@ -392,6 +500,26 @@ internal static class FuzzTargets
     private sealed class Weights : IGptWeights
     {
         public GptConfig Config => FuzzTargets.Config;
+
+        public void Read(string name, Span<float> destination) => destination.Fill(0.25f);
+    }
+
+    /// <summary>Them with a task's head.</summary>
+    private sealed class Classes : IClassifierWeights
+    {
+        public GptConfig Config => FuzzTargets.Config;
+
+        public ClassifierHead Head { get; } = new() { Task = SupervisedTask.TextClassification, Labels = ["good", "bad"] };
+
+        public void Read(string name, Span<float> destination) => destination.Fill(0.25f);
+    }
+
+    /// <summary>Them with a reward model's.</summary>
+    private sealed class Rewards : IRewardWeights
+    {
+        public GptConfig Config => FuzzTargets.Config;
+
+        public RewardHead Head { get; } = new() { Readout = RewardReadout.ReadoutToken };
 
         public void Read(string name, Span<float> destination) => destination.Fill(0.25f);
     }

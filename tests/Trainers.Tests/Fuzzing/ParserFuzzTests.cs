@@ -28,7 +28,8 @@ public sealed class ParserFuzzTests
         Assert.IsLessThan(LimitMegabytes, tally.WorstMegabytes, "MiB for one input");
 
         // The damage is real: a good part of the inputs is refused.
-        Assert.IsGreaterThan(Inputs / 20, tally.Refused);
+        if (Target(name).IsPassedOver) Assert.AreEqual(0, tally.Refused);
+        else Assert.IsGreaterThan(Inputs / 20, tally.Refused);
     }
 
     [TestMethod]

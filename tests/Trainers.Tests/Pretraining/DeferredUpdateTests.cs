@@ -93,9 +93,8 @@ public sealed class DeferredUpdateTests
             RunFolder folder = fixture.RunFolder(fixture.Options);
             Directory.CreateDirectory(folder.Path);
             using var cancel = new CancellationTokenSource();
-            var loop = new PretrainingLoop(TrainingFixture.Model(network), fixture.TrainingRows, fixture.ValidationRows, fixture.Options with { Run = fixture.Options.Run with { CancellationToken = cancel.Token } }, TrainingFixture.Seed, folder, fixture.Log.Add)
+            var loop = new PretrainingLoop(TrainingFixture.Model(network), fixture.TrainingRows, fixture.ValidationRows, fixture.Options with { Run = fixture.Options.Run with { CancellationToken = cancel.Token, ImmediateUpdates = immediate } }, TrainingFixture.Seed, folder, fixture.Log.Add)
             {
-                Immediate = immediate,
                 StepStarting = step =>
                 {
                     if (step != 6) return;
@@ -127,9 +126,8 @@ public sealed class DeferredUpdateTests
         using (torch.no_grad())
         using (torch.NewDisposeScope()) network.Parameters.ViewOf(network.Parameters.Master, "wpe.weight").fill_(float.NaN);
         int last = 0;
-        var loop = new PretrainingLoop(TrainingFixture.Model(network), fixture.TrainingRows, null, fixture.Options with { Evaluation = fixture.Options.Evaluation with { Interval = 0 }, Run = fixture.Options.Run with { MaxSkippedUpdates = 2, LogInterval = 5 } }, TrainingFixture.Seed, null, fixture.Log.Add)
+        var loop = new PretrainingLoop(TrainingFixture.Model(network), fixture.TrainingRows, null, fixture.Options with { Evaluation = fixture.Options.Evaluation with { Interval = 0 }, Run = fixture.Options.Run with { MaxSkippedUpdates = 2, LogInterval = 5, ImmediateUpdates = false } }, TrainingFixture.Seed, null, fixture.Log.Add)
         {
-            Immediate = false,
             StepStarting = step => last = step,
         };
         var error = Assert.ThrowsExactly<TrainingDivergedException>(() => loop.Run(null));

@@ -105,12 +105,12 @@ public sealed class PolicyOptimizationTests
     private static (float[] Before, float[] After, int PolicySteps, int ValueSteps, float ValueMoved) Warmup(int rollouts, int warmup, PolicyOptimizationOptions options, bool deferred)
     {
         string folder = Directory.CreateDirectory(Path.Combine(Folder, Guid.NewGuid().ToString("N"))).FullName;
-        PolicyOptimizationOptions changed = options with { Episodes = rollouts * options.RolloutSize, Ppo = new() { ValueWarmupRollouts = warmup }, Optimizer = options.Optimizer! with { WeightDecay = warmup == rollouts ? 0.1 : 0 } };
+        PolicyOptimizationOptions changed = options with { Run = options.Run with { ImmediateUpdates = !deferred }, Episodes = rollouts * options.RolloutSize, Ppo = new() { ValueWarmupRollouts = warmup }, Optimizer = options.Optimizer! with { WeightDecay = warmup == rollouts ? 0.1 : 0 } };
         using var fixture = new PolicyFixture(changed);
         float[] before = [.. fixture.Model.Network.Parameters.Master.data<float>()], head = [.. fixture.Model.Value!.Extra.Master.data<float>()];
         using PretrainedWeights pretrained = fixture.Options.Pretrained!.Open();
         var run = new RunFolder(folder, 1, PolicyFingerprint.Of(fixture.Options, null, fixture.Model, pretrained, fixture.Rewards, fixture.Prompts, null, rollouts, 1));
-        new PolicyOptimizationLoop(fixture.Model, fixture.Rollouts, fixture.Rewards, fixture.Prompts, [], null, fixture.Options, null, 1, run, static _ => { }) { Immediate = !deferred }.Run(null);
+        new PolicyOptimizationLoop(fixture.Model, fixture.Rollouts, fixture.Rewards, fixture.Prompts, [], null, fixture.Options, null, 1, run, static _ => { }).Run(null);
         using var sets = new TrainableSets(fixture.Model.Sets, fixture.Options.Optimizer!);
         TrainingCheckpoint.Open(RunCheckpoints.FindLast(folder)!).Restore(sets, options.Run.AverageDecay > 0 ? [.. fixture.Model.Sets.Select(static set => TorchSharp.torch.empty_like(set.Master))] : null);
         return (before, [.. fixture.Model.Network.Parameters.Master.data<float>()], sets.Sets[0].Optimizer.StepCount, sets.Sets[^1].Optimizer.StepCount, head.Zip(fixture.Model.Value.Extra.Master.data<float>(), static (x, y) => Math.Abs(x - y)).Max());

@@ -207,9 +207,9 @@ public sealed class PolicyUpdateTests
         // What a GPU does, on a CPU: losses and norms are read when a report or a rollout needs them.
         string[] Run(bool immediate)
         {
-            PolicyOptimizationOptions options = PolicyFixture.Plain with { Episodes = 36, Rollout = PolicyFixture.Plain.Rollout with { InnerEpochs = 2 }, Run = PolicyFixture.Plain.Run with { LogInterval = 3 } };
+            PolicyOptimizationOptions options = PolicyFixture.Plain with { Episodes = 36, Rollout = PolicyFixture.Plain.Rollout with { InnerEpochs = 2 }, Run = PolicyFixture.Plain.Run with { LogInterval = 3, ImmediateUpdates = immediate } };
             using var fixture = new PolicyFixture(options);
-            var loop = new PolicyOptimizationLoop(fixture.Model, fixture.Rollouts, fixture.Rewards, fixture.Prompts, [], null, fixture.Options, 4, 9, null, static _ => { }) { Immediate = immediate };
+            var loop = new PolicyOptimizationLoop(fixture.Model, fixture.Rollouts, fixture.Rewards, fixture.Prompts, [], null, fixture.Options, 4, 9, null, static _ => { });
             RunResult result = loop.Run(null);
             Assert.AreEqual(12, result.State.Step);
             return [.. result.History.Select(static report => FormattableString.Invariant($"{report.Step} {report.Loss:R} {report.GradientNorm:R} {string.Join(' ', report.Metrics!.Where(static m => m.Key != "eps"))}"))];

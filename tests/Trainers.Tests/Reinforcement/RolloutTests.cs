@@ -173,7 +173,8 @@ public sealed class RolloutTests
             (Rollout rollout, _) = fixture.Rollouts.Make(new());
             rollout.Rows[2].Counts = false;
             RolloutFile.Write(folder, rollout);
-            Rollout read = RolloutFile.Read(folder, fixture.Prompts.Count, PolicyFixture.Shape.VocabularySize, rollout.Rows.Count, rollout.Metrics.Count, hasValues: fixture.Model.Value is not null);
+            var form = new RolloutForm(PolicyFixture.Shape, fixture.Prompts.Count, rollout.Rows.Count, rollout.Metrics.Count, HasValues: true);
+            Rollout read = RolloutFile.Read(folder, form);
             Assert.AreEqual(rollout.KlCoefficient, read.KlCoefficient);
             CollectionAssert.AreEqual(rollout.Metrics.ToArray(), read.Metrics.ToArray());
             Assert.HasCount(rollout.Rows.Count, read.Rows);
@@ -189,9 +190,18 @@ public sealed class RolloutTests
 
             string path = Directory.GetFiles(folder, "rollout.safetensors", SearchOption.AllDirectories).Single();
             SafeTensorsWriter.Write(path, [new("prompts", SafeTensorType.Int32, [1])], static (_, stream) => stream.Write(new byte[4]));
-            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, 7, 12, 1, 1, hasValues: false));
+            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, form));
             File.Delete(path);
-            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, 7, 12, 1, 1, hasValues: false));
+            Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, form));
+
+            // Whole, and of another run: of a smaller vocabulary, a shorter context, fewer prompts, more responses, other metrics, no value model.
+            RolloutFile.Write(folder, rollout);
+            foreach ((RolloutForm other, string problem) in ((RolloutForm, string)[])
+            [
+                (form with { Shape = form.Shape with { VocabularySize = 1 } }, "the vocabulary has the tokens 0 to 0"), (form with { Shape = form.Shape with { ContextLength = 2 } }, "the policy's context has 2"), (form with { PromptCount = 1 }, "and the prompts are 0 to 0"),
+                (form with { RowCount = 13 }, "it has 12 responses, and a rollout of this run has 13"), (form with { MetricCount = 1 }, "metrics, and this run has 1"), (form with { HasValues = false }, "it must have 0"),
+            ])
+                StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, other)).Message, problem);
         }
         finally
         {
@@ -241,7 +251,7 @@ public sealed class RolloutTests
             return new(prompt, tokens, response, IsComplete: true) { LogProbabilities = each, ReferenceLogProbabilities = each, Values = each, Returns = each, Advantages = [1] };
         }
 
-        Rollout Read(int rows = 2, int metrics = 1, bool values = true) => RolloutFile.Read(folder, promptCount: 3, vocabularySize: 12, rows, metrics, values);
+        Rollout Read(int rows = 2, int metrics = 1, bool values = true) => RolloutFile.Read(folder, new(PolicyFixture.Shape with { VocabularySize = 12 }, PromptCount: 3, rows, metrics, values));
     }
 
     [TestMethod]
@@ -270,7 +280,7 @@ public sealed class RolloutTests
             ])
             {
                 SafeTensorsWriter.Write(path, infos, (info, stream) => stream.Write(info.Name == name ? BitConverter.GetBytes(value) : tensors[info.Name]), new Dictionary<string, string> { ["kl_coefficient"] = "0.5", ["metrics"] = "[7]" });
-                StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, 1, 12, 1, 1, hasValues: false)).Message, says, name);
+                StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => RolloutFile.Read(folder, new(PolicyFixture.Shape with { VocabularySize = 12 }, 1, 1, 1, HasValues: false))).Message, says, name);
             }
         }
         finally

@@ -19,7 +19,7 @@ internal static class EveryTrainer
     }
 
     /// <summary>The trainers, some with an adapter, some over frozen weights.</summary>
-    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["task-frozen"], ["task-head"], ["regression"], ["choice"], ["reward"], ["reward-adapter"], ["reward-frozen"], ["reward-head"], ["preference"], ["preference-adapter"], ["ppo"], ["ppo-adapter"], ["grpo"]];
+    public static IEnumerable<object[]> Kinds => [["pretraining"], ["fine-tuning"], ["adapter"], ["task"], ["task-adapter"], ["task-frozen"], ["task-head"], ["regression"], ["choice"], ["reward"], ["reward-adapter"], ["reward-frozen"], ["reward-head"], ["preference"], ["preference-adapter"], ["ppo"], ["ppo-adapter"], ["grpo"], ["rloo"]];
 
     /// <summary>Options for a run on a CPU.</summary>
     public static RunOptions Run { get; } = new()
@@ -55,6 +55,9 @@ internal static class EveryTrainer
     public static FrozenWeights FreezeOf(string kind) =>
         kind.EndsWith("-frozen", StringComparison.Ordinal) ? FrozenWeights.Pretrained : kind.EndsWith("-head", StringComparison.Ordinal) ? FrozenWeights.AllButHead : FrozenWeights.None;
 
+    /// <summary>Whether a kind optimises a policy.</summary>
+    public static bool IsPolicy(string kind) => kind is "ppo" or "ppo-adapter" or "grpo" or "rloo";
+
     private static Outcome FitOf(MLContext ml, string kind, RunOptions run, MicroBatchSize? microBatch, double rate, int warmup)
     {
         IDataView rows = ml.Data.LoadFromEnumerable(Rows());
@@ -85,11 +88,14 @@ internal static class EveryTrainer
 
         if (kind.StartsWith("reward", StringComparison.Ordinal))
         {
-            using GptRewardModelTransformer trained = ml.Gpt().Trainers.RewardModelFromPairs("Text", "Completion", "Other", new()
+            var options = new RewardModelOptions
             {
                 Pretrained = pretrained, Lora = lora, Freeze = freeze, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Margin = 0.1, Head = new() { Readout = lora is null ? RewardReadout.ReadoutToken : RewardReadout.LastToken },
                 Optimizer = new() { LearningRate = rate, WarmupSteps = warmup }, Evaluation = evaluation, Run = run,
-            }).Fit(rows);
+            };
+            using GptRewardModelTransformer trained = kind == "reward"
+                ? ml.Gpt().Trainers.RewardModel("Grade", "Text", "Text", "Response", options).Fit(ml.Data.LoadFromEnumerable(Graded()))
+                : ml.Gpt().Trainers.RewardModelFromPairs("Text", "Completion", "Other", options).Fit(rows);
             RewardModelResult result = trained.Training;
             RewardNetwork reward = ((TorchRewardModel)trained.Model.Engine).Network;
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, [.. Weights(reward.Network), .. reward.Extra.Master.data<float>()]);
@@ -106,12 +112,12 @@ internal static class EveryTrainer
             return new(result.History, result.Steps, result.Cancelled, result.LastCheckpoint, result.BestCheckpoint, Weights(((TorchCausalModel)trained.Model.Engine).Network));
         }
 
-        if (kind is "ppo" or "ppo-adapter" or "grpo")
+        if (IsPolicy(kind))
         {
             // 10 rollouts of 16 responses, each in two updates, and those twice.
             using GptPolicyTransformer trained = ml.Gpt().Trainers.PolicyOptimization("Text", new()
             {
-                Pretrained = pretrained, Lora = lora, Algorithm = kind == "grpo" ? PolicyAlgorithm.Grpo : PolicyAlgorithm.Ppo, Episodes = 160, BatchSize = 8, MicroBatchSize = microBatch ?? 3,
+                Pretrained = pretrained, Lora = lora, Algorithm = kind switch { "grpo" => PolicyAlgorithm.Grpo, "rloo" => PolicyAlgorithm.Rloo, _ => PolicyAlgorithm.Ppo }, Episodes = 160, BatchSize = 8, MicroBatchSize = microBatch ?? 3,
                 Rollout = new() { Minibatches = 2, InnerEpochs = 2, MaxNewTokens = 4 },
                 Reward = new() { Sources = [PolicyReward.Of(static (_, response) => response.Count(static c => c == 'a'))], MissingEndPenalty = 0.2, Normalization = RewardNormalization.Standardize },
                 Kl = new() { Target = 0.01, Horizon = 100 }, PretrainingMix = kind == "ppo" ? new() { Texts = rows, Coefficient = 0.5, BatchSize = 2 } : null,
@@ -122,15 +128,16 @@ internal static class EveryTrainer
         }
 
         IDataView keyed = ml.Transforms.Conversion.MapValueToKey("Key", "Label").Fit(rows).Transform(rows);
-        var options = new SupervisedTaskOptions
+        var taskOptions = new SupervisedTaskOptions
         {
             Pretrained = pretrained, Lora = lora, Freeze = freeze, Epochs = 5, BatchSize = 8, MicroBatchSize = microBatch ?? 3, Optimizer = new() { LearningRate = rate }, Evaluation = evaluation, Run = run,
         };
         SupervisedTaskTrainer trainer = kind switch
         {
-            "regression" => ml.Gpt().Trainers.SentenceSimilarity("Likeness", "Text", "Completion", options),
-            "choice" => ml.Gpt().Trainers.MultipleChoice("Key", "Text", ["Completion", "Other"], options),
-            _ => ml.Gpt().Trainers.TextClassification("Key", "Text", options),
+            "regression" => ml.Gpt().Trainers.SentenceSimilarity("Likeness", "Text", "Completion", taskOptions),
+            "choice" => ml.Gpt().Trainers.MultipleChoice("Key", "Text", ["Completion", "Other"], taskOptions),
+            "task-frozen" => ml.Gpt().Trainers.TextEntailment("Key", "Text", "Completion", taskOptions),
+            _ => ml.Gpt().Trainers.TextClassification("Key", "Text", taskOptions),
         };
         using SupervisedTaskTransformer task = trainer.Fit(keyed);
         SupervisedTaskResult training = task.Training;
@@ -153,5 +160,17 @@ internal static class EveryTrainer
             string word = string.Concat($"{i:D2}".Select(static digit => (char)(digit - '0' + 'a')));
             yield return new() { Text = $"{word} {word[1]}{word[0]}", Completion = $"{word[0]}{word[0]}", Other = $"{word[1]}", Label = i % 2 == 0 ? "even" : "odd", Likeness = i / 80f };
         }
+    }
+
+    /// <summary>The same as graded responses, two to a prompt.</summary>
+    private static IEnumerable<GradedRow> Graded() => Rows().SelectMany(static row => (GradedRow[])[new() { Text = row.Text, Response = row.Completion, Grade = 2 }, new() { Text = row.Text, Response = row.Other, Grade = 1 }]);
+
+    private sealed class GradedRow
+    {
+        public string Text { get; set; } = "";
+
+        public string Response { get; set; } = "";
+
+        public float Grade { get; set; }
     }
 }

@@ -15,12 +15,16 @@ public sealed class KilledRunTests
     [DataRow("adapter")]
     [DataRow("task")]
     [DataRow("task-adapter")]
+    [DataRow("task-frozen")]
     [DataRow("task-head")]
+    [DataRow("regression")]
+    [DataRow("choice")]
     [DataRow("reward")]
     [DataRow("reward-frozen")]
     [DataRow("preference")]
     [DataRow("ppo")]
     [DataRow("grpo")]
+    [DataRow("rloo")]
     public void A_run_killed_at_any_moment_ends_with_the_reports_weights_and_moments_of_one_that_nobody_touched(string kind)
     {
         string root = Directory.CreateTempSubdirectory("mlnet-gpt-killed-").FullName;
@@ -49,7 +53,7 @@ public sealed class KilledRunTests
             }
 
             // The weights or the adapter in both, the moments in the last, of a task the head in both, over frozen weights the head alone, and of PPO the value model and its head.
-            bool frozen = EveryTrainer.FreezeOf(kind) != FrozenWeights.None, head = frozen || kind is "task" or "task-adapter" or "reward";
+            bool frozen = EveryTrainer.FreezeOf(kind) != FrozenWeights.None, head = frozen || kind is "task" or "task-adapter" or "regression" or "choice" or "reward";
             Assert.AreEqual(frozen ? 3 : head ? 5 : kind == "ppo" ? 7 : 3, compared);
             if (head)
                 CollectionAssert.AreEqual(File.ReadAllBytes(Path.Combine(whole, "model", "model.onnx")), File.ReadAllBytes(Path.Combine(killed, "model", "model.onnx")));

@@ -62,6 +62,8 @@ public sealed class RunCheckpointsTests
     [DataRow("\"optimizer_steps\": 8", "\"optimizer_steps\": -1", "the optimizer made -1 updates")]
     [DataRow("\"row_part\": 0", "\"row_part\": -1", "row_part is -1")]
     [DataRow("\"epoch\": 0", "\"epoch\": -1", "position.epoch is -1")]
+    [DataRow("\"metrics\": {}", "\"metrics\": {\"a\": null}", "metrics.a is null")]
+    [DataRow("\"kind\": \"pretraining\"", "\"kind\": \"policy optimization\"", "it has no 'policy', and updates were made")]
     [DataRow("\"kind\": \"pretraining\"", "\"kind\": \"\\ud800\"", "half of a surrogate pair")]
     [DataRow("\"kind\": \"pretraining\"", "\"kind\": \"\u00ff\"", "no UTF-8")]
     public void A_training_state_that_no_run_can_have_left_is_refused(string written, string damaged, string part)

@@ -19,7 +19,7 @@ public sealed class UpdateStepTests
         using GptNetwork network = new(TrainingFixture.Config, GptDevice.Cpu, TrainingFixture.Seed);
         RunSettings settings = fixture.Options.Settings(evaluates: false);
         using var run = new TrainingRun(TrainingFixture.Model(network), settings, folder: null, resumed: null, fixture.Log.Add);
-        using var updates = new UpdateStep<int>(run, network, settings, TrainingFixture.Seed, losses: 1, immediate: null, fixture.Log.Add) { Source = static _ => "", Documents = static _ => [] };
+        using var updates = new UpdateStep<int>(run, network, settings, TrainingFixture.Seed, losses: 1, fixture.Log.Add) { Source = static _ => "", Documents = static _ => [] };
         var keys = new List<ulong>();
         for (int step = 0; step < 2; step++)
         {

@@ -31,6 +31,6 @@ public sealed record GeneratedSequence
     /// <summary>The score by which beam search ranks it; null without beams.</summary>
     public double? Score { get; init; }
 
-    /// <summary>The UTF-8 bytes of the new text, up to the stop string where there is one; null where no <see cref="TokenBytes"/> were given.</summary>
+    /// <summary>The UTF-8 bytes of the new text, up to the stop string where there is one; null where the tokens' bytes were not asked for.</summary>
     public int? TextByteCount { get; init; }
 }

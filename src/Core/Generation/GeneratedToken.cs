@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// <param name="TokenId">The token.</param>
 /// <param name="SettledByteCount">
 /// How many bytes of the new text, from its start, are sure to be part of the result: the rest may turn out to be the
-/// beginning of a stop string. 0 where no <see cref="TokenBytes"/> were given.
+/// beginning of a stop string. 0 where the tokens' bytes were not asked for.
 /// </param>
 public readonly record struct GeneratedToken(int PromptIndex, int SampleIndex, int Position, int TokenId, int SettledByteCount)
 {

@@ -4,4 +4,4 @@ namespace MLNet.Gpt;
 /// <param name="tokenId">A token id of the vocabulary.</param>
 /// <returns>The token's bytes. They must stay valid until the next call from the same thread.</returns>
 /// <remarks>Called from the thread that generates.</remarks>
-public delegate ReadOnlySpan<byte> TokenBytes(int tokenId);
+internal delegate ReadOnlySpan<byte> TokenBytes(int tokenId);

@@ -73,8 +73,10 @@ internal sealed class AdamW : IDisposable
     /// <summary>Tells how many of the last calls of <see cref="StepIfFinite"/> made their update, once that has been read.</summary>
     public void Confirm(int updatesMade)
     {
+        // Of a resumed run, whose count came from its checkpoint, the device knows nothing before the next update.
+        bool isKnown = _confirmedStepCount == StepCount;
         StepCount += updatesMade;
-        _confirmedStepCount = StepCount;
+        if (isKnown) _confirmedStepCount = StepCount;
     }
 
     public void Dispose()

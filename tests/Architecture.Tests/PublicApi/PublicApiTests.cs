@@ -42,7 +42,7 @@ public class PublicApiTests
         "Corpus", "TokenFileWriter", "ConversationJson", "PromptTemplate", "PersonalData", "TextChunker",                           // data
         "GptCheckpoint", "OnnxExporter", "GgufExporter", "RunCheckpoints",                                                          // files
         "OnnxCausalModel", "OnnxTextClassifier", "OnnxRewardModel", "TorchCausalModel", "TorchTextClassifier", "TorchRewardModel",  // engines
-        "GptGenerationQueue", "ChatPrompt", "ChatReasoning", "RetrievalChatClient", "InMemoryVectorStore",                          // apps
+        "GptGenerationQueue", "ChatPrompt", "ChatReasoning", "RetrievalChatClient`1", "InMemoryVectorStore",                          // apps
         "BradleyTerryRatings", "EloRatings", "LossScalingLaw", "ComputeScalingLaw", "AlignmentReport",                              // evaluation
         "LossCurve", "CalibrationPicture", "ConfusionMatrixPicture", "IntervalPicture",                                             // pictures of it
         "IForkableTokenMask",                                                                                                       // a constraint of one's own under beam search

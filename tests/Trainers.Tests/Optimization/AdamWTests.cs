@@ -35,6 +35,24 @@ public sealed class AdamWTests
     }
 
     [TestMethod]
+    public void A_resumed_count_is_the_devices_too_when_it_is_told_of_no_update_first()
+    {
+        // Update 21 with a gradient of 1 and empty moments; β1 0.9, β2 0.95: m̂ = 0.1/(1 − 0.9^21), v̂ = 0.05/(1 − 0.95^21). As the first update it would be 0.01·1/1.
+        using var scope = NewDisposeScope();
+        using var network = new GptNetwork(Tiny, GptDevice.Cpu);
+        using var optimizer = new AdamW(network.Parameters, new AdamWOptions { Epsilon = 1e-30, GradientClipNorm = 0, WeightDecay = 0 }) { StepCount = 20 };
+        using var fill = no_grad();
+        network.Parameters.Master.fill_(2f);
+        network.Parameters.GradientSum.fill_(1f);
+        optimizer.Confirm(0);
+        optimizer.StepIfFinite(0.01, network.Parameters.GradientSum.norm(), tensor(1f));
+        optimizer.Confirm(1);
+        Assert.AreEqual(21, optimizer.StepCount);
+        double update = 0.01 * (0.1 / (1 - Math.Pow(0.9, 21))) / Math.Sqrt(0.05 / (1 - Math.Pow(0.95, 21)));
+        Assert.AreEqual(2 - update, network.Parameters.Master[0].item<float>(), 1e-6);
+    }
+
+    [TestMethod]
     public void A_step_takes_its_numbers_whenever_the_garbage_collector_runs()
     {
         // Nothing but β1 = β2 = 0 and ε = 1: each step takes off lr·1/(1 + 1) exactly; a number that the collector has freed meanwhile would be another one.

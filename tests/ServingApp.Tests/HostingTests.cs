@@ -89,7 +89,9 @@ public sealed class HostingTests
         Assert.AreEqual(TimeSpan.FromSeconds(7), server.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout);
     }
 
+    // Alone: what is measured is heard by every server of the process.
     [TestMethod]
+    [DoNotParallelize]
     public async Task Without_keys_another_host_name_is_refused()
     {
         using TestServing server = Saying(static _ => "x");

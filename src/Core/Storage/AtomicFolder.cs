@@ -169,7 +169,7 @@ internal sealed class AtomicFolder : IDisposable
 
     /// <summary>
     /// Finishes what a killed writer left, and reads a folder of which all files belong together. A writer may put another folder in its place meanwhile: what was read, or what went wrong, is then
-    /// of both, and it is read again.
+    /// of both, and it is read again. What is read of a folder that has changed twenty times is taken: then something else goes on writing there.
     /// </summary>
     /// <param name="path">The folder.</param>
     /// <param name="read">Reads it. What it gives is disposed where it is read again, if it can be.</param>

@@ -29,11 +29,6 @@ internal sealed record OnnxPackage(string Folder, GptConfig Config, IReadOnlyLis
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        return AtomicFolder.ReadWhole(path, () => OpenOnce(path));
-    }
-
-    private static OnnxPackage OpenOnce(string path)
-    {
         if (!Directory.Exists(path)) throw new CheckpointNotFoundException(path, File.Exists(path) ? "it is a file." : "there is no such folder.", FolderRemedy.ForPackage(path));
         foreach (string name in (ReadOnlySpan<string>)[OnnxPackageLayout.ModelFile, OnnxPackageLayout.ConfigFile])
         {

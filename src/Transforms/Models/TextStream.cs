@@ -66,6 +66,9 @@ internal static class TextStream
                     yield return due;
                 }
             }
+
+            // Beams give fewer texts than samples where a constraint leaves no more: those behind are given here.
+            foreach (GeneratedText text in waiting.OrderBy(static pair => pair.Key).Select(static pair => pair.Value)) yield return text;
         }
         finally
         {

@@ -88,6 +88,18 @@ public sealed class ChatClientTests
     }
 
     [TestMethod]
+    public void A_call_for_fewer_tokens_than_the_clients_least_is_meant()
+    {
+        using GptModel model = Saying(_ => "x");
+        var client = new GptChatClientOptions { Generation = new GenerateTextOptions { MinNewTokens = 6, MaxNewTokens = 9 } };
+        foreach ((int? asked, int least, int most) in ((int?, int, int)[])[(4, 4, 4), (7, 6, 7), (null, 6, 9)])
+        {
+            GenerationOptions told = ChatPrompt.Create(model, [new(ChatRole.User, "go")], new() { MaxOutputTokens = asked }, client).Generation;
+            Assert.AreEqual((least, most), (told.MinNewTokens, told.MaxNewTokens));
+        }
+    }
+
+    [TestMethod]
     public async Task The_seed_decides_the_draws()
     {
         using var engine = new HistoryModel(Letters.VocabularySize, 64, _ => new float[Letters.VocabularySize]); // every token alike

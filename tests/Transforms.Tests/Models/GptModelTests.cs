@@ -86,6 +86,17 @@ public sealed class GptModelTests
         });
     }
 
+    // Two beams are asked for, and the constraint leaves one text: the second prompt's must not wait for one that never comes.
+    [TestMethod]
+    public async Task Each_text_is_given_where_beams_give_fewer_than_were_asked_for()
+    {
+        using GptModel model = TestModels.Saying(static _ => "a", out _);
+        GenerateTextOptions options = new() { Temperature = 0, MaxNewTokens = 8, BeamCount = 2, SamplesPerPrompt = 2, Constraint = TextConstraint.Choice("a") };
+        List<GeneratedText> each = [];
+        await foreach (GeneratedText text in model.GenerateEachAsync(["b", "c"], options)) each.Add(text);
+        CollectionAssert.AreEqual(new[] { (0, "a"), (1, "a") }, each.Select(static text => (text.PromptIndex, text.Text)).ToArray());
+    }
+
     // As above: a token takes a millisecond at least.
     [TestMethod]
     public async Task Texts_do_not_wait_for_those_behind_them()

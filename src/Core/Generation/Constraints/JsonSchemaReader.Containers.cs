@@ -16,7 +16,8 @@ internal sealed partial class JsonSchemaReader
         {
             if (all[i].Keyword("properties") is not { } properties) continue;
             if (properties.ValueKind != JsonValueKind.Object) throw Malformed(all[i], "properties", "an object of schemas");
-            ownOf[i] = properties.EnumerateObject().ToDictionary(static property => property.Name, static property => property.Value);
+            var own = ownOf[i] = [];
+            foreach (JsonProperty property in properties.EnumerateObject()) own[property.Name] = property.Value; // of a name that a caller's element has twice, the last
             names.AddRange(properties.EnumerateObject().Select(static property => property.Name).Where(known.Add));
         }
 

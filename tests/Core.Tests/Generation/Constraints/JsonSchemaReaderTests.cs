@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace MLNet.Gpt.Core.Tests.Generation.Constraints;
 
 [TestClass]
@@ -443,6 +445,16 @@ public sealed class JsonSchemaReaderTests
         Assert.AreEqual(ConstraintProblem.TooLarge, error.Problem, error.Message);
         StringAssert.Contains(error.Message, "Reading the schema takes more than 10000000 steps, since lists in it multiply");
         Assert.IsLessThanOrEqualTo(101, error.Location.Length);
+    }
+
+    // A schema that a caller gives as an element, as a chat's response format, may have a name twice; the last one counts, as JsonElement has it.
+    [TestMethod]
+    public void Of_a_property_that_stands_twice_in_an_element_the_last_counts()
+    {
+        using JsonDocument schema = JsonDocument.Parse("""{"properties":{"a":{"type":"string"},"a":{"type":"integer"}},"required":["a"],"additionalProperties":false}""");
+        var grammar = new Grammar();
+        grammar.Root = JsonSchemaReader.AddObjectTo(grammar, schema.RootElement, JsonWhitespace.None).Rule;
+        GrammarText.Check(grammar, ["{\"a\":1}"], ["{\"a\":\"x\"}", "{}"]);
     }
 
     [TestMethod]

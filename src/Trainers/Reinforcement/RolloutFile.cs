@@ -56,7 +56,7 @@ internal static class RolloutFile
     /// <summary>Reads it.</summary>
     /// <param name="folder">The checkpoint.</param>
     /// <param name="form">What a rollout of the run has.</param>
-    /// <exception cref="CorruptFileException">It is missing, not what it should be, or no rollout of that form: libtorch would end the process, or read another token's number.</exception>
+    /// <exception cref="CorruptFileException">It is missing, not what it should be, or no rollout of that form, with which a later update would fail, or take the numbers of another token.</exception>
     public static Rollout Read(string folder, RolloutForm form)
     {
         string path = Path.Combine(folder, GptCheckpoint.TrainingStateFolder, FileName);

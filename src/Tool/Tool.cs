@@ -14,9 +14,9 @@ internal static class Tool
     public static async Task<int> RunAsync(string[] args, TextReader input, TextWriter output, TextWriter error, CancellationToken cancellationToken = default)
     {
         var console = new ToolConsole(input, output, error);
-        var root = new RootCommand("Trains GPT models, exports them to ONNX, runs and serves them.")
+        var root = new RootCommand("Trains and fine-tunes GPT models, exports them to ONNX, runs and serves them.")
         {
-            TrainCommand.Create(console), ExportCommand.Create(console), QuantizeCommand.Create(console), GenerateCommand.Create(console), ChatCommand.Create(console), ServeCommand.Create(console),
+            TrainCommand.Create(console), FinetuneCommand.Create(console), DpoCommand.Create(console), ExportCommand.Create(console), QuantizeCommand.Create(console), GenerateCommand.Create(console), ChatCommand.Create(console), ServeCommand.Create(console),
             EvaluateCommand.Create(console), TokenizeCommand.Create(console),
         };
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null }); // a prompt may begin with '@'

@@ -96,6 +96,112 @@ public sealed partial class ToolTests
     }
 
     [TestMethod]
+    public async Task A_model_that_is_fine_tuned_on_conversations_answers_in_a_chat_as_they_do()
+    {
+        // Another word than those that follow in pretraining.
+        folder.Write("chats.jsonl", string.Join('\n', Enumerable.Range(0, 160).Select(static i => $$"""{"messages":[{"role":"user","content":"{{Words[i % 8]}}"},{"role":"assistant","content":"theta alpha"}]}""")));
+        string run = folder["answers"];
+        string[] args = ["finetune", Model, folder["chats.jsonl"], "--output", run, "--epochs", "6", "--batch", "16", "--learning-rate", "4e-3", "--validation", "0.2", "--device", "cpu"];
+        (int code, string output, string error) = await CallAsync("", args);
+        Assert.AreEqual((0, ""), (code, error));
+        StringAssert.Contains(output, "160 conversations");
+        StringAssert.Contains(output, "128 examples"); // 32 are held out
+        StringAssert.Contains(output, "step 48/48");
+        Assert.AreEqual("> theta alpha\n> ", (await CallAsync("gamma\n", "chat", Path.Combine(run, "model"), "--temperature", "0", "--device", "cpu")).Output.ReplaceLineEndings("\n"));
+        Assert.IsFalse(Directory.Exists(Path.Combine(run, "adapter")));
+
+        // The same options go on, to the same; others are refused in the command line's words.
+        Assert.AreEqual(0, (await CallAsync("", [.. args, "--resume"])).Code);
+        args[6] = "9";
+        (code, _, error) = await CallAsync("", [.. args, "--resume"]);
+        Assert.AreEqual(Tool.WrongUse, code);
+        StringAssert.Contains(error, "--epochs was 6 and is 9");
+        (code, _, error) = await CallAsync("", args);
+        Assert.AreEqual(Tool.WrongUse, code);
+        StringAssert.Contains(error, "Give --resume to go on with it, or name another --output.");
+    }
+
+    [TestMethod]
+    public async Task An_adapter_that_is_fine_tuned_is_written_by_itself_and_merged()
+    {
+        folder.Write("prompts.jsonl", string.Join('\n', Enumerable.Range(0, 160).Select(static i => $$"""{"prompt":"{{Words[i % 8]}}:","completion":" {{Words[(i + 3) % 8]}}"}""")));
+        string run = folder["prompted"], adapter = Path.Combine(run, "adapter");
+        (int code, string output, string error) = await CallAsync("", "finetune", Model, folder["prompts.jsonl"], "-o", run, "--lora", "4", "--lora-alpha", "16", "--epochs", "12", "--batch", "16", "--learning-rate", "1e-2", "--packing", "--device", "cpu");
+        Assert.AreEqual((0, ""), (code, error));
+        StringAssert.Contains(output, "160 prompts with completions");
+        using (GptCheckpoint checkpoint = GptCheckpoint.Open(Model))
+        using (LoraCheckpoint written = LoraCheckpoint.Open(adapter, checkpoint.Config))
+            Assert.AreEqual((4, 16.0, LoraProjections.All), (written.Options.Rank, written.Options.Alpha, written.Options.Projections));
+        Assert.AreEqual(0, (await CallAsync("", "export", Model, folder["prompted-package"], "--adapter", adapter)).Code);
+        foreach (string model in (string[])[Path.Combine(run, "model"), folder["prompted-package"]])
+            Assert.AreEqual(" epsilon", (await CallAsync("", "generate", model, "beta:", "--temperature", "0", "--device", "cpu")).Output.TrimEnd('\r', '\n'), model);
+    }
+
+    [TestMethod]
+    public async Task What_was_chosen_is_likelier_than_what_was_rejected_after_dpo()
+    {
+        // The model says the next word; chosen is the last one.
+        static string Row(int i, string form) => string.Format(CultureInfo.InvariantCulture, form, Words[i % 6], Words[^1], Words[(i % 6) + 1]);
+        folder.Write("pairs.jsonl", string.Join('\n', Enumerable.Range(0, 80).Select(static i => Row(i, """{{"prompt":"{0}","chosen":" {1}","rejected":" {2}"}}"""))));
+        folder.Write("choices.jsonl", string.Join('\n', Enumerable.Range(0, 6).Select(static i => Row(i, """{{"prompt":"{0}","choices":[" {1}"," {2}"],"answer":0}}"""))));
+        Assert.IsLessThan(0.7, await Accuracy(Model));
+        string run = folder["preferred"];
+        (int code, string output, string error) = await CallAsync("", "dpo", Model, folder["pairs.jsonl"], "-o", run, "--lora", "4", "--beta", "0.2", "--epochs", "4", "--batch", "16", "--learning-rate", "1e-2", "--device", "cpu");
+        Assert.AreEqual((0, ""), (code, error));
+        StringAssert.Contains(output, "80 pairs");
+        Assert.IsTrue(File.Exists(Path.Combine(run, "adapter", "adapter_config.json")));
+        Assert.AreEqual(1, await Accuracy(Path.Combine(run, "model")));
+
+        static async Task<double> Accuracy(string model)
+        {
+            string output = (await CallAsync("", "evaluate", model, "--choices", folder["choices.jsonl"], "--device", "cpu")).Output;
+            return double.Parse(Regex.Match(output, @"^acc +([\d.]+)", RegexOptions.Multiline).Groups[1].Value, CultureInfo.InvariantCulture);
+        }
+    }
+
+    [TestMethod]
+    [DataRow("finetune", """{"prompt":"a","completion":"b"}|[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]""", "line 2 is a conversation, and line 1 a prompt with a completion.")]
+    [DataRow("finetune", """{"prompt":"a","completion":"b"}||{"prompt":"a","completion":""}""", "line 3 can't be learnt from: the completion in column 'completion' is empty.")]
+    [DataRow("finetune", """{"prompt":"a"}""", "line 1 is no example: it has no \"completion\".")]
+    [DataRow("finetune", """{"completion":"a"}""", "line 1 is no example: it has no \"prompt\".")]
+    [DataRow("finetune", """{"prompt":"a","messages":[]}""", "line 1 is no example: it has \"messages\" beside a prompt or a completion.")]
+    [DataRow("finetune", """{"prompt":"a","completion":"b","id":3}""", "line 1 is no example: The JSON property 'id' is none of an example's.")]
+    [DataRow("finetune", """[{"role":"user","content":"a"}]""", "line 1 can't be learnt from: the conversation in column 'messages' has no turn of the assistant.")]
+    [DataRow("finetune", """{"prompt":"a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a","completion":"b b b b b b b b b b b b b b b b b b b b b b b b b b b"}""", "Set --overflow to keep-tail, keep-head or skip")]
+    [DataRow("finetune", " |", "there is no example in it.")]
+    [DataRow("dpo", """{"prompt":"a","chosen":"b","rejected":"c"}|{"prompt":[{"role":"user","content":"a"}],"chosen":"b","rejected":"c"}""", "line 2 has a conversation for its prompt, and line 1 a text.")]
+    [DataRow("dpo", """{"prompt":"a","chosen":"b","rejected":"c"}||{"prompt":"a","chosen":"b","rejected":"b"}""", "line 3 can't be learnt from: the chosen and the rejected response are the same.")]
+    [DataRow("dpo", """{"prompt":3,"chosen":"b","rejected":"c"}""", "line 1 is no pair: its prompt is a JSON Number.")]
+    [DataRow("dpo", """{"chosen":"b","rejected":"c"}""", "line 1 is no pair:")]
+    [DataRow("dpo", """{"prompt":"a","chosen":"b","chosen":"c","rejected":"c"}""", "line 1 is no pair:")]
+    public async Task A_line_that_can_t_be_learnt_from_is_named(string command, string lines, string expected)
+    {
+        folder.Write("wrong.jsonl", lines.Replace('|', '\n'));
+        (int code, _, string error) = await CallAsync("", command, Model, folder["wrong.jsonl"], "-o", folder["unused"], "--device", "cpu");
+        Assert.AreEqual(Tool.Failure, code, error);
+        StringAssert.Contains(error, expected);
+        Assert.AreEqual(1, error.Trim().Split('\n').Length);
+        Assert.IsFalse(Directory.Exists(Path.Combine(folder["unused"], "checkpoints")));
+    }
+
+    [TestMethod]
+    [DataRow("finetune", "--lora", "0", "--lora is 0; it must be 1 or more.")]
+    [DataRow("finetune", "--lora-alpha", "2", "none is trained; give --lora")]
+    [DataRow("finetune", "--epochs", "0", "--epochs is 0; it must be 1 or more.")]
+    [DataRow("finetune", "--template", "chatml", "--template says how conversations become text")]
+    [DataRow("finetune", "--learning-rate", "-1", "--learning-rate is -1; it must be above 0 and finite.")]
+    [DataRow("dpo", "--beta", "0", "--beta is 0; it must be above 0 and finite.")]
+    [DataRow("dpo", "--validation", "1", "--validation is 1; it must be at least 0 and below 1")]
+    [DataRow("dpo", "--batch", "0", "--batch is 0; it must be 1 or more.")]
+    public async Task A_setting_of_fine_tuning_outside_its_range_is_named(string command, string option, string value, string expected)
+    {
+        folder.Write("fine.jsonl", command == "dpo" ? """{"prompt":"a","chosen":"b","rejected":"c"}""" : """{"prompt":"a","completion":"b"}""");
+        (int code, _, string error) = await CallAsync("", command, Model, folder["fine.jsonl"], "-o", folder["unused"], option, value, "--device", "cpu");
+        Assert.AreEqual(Tool.WrongUse, code, error);
+        StringAssert.Contains(error, expected);
+    }
+
+    [TestMethod]
     public async Task A_checkpoint_is_exported_in_fewer_bits_and_for_llama_cpp()
     {
         Assert.AreEqual(0, (await CallAsync("", "export", Model, folder["four"], "--weights", "int4", "--weights-beside")).Code);

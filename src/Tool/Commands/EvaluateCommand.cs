@@ -1,16 +1,12 @@
 using System.CommandLine;
-using System.Text.Json;
-using System.Text.RegularExpressions;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
 namespace MLNet.Gpt.Tool.Commands;
 
 /// <summary><c>evaluate</c>: how well a model predicts a text, or finds right answers.</summary>
-internal static partial class EvaluateCommand
+internal static class EvaluateCommand
 {
-    private static readonly JsonSerializerOptions Strict = new(JsonSerializerDefaults.Web) { UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
-
     public static Command Create(ToolConsole console)
     {
         Argument<string> model = ModelArgument.Create();
@@ -45,35 +41,8 @@ internal static partial class EvaluateCommand
         return command;
     }
 
-    private static IEnumerable<Question> Questions(string path)
-    {
-        if (!File.Exists(path)) throw new CheckpointNotFoundException(path, "there is no such file.", "Name a file with a question on each line.");
-        int number = 0, found = 0;
-        foreach (string line in TextFiles.Lines(path))
-        {
-            number++;
-            if (line.Trim().Length == 0) continue;
-            Question? question = null;
-            string problem = "it is null";
-            try
-            {
-                question = JsonSerializer.Deserialize<Question>(line, Strict);
-            }
-            catch (JsonException exception)
-            {
-                problem = ReadersTerms().Replace(exception.Message, "").Replace("could not be mapped to any .NET member", "is none of a question's", StringComparison.Ordinal).TrimEnd('.', ' ');
-            }
-
-            found++;
-            yield return question ?? throw new CorruptFileException(path, $"line {number} is no question: {problem}.", "Write each as {\"prompt\":\"…\",\"choices\":[\"…\",\"…\"],\"answer\":0}.");
-        }
-
-        if (found == 0) throw new CorruptFileException(path, "there is no question in it.", "Give a question on each line.");
-    }
-
-    // What the JSON reader calls our records, and its own count of lines in a single one, say nothing to a user.
-    [GeneratedRegex(@" (for|contained in) type '[^']*'| Path: \S+ \| LineNumber: \d+ \| BytePositionInLine: \d+\.?")]
-    private static partial Regex ReadersTerms();
+    private static IEnumerable<Question> Questions(string path) => JsonLines.Lines(path, "question")
+        .Select(row => JsonLines.Parse<Question>(path, row.Number, row.Line, "question", "{\"prompt\":\"…\",\"choices\":[\"…\",\"…\"],\"answer\":0}"));
 
     private sealed record Question(string Prompt, IReadOnlyList<string> Choices, int Answer);
 

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Microsoft.ML;
-using Microsoft.ML.Runtime;
 
 namespace MLNet.Gpt.Tool.Commands;
 
@@ -18,7 +17,6 @@ internal static class TrainCommand
     public static Command Create(ToolConsole console)
     {
         var text = new Argument<string>("text") { Description = "A text file, or a folder whose *.txt files are read." };
-        var run = new Option<string>("--output", "-o") { Description = "The run's folder: checkpoints, metrics, loss curve, and in the end the model in its folder 'model'.", Required = true };
         var documents = new Option<string>("--documents") { Description = "What a document is: file, paragraph (ends at a blank line) or line.", DefaultValueFactory = static _ => "paragraph" };
         documents.AcceptOnlyFromAmong("file", "paragraph", "line");
         var shape = new Option<string>("--shape") { Description = $"The model's shape: small ({Small.LayerCount} blocks of width {Small.EmbeddingSize}, {Small.ContextLength} positions, {Small.VocabularySize} tokens) or one of GPT-2's.", DefaultValueFactory = static _ => "small" };
@@ -30,31 +28,22 @@ internal static class TrainCommand
         var vocabulary = new Option<int?>("--vocabulary") { Description = "Tokens, in place of the shape's." }.AsNumber();
         var tokenizer = new Option<string?>("--tokenizer") { Description = "A folder with a tokenizer; without it one is trained on the text." };
         var steps = new Option<int>("--steps", "-n") { Description = "Updates.", DefaultValueFactory = static _ => 2_000 }.AsNumber();
-        var batch = new Option<int>("--batch") { Description = "Rows in an update.", DefaultValueFactory = static _ => 16 }.AsNumber();
-        var rate = new Option<double>("--learning-rate") { Description = "The largest learning rate.", DefaultValueFactory = static _ => 1e-3 }.AsNumber();
-        var validation = new Option<double>("--validation") { Description = "The share of the documents that is held out.", DefaultValueFactory = static _ => 0.1 }.AsNumber();
         var interval = new Option<int>("--evaluate-every") { Description = "Updates between two measurements on it; 0 for none.", DefaultValueFactory = static _ => 250 }.AsNumber();
-        var seed = new Option<int>("--seed") { Description = "The seed of weights, order and split.", DefaultValueFactory = static _ => 1 }.AsNumber();
-        var resume = new Option<bool>("--resume") { Description = "Go on with the run in the output folder." };
-        Option<GptDevice?> device = ModelArgument.Device();
+        var training = new TrainingSwitches("the model in its folder 'model'", "Rows", batch: 16, "0.001", "documents");
         var command = new Command("train", "Trains a GPT from scratch on text. Ctrl-C stops it; --resume goes on from the last checkpoint.")
         {
-            text, run, documents, shape, layers, width, heads, context, vocabulary, tokenizer, steps, batch, rate, validation, interval, seed, resume, device,
+            text, documents, shape, layers, width, heads, context, vocabulary, tokenizer, steps, interval,
         };
+        training.AddTo(command);
         console.SetAction(command, (parsed, cancellationToken) =>
         {
             // 1. The text.
-            string folder = parsed.GetRequiredValue(run);
-            if (folder.Length == 0) throw new UsageException("--output is empty; name the run's folder.");
-            (int updates, int rowsOfUpdate, double largestRate) = (parsed.GetValue(steps), parsed.GetValue(batch), parsed.GetValue(rate));
-            (double share, int every) = (parsed.GetValue(validation), parsed.GetValue(interval));
-            Require(updates >= 1, steps, updates, "1 or more");
-            Require(rowsOfUpdate >= 1, batch, rowsOfUpdate, "1 or more");
-            Require(largestRate > 0 && double.IsFinite(largestRate), rate, largestRate, "above 0 and finite");
-            Require(share is >= 0 and < 1, validation, share, "at least 0 and below 1; 0 holds nothing out");
-            Require(every >= 0, interval, every, "1 or more, or 0 for none");
+            TrainingChoices choices = training.Read(parsed, cancellationToken);
+            (int updates, int every) = (parsed.GetValue(steps), parsed.GetValue(interval));
+            TrainingSwitches.Require(updates >= 1, steps, updates, "1 or more");
+            TrainingSwitches.Require(every >= 0, interval, every, "1 or more, or 0 for none");
             TextRow[] rows = [.. TextFiles.Documents(parsed.GetRequiredValue(text), parsed.GetRequiredValue(documents), cancellationToken).Select(static document => new TextRow { Text = document })];
-            if (rows.Length == 1 && share > 0) throw new UsageException($"The text is a single document, which can't be split; set {documents.Name} to paragraph or line, or {validation.Name} to 0.");
+            if (rows.Length == 1 && choices.ValidationFraction > 0) throw new UsageException($"The text is a single document, which can't be split; set {documents.Name} to paragraph or line, or {training.ValidationName} to 0.");
             console.Out.WriteLine($"{rows.Length:N0} documents, {rows.Sum(static row => (long)row.Text.Length):N0} characters");
 
             // 2. The model's shape.
@@ -80,63 +69,23 @@ internal static class TrainCommand
             }
 
             // 3. Training.
-            var ml = new MLContext(parsed.GetValue(seed));
-            ml.Log += (_, line) =>
-            {
-                // The reports, and what a run says besides: that it begins anew, that an update is skipped, that a checkpoint can't be used.
-                if (!line.Source.StartsWith("Gpt", StringComparison.Ordinal) || cancellationToken.IsCancellationRequested) return;
-                TextWriter? to = line.Kind switch { ChannelMessageKind.Info => console.Out, ChannelMessageKind.Warning => console.Error, _ => null };
-                to?.WriteLine(CommandLineTerms.In(line.RawMessage));
-            };
+            MLContext ml = TrainingSwitches.Context(console, choices);
             LanguageModelTrainer trainer = ml.Gpt().Trainers.LanguageModel("Text", new LanguageModelOptions
             {
                 Model = config,
                 Tokenizer = given,
                 MaxSteps = updates,
-                BatchSize = rowsOfUpdate,
-                Optimizer = new() { LearningRate = largestRate, WarmupSteps = Math.Min(100, updates / 10) },
-                Evaluation = new() { ValidationFraction = share, Interval = every },
-                Run = new()
-                {
-                    Folder = folder,
-                    Resume = parsed.GetValue(resume),
-                    Seed = parsed.GetValue(seed),
-                    Device = parsed.GetValue(device),
-                    CancellationToken = cancellationToken,
-                },
+                BatchSize = choices.BatchSize,
+                Optimizer = new() { LearningRate = choices.LearningRate ?? 1e-3, WarmupSteps = Math.Min(100, updates / 10) },
+                Evaluation = new() { ValidationFraction = choices.ValidationFraction, Interval = every },
+                Run = choices.Run,
             });
-            using GptLanguageModelTransformer trained = Fit(trainer, ml.Data.LoadFromEnumerable(rows));
-            if (trained.Training.Cancelled)
-            {
-                console.Out.WriteLine($"stopped after {trained.Training.Steps:N0} updates; --resume with the same options goes on from there");
-                throw new OperationCanceledException(cancellationToken);
-            }
-
-            string model = Path.Combine(folder, "model");
+            using GptLanguageModelTransformer trained = training.Fit(() => trainer.Fit(ml.Data.LoadFromEnumerable(rows)));
+            training.RequireWhole(trained.Training.Cancelled, trained.Training.Steps, console, cancellationToken);
+            string model = Path.Combine(choices.Folder, "model");
             trained.Model.SaveCheckpoint(model);
             console.Out.WriteLine($"{model}: {trained.Model.Config.ParameterCount:N0} parameters{(trained.Training.BestValidationLoss is { } loss ? FormattableString.Invariant($", validation loss {loss:F4}") : "")}");
         });
         return command;
-
-        GptLanguageModelTransformer Fit(LanguageModelTrainer trainer, IDataView rows)
-        {
-            try
-            {
-                return trainer.Fit(rows);
-            }
-            catch (RunExistsException exception)
-            {
-                throw new UsageException($"Folder '{exception.Path}' holds the checkpoints of a run. Give {resume.Name} to go on with it, or name another {run.Name}.");
-            }
-            catch (Exception exception) when (exception is ResumeMismatchException or ArgumentException)
-            {
-                throw new UsageException(exception.Message);
-            }
-        }
-
-        static void Require<T>(bool holds, Option option, T value, string range)
-        {
-            if (!holds) throw new UsageException(FormattableString.Invariant($"{option.Name} is {value}; it must be {range}."));
-        }
     }
 }

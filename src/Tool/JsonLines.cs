@@ -11,6 +11,13 @@ internal static partial class JsonLines
         UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true, AllowDuplicateProperties = false,
     };
 
+    // What a corpus says of a text besides, such as where it is from, is not trained on.
+    private static readonly JsonSerializerOptions Corpus = new(Strict) { UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Skip };
+
+    /// <summary>The member "text" of each line.</summary>
+    /// <exception cref="CorruptFileException">A line has none.</exception>
+    public static IEnumerable<string> Texts(string path) => Lines(path, "document").Select(row => Parse<Document>(path, row.Number, row.Line, "document", "{\"text\":\"…\"}", Corpus).Text);
+
     /// <summary>The lines that are not blank, with their numbers from 1.</summary>
     /// <param name="path">The file.</param>
     /// <param name="what">What a line holds, such as "question".</param>
@@ -38,14 +45,15 @@ internal static partial class JsonLines
     /// <param name="line">The line.</param>
     /// <param name="what">What it holds.</param>
     /// <param name="form">How to write it.</param>
+    /// <param name="options">How to read it; by default no other members are allowed.</param>
     /// <exception cref="CorruptFileException">It is none.</exception>
-    public static T Parse<T>(string path, int number, string line, string what, string form)
+    public static T Parse<T>(string path, int number, string line, string what, string form, JsonSerializerOptions? options = null)
         where T : class
     {
         string problem = "it is null";
         try
         {
-            if (JsonSerializer.Deserialize<T>(line, Strict) is { } row) return row;
+            if (JsonSerializer.Deserialize<T>(line, options ?? Strict) is { } row) return row;
         }
         catch (JsonException exception)
         {
@@ -89,4 +97,6 @@ internal static partial class JsonLines
 
     [GeneratedRegex(@"^Row \d+( \(group [^)]*\))?: ")]
     private static partial Regex RowName();
+
+    private sealed record Document(string Text);
 }

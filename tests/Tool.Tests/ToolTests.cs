@@ -1,3 +1,4 @@
+using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -447,8 +448,31 @@ public sealed partial class ToolTests
         folder.Write("texts/b.txt", "one\ntwo\r\n\r\nthree\n");
         folder.Write("texts/deep/c.txt", "four");
         folder.Write("texts/no.md", "five");
+        folder.Write("texts/deep/d.jsonl", """
+            {"text":"six\n\nseven","meta":{"from":"somewhere"}}
+
+            {"text":" "}
+            {"text":"eight"}
+            """);
+        string[] json = ["six\n\nseven", "eight"];
         foreach ((string unit, string[] expected) in ((string, string[])[])[("line", ["one", "two", "three", "four"]), ("paragraph", ["one\ntwo", "three", "four"]), ("file", ["one\ntwo\r\n\r\nthree\n", "four"])])
-            CollectionAssert.AreEqual(expected, TextFiles.Documents(folder["texts"], unit, default).ToArray(), unit);
+            CollectionAssert.AreEqual((string[])[.. expected, .. json], Documents(folder["texts"], "--documents", unit), unit);
+        CollectionAssert.AreEqual(json, Documents(folder["texts/deep/d.jsonl"]));
+
+        // A line of white space is blank, and what a paragraph has within itself stays.
+        folder.Write("paragraphs.txt", "\n \n  one\n  two \n \t\n\n\nthree\r\n\r\nfour");
+        CollectionAssert.AreEqual((string[])["one\n  two", "three", "four"], Documents(folder["paragraphs.txt"]));
+        StringAssert.Contains(Assert.ThrowsExactly<UsageException>(() => Documents(folder["texts/deep/d.jsonl"], "--documents", "line")).Message, "--documents says what a document of a text is, and");
+        folder.Write("wrong/one.jsonl", """{"text":"one"}""" + "\n" + """{"content":"two"}""");
+        StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => Documents(folder["wrong"])).Message, "line 2 is no document:");
+        folder.Write("wrong/one.jsonl", """{"text":3}""");
+        StringAssert.Contains(Assert.ThrowsExactly<CorruptFileException>(() => Documents(folder["wrong"])).Message, "line 1 is no document:");
+
+        static string[] Documents(string path, params string[] more)
+        {
+            Option<string> option = TextFiles.DocumentsOption();
+            return [.. TextFiles.Documents(path, new RootCommand { option }.Parse(more), option, default)];
+        }
     }
 
     [TestMethod]

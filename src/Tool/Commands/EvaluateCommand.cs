@@ -10,9 +10,8 @@ internal static class EvaluateCommand
     public static Command Create(ToolConsole console)
     {
         Argument<string> model = ModelArgument.Create();
-        var text = new Option<string?>("--text") { Description = "A text file, or a folder of *.txt files: perplexity and bits per byte." };
-        var documents = new Option<string>("--documents") { Description = "What a document is: file, paragraph or line.", DefaultValueFactory = static _ => "paragraph" };
-        documents.AcceptOnlyFromAmong("file", "paragraph", "line");
+        var text = new Option<string?>("--text") { Description = "A text file, JSON lines (*.jsonl) with a member \"text\", or a folder of *.txt and *.jsonl files: perplexity and bits per byte." };
+        Option<string> documents = TextFiles.DocumentsOption();
         var choices = new Option<string?>("--choices") { Description = "Multiple choice: a file with {\"prompt\":…,\"choices\":[…],\"answer\":0} on each line." };
         Option<GptDevice?> device = ModelArgument.Device();
         var command = new Command("evaluate", "Measures a model on a text, on questions, or on both.") { model, text, documents, choices, device };
@@ -22,7 +21,7 @@ internal static class EvaluateCommand
             if (textPath is null && choicesPath is null) throw new UsageException("There is nothing to measure on; give --text, --choices or both.");
             if (textPath is null && parsed.GetResult(documents) is { Implicit: false }) throw new UsageException($"{documents.Name} says what a document of {text.Name} is, which is not given; leave it out.");
             Question[] questions = choicesPath is null ? [] : [.. Questions(choicesPath)];
-            string[] texts = textPath is null ? [] : [.. TextFiles.Documents(textPath, parsed.GetRequiredValue(documents), cancellationToken)];
+            string[] texts = textPath is null ? [] : [.. TextFiles.Documents(textPath, parsed, documents, cancellationToken)];
             using GptModel gpt = ModelArgument.Open(parsed.GetRequiredValue(model), parsed.GetValue(device), cancellationToken);
             var ml = new MLContext();
             if (textPath is not null)

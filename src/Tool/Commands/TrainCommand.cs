@@ -16,9 +16,8 @@ internal static class TrainCommand
 
     public static Command Create(ToolConsole console)
     {
-        var text = new Argument<string>("text") { Description = "A text file, or a folder whose *.txt files are read." };
-        var documents = new Option<string>("--documents") { Description = "What a document is: file, paragraph (ends at a blank line) or line.", DefaultValueFactory = static _ => "paragraph" };
-        documents.AcceptOnlyFromAmong("file", "paragraph", "line");
+        var text = new Argument<string>("text") { Description = "A text file, JSON lines (*.jsonl) with a member \"text\", or a folder of *.txt and *.jsonl files." };
+        Option<string> documents = TextFiles.DocumentsOption();
         var shape = new Option<string>("--shape") { Description = $"The model's shape: small ({Small.LayerCount} blocks of width {Small.EmbeddingSize}, {Small.ContextLength} positions, {Small.VocabularySize} tokens) or one of GPT-2's.", DefaultValueFactory = static _ => "small" };
         shape.AcceptOnlyFromAmong([.. Shapes.Keys]);
         var layers = new Option<int?>("--layers") { Description = "Blocks, in place of the shape's." }.AsNumber();
@@ -42,7 +41,7 @@ internal static class TrainCommand
             (int updates, int every) = (parsed.GetValue(steps), parsed.GetValue(interval));
             TrainingSwitches.Require(updates >= 1, steps, updates, "1 or more");
             TrainingSwitches.Require(every >= 0, interval, every, "1 or more, or 0 for none");
-            TextRow[] rows = [.. TextFiles.Documents(parsed.GetRequiredValue(text), parsed.GetRequiredValue(documents), cancellationToken).Select(static document => new TextRow { Text = document })];
+            TextRow[] rows = [.. TextFiles.Documents(parsed.GetRequiredValue(text), parsed, documents, cancellationToken).Select(static document => new TextRow { Text = document })];
             if (rows.Length == 1 && choices.ValidationFraction > 0) throw new UsageException($"The text is a single document, which can't be split; set {documents.Name} to paragraph or line, or {training.ValidationName} to 0.");
             console.Out.WriteLine($"{rows.Length:N0} documents, {rows.Sum(static row => (long)row.Text.Length):N0} characters");
 

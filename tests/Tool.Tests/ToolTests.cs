@@ -186,6 +186,29 @@ public sealed partial class ToolTests
     }
 
     [TestMethod]
+    public async Task What_becomes_of_long_examples_and_how_conversations_are_told_is_chosen()
+    {
+        string words = string.Join(' ', Enumerable.Repeat("alpha", 80));
+        folder.Write("long.jsonl", $$"""
+            {"prompt":"alpha","completion":" beta"}
+            {"prompt":"{{words}}","completion":" beta"}
+            {"prompt":"alpha","completion":" {{words}}"}
+            """);
+        foreach ((string choice, string expected) in ((string, string)[])[("skip", "0 cut to the context, 2 left out"), ("keep-tail", "1 cut to the context, 1 left out"), ("keep-head", "1 cut to the context, 1 left out")])
+        {
+            (int code, string output, string error) = await CallAsync("", "finetune", Model, folder["long.jsonl"], "-o", folder["long-" + choice], "--overflow", choice, "--epochs", "1", "--validation", "0", "--device", "cpu");
+            Assert.AreEqual((0, ""), (code, error), choice);
+            StringAssert.Contains(output, expected);
+        }
+
+        folder.Write("chat.jsonl", """[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]""");
+        (int refused, _, string message) = await CallAsync("", "finetune", Model, folder["chat.jsonl"], "-o", folder["unused"], "--template", "chatml", "--validation", "0", "--device", "cpu");
+        Assert.AreEqual(Tool.Failure, refused);
+        StringAssert.Contains(message, "needs the special token '<|im_end|>'");
+        StringAssert.Contains(message, "Take --template plain, which needs");
+    }
+
+    [TestMethod]
     [DataRow("finetune", "--lora", "0", "--lora is 0; it must be 1 or more.")]
     [DataRow("finetune", "--lora-alpha", "2", "none is trained; give --lora")]
     [DataRow("finetune", "--epochs", "0", "--epochs is 0; it must be 1 or more.")]

@@ -483,7 +483,7 @@ public sealed partial class ToolTests
         CollectionAssert.AreEqual(json, Documents(folder["texts/deep/d.jsonl"]));
 
         // A line of white space is blank, and what a paragraph has within itself stays.
-        folder.Write("paragraphs.txt", "\n \n  one\n  two \n \t\n\n\nthree\r\n\r\nfour");
+        folder.Write("paragraphs.txt", "\n \n  one\n  two \n \t\nthree\r\n\r\n\r\nfour");
         CollectionAssert.AreEqual((string[])["one\n  two", "three", "four"], Documents(folder["paragraphs.txt"]));
         StringAssert.Contains(Assert.ThrowsExactly<UsageException>(() => Documents(folder["texts/deep/d.jsonl"], "--documents", "line")).Message, "--documents says what a document of a text is, and");
         folder.Write("wrong/one.jsonl", """{"text":"one"}""" + "\n" + """{"content":"two"}""");

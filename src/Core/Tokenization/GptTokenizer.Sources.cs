@@ -74,7 +74,7 @@ public sealed partial class GptTokenizer
     /// </summary>
     /// <param name="texts">The texts, read once. Special tokens in them are text like any other.</param>
     /// <param name="options">The options; null means the defaults.</param>
-    /// <param name="progress">Is told how far the training is, about once in 10,000 texts and once in 100 tokens, and at the end.</param>
+    /// <param name="progress">Is told how far the training is, about once in 10,000 texts or 17 million characters and once in 100 tokens, and at the end.</param>
     /// <param name="cancellationToken">Ends the training with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="EmptyCorpusException">There is no text, or all texts are empty.</exception>
     /// <exception cref="ArgumentException">An option is outside its range, or a text is null.</exception>

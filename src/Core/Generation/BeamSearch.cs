@@ -31,8 +31,8 @@ internal static class BeamSearch
             var told = new StepDistribution?[live.Count];
             for (int beam = 0; beam < live.Count; beam++)
             {
-                Span<float> row = logits.AsSpan(beam * vocabulary, step.Choices);
-                if (options.TopLogProbabilities is not null) told[beam] = step.Told(row);
+                Span<float> all = logits.AsSpan(beam * vocabulary, vocabulary), row = all[..step.Choices];
+                if (options.TopLogProbabilities is not null) told[beam] = step.Told(all);
                 if (!step.TryToLogProbabilities(live[beam].Row, row)) continue; // nothing may follow it: the others go on
                 foreach ((int token, float log) in LogitsProcessing.Largest(row, candidates))
                 {

@@ -14,7 +14,7 @@ internal sealed record GenerationStep(
     int Choices,
     CancellationToken CancellationToken)
 {
-    private readonly float[] _scratch = new float[Choices];
+    private readonly float[] _scratch = new float[Model.Config.VocabularySize];
 
     /// <summary>Told of each row that has ended, but for beams; null for nobody.</summary>
     public Action<GenerationRow>? OnEnd { get; init; }
@@ -41,8 +41,9 @@ internal sealed record GenerationStep(
         throw new UnsupportedOptionException("engine", model.GetType().Name, $"Its decoders are no {nameof(IForkableDecoder)}, so that sequences can't join a batch or go on later; generate in batches instead.");
     }
 
-    /// <summary>What the model itself thinks of the next token.</summary>
-    public StepDistribution Told(ReadOnlySpan<float> logits) => new(logits, LogitsProcessing.LogSumExp(logits, _scratch), Options.TopLogProbabilities!.Value);
+    /// <summary>What the model itself thinks of the next token: over all of its vocabulary, as scores are; told are those that can be chosen.</summary>
+    /// <param name="logits">V logits.</param>
+    public StepDistribution Told(ReadOnlySpan<float> logits) => new(logits[..Choices], LogitsProcessing.LogSumExp(logits, _scratch), Options.TopLogProbabilities!.Value);
 
     /// <summary>Constraint, bias and what depends on the tokens before: all but what <see cref="TokenSampler"/> does.</summary>
     /// <exception cref="TokenConstraintException">No token is left.</exception>

@@ -216,6 +216,7 @@ internal static class LogitsProcessing
     {
         float max = TensorPrimitives.Max(logits);
         RequireFinite(max);
+        scratch = scratch[..logits.Length];
         TensorPrimitives.Subtract(logits, max, scratch);
         TensorPrimitives.Exp<float>(scratch, scratch);
         return max + Math.Log(Sum(scratch));

@@ -167,7 +167,7 @@ internal sealed class RunningBatch(ICausalModel model, int maxRows, int prefillT
             QueuedGeneration one = rows[i];
             try
             {
-                if (TokenGenerator.Advance(one.Step, one.Row, logits.Slice(i * vocabulary, one.Step.Choices))) stay.Add(i);
+                if (TokenGenerator.Advance(one.Step, one.Row, logits.Slice(i * vocabulary, vocabulary))) stay.Add(i);
                 else one.Finish();
             }
             catch (Exception exception)

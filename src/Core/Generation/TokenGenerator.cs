@@ -192,7 +192,7 @@ internal static class TokenGenerator
             for (int r = 0; r < count; r++)
             {
                 GenerationRow row = active[r];
-                if (!Advance(step, row, logits.AsSpan(r * vocabulary, step.Choices))) continue;
+                if (!Advance(step, row, logits.AsSpan(r * vocabulary, vocabulary))) continue;
                 active[remaining] = row;
                 kept[remaining] = r;
                 next[remaining++] = row.Tokens[^1];
@@ -232,7 +232,7 @@ internal static class TokenGenerator
         // n: the token that is sure and those that are guessed; V: the vocabulary.
         int vocabulary = step.Model.Config.VocabularySize, most = MostRows(1 + Math.Min(step.Options.PromptLookupTokens, row.Limit - 1), vocabulary) - 1;
         List<int> tokens = [.. row.Prompt];
-        if (!Advance(step, row, logits.AsSpan(0, step.Choices))) return;
+        if (!Advance(step, row, logits.AsSpan(0, vocabulary))) return;
         while (true)
         {
             // 1. The last token, and a guess at what follows it. The last token of all is never fed.
@@ -246,7 +246,7 @@ internal static class TokenGenerator
             // 2. A token for each position, as long as the guess before it was right.
             while (true)
             {
-                if (!Advance(step, row, logits.AsSpan(right * vocabulary, step.Choices))) return;
+                if (!Advance(step, row, logits.AsSpan(right * vocabulary, vocabulary))) return;
                 if (right + 1 == fed.Length || row.Tokens[^1] != fed[right + 1]) break;
                 tokens.Add(row.Tokens[^1]);
                 right++;
@@ -261,9 +261,13 @@ internal static class TokenGenerator
     internal static int MostRows(int wanted, int vocabulary) => Math.Min(wanted, Array.MaxLength / vocabulary);
 
     /// <summary>Samples a row's next token. Returns whether the row goes on.</summary>
-    internal static bool Advance(GenerationStep step, GenerationRow row, Span<float> logits)
+    /// <param name="step">The call.</param>
+    /// <param name="row">The row.</param>
+    /// <param name="all">V logits; overwritten.</param>
+    internal static bool Advance(GenerationStep step, GenerationRow row, Span<float> all)
     {
-        using StepDistribution? told = row.LogProbabilities is null ? null : step.Told(logits);
+        using StepDistribution? told = row.LogProbabilities is null ? null : step.Told(all);
+        Span<float> logits = all[..step.Choices];
         step.Prepare(row, logits);
         int token = step.Sampler.Sample(logits, row.SeenTokens, ref row.Random);
         if (step.StopTokens.AsSpan().Contains(token))

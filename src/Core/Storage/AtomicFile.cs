@@ -135,15 +135,44 @@ internal sealed class AtomicFile : IDisposable
     {
         ArgumentNullException.ThrowIfNull(write);
         using var file = new AtomicFile(path, expectedLength);
+        file.Fill(write);
+        file.Publish();
+    }
+
+    /// <summary>Writes files that belong together: none replaces an older one before all are whole and on the disk, and a second writer of any of them gets a <see cref="ConcurrentWriteException"/> before it has replaced one.</summary>
+    /// <param name="files">The files to appear, in this order, and what writes the contents of each.</param>
+    /// <exception cref="FolderNotWritableException">A folder can't be created or written.</exception>
+    /// <exception cref="DiskFullException">There is no room; the old files are still there.</exception>
+    /// <exception cref="ConcurrentWriteException">Another writer is writing one of the files.</exception>
+    public static void WriteTogether(params ReadOnlySpan<(string Path, Action<Stream> Write)> files)
+    {
+        var begun = new List<AtomicFile>(files.Length);
         try
         {
-            write(file.Stream);
+            foreach ((string path, Action<Stream> write) in files)
+            {
+                begun.Add(new(path));
+                begun[^1].Fill(write);
+            }
+
+            foreach (AtomicFile file in begun) file.Publish();
+        }
+        finally
+        {
+            foreach (AtomicFile file in begun) file.Dispose();
+        }
+    }
+
+    private void Fill(Action<Stream> write)
+    {
+        try
+        {
+            write(Stream);
+            _stream.Flush(flushToDisk: true); // some file systems find only now that there is no room
         }
         catch (Exception exception) when (IOErrors.IsDiskFull(exception))
         {
-            throw new DiskFullException(file.Path, exception);
+            throw new DiskFullException(Path, exception);
         }
-
-        file.Publish();
     }
 }

@@ -54,7 +54,7 @@ internal sealed class BytePairEncoder(BytePairMerges merges)
 
     private void Merge(ReadOnlySpan<char> word, TokenBuffer tokens)
     {
-        int bound = Encoding.UTF8.GetMaxByteCount(word.Length);
+        int bound = word.Length <= 80 ? 256 : ByteCountOf(word);
         byte[]? rented = null;
         Span<byte> bytes = bound <= 256 ? stackalloc byte[256] : rented = ArrayPool<byte>.Shared.Rent(bound);
         bytes = bytes[..Encoding.UTF8.GetBytes(word, bytes)];
@@ -71,6 +71,14 @@ internal sealed class BytePairEncoder(BytePairMerges merges)
         }
 
         if (rented is not null) ArrayPool<byte>.Shared.Return(rented);
+    }
+
+    /// <summary>The UTF-8 bytes of a long word; <see cref="MergeLong"/> takes an array of three times as many numbers.</summary>
+    private static int ByteCountOf(ReadOnlySpan<char> word)
+    {
+        const int Most = 0x7FFFFFC7 / 3; // a third of Array.MaxLength
+        int bytes = word.Length <= Most ? Encoding.UTF8.GetByteCount(word) : int.MaxValue;
+        return bytes <= Most ? bytes : throw new ArgumentException($"The text has a word of {word.Length} characters; words of at most {Most} bytes can be encoded. Divide it into several texts.", "text");
     }
 
     /// <summary>Merges tokens in place; returns how many are left, at the front.</summary>
@@ -110,8 +118,8 @@ internal sealed class BytePairEncoder(BytePairMerges merges)
         int[] rented = ArrayPool<int>.Shared.Rent(3 * count);
         Span<int> next = rented.AsSpan(0, count), previous = rented.AsSpan(count, count), ranks = rented.AsSpan(2 * count, count);
 
-        // At most one entry for each pair at the start, and two for each of the count - 1 merges.
-        ulong[] heap = ArrayPool<ulong>.Shared.Rent(3 * count);
+        // At most one entry for each pair at the start, and for each of the count - 1 merges two for the one that is taken out.
+        ulong[] heap = ArrayPool<ulong>.Shared.Rent(2 * count);
         int waiting = 0;
         for (int i = 0; i < count; i++)
         {

@@ -6,18 +6,20 @@ namespace MLNet.Gpt;
 public sealed partial class GptTokenizer
 {
     /// <summary>
-    /// Writes <c>tokenizer.json</c> (the format of Hugging Face's tokenizers), <c>vocab.json</c> and <c>merges.txt</c>. Each file
-    /// replaces an older one only when it is complete.
+    /// Writes <c>tokenizer.json</c> (the format of Hugging Face's tokenizers), <c>vocab.json</c> and <c>merges.txt</c>. No file
+    /// replaces an older one before all of them are complete.
     /// </summary>
     /// <param name="folder">The folder; it is created where it is missing.</param>
     /// <exception cref="FolderNotWritableException">The folder can't be created or written.</exception>
-    /// <exception cref="DiskFullException">There is no room.</exception>
+    /// <exception cref="DiskFullException">There is no room; an older tokenizer is untouched.</exception>
+    /// <exception cref="ConcurrentWriteException">Another writer is writing a tokenizer to this folder.</exception>
     public void Save(string folder)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        AtomicFile.Write(Path.Combine(folder, VocabularyFiles.VocabularyName), stream => VocabularyFiles.WriteVocabulary(_definition, stream));
-        AtomicFile.Write(Path.Combine(folder, VocabularyFiles.MergesName), stream => VocabularyFiles.WriteMerges(_definition, stream));
-        AtomicFile.Write(Path.Combine(folder, TokenizerJson.FileName), stream => TokenizerJson.Write(_definition, stream));
+        AtomicFile.WriteTogether(
+            (Path.Combine(folder, VocabularyFiles.VocabularyName), stream => VocabularyFiles.WriteVocabulary(_definition, stream)),
+            (Path.Combine(folder, VocabularyFiles.MergesName), stream => VocabularyFiles.WriteMerges(_definition, stream)),
+            (Path.Combine(folder, TokenizerJson.FileName), stream => TokenizerJson.Write(_definition, stream)));
     }
 
     /// <summary>
@@ -74,7 +76,7 @@ public sealed partial class GptTokenizer
     /// </summary>
     /// <param name="texts">The texts, read once. Special tokens in them are text like any other.</param>
     /// <param name="options">The options; null means the defaults.</param>
-    /// <param name="progress">Is told how far the training is, about once in 10,000 texts and once in 100 tokens, and at the end.</param>
+    /// <param name="progress">Is told how far the training is, about once in 10,000 texts or 17 million characters and once in 100 tokens, and at the end.</param>
     /// <param name="cancellationToken">Ends the training with <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="EmptyCorpusException">There is no text, or all texts are empty.</exception>
     /// <exception cref="ArgumentException">An option is outside its range, or a text is null.</exception>

@@ -83,7 +83,7 @@ internal sealed class SupervisedFineTuningLoop(
 
         run.State = run.State with { Tokens = run.State.Tokens + targets };
         run.Meter.Count(targets, examples.Length, examples.Sum(e => e.Length * run.Memory.FlopsPerToken(e.Length)));
-        updates.End(LearningRateSchedule.At(run.State.Step, _optimizer, MaxSteps), [new(loss, 1.0 / targets, 1)], examples);
+        updates.End(LearningRateSchedule.At(run.State.Step, _optimizer, MaxSteps), [new(loss, 1, targets)], examples);
     }
 
     private void ReportIfDue(TrainingRun run)

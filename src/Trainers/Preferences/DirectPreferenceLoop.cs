@@ -94,7 +94,7 @@ internal sealed class DirectPreferenceLoop(
         Tensor margins = rewards[0] - rewards[1], means = rewards.mean([1]);                               // (P), (2)
         Tensor right = margins.Above(0).to(ScalarType.Float32).Plus(margins.EqualTo(0).to(ScalarType.Float32).Times(0.5));
         updates.End(LearningRateSchedule.At(run.State.Step, _optimizer, MaxSteps), [new(loss, pairs.Length, pairs.Length)], pairs,
-            [.. new[] { means[0], means[1], right.mean(), margins.mean(), logs[0], logs[1] }.Select(static metric => new UpdateLoss(metric, 1, 1))]);
+            [.. new[] { means[0], means[1], right.mean(), margins.mean(), logs[0], logs[1] }.Select(metric => new UpdateLoss(metric, pairs.Length, pairs.Length))]);
     }
 
     private void ReportIfDue(TrainingRun run)

@@ -109,7 +109,10 @@ internal sealed class RewardModelLoop(
         Tensor all = cat(differences, 0), values = cat(rewards, 0);                                        // (P), (R)
         Tensor right = all.Above(0).to(ScalarType.Float32).Plus(all.EqualTo(0).to(ScalarType.Float32).Times(0.5));
         updates.End(LearningRateSchedule.At(run.State.Step, _optimizer, MaxSteps), [new(loss, groups.Length, groups.Length)], groups,
-            [.. new[] { right.mean(), all.mean(), values.min(), values.mean(), values.max() }.Select(static metric => new UpdateLoss(metric, 1, 1))]);
+            [
+                new(right.sum(), 1, all.numel()), new(all.sum(), 1, all.numel()),                          // means over the pairs
+                new(values.min(), 1, 1), new(values.sum(), 1, responses.Length), new(values.max(), 1, 1),
+            ]);
     }
 
     private void ReportIfDue(TrainingRun run)

@@ -96,7 +96,7 @@ internal sealed class PretrainingLoop(PretrainingModel model, PackedRows trainin
 
         run.State = after with { Tokens = _plan.TokensOf(run.State.Step + 1) };
         run.Meter.Count(stage.TokensPerStep, examples: 0, stage.TokensPerStep * run.Memory.FlopsPerToken(stage.SequenceLength));
-        updates.End(rate, [new(loss, scale, 1)], starts);
+        updates.End(rate, [new(loss, 1, stage.TokensPerStep)], starts);
     }
 
     private DocumentRange[] DocumentsOf(StepOutcome<IReadOnlyList<long>> outcome)

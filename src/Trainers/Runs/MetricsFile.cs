@@ -24,7 +24,18 @@ internal sealed class MetricsFile(string folder) : IMetricsSink
     }
 
     /// <summary>Begins anew: a run that was killed before its first checkpoint may have left reports.</summary>
-    public void Clear() => File.Delete(LinesPath);
+    /// <exception cref="FolderNotWritableException">The file can't be deleted.</exception>
+    public void Clear()
+    {
+        try
+        {
+            File.Delete(LinesPath);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw IOErrors.OnWriting(e, LinesPath, folder);
+        }
+    }
 
     /// <summary>Reads the reports that a checkpoint's state has behind it, and drops the others from the file: the resumed run will write them again.</summary>
     /// <param name="reportedStep">The updates made at the last report that stays.</param>
@@ -33,16 +44,17 @@ internal sealed class MetricsFile(string folder) : IMetricsSink
     {
         var kept = new List<TrainingProgress>();
         if (!File.Exists(LinesPath)) return kept;
-        foreach (string line in File.ReadLines(LinesPath))
+        string[] lines = File.ReadAllText(LinesPath).Split('\n');
+        for (int i = 0; i < lines.Length; i++)
         {
             TrainingProgress report;
             try
             {
-                report = MetricsJson.Parse(line);
+                report = MetricsJson.Parse(lines[i]);
             }
-            catch (JsonException) when (kept.Count > 0)
+            catch (JsonException) when (kept.Count > 0 || i == lines.Length - 1)
             {
-                break;   // a line that a killed run left unfinished
+                break;   // nothing behind the last line, or one that a killed run or a full disk left unfinished
             }
             catch (JsonException e)
             {

@@ -34,7 +34,7 @@ public sealed record RunOptions
 
     /// <summary>
     /// The device's floating-point operations per second that <see cref="TrainingProgress.ModelFlopsUtilization"/> compares with; null (the default)
-    /// measures those of a matrix product once a process, 0 switches it off.
+    /// measures those of large matrix products once a process, and once more where a run exceeds them; 0 switches it off.
     /// </summary>
     public double? PeakFlops { get; init; }
 

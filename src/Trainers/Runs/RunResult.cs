@@ -11,6 +11,6 @@ namespace MLNet.Gpt;
 internal sealed record RunResult(
     RunState State, IReadOnlyList<TrainingProgress> History, bool StoppedEarly, bool Cancelled, bool IsBest, string? LastCheckpoint, string? BestCheckpoint)
 {
-    /// <summary>The training loss of the last report.</summary>
+    /// <summary>The training loss of the last report, which is of the updates since the one before.</summary>
     public double TrainingLoss => History.Count > 0 ? History[^1].Loss : double.NaN;
 }

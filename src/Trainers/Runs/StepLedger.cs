@@ -6,7 +6,7 @@ namespace MLNet.Gpt;
 /// <summary>One of an update's losses, as it lies on the device.</summary>
 /// <param name="Sum">A scalar: the sum over the batch.</param>
 /// <param name="Scale">What the sum is multiplied by.</param>
-/// <param name="Weight">What the product is divided by to be a mean; it counts that much among the losses of other updates.</param>
+/// <param name="Weight">What the product is divided by to be a mean: what was averaged, such as tokens or pairs. It counts that much among the losses of other updates, so that a report's mean is over all of it.</param>
 internal readonly record struct UpdateLoss(Tensor Sum, double Scale, double Weight);
 
 /// <summary>What an update left on the device, once it has been read.</summary>

@@ -73,7 +73,7 @@ internal sealed class TensorBoardLog : IMetricsSink
     /// <summary>TensorBoard draws what stands before a slash as a group of its own. Null: not worth a curve.</summary>
     private static string? TagOf(string name, TrainingProgress report) => name switch
     {
-        "step" or "max_steps" or "elapsed_seconds" => null,
+        "step" or "max_steps" or "elapsed_seconds" or "updates" => null,
         "loss" => "loss/training",
         "validation_loss" => "loss/validation",
         "auxiliary_loss" => "loss/auxiliary",

@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 /// <param name="Step">Updates made, 1 to <paramref name="MaxSteps"/>.</param>
 /// <param name="MaxSteps">The updates of the whole run.</param>
 /// <param name="Tokens">Tokens trained on so far: those with a loss in language-model training, those of all sequences in a supervised task.</param>
-/// <param name="Loss">The mean training loss since the last report: nats per token, nats per example in a supervised task, or the squared error of a regression.</param>
+/// <param name="Loss">The mean training loss over all tokens (examples, pairs) since the last report, <see cref="Updates"/> of them: nats per token, nats per example in a supervised task, or the squared error of a regression.</param>
 /// <param name="LearningRate">The rate of the last step.</param>
 /// <param name="GradientNorm">The Euclidean norm of the last gradient before clipping.</param>
 /// <param name="TokensPerSecond">Training speed since the last report, evaluation not counted.</param>
@@ -26,6 +26,12 @@ public sealed record TrainingProgress(
     TimeSpan Elapsed,
     TimeSpan Remaining)
 {
+    /// <summary>
+    /// The updates since the last report, which <see cref="Loss"/> is the mean of: <see cref="RunOptions.LogInterval"/> or, at an evaluation between two reports and at the end of a run, fewer. A loss of one
+    /// update scatters more than one of many. 0 in reports of runs that did not note it.
+    /// </summary>
+    public int Updates { get; init; }
+
     /// <summary>exp(<see cref="ValidationLoss"/>), or of <see cref="Loss"/> where there is no validation loss; null where that is not a language model's.</summary>
     public double? Perplexity { get; init; }
 
@@ -43,7 +49,7 @@ public sealed record TrainingProgress(
 
     /// <summary>
     /// The share of the device's arithmetic rate that the model's own operations reach (Chowdhery et al. 2022, section 4.1), against
-    /// <see cref="RunOptions.PeakFlops"/>; null where that is 0.
+    /// <see cref="RunOptions.PeakFlops"/>; null where that is 0, and where that was to be measured and the run itself is faster than what was measured.
     /// </summary>
     public double? ModelFlopsUtilization { get; init; }
 

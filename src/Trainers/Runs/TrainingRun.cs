@@ -19,7 +19,8 @@ internal sealed class TrainingRun : IDisposable
     // An evaluation before the first update comes once: it tells nothing of the time that is left.
     private TimeSpan _updatesBegan;
     private readonly int _firstStep;
-    private readonly double _peakFlops;
+    private double _peakFlops;
+    private bool _peakMeasuredAgain;
     private (int Rows, int Length) _underWay;
     private bool _cancelled;
 
@@ -144,15 +145,15 @@ internal sealed class TrainingRun : IDisposable
         TimeSpan elapsed = _clock.Elapsed;
         double done = (double)(state.Step - _firstStep) / Math.Max(1, _settings.MaxSteps - _firstStep), loss = state.LossWeight > 0 ? state.LossSum / state.LossWeight : double.NaN;
         double? validation = validationLoss is { } v && double.IsFinite(v) ? v : null;
-        double? utilization = _peakFlops > 0 ? Meter.FlopsPerSecond / _peakFlops : null;
         var report = new TrainingProgress(state.Step, _settings.MaxSteps, state.Tokens, loss, state.LearningRate, state.GradientNorm, Meter.TokensPerSecond, validation,
             elapsed, RemainingOf(elapsed - _updatesBegan, done))
         {
             Perplexity = _settings.IsLanguageModel ? Math.Exp(validation ?? loss) : null,
             AuxiliaryLoss = state.AuxiliaryLossWeight > 0 ? state.AuxiliaryLossSum / state.AuxiliaryLossWeight : null,
             ExamplesPerSecond = Meter.ExamplesPerSecond,
-            ModelFlopsUtilization = utilization,
+            ModelFlopsUtilization = Utilization(),
             PeakMemoryBytes = _model.Network.Device.IsCuda ? null : AvailableMemory.PeakBytes(),
+            Updates = state.Step - state.ReportedStep,
             LossSpikes = state.LossSpikes,
             SkippedUpdates = state.SkippedUpdates,
             StepTimes = Meter.TakeStepTimes(),
@@ -161,6 +162,26 @@ internal sealed class TrainingRun : IDisposable
         _metrics.Add(add?.Invoke(report) ?? report);
         State = state with { LossSum = 0, LossWeight = 0, AuxiliaryLossSum = 0, AuxiliaryLossWeight = 0, Metrics = new Dictionary<string, MetricSum>(), LossSpikes = 0, ReportedStep = state.Step };
         Meter.Reset();
+    }
+
+    /// <summary>The share of the peak that the updates since the last report reach. A peak that was measured, and that a run exceeds, was none: it is measured once more, and no share of it is told where that does not help.</summary>
+    private double? Utilization()
+    {
+        double rate = Meter.FlopsPerSecond;
+        if (_peakFlops <= 0) return null;
+        if (_settings.Run.PeakFlops is null && rate > _peakFlops)
+        {
+            if (!_peakMeasuredAgain)
+            {
+                _peakMeasuredAgain = true;
+                _peakFlops = DevicePeak.MeasureAgain(_model.Network.Device, _model.Network.Precision);
+                if (rate > _peakFlops) _log(FormattableString.Invariant($"Step {State.Step}: the updates reach {rate:E2} FLOP/s, more than the {_peakFlops:E2} that were measured as the device's rate; no MFU is reported where it would be above 100 %. Set Run.{nameof(RunOptions.PeakFlops)} to the device's own."));
+            }
+
+            if (rate > _peakFlops) return null;
+        }
+
+        return rate / _peakFlops;
     }
 
     /// <summary>Writes a checkpoint of the last state.</summary>

@@ -92,6 +92,22 @@ public sealed class DecodingOptionsTests
     }
 
     [TestMethod]
+    public void Ids_behind_the_tokenizers_last_one_are_never_chosen_or_told_and_count_in_log_probabilities_as_they_do_in_scores()
+    {
+        // 4 tokens and two padded ids, which the model gives 0.1 and 0.3: the token 3 has 0.4 of all, not 0.4 of 0.6.
+        var model = new HistoryModel(6, 16, static _ => HistoryModel.Log(0.05, 0.05, 0.1, 0.4, 0.1, 0.3));
+        foreach (int beams in new[] { 1, 2 })
+        {
+            TokenLogProbability told = TokenGenerator.Generate(
+                model, [[1]], new() { TopLogProbabilities = 100, MaxNewTokens = 1, Temperature = 0, BeamCount = beams }, endOfTextId: 0, tokenCount: 4)[0].LogProbabilities![0];
+            Assert.AreEqual(3, told.TokenId);
+            Assert.AreEqual(Math.Log(0.4), told.LogProbability, 1e-6);
+            CollectionAssert.AreEqual(new[] { 3, 2, 0, 1 }, told.Alternatives.Select(static other => other.Key).ToArray());
+            Assert.AreEqual(told.LogProbability, SequenceScorer.Score(model, [[1, 3]], endOfTextId: 0)[0].TokenLogProbabilities[^1], 1e-6);
+        }
+    }
+
+    [TestMethod]
     public void Two_beams_find_what_greedy_decoding_misses()
     {
         // 1 is likelier first, 0.6 to 0.4, but it scatters: 1 end is 0.6 · 0.4 = 0.24, 2 end 0.4 · 0.9 = 0.36.

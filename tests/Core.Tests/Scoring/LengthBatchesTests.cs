@@ -62,6 +62,46 @@ public sealed class LengthBatchesTests
         }
     }
 
+    [TestMethod]
+    public void Hundreds_of_items_cost_as_little_as_when_every_end_of_every_batch_is_tried()
+    {
+        var random = new Random(8);
+        for (int round = 0; round < 100; round++)
+        {
+            int n = random.Next(100, 400), most = random.Next(20, 20_000), longest = random.Next(1, 300);
+            int[] widths = [.. Enumerable.Range(0, n).Select(_ => random.Next(1, longest + 1))], rows = [.. Enumerable.Range(0, n).Select(_ => random.Next(1, 4))];
+            IReadOnlyList<int[]> batches = LengthBatches.Divide(widths, rows, most, GptDevice.Cpu);
+            CollectionAssert.AreEqual(Enumerable.Range(0, n).ToArray(), batches.SelectMany(static batch => batch).Order().ToArray());
+            Assert.IsTrue(batches.All(batch => batch.Length == 1 || Cost(widths, rows, batch) - 16 <= most));
+
+            // least[i]: the cost of the items from i on, with the best of all first batches.
+            int[] sorted = [.. Enumerable.Range(0, n).OrderByDescending(i => widths[i])];
+            long[] least = new long[n + 1];
+            for (int i = n - 1; i >= 0; i--)
+            {
+                least[i] = long.MaxValue;
+                for (int end = i + 1; end <= n; end++)
+                {
+                    long tokens = (long)widths[sorted[i]] * sorted[i..end].Sum(item => rows[item]);
+                    if (end == i + 1 || tokens <= most) least[i] = Math.Min(least[i], tokens + 16 + least[end]);
+                }
+            }
+
+            Assert.AreEqual(least[0], batches.Sum(batch => Cost(widths, rows, batch)));
+        }
+    }
+
+    [TestMethod, Timeout(120_000)]
+    public void A_million_items_are_divided_at_once_however_many_fit_a_batch()
+    {
+        // Trying every end of every batch would take 5 · 10^11 steps: an hour.
+        int[] ones = [.. Enumerable.Repeat(1, 1_000_000)];
+        Assert.HasCount(1, LengthBatches.Divide(ones, ones, int.MaxValue, GptDevice.Cpu));
+
+        int[] widths = [.. Enumerable.Range(0, 1_000_000).Select(static i => 1 + (i % 1_000))];
+        Assert.AreEqual(1_000_000, LengthBatches.Divide(widths, ones, int.MaxValue, GptDevice.Cpu).Sum(static batch => batch.Length));
+    }
+
     private static long Cost(int[] widths, int[] rows, IReadOnlyCollection<int> batch) => 16 + ((long)batch.Max(i => widths[i]) * batch.Sum(i => rows[i]));
 
     private static void Equal(int[][] expected, IReadOnlyList<int[]> found) =>

@@ -205,4 +205,61 @@ public sealed class BytePairTrainerTests
             reported?.Invoke();
         }
     }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(2)]
+    [DataRow(3)]
+    [DataRow(7)]
+    public void Words_that_are_kept_in_pieces_give_the_merges_that_they_give_in_one_piece(int pieceBytes)
+    {
+        var random = new Random(pieceBytes);
+        for (int round = 0; round < 100; round++)
+        {
+            string letters = "abcdefgh"[..random.Next(1, 9)];
+            string[] texts = [.. Enumerable.Range(0, random.Next(1, 6)).Select(_ => string.Concat(Enumerable.Range(0, random.Next(1, 200)).Select(_ => letters[random.Next(letters.Length)])))];
+            BytePairTrainingOptions options = new() { VocabularySize = 257 + random.Next(1, 60), MinimumFrequency = random.Next(1, 3) };
+            string[] whole = Merges(new(options, null, default) { PieceBytes = int.MaxValue });
+            CollectionAssert.AreEqual(whole, Merges(new(options, null, default) { PieceBytes = pieceBytes }), string.Join(' ', texts));
+
+            string[] Merges(BytePairTrainer trainer)
+            {
+                TokenizerDefinition definition = trainer.Train(texts);
+                return [.. definition.Merges.Select(merge => $"{definition.Tokens[merge.Left]} {definition.Tokens[merge.Right]}")];
+            }
+        }
+    }
+
+    [TestMethod, Timeout(120_000)]
+    public void A_word_of_millions_of_letters_is_trained_on_in_seconds()
+    {
+        // Going through the whole word at each of the merges would take minutes.
+        var random = new Random(1);
+        string word = string.Create(6_000_000, random, static (letters, random) =>
+        {
+            for (int i = 0; i < letters.Length; i++) letters[i] = (char)((random.Next(2) == 0 ? 'A' : 'a') + random.Next(26));
+        });
+        Assert.AreEqual(8_192, GptTokenizer.TrainBytePairEncoding([word], new() { VocabularySize = 8_192 }).VocabularySize);
+    }
+
+    [TestMethod]
+    public void One_text_that_is_a_whole_corpus_is_reported_and_cancelled_in_its_middle()
+    {
+        string text = string.Concat(Enumerable.Repeat("to be or not to be ", 2_000_000)); // 38 million characters
+        using var source = new CancellationTokenSource();
+        var reports = new List<BytePairTrainingProgress>();
+        var progress = new Immediate(report =>
+        {
+            reports.Add(report);
+            source.Cancel();
+        });
+        Assert.ThrowsExactly<OperationCanceledException>(() => GptTokenizer.TrainBytePairEncoding([text], new() { VocabularySize = 300 }, progress, source.Token));
+        Assert.HasCount(1, reports);
+        Assert.IsTrue(reports[0].CharactersRead is >= 1 << 24 and < 20_000_000 && reports[0].TextsRead == 0, reports[0].ToString());
+    }
+
+    private sealed class Immediate(Action<BytePairTrainingProgress> report) : IProgress<BytePairTrainingProgress>
+    {
+        public void Report(BytePairTrainingProgress value) => report(value);
+    }
 }

@@ -393,4 +393,20 @@ public sealed class TokenizerFilesTests
     }
 
     private static string Corrupt(Action action) => Assert.ThrowsExactly<CorruptFileException>(action).Message;
+
+    [TestMethod]
+    public void Saving_replaces_no_file_where_one_of_them_cannot_be_written()
+    {
+        using var folder = new TemporaryFolder();
+        GptTokenizer.TrainBytePairEncoding(["low lower"], new() { VocabularySize = 260, MinimumFrequency = 1 }).Save(folder.Path);
+        string[] names = ["vocab.json", "merges.txt", "tokenizer.json"];
+        string[] before = [.. names.Select(name => File.ReadAllText(folder[name]))];
+        GptTokenizer other = GptTokenizer.TrainBytePairEncoding(["new newer"], new() { VocabularySize = 260, MinimumFrequency = 1 });
+        using (new AtomicFile(folder["tokenizer.json"])) // the last of them is being written by another
+            Assert.ThrowsExactly<ConcurrentWriteException>(() => other.Save(folder.Path));
+        CollectionAssert.AreEqual(before, names.Select(name => File.ReadAllText(folder[name])).ToArray());
+        Assert.HasCount(3, Directory.GetFileSystemEntries(folder.Path));
+        other.Save(folder.Path);
+        Assert.AreEqual(other.Hash, GptTokenizer.Load(folder.Path).Hash);
+    }
 }

@@ -62,6 +62,28 @@ public sealed class SupervisedFineTuningTests
     }
 
     [TestMethod]
+    public void A_report_weighs_every_token_alike_whichever_update_it_was_in()
+    {
+        // 10 examples in updates of 4, 4 and 2: the last one of an epoch has fewer tokens than the others, and a mean of the updates' means would weigh them more.
+        IDataView rows = Ml.Data.LoadFromEnumerable(Enumerable.Range(0, 10).Select(static n => new Pair { Prompt = "ab=", Completion = "abcdefgh"[..(1 + (n % 8))] }).ToArray());
+        SupervisedFineTuningOptions options = Options with { Epochs = 2, BatchSize = 4, Evaluation = new() { ValidationFraction = 0 }, Run = Options.Run with { Dropout = DropoutOptions.None, Seed = 5 } };
+        using GptSupervisedFineTuningTransformer each = Trainer(options).Fit(rows), some = Trainer(options with { Run = options.Run with { LogInterval = 4 } }).Fit(rows);
+        IReadOnlyList<TrainingProgress> updates = each.Training.History, reports = some.Training.History;
+        CollectionAssert.AreEqual(new[] { (4, 4), (6, 2) }, reports.Select(static report => (report.Step, report.Updates)).ToArray());
+        Assert.IsTrue(updates.All(static report => report.Updates == 1));
+        long before = 0;
+        (double Sum, long Tokens)[] sums = [.. updates.Select(report =>
+        {
+            long tokens = report.Tokens - before;
+            before = report.Tokens;
+            return (report.Loss * tokens, tokens);
+        })];
+        Assert.AreNotEqual(sums[0].Tokens, sums[2].Tokens);
+        Assert.AreEqual(sums[..4].Sum(static one => one.Sum) / sums[..4].Sum(static one => one.Tokens), reports[0].Loss, 1e-9);
+        Assert.AreEqual(sums[4..].Sum(static one => one.Sum) / sums[4..].Sum(static one => one.Tokens), reports[1].Loss, 1e-9);
+    }
+
+    [TestMethod]
     [DataRow(false, false)]
     [DataRow(true, false)]
     [DataRow(false, true)]

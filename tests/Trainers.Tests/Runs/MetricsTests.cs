@@ -28,6 +28,51 @@ public sealed class MetricsTests
     }
 
     [TestMethod]
+    public void A_measured_peak_that_the_run_exceeds_is_measured_once_more()
+    {
+        // As if other work had had the processor: 1 FLOP/s. The model's use would be some 10^11 %.
+        double peak = DevicePeak.Measure(GptDevice.Cpu, GptPrecision.Float32);
+        DevicePeak.Set(GptDevice.Cpu, GptPrecision.Float32, 1);
+        try
+        {
+            using var fixture = new TrainingFixture();
+            PretrainingResult result = fixture.Train(fixture.Options with { MaxSteps = 3, Run = fixture.Options.Run with { PeakFlops = null } }).Result;
+            foreach (TrainingProgress p in result.History) Assert.IsTrue(p.ModelFlopsUtilization is > 0 and <= 1, p.ToString());
+        }
+        finally
+        {
+            DevicePeak.Set(GptDevice.Cpu, GptPrecision.Float32, peak);
+        }
+    }
+
+    [TestMethod]
+    public void A_report_over_stages_of_unlike_rows_weighs_their_tokens_alike()
+    {
+        // 2 updates of 4 rows of 8 tokens, then one of 4 rows of 16.
+        using var fixture = new TrainingFixture();
+        LanguageModelOptions options = fixture.Options with { MaxSteps = 3, Stages = [new(2, 8, 4)], Evaluation = fixture.Options.Evaluation with { Interval = 0 } };
+        double[] losses = [.. fixture.Train(options).Result.History.Select(static report => report.Loss)];
+        TrainingProgress whole = fixture.Train(options with { Run = options.Run with { LogInterval = 3 } }).Result.History.Single();
+        Assert.AreEqual(((losses[0] * 32) + (losses[1] * 32) + (losses[2] * 64)) / 128, whole.Loss, 1e-9);
+        Assert.AreEqual(3, whole.Updates);
+    }
+
+    [TestMethod]
+    public void A_first_report_that_a_full_disk_tore_is_made_again_on_resuming()
+    {
+        using var fixture = new TrainingFixture();
+        using var cancel = new CancellationTokenSource();
+        LanguageModelOptions options = fixture.Options with { MaxSteps = 20, Evaluation = fixture.Options.Evaluation with { Interval = 0 }, Run = fixture.Options.Run with { LogInterval = 10 } };
+        PretrainingResult whole = fixture.Train(options).Result;
+        fixture.Train(options with { Run = options.Run with { CancellationToken = cancel.Token } }, toFolder: true, stepStarting: step => { if (step == 7) cancel.Cancel(); });
+        string path = Path.Combine(fixture.Run, "metrics.jsonl");
+        File.WriteAllText(path, File.ReadAllText(path)[..20]);
+        PretrainingResult rest = fixture.Train(options with { Run = options.Run with { Resume = true } }, toFolder: true).Result;
+        CollectionAssert.AreEqual(whole.History.Select(static report => (report.Step, report.Loss)).ToArray(), rest.History.Select(static report => (report.Step, report.Loss)).ToArray());
+        Assert.HasCount(2, File.ReadAllLines(path));
+    }
+
+    [TestMethod]
     public void Bits_per_byte_are_the_losses_in_bits_over_the_bytes_of_the_text()
     {
         // "aé" in characters: 1 and 2 bytes; the end of text has none. Rows of 2: "a é | end a", targets é end, a é: 2 + 0 + 1 + 2 bytes for 4 tokens.

@@ -62,11 +62,14 @@ public sealed class AdapterTests
     }
 
     [TestMethod]
-    public void A_row_without_an_adapter_is_the_base_bit_for_bit()
+    [DataRow(WeightFormat.Float32)]
+    [DataRow(WeightFormat.Int8)]
+    [DataRow(WeightFormat.Int4)]
+    public void A_row_without_an_adapter_is_the_base_bit_for_bit(WeightFormat format)
     {
         using var folder = new TemporaryFolder();
-        using var models = new Models(folder, Config, new() { AdaptableProjections = LoraProjections.All });
-        using GptModel plain = Models.Open(folder, "plain", models.Torch, new());
+        using var models = new Models(folder, Config, new() { AdaptableProjections = LoraProjections.All, Weights = format });
+        using GptModel plain = Models.Open(folder, "plain", models.Torch, new() { Weights = format });
         IModelAdapter wide = models.Base.LoadAdapter("wide", folder["wide"]);
         int v = Config.VocabularySize;
         float[] mixed = new float[3 * v], bare = new float[3 * v], without = new float[3 * v];

@@ -114,4 +114,29 @@ public sealed class ToolTests
         Assert.HasCount(2, prompts);
         StringAssert.EndsWith(prompts[1], $"<|endoftext|>a{Call}<|endoftext|>u<tool_response>{{\"name\":\"weather\",\"content\":\"rain in Bonn\"}}</tool_response><|endoftext|>a");
     }
+
+    // A tool's open schema lets a model nest as deep as it likes; readers of JSON take 64 unless told otherwise.
+    [TestMethod]
+    public async Task Arguments_that_are_nested_deep_are_given_and_taken_back()
+    {
+        const string Open = """{"type":"function","function":{"name":"open","parameters":{"type":"object"}}}""";
+        string arguments = $$"""{"a":{{new string('[', 100)}}{{new string(']', 100)}}}""", called = $$"""<tool_call>{"name":"open","arguments":{{arguments}}}</tool_call>""";
+        List<string> prompts = [];
+        using TestServing server = Server(prompt =>
+        {
+            lock (prompts) prompts.Add(prompt);
+            return prompt.Contains("<tool_response>", StringComparison.Ordinal) ? "ok" : called;
+        });
+        HttpClient client = await server.ReadyAsync();
+        JsonElement call = (await AskAsync(client, $"\"max_tokens\":600,\"tools\":[{Open}]")).GetProperty("message").GetProperty("tool_calls")[0];
+        Assert.AreEqual(arguments, call.GetProperty("function").GetProperty("arguments").GetString());
+        string[] events = Events(await (await client.PostAsync("/v1/chat/completions", Chat("go", $"\"temperature\":0,\"stream\":true,\"max_tokens\":600,\"tools\":[{Open}]"))).Content.ReadAsStringAsync());
+        Assert.AreEqual(arguments, JsonDocument.Parse(events[1]).RootElement.GetProperty("choices")[0].GetProperty("delta").GetProperty("tool_calls")[0].GetProperty("function").GetProperty("arguments").GetString());
+        string body = $$"""
+            {"model":"tiny","temperature":0,"tools":[{{Open}}],"messages":[{"role":"user","content":"go"},{"role":"assistant","tool_calls":[{{call.GetRawText()}}]},{"role":"tool","tool_call_id":{{call.GetProperty("id").GetRawText()}},"content":"fine"}]}
+            """;
+        using HttpResponseMessage response = await client.PostAsync("/v1/chat/completions", new StringContent(body, System.Text.Encoding.UTF8, "application/json"));
+        Assert.AreEqual("ok", (await JsonAsync(response)).GetProperty("choices")[0].GetProperty("message").GetProperty("content").GetString());
+        StringAssert.Contains(prompts[^1], called);
+    }
 }

@@ -9,7 +9,10 @@ namespace ServingApp.OpenAi;
 /// <summary>JSON in and out.</summary>
 internal static class Json
 {
-    public static JsonSerializerOptions Options { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    /// <summary>How deep the arguments of a call may be nested, which a model writes as deep as the tool's schema lets it.</summary>
+    public const int MostNesting = 1_000;
+
+    public static JsonSerializerOptions Options { get; } = new() { MaxDepth = MostNesting, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     public static string Write(object value) => JsonSerializer.Serialize(value, Options);
 

@@ -10,7 +10,7 @@ internal static class StrictJson
 
     /// <summary>Reads a file's bytes; a byte order mark, which some editors write, is passed over.</summary>
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, or a string is no Unicode text.</exception>
-    public static JsonDocument Parse(ReadOnlyMemory<byte> json) => Checked(() => JsonDocument.Parse(WithoutMark(json), Options));
+    public static JsonDocument Parse(ReadOnlyMemory<byte> json) => Parse(json, maxDepth: 0);
 
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, or a string is no Unicode text.</exception>
     public static JsonDocument Parse(string json) => Checked(() => JsonDocument.Parse(json, Options));
@@ -22,7 +22,7 @@ internal static class StrictJson
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, a string is no Unicode text, or the JSON is no such value (null neither).</exception>
     public static T Deserialize<T>(ReadOnlyMemory<byte> json, JsonSerializerOptions options)
     {
-        using JsonDocument document = Parse(json);
+        using JsonDocument document = Parse(json, options.MaxDepth);
         return Deserialize<T>(document, options);
     }
 
@@ -32,6 +32,9 @@ internal static class StrictJson
         using JsonDocument document = Parse(json);
         return Deserialize<T>(document, options);
     }
+
+    // 0 stands for .NET's own depth, 64.
+    private static JsonDocument Parse(ReadOnlyMemory<byte> json, int maxDepth) => Checked(() => JsonDocument.Parse(WithoutMark(json), Options with { MaxDepth = maxDepth }));
 
     private static T Deserialize<T>(JsonDocument document, JsonSerializerOptions options)
     {

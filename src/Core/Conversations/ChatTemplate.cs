@@ -168,7 +168,7 @@ public sealed partial record ChatTemplate
         {
             throw new PromptTooLongException(total, maxTokens.Value, overflow == ConversationOverflow.Error
                 ? $"Shorten the conversation, or take {nameof(ConversationOverflow)}.{nameof(ConversationOverflow.DropOldestTurns)}."
-                : "The system's turn at the beginning and what stands behind the last answer are longer than that; shorten them.");
+                : "The system's turn at the beginning and what stands behind the last answer, with the question and the calls of tools that it goes on from, are longer than that; shorten them.");
         }
 
         foreach (Renderer part in parts[dropped..]) head.Add(part);
@@ -177,10 +177,11 @@ public sealed partial record ChatTemplate
 
         int? NextExchange(int from)
         {
-            // What stands between two answers belongs together: what is dropped is a whole exchange.
+            // What stands between two answers belongs together, and so do a question, the calls of tools that it led to and their results: what is dropped is a whole exchange.
             for (int i = from + 1; i < parts.Length; i++)
             {
-                if (turns[system + i].Role != ConversationRole.Assistant && turns[system + i - 1].Role == ConversationRole.Assistant) return i;
+                ConversationTurn turn = turns[system + i];
+                if (turn is { Role: not ConversationRole.Assistant, IsToolResult: false } && turns[system + i - 1].Role == ConversationRole.Assistant) return i;
             }
 
             return null;

@@ -6,6 +6,9 @@ namespace MLNet.Gpt;
 /// <remarks>Immutable; may be shared between threads.</remarks>
 public sealed record ConversationTurn(ConversationRole Role, string Content)
 {
+    /// <summary>Whether the turn holds what tools gave for the calls of the one before it: no exchange begins with it.</summary>
+    internal bool IsToolResult { get; init; }
+
     /// <summary>A turn of <see cref="ConversationRole.System"/>.</summary>
     /// <param name="content">The instructions.</param>
     public static ConversationTurn System(string content) => new(ConversationRole.System, content);

@@ -21,7 +21,7 @@ public sealed record QuantizationOptions
 
     /// <summary>
     /// What ONNX Runtime may round the activations to while it multiplies (<c>MatMulNBits</c>): 0 leaves it to ONNX Runtime, 1 float32, 2 float16, 3 bfloat16, 4 (the default) int8 in blocks, by far the
-    /// fastest on a CPU.
+    /// fastest on a CPU. With 4, tokens one at a time and several at once give logits that differ by a few hundredths of their spread, with 1 in their last bits.
     /// </summary>
     public int AccuracyLevel { get; init; } = 4;
 

@@ -112,7 +112,7 @@ public record GenerationOptions
 
     /// <summary>
     /// How many tokens are guessed at once from what prompt and output hold already (prompt lookup decoding, Saxena 2023) and then checked by the model in one pass, 1 or more; 0 (the default) switches it off, transformers' examples use 10. What comes is
-    /// what would have come without, up to the last bits of the logits; text that repeats its prompt, such as an edit or a summary, comes faster. Sequences are then computed one at a time, whatever <see cref="BatchSize"/> says. Not with beam search.
+    /// what would have come without, up to the last bits of the logits (in 8 and 4 bits up to <see cref="QuantizationOptions.AccuracyLevel"/>'s rounding); text that repeats its prompt, such as an edit or a summary, comes faster. Sequences are then computed one at a time, whatever <see cref="BatchSize"/> says. Not with beam search.
     /// </summary>
     public int PromptLookupTokens { get; init; }
 

@@ -12,7 +12,8 @@ internal sealed class ChatConversations(int most, string? folder)
 {
     private const int Version = 1;
 
-    private static readonly JsonSerializerOptions Json = new(AIJsonUtilities.DefaultOptions) { WriteIndented = false };
+    // The arguments of a call stand some levels below the file's own.
+    private static readonly JsonSerializerOptions Json = new(AIJsonUtilities.DefaultOptions) { WriteIndented = false, MaxDepth = ChatForm.MostNesting + 64 };
 
     private readonly Lock _gate = new();
     private readonly LinkedList<Kept> _kept = new(); // the one used last is first

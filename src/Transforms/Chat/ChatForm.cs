@@ -7,6 +7,9 @@ namespace MLNet.Gpt;
 /// <summary>What the answer to a call must be: free text, JSON, calls of tools; how the model is told, and how what it wrote is read.</summary>
 internal sealed class ChatForm
 {
+    /// <summary>How deep the JSON that a model writes may be nested: a schema that refers to itself, or is open, sets no end, and readers of JSON take 64 unless told otherwise.</summary>
+    public const int MostNesting = 1_000;
+
     private readonly ChatToolFormat _format;
     private readonly IReadOnlyList<AIFunctionDeclaration> _told; // in the prompt
     private readonly IReadOnlyList<AIFunctionDeclaration> _callable;
@@ -15,6 +18,9 @@ internal sealed class ChatForm
 
     private ChatForm(ChatToolFormat format, IReadOnlyList<AIFunctionDeclaration> told, IReadOnlyList<AIFunctionDeclaration> callable, JsonElement? schema, bool mustCall, bool several) =>
         (_format, _told, _callable, _schema, _mustCall, _several) = (format, told, callable, schema, mustCall, several);
+
+    /// <summary>How the JSON that a model writes is read.</summary>
+    public static JsonDocumentOptions JsonOptions => new() { MaxDepth = MostNesting };
 
     /// <summary>Whether the answer may be calls.</summary>
     public bool MayCall => _callable.Count > 0;
@@ -76,23 +82,43 @@ internal sealed class ChatForm
 
     /// <summary>What the model wrote, as contents.</summary>
     /// <param name="text">The answer.</param>
-    /// <param name="isWhole">Whether the model ended it itself. What was cut off is text, whatever it began to be.</param>
+    /// <param name="isWhole">Whether the model ended it itself. What was cut off is text, whatever it began to be, and so is what is nested more than <see cref="MostNesting"/> deep.</param>
     public IList<AIContent> Read(string text, bool isWhole)
     {
-        if (!MayCall || !isWhole || !text.StartsWith(_format.CallStart, StringComparison.Ordinal)) return text.Length == 0 ? [] : [new TextContent(text)];
+        if (MayCall && isWhole && text.StartsWith(_format.CallStart, StringComparison.Ordinal) && ReadCalls(text) is { } calls) return calls;
+        return text.Length == 0 ? [] : [new TextContent(text)];
+    }
+
+    private List<AIContent>? ReadCalls(string text)
+    {
         List<AIContent> calls = [];
         foreach (string call in text.Split(_format.CallEnd + "\n" + _format.CallStart))
         {
             string json = call;
             if (calls.Count == 0) json = json[_format.CallStart.Length..];
             if (json.EndsWith(_format.CallEnd, StringComparison.Ordinal)) json = json[..^_format.CallEnd.Length];
-            JsonElement parsed = JsonElement.Parse(json);
+            if (!TryParse(json, out JsonElement parsed)) return null;
             var arguments = new Dictionary<string, object?>();
             foreach (JsonProperty property in parsed.GetProperty("arguments").EnumerateObject()) arguments[property.Name] = property.Value; // of a name that comes twice, the last
             calls.Add(new FunctionCallContent($"call_{Guid.NewGuid():N}", parsed.GetProperty("name").GetString()!, arguments));
         }
 
         return calls;
+
+        // The constraint has seen to it that it is JSON; how deep it is nested is the model's.
+        static bool TryParse(string json, out JsonElement parsed)
+        {
+            try
+            {
+                parsed = JsonElement.Parse(json, JsonOptions);
+                return true;
+            }
+            catch (JsonException)
+            {
+                parsed = default;
+                return false;
+            }
+        }
     }
 
     /// <summary>Whether the beginning of an answer may still become a call.</summary>
@@ -167,7 +193,7 @@ internal sealed class ChatForm
     private static string Json(Action<Utf8JsonWriter> write)
     {
         using var stream = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping, MaxDepth = int.MaxValue }))
         {
             writer.WriteStartObject();
             write(writer);

@@ -6,11 +6,14 @@ namespace MLNet.Gpt;
 /// <summary>Turns messages and options of Microsoft.Extensions.AI into this library's. What can't be honoured is refused by name.</summary>
 internal static class ChatRequest
 {
+    /// <summary>A property of a message that says what an action gave: it belongs to the question before it, as a tool's result does.</summary>
+    public const string IsObservation = "mlnet_gpt_observation";
+
     private const string LeaveOut = "Leave it out.";
 
     /// <summary>
     /// The conversation. Instructions, what is said of the tools, and the system messages at the beginning become one system turn, with a blank line between them. Results of tools are
-    /// turns of the user. Where the template asks for alternation, messages of one role in a row become one turn too, with a blank line between them.
+    /// turns of the user, which no exchange begins with. Where the template asks for alternation, messages of one role in a row become one turn too, with a blank line between them.
     /// </summary>
     /// <exception cref="ConversationException">A message's role is unknown.</exception>
     /// <exception cref="UnsupportedOptionException">A message has content other than text, calls and results.</exception>
@@ -26,12 +29,12 @@ internal static class ChatRequest
             // Results stand in the user's turn, also where the user goes on behind them; a free answer and calls in one of the assistant's.
             bool isResult = message is { Role: { } role } && (role == ChatRole.Tool || message.Contents.Any(static content => content is FunctionResultContent));
             bool isCall = turn.Role == ConversationRole.Assistant && message.Contents is [FunctionCallContent, ..];
-            if (turns.Count == 0 || turns[^1] is not { } before || before.Role != turn.Role) turns.Add(turn);
+            if (turns.Count == 0 || turns[^1] is not { } before || before.Role != turn.Role) turns.Add(turn with { IsToolResult = isResult || message.AdditionalProperties?.ContainsKey(IsObservation) == true });
             else if (isResult || (turn.Role == ConversationRole.User && before.Content.EndsWith(format.ResultEnd, StringComparison.Ordinal))) Join("\n");
             else if (template.RequiresAlternation) Join(isCall ? "\n" : "\n\n");
             else turns.Add(turn);
 
-            void Join(string between) => turns[^1] = turn with { Content = turns[^1].Content + between + turn.Content };
+            void Join(string between) => turns[^1] = turns[^1] with { Content = turns[^1].Content + between + turn.Content };
         }
 
         ConversationTurn[] head = [.. turns.TakeWhile(static turn => turn.Role == ConversationRole.System)];

@@ -116,6 +116,7 @@ public static class ChatReasoning
     /// <param name="chatOptions">The options of each call; their tools and response format are not used.</param>
     /// <param name="cancellationToken">Ends the calls and the tools.</param>
     /// <exception cref="ArgumentException">An option is outside its range, or two tools share a name.</exception>
+    /// <exception cref="PromptTooLongException">The client is one of this library's, and the question and its steps do not fit the context: neither is left out.</exception>
     /// <remarks>A tool that throws, a time-out of its own included, is an observation "Error: …"; a cancellation by <paramref name="cancellationToken"/> ends the search.</remarks>
     public static async Task<ReActResult> ReActAsync(
         this IChatClient client, string question, IReadOnlyList<AIFunction> tools, ReActOptions? options = null, ChatOptions? chatOptions = null, CancellationToken cancellationToken = default)
@@ -159,7 +160,7 @@ public static class ChatReasoning
             string observation = tool is null ? $"Error: there is no tool '{action}'." : await Invoke(tool, arguments, cancellationToken).ConfigureAwait(false);
             steps.Add(new(thought, action, arguments.GetRawText(), observation));
             messages.Add(new(ChatRole.Assistant, text));
-            messages.Add(new(ChatRole.User, $"Observation: {observation}"));
+            messages.Add(new(ChatRole.User, $"Observation: {observation}") { AdditionalProperties = new() { [ChatRequest.IsObservation] = true } }); // so that a context that is full does not lose the question
         }
 
         return new(null, steps);
@@ -224,7 +225,7 @@ public static class ChatReasoning
     {
         try
         {
-            return JsonElement.Parse(text);
+            return JsonElement.Parse(text, ChatForm.JsonOptions);
         }
         catch (JsonException)
         {

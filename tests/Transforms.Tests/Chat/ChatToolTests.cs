@@ -289,6 +289,85 @@ public sealed class ChatToolTests
         StringAssert.Contains(error.Message, "the tool 'odd'");
     }
 
+    // .NET reads JSON that is nested 64 deep, and no more, unless it is told otherwise.
+    [TestMethod]
+    [DataRow(70, true)]
+    [DataRow(998, true)]   // in the call's own object and its arguments
+    [DataRow(999, false)]
+    public async Task Arguments_may_be_nested_as_deep_as_a_schema_lets_them(int depth, bool isCall)
+    {
+        using var folder = new TemporaryFolder();
+        string arguments = $$"""{"a":{{new string('[', depth)}}{{new string(']', depth)}}}""", answer = $$"""<tool_call>{"name":"open","arguments":{{arguments}}}</tool_call>""";
+        List<string> prompts = [];
+        GptChatClientOptions options = new() { MaxConversations = 1, ConversationFolder = folder["chats"], Generation = new() { Temperature = 0, MaxNewTokens = 2_100 } };
+        IChatClient Client() => Scripted(
+            prompt =>
+            {
+                prompts.Add(prompt);
+                return prompts.Count > 2 ? "ok" : answer;
+            },
+            options);
+        AIFunctionDeclaration open = AIFunctionFactory.CreateDeclaration("open", "…", JsonElement.Parse("""{"type":"object"}"""));
+        ChatOptions a = new() { ConversationId = "a", Tools = [open] };
+        using (IChatClient client = Client())
+        {
+            foreach (ChatResponse response in (ChatResponse[])[await client.GetResponseAsync("go", new() { Tools = [open] }), await client.GetStreamingResponseAsync("go", a).ToChatResponseAsync()])
+            {
+                AIContent content = response.Messages.Single().Contents.Single(static content => content is not UsageContent);
+                Assert.AreEqual(isCall ? ChatFinishReason.ToolCalls : ChatFinishReason.Stop, response.FinishReason);
+                if (isCall) Assert.AreEqual(arguments, $"{{\"a\":{((JsonElement)((FunctionCallContent)content).Arguments!["a"]!).GetRawText()}}}");
+                else Assert.AreEqual(answer, ((TextContent)content).Text);
+            }
+        }
+
+        // It is kept, and written again, as it was.
+        using IChatClient later = Client();
+        a.MaxOutputTokens = 50;
+        await later.GetResponseAsync("and", a);
+        StringAssert.Contains(prompts[^1], answer);
+    }
+
+    // Nobody can answer from a tool's result alone: the question, and what was called for it, stay with it, or it is an error.
+    [TestMethod]
+    public async Task A_question_stays_with_what_tools_have_answered_to_it_where_older_exchanges_are_left_out()
+    {
+        List<string> prompts = [];
+        ChatMessage[] messages =
+        [
+            new(ChatRole.User, "old"), new(ChatRole.Assistant, [new FunctionCallContent("1", "look", new Dictionary<string, object?>())]), new(ChatRole.Tool, [new FunctionResultContent("1", "seen")]), new(ChatRole.Assistant, "so"),
+            new(ChatRole.User, "new"), new(ChatRole.Assistant, [new FunctionCallContent("2", "look", new Dictionary<string, object?>())]), new(ChatRole.Tool, [new FunctionResultContent("2", new string('x', 1_500))]),
+            new(ChatRole.Assistant, [new FunctionCallContent("3", "look", new Dictionary<string, object?>())]), new(ChatRole.Tool, [new FunctionResultContent("3", new string('y', 500))]),
+        ];
+        using IChatClient client = Scripted(
+            prompt =>
+            {
+                prompts.Add(prompt);
+                return "ok";
+            },
+            new() { Generation = new() { Temperature = 0, MaxNewTokens = 4_096 - 2_300 } }); // a prompt may have 2,300 tokens
+        Assert.AreEqual("ok", (await client.GetResponseAsync(messages)).Text);
+        Assert.AreEqual("ok", (await client.GetStreamingResponseAsync(messages).ToChatResponseAsync()).Text);
+        foreach (string prompt in prompts) StringAssert.StartsWith(prompt, "<|endoftext|>User:\nnew<|endoftext|>Assistant:\n<tool_call>");
+
+        // What the user goes on with behind a result belongs to it too; the next question begins an exchange.
+        await client.GetResponseAsync([.. messages, new(ChatRole.User, "well?")]);
+        StringAssert.StartsWith(prompts[^1], "<|endoftext|>User:\nnew<|endoftext|>");
+        await client.GetResponseAsync([.. messages, new(ChatRole.Assistant, "so"), new(ChatRole.User, new string('z', 1_000))]);
+        StringAssert.StartsWith(prompts[^1], "<|endoftext|>User:\nzzz");
+        messages[6] = new(ChatRole.Tool, [new FunctionResultContent("2", new string('x', 2_000))]);
+        StringAssert.Contains((await Assert.ThrowsExactlyAsync<PromptTooLongException>(() => client.GetResponseAsync(messages))).Message, "the question and the calls of tools");
+    }
+
+    [TestMethod]
+    public async Task ReAct_does_not_lose_its_question()
+    {
+        int calls = 0;
+        using IChatClient client = Scripted(prompt => ++calls > 20 ? """{"thought":"","action":"finish","answer":"x"}""" : """{"thought":"t","action":"look","arguments":{}}""", new() { Generation = new() { Temperature = 0, MaxNewTokens = 400 } });
+        AIFunction look = AIFunctionFactory.Create(() => new string('x', 500), "look");
+        await Assert.ThrowsExactlyAsync<PromptTooLongException>(() => client.ReActAsync("why?", [look], new() { MaxSteps = 30 }));
+        Assert.IsLessThan(8, calls, "the context has 4,096 tokens");
+    }
+
     // A schema with members of any name can't keep a model from writing one twice: as most readers of JSON do, the last one counts.
     [TestMethod]
     public async Task Of_arguments_of_one_name_the_last_one_counts()
@@ -465,6 +544,104 @@ public sealed class ChatToolTests
         CollectionAssert.AreEqual(new[] { "gpt 3" }, operations);
     }
 
+    // All layers at once, around a model that calls two tools in one answer, of which one throws, and then says so.
+    [TestMethod]
+    public async Task The_layers_of_Microsoft_Extensions_AI_go_around_calls_of_tools()
+    {
+        List<string> prompts = [];
+        int invoked = 0;
+        using var together = new Barrier(2);
+        AIFunction fail = AIFunctionFactory.Create(
+            async Task<string> (int a) =>
+            {
+                await Task.Yield();
+                return together.SignalAndWait(10_000) ? throw new InvalidOperationException("broken") : "";
+            },
+            "fail"), work = AIFunctionFactory.Create(
+            async Task<string> (string[] b) =>
+            {
+                await Task.Yield();
+                Interlocked.Increment(ref invoked);
+                Assert.IsTrue(together.SignalAndWait(10_000), "the two run at once");
+                return string.Join('+', b);
+            },
+            "work");
+        using IChatClient client = Scripted(prompt =>
+        {
+            prompts.Add(prompt);
+            return prompt.Contains("<tool_response>", StringComparison.Ordinal)
+                ? "done"
+                : """<tool_call>{"name":"fail","arguments":{"a":1}}</tool_call>""" + "\n" + """<tool_call>{"name":"work","arguments":{"b":["x","y"]}}</tool_call>""";
+        }).AsBuilder()
+            .UseLogging(Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance)
+            .UseFunctionInvocation(configure: static layer => (layer.AllowConcurrentInvocation, layer.IncludeDetailedErrors) = (true, true))
+            .ConfigureOptions(static options => (options.AllowMultipleToolCalls, options.Instructions) = (true, "be brief"))
+            .UseDistributedCache(new Cache())
+            .UseOpenTelemetry(sourceName: "layers", configure: static layer => layer.EnableSensitiveData = true).Build();
+        ChatOptions options = new() { Tools = [fail, work] };
+        for (int round = 0; round < 2; round++)
+        {
+            ChatResponse response = round == 0 ? await client.GetResponseAsync("go", options) : await client.GetStreamingResponseAsync("go again", options).ToChatResponseAsync();
+            Assert.AreEqual("done", response.Text);
+            Assert.AreEqual(round + 1, invoked);
+            StringAssert.StartsWith(prompts[^1], "<|endoftext|>System:\nbe brief\n\nYou may call these tools:\n");
+            StringAssert.EndsWith(prompts[^1], "User:\n<tool_response>{\"name\":\"fail\",\"content\":\"Error: Function failed. Exception: broken\"}</tool_response>\n<tool_response>{\"name\":\"work\",\"content\":\"x+y\"}</tool_response><|endoftext|>Assistant:\n");
+        }
+
+        // Where the client keeps the conversation, the layer passes the results alone.
+        using IChatClient keeping = Scripted(
+            prompt =>
+            {
+                prompts.Add(prompt);
+                return prompt.Contains("<tool_response>", StringComparison.Ordinal) ? "done" : """<tool_call>{"name":"one","arguments":{}}</tool_call>""";
+            },
+            new() { MaxConversations = 1, Generation = new() { Temperature = 0, MaxNewTokens = 400 } }).AsBuilder().UseFunctionInvocation().Build();
+        options = new() { Tools = [AIFunctionFactory.Create(() => 1, "one")], ConversationId = "a" };
+        Assert.AreEqual("done", (await keeping.GetResponseAsync("go", options)).Text);
+        Assert.AreEqual("done", (await keeping.GetStreamingResponseAsync("more", options).ToChatResponseAsync()).Text);
+        StringAssert.EndsWith(prompts[^1], "User:\ngo<|endoftext|>Assistant:\n<tool_call>{\"name\":\"one\",\"arguments\":{}}</tool_call><|endoftext|>User:\n<tool_response>{\"name\":\"one\",\"content\":1}</tool_response><|endoftext|>Assistant:\ndone<|endoftext|>User:\nmore<|endoftext|>Assistant:\n");
+    }
+
+    // The schemas that AIFunctionFactory makes of the types that tools take, a type that holds itself among them.
+    [TestMethod]
+    public async Task Parameters_of_every_common_type_are_called_with_what_they_can_be_read_from()
+    {
+        List<string> got = [];
+        AITool[] tools =
+        [
+            AIFunctionFactory.Create((DateTime a, DateTimeOffset b, Guid c) => got.Add($"{a:s} {b:s} {c}"), "times"), AIFunctionFactory.Create((DateOnly a, DateOnly? b, bool c) => got.Add($"{a} {b} {c}"), "days"),
+            AIFunctionFactory.Create((double a, float? b, string? c) => got.Add($"{a} {b} {c}"), "numbers"), AIFunctionFactory.Create((Dictionary<string, bool> a, HashSet<Color> b, CancellationToken _) => got.Add($"{a.Count} {b.Count}"), "lists"),
+            AIFunctionFactory.Create((Tree a, AIFunctionArguments _) => got.Add($"{a.Count()}"), "tree"), AIFunctionFactory.Create((JsonElement a, object? b = null) => got.Add($"{a.ValueKind} {b}"), "any"),
+        ];
+        using IChatClient client = Untrained();
+        foreach (AITool tool in tools)
+        {
+            for (int seed = 0; seed < 2; seed++)
+            {
+                ChatResponse response = await client.GetResponseAsync("go", new() { Tools = tools, ToolMode = ChatToolMode.RequireSpecific(tool.Name), Seed = seed, MaxOutputTokens = 3_000 });
+                if (response.FinishReason == ChatFinishReason.Length) continue; // it nests on and on
+                FunctionCallContent call = response.Messages[0].Contents.OfType<FunctionCallContent>().Single();
+                await ((AIFunction)tool).InvokeAsync(new(call.Arguments));
+            }
+        }
+
+        Assert.IsGreaterThan(8, got.Distinct().Count(), string.Join('|', got));
+    }
+
+    // What the model can't read is named with its place.
+    [TestMethod]
+    public async Task Contents_that_are_no_text_are_refused_by_their_place_and_kind()
+    {
+        using IChatClient client = Scripted(static _ => "x");
+        foreach (AIContent content in (AIContent[])[new DataContent(new byte[] { 1, 2 }, "image/png"), new UriContent("https://example.org/a.wav", "audio/wav"), new TextReasoningContent("hm"), new ErrorContent("no"), new HostedFileContent("1")])
+        {
+            ChatMessage[] messages = [new(ChatRole.User, "see"), new(ChatRole.Assistant, "yes"), new(ChatRole.User, [new TextContent("and"), content])];
+            var error = await Assert.ThrowsExactlyAsync<UnsupportedOptionException>(() => client.GetResponseAsync(messages));
+            Assert.AreEqual(("messages[2].Contents", content.GetType().Name), (error.Option, error.Value));
+            Assert.ThrowsExactly<UnsupportedOptionException>(() => client.GetStreamingResponseAsync(messages));
+        }
+    }
+
     private sealed class Cache : Microsoft.Extensions.Caching.Distributed.IDistributedCache
     {
         private readonly Dictionary<string, byte[]> _values = [];
@@ -497,4 +674,9 @@ public sealed class ChatToolTests
     private sealed record Item(string Name, Extent Size);
 
     private sealed record Extent(double Width);
+
+    private sealed record Tree(string Name, Tree[]? Kids)
+    {
+        public int Count() => 1 + (Kids?.Sum(static kid => kid?.Count() ?? 0) ?? 0);
+    }
 }

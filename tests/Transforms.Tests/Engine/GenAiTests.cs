@@ -40,6 +40,23 @@ public sealed class GenAiTests
     [TestMethod]
     public void A_package_with_room_for_adapters_is_the_base_model_there() => AssertSameTokens(new OnnxExportOptions { AdaptableProjections = LoraProjections.All });
 
+    // Heads whose size is no multiple of 8, one layer of one head, a block that normalises behind its sums, bands, a feed-forward width and a vocabulary that nothing divides.
+    [TestMethod]
+    [DataRow(48, 4, 1, GptBlockForm.PreNorm, GptAttentionPattern.Dense, WeightFormat.Float32)]
+    [DataRow(8, 1, 1, GptBlockForm.PreNorm, GptAttentionPattern.Dense, WeightFormat.Float32)]
+    [DataRow(32, 1, 1, GptBlockForm.PreNorm, GptAttentionPattern.Dense, WeightFormat.Int8)]
+    [DataRow(64, 8, 3, GptBlockForm.PostNorm, GptAttentionPattern.Dense, WeightFormat.Float32)]
+    [DataRow(64, 4, 4, GptBlockForm.PreNorm, GptAttentionPattern.AlternatingDenseAndBanded, WeightFormat.Float32)]
+    [DataRow(64, 4, 2, GptBlockForm.PostNorm, GptAttentionPattern.AlternatingDenseAndBanded, WeightFormat.Int4)]
+    [DataRow(36, 3, 2, GptBlockForm.PreNorm, GptAttentionPattern.AlternatingDenseAndBanded, WeightFormat.Int8)]
+    [DataRow(48, 4, 2, GptBlockForm.PreNorm, GptAttentionPattern.Dense, WeightFormat.Int4)]
+    public void It_computes_every_shape(int width, int heads, int layers, GptBlockForm block, GptAttentionPattern attention, WeightFormat format)
+    {
+        GptConfig shape = Config with { VocabularySize = 265, EmbeddingSize = width, HeadCount = heads, LayerCount = layers, BlockForm = block, AttentionPattern = attention, AttentionBandWidth = 3, FeedForwardSize = 37 };
+        foreach (GraphOperators operators in format == WeightFormat.Float32 ? (GraphOperators[])[GraphOperators.OnnxRuntime, GraphOperators.Standard] : [GraphOperators.OnnxRuntime])
+            AssertSameTokens(new OnnxExportOptions { Weights = format, Operators = operators }, shape);
+    }
+
     [TestMethod]
     public void It_reads_the_tokenizer()
     {
@@ -103,10 +120,10 @@ public sealed class GenAiTests
         Assert.IsGreaterThan(4, changed, "without the penalty the texts would be the same");
     }
 
-    private static void AssertSameTokens(OnnxExportOptions options)
+    private static void AssertSameTokens(OnnxExportOptions options, GptConfig? shape = null)
     {
         using var folder = new TemporaryFolder();
-        string package = Export(folder, options);
+        string package = Export(folder, options, shape);
         using var genAi = new GenAiEngine(package);
         using var own = new OwnEngine(package);
 
@@ -124,9 +141,9 @@ public sealed class GenAiTests
         OnnxHead.Reward("reward", new FormulaReward(Config, new RewardHead(), phase: 0.3f)), OnnxHead.Embedding("mean"),
     ];
 
-    private static string Export(TemporaryFolder folder, OnnxExportOptions options)
+    private static string Export(TemporaryFolder folder, OnnxExportOptions options, GptConfig? shape = null)
     {
-        GptCheckpoint.Write(folder["checkpoint"], new FormulaWeights(Config), BytePairs);
+        GptCheckpoint.Write(folder["checkpoint"], new FormulaWeights(shape ?? Config), BytePairs);
         OnnxExporter.Export(folder["checkpoint"], folder["package"], options);
         return folder["package"];
     }

@@ -43,6 +43,39 @@ public sealed class LlamaCppTests
         for (int i = 0; i < prompts.Length; i++) CollectionAssert.AreEqual(texts[i], llama.Greedy(prompts[i], 10), $"prompt {i}");
     }
 
+    [TestMethod]
+    [DataRow(32, 1, 1, 37)]
+    [DataRow(48, 4, 1, 96)]
+    [DataRow(64, 2, 2, 100)]
+    [DataRow(40, 5, 3, 33)]
+    [DataRow(8, 1, 1, 8)]
+    public void It_computes_every_shape(int width, int heads, int layers, int inner)
+    {
+        using var folder = new TemporaryFolder();
+        var weights = new FormulaWeights(new GptConfig { VocabularySize = 265, ContextLength = 33, EmbeddingSize = width, LayerCount = layers, HeadCount = heads, FeedForwardSize = inner });
+        GgufExporter.Write(weights, Tokenizer, folder["model.gguf"]);
+        OnnxExporter.Write(weights, folder["package"]);
+        using var llama = new LlamaEngine(folder["model.gguf"]);
+        using var own = new OwnEngine(folder["package"]);
+        int[][] prompts = [.. Enumerable.Range(0, 12).Select(static i => new[] { 19 * i, ((71 * i) + 3) % 264 })], texts = [.. prompts.Select(prompt => own.Greedy(prompt, 10))];
+        Assert.IsGreaterThan(5, texts.SelectMany(static tokens => tokens).Distinct().Count(), "the same few tokens would show little");
+        for (int i = 0; i < prompts.Length; i++)
+        {
+            int[] found = llama.Greedy(prompts[i], 10);
+            int same = texts[i].AsSpan().CommonPrefixLength(found);
+            if (same < 10) Assert.IsLessThan(0.01, Gap([.. prompts[i], .. found[..same]], texts[i][same], found[same]), $"prompt {i}, token {same}: of two as likely, float16 in its cache chose the other");
+        }
+
+        double Gap(int[] tokens, int one, int other)
+        {
+            using OnnxCausalModel model = OnnxCausalModel.Load(folder["package"], GptDevice.Cpu);
+            float[] logits = new float[model.Config.VocabularySize];
+            using ICausalDecoder decoder = model.BeginDecoding(1, tokens.Length);
+            decoder.Append(tokens, default, LogitsScope.LastPosition, logits);
+            return Math.Abs(logits[one] - logits[other]);
+        }
+    }
+
     /// <summary>The likelihood of 60 tokens. llama.cpp keeps keys and values in float16 and takes GELU from a table; the rest of the difference is the format's own error.</summary>
     [TestMethod]
     [DataRow(GgufFormat.Float32, 0.005)]

@@ -64,7 +64,7 @@ internal static class MessageReader
         calls.Add(id);
         try
         {
-            return new(id, name, JsonElement.Parse(arguments).EnumerateObject().ToDictionary(static member => member.Name, static member => (object?)member.Value));
+            return new(id, name, Json.Parse(arguments, path + "function.arguments").EnumerateObject().ToDictionary(static member => member.Name, static member => (object?)member.Value));
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or ArgumentException)
         {
@@ -84,9 +84,11 @@ internal static class MessageReader
     {
         try
         {
-            return JsonElement.Parse(text);
+            JsonElement element = JsonElement.Parse(text);
+            Json.ReadTexts(element);
+            return element;
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             return text;
         }

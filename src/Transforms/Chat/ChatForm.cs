@@ -86,7 +86,8 @@ internal sealed class ChatForm
             string json = call;
             if (calls.Count == 0) json = json[_format.CallStart.Length..];
             if (json.EndsWith(_format.CallEnd, StringComparison.Ordinal)) json = json[..^_format.CallEnd.Length];
-            JsonElement parsed = JsonElement.Parse(json);
+            using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = StrictJson.MaxDepth + 1 }); // arguments may have as many levels as other JSON, and stand within the call
+            JsonElement parsed = document.RootElement.Clone();
             var arguments = new Dictionary<string, object?>();
             foreach (JsonProperty property in parsed.GetProperty("arguments").EnumerateObject()) arguments[property.Name] = property.Value; // of a name that comes twice, the last
             calls.Add(new FunctionCallContent($"call_{Guid.NewGuid():N}", parsed.GetProperty("name").GetString()!, arguments));

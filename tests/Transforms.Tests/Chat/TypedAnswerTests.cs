@@ -92,6 +92,15 @@ public sealed class TypedAnswerTests
         await Check<object>();
     }
 
+    [TestMethod]
+    public void A_form_of_JSON_alone_is_a_response_format()
+    {
+        Assert.AreEqual("""{"type":"integer","minimum":0,"maximum":255}""", ((ChatResponseFormatJson)TextConstraint.Json<byte>().AsResponseFormat()).Schema!.Value.GetRawText());
+        Assert.AreEqual(nameof(TextConstraint.Kind), Assert.ThrowsExactly<UnsupportedOptionException>(() => TextConstraint.Choice("a").AsResponseFormat()).Option);
+        Assert.AreEqual(ConstraintProblem.Syntax, Assert.ThrowsExactly<ConstraintException>(() => TextConstraint.JsonSchema("{").AsResponseFormat()).Problem);
+        Assert.AreEqual(ConstraintProblem.TooLarge, Assert.ThrowsExactly<ConstraintException>(() => TextConstraint.JsonSchema(new string('[', 65)).AsResponseFormat()).Problem);
+    }
+
     private static async Task Check<T>(Func<T, bool>? holds = null)
     {
         using GptModel model = Untrained();

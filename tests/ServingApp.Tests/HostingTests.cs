@@ -2,7 +2,9 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -80,6 +82,36 @@ public sealed class HostingTests
         foreach (string address in (string[])["/v1/models/org/tiny", "/v1/models/org%2Ftiny"])
             Assert.AreEqual("org/tiny", (await JsonAsync(await client.GetAsync(address))).GetProperty("id").GetString(), address);
         Assert.AreEqual(HttpStatusCode.NotFound, (await client.GetAsync("/v1/models/tiny")).StatusCode);
+    }
+
+    [TestMethod]
+    public async Task Kestrels_own_limits_are_those_of_the_configuration()
+    {
+        await using WebApplication app = ServingApplication.Build(["--demo", "--Kestrel:Limits:KeepAliveTimeout=00:00:07", "--kestrel:limits:RequestHeadersTimeout", "00:00:03", "--Kestrel:Limits:MaxConcurrentConnections=5",
+            "--Kestrel:Limits:MinRequestBodyDataRate:BytesPerSecond=1000.5", "--Kestrel:Limits:MinResponseDataRate:BytesPerSecond=0", "--Kestrel:Limits:Http2:MaxStreamsPerConnection=9"]);
+        KestrelServerLimits limits = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits;
+        Assert.AreEqual((TimeSpan.FromSeconds(7), TimeSpan.FromSeconds(3), 5L, 9), (limits.KeepAliveTimeout, limits.RequestHeadersTimeout, limits.MaxConcurrentConnections!.Value, limits.Http2.MaxStreamsPerConnection));
+        Assert.AreEqual((1000.5, TimeSpan.FromSeconds(5)), (limits.MinRequestBodyDataRate!.BytesPerSecond, limits.MinRequestBodyDataRate.GracePeriod), "what is not said is Kestrel's own");
+        Assert.IsNull(limits.MinResponseDataRate);
+        Assert.IsNull(limits.MaxRequestBodySize, "Serving:MaxRequestBytes says it");
+        await using WebApplication plain = ServingApplication.Build(["--demo"]);
+        limits = plain.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value.Limits;
+        Assert.AreEqual((TimeSpan.FromSeconds(130), TimeSpan.FromSeconds(30), null, 240.0, 240.0), (limits.KeepAliveTimeout, limits.RequestHeadersTimeout, limits.MaxConcurrentConnections, limits.MinRequestBodyDataRate!.BytesPerSecond, limits.MinResponseDataRate!.BytesPerSecond));
+    }
+
+    [TestMethod]
+    [DataRow("--Kestrel:Limits:KeepAliveTime=00:00:07", "KeepAliveTime")]
+    [DataRow("--Kestrel:Limits:KeepAliveTimeout=soon", "soon")]
+    [DataRow("--Kestrel:Limits:MaxConcurrentConnections=0", "Kestrel:Limits is not understood")]
+    [DataRow("--Kestrel:Limits:MaxRequestBodySize=10", "Kestrel:Limits:MaxRequestBodySize is '10'; the size of a request's body is set by Serving:MaxRequestBytes.")]
+    [DataRow("--Kestrel:Limits:MinResponseDataRate:BytesPerSecond=-1", "Kestrel:Limits:MinResponseDataRate is -1 bytes a second")]
+    [DataRow("--Kestrel:AddServerHeader=true", "There is no setting Kestrel:AddServerHeader; there are Kestrel:Certificates, Kestrel:EndpointDefaults, Kestrel:Endpoints, Kestrel:Limits.")]
+    [DataRow("--Serving:MaxConnections=0", "Serving:MaxConnections is 0; it must be 1 or more.")]
+    public async Task What_can_not_be_a_limit_is_an_error(string argument, string says)
+    {
+        using var error = new StringWriter();
+        Assert.AreEqual(2, await ServingProgram.RunAsync(["--demo", argument], error));
+        StringAssert.Contains(error.ToString(), says);
     }
 
     [TestMethod]

@@ -48,6 +48,26 @@ public sealed class ServedModelTests
         Assert.AreEqual("BeamCount", Assert.ThrowsExactly<UnsupportedOptionException>(() => new ServedModel("tiny", new(), new ScriptedModel(static _ => "abc").ToModel(), new() { Temperature = 0, BeamCount = 2 })).Option);
     }
 
+    // The model wants to end behind "ab".
+    [TestMethod]
+    [DataRow("\"max_tokens\":2,", 2, "length")]
+    [DataRow("\"max_tokens\":4,", 4, "length")]
+    [DataRow("\"max_tokens\":9,", 5, "stop")]
+    [DataRow("", 3, "length", DisplayName = "the server's own most")]
+    public async Task A_request_for_fewer_tokens_than_the_models_least_is_meant(string asked, int tokens, string reason)
+    {
+        using var server = new TestServing(static options => [new ServedModel("tiny", options.Sharing, new ScriptedModel(static _ => "ab").ToModel(), new() { MinNewTokens = 5, MaxNewTokens = 9 })], ("DefaultNewTokens", "3"));
+        HttpClient client = await server.ReadyAsync();
+        foreach (string address in (string[])["/v1/completions", "/v1/chat/completions"])
+        {
+            string prompt = address == "/v1/completions" ? "\"prompt\":\"go\"" : "\"messages\":[{\"role\":\"user\",\"content\":\"go\"}]";
+            using HttpResponseMessage response = await client.PostAsync(address, Body($$"""{{{asked}}{{prompt}}}"""));
+            JsonElement json = await JsonAsync(response);
+            Assert.AreEqual(HttpStatusCode.OK, response.StatusCode, json.GetRawText());
+            Assert.AreEqual((tokens, reason), (json.GetProperty("usage").GetProperty("completion_tokens").GetInt32(), json.GetProperty("choices")[0].GetProperty("finish_reason").GetString()), json.GetRawText());
+        }
+    }
+
     [TestMethod]
     public async Task A_classifier_s_folder_is_served()
     {

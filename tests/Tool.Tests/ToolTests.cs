@@ -410,6 +410,24 @@ public sealed partial class ToolTests
     }
 
     [TestMethod]
+    public async Task A_most_below_the_models_own_least_is_meant()
+    {
+        string least = folder["least"];
+        Assert.AreEqual(0, (await CallAsync("", "export", Model, least)).Code);
+        File.WriteAllText(Path.Combine(least, "generation_config.json"), """{"min_new_tokens":40,"max_new_tokens":50,"do_sample":false}""");
+        using GptModel model = GptModel.FromOnnx(least, GptDevice.Cpu);
+        Assert.AreEqual((40, 50), (model.Generation.MinNewTokens, model.Generation.MaxNewTokens));
+        (int code, string output, string error) = await CallAsync("", "generate", least, "gamma", "--max-tokens", "2", "--temperature", "0");
+        Assert.AreEqual((0, ""), (code, error));
+        string expected = model.Generate(["gamma"], model.Generation with { MinNewTokens = 2, MaxNewTokens = 2, Temperature = 0 })[0].Text;
+        StringAssert.Contains(output, expected);
+        Assert.AreEqual(2, model.Generate(["gamma"], model.Generation with { MinNewTokens = 2, MaxNewTokens = 2, Temperature = 0 })[0].TokenCount);
+        ChatTemplate.Default.Save(least);
+        (code, output, error) = await CallAsync("alpha\n\n", "chat", least, "--max-tokens", "3", "--temperature", "0");
+        Assert.AreEqual((0, ""), (code, error), output);
+    }
+
+    [TestMethod]
     public async Task A_chat_answers_line_by_line_until_an_empty_one()
     {
         string talking = folder["talking"];

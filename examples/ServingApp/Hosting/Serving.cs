@@ -5,7 +5,7 @@ using ServingApp.Queueing;
 namespace ServingApp.Hosting;
 
 /// <summary>What every endpoint needs.</summary>
-internal sealed class Serving(ServingOptions options, ModelHost models, CallQueue calls, ServingMetrics metrics, ILogger<Serving> log)
+internal sealed class Serving(ServingOptions options, ModelHost models, CallQueue calls, ConnectionLimit connections, ServingMetrics metrics, ILogger<Serving> log)
 {
     private volatile bool _closed;
 
@@ -14,6 +14,8 @@ internal sealed class Serving(ServingOptions options, ModelHost models, CallQueu
     public ModelHost Models => models;
 
     public CallQueue Calls => calls;
+
+    public ConnectionLimit Connections => connections;
 
     public ServingMetrics Metrics => metrics;
 

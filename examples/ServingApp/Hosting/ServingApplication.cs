@@ -2,6 +2,8 @@ using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.HostFiltering;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
 using OpenTelemetry.Metrics;
 using ServingApp.Models;
 using ServingApp.OpenAi;
@@ -25,7 +27,7 @@ internal static class ServingApplication
         // 1. What there is. The options are read when they are first needed: a test's configuration is there by then.
         builder.Services.AddSingleton(static services => ServingOptions.Read(services.GetRequiredService<IConfiguration>().GetSection("Serving")));
         builder.Services.AddSingleton<Func<ServingOptions, IReadOnlyList<ServedModel>>>(static services => options => ModelFiles.Open(options, services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping));
-        builder.Services.AddSingleton<ApiKeyGate>().AddSingleton<ServingMetrics>().AddSingleton<ModelHost>().AddSingleton<CallQueue>().AddSingleton<Serving>();
+        builder.Services.AddSingleton<ApiKeyGate>().AddSingleton<ConnectionLimit>().AddSingleton<ServingMetrics>().AddSingleton<ModelHost>().AddSingleton<CallQueue>().AddSingleton<Serving>();
         builder.Services.AddHostedService(static services => services.GetRequiredService<ModelHost>());
         builder.Services.AddHostedService(static services => services.GetRequiredService<CallQueue>()); // ends after the web server, which waits for its requests
         builder.Services.AddOptions<HostOptions>().Configure<ServingOptions>(static (host, options) => host.ShutdownTimeout = TimeSpan.FromSeconds(options.ShutdownSeconds));
@@ -37,10 +39,13 @@ internal static class ServingApplication
             filter.IncludeFailureMessage = false; // HostRefusal writes it
             if (options.ApiKeys.Length == 0 && options.RequireApiKey is null && builder.Configuration["AllowedHosts"] is null or "*") filter.AllowedHosts = ["localhost", "127.0.0.1", "[::1]"];
         });
-        builder.WebHost.ConfigureKestrel(static server =>
+        builder.WebHost.ConfigureKestrel(static (context, server) =>
         {
             server.AddServerHeader = false;
+            KestrelLimits.Read(context.Configuration.GetSection("Kestrel"), server.Limits);
             server.Limits.MaxRequestBodySize = null; // Serving:MaxRequestBytes says it
+            var connections = server.ApplicationServices.GetRequiredService<ConnectionLimit>();
+            server.ConfigureEndpointDefaults(endpoint => endpoint.Use(next => connection => connections.HoldAsync(connection, next)));
         });
         builder.Services.AddOpenTelemetry().WithMetrics(static metrics => metrics
             .AddMeter(ServingMetrics.MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime").AddPrometheusExporter());
@@ -49,8 +54,10 @@ internal static class ServingApplication
         WebApplication app = builder.Build();
         var serving = app.Services.GetRequiredService<Serving>();
         var keys = app.Services.GetRequiredService<ApiKeyGate>();
+        _ = app.Services.GetRequiredService<IOptions<KestrelServerOptions>>().Value; // what is wrong in its section is told now
         app.Use((context, next) =>
         {
+            serving.Connections.Touch(context);
             HostRefusal.Pass(context);
             return ErrorAnswers.HandleAsync(context, () => next(context), serving);
         });

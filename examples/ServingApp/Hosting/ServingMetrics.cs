@@ -12,7 +12,7 @@ internal sealed class ServingMetrics
 
     private readonly Histogram<double> _duration, _firstToken, _tokenTime;
     private readonly Histogram<int> _rows;
-    private readonly Counter<long> _tokens, _refused;
+    private readonly Counter<long> _tokens, _refused, _closed;
 
     public ServingMetrics(IMeterFactory factory, ModelHost models, CallQueue calls)
     {
@@ -25,11 +25,15 @@ internal sealed class ServingMetrics
         _rows = meter.CreateHistogram("serving.batch.rows", "{sequence}", "Sequences that were under way when one of them got a token.", advice: new InstrumentAdvice<int> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64] });
         _tokens = meter.CreateCounter<long>("serving.tokens", "{token}", "Tokens read (type input) and written (type output).");
         _refused = meter.CreateCounter<long>("serving.requests.refused", "{request}", "Requests that were answered with an error, by status code.");
+        _closed = meter.CreateCounter<long>("serving.connections.closed", "{connection}", "Idle connections that were closed because others needed their places.");
         meter.CreateObservableUpDownCounter("serving.queue.length", () => calls.Length + models.Queues.Sum(static queue => queue.WaitingCount), "{request}", "Answers and calls that wait to be computed.");
         meter.CreateObservableCounter("serving.prompt.reused", () => models.Queues.Sum(static queue => queue.ReusedTokens), "{token}", "Tokens of prompts that were not computed again.");
     }
 
     public void Refused(int status) => _refused.Add(1, new KeyValuePair<string, object?>("http.response.status_code", status));
+
+    /// <summary>An idle connection has been closed to make room.</summary>
+    public void ConnectionClosed() => _closed.Add(1);
 
     /// <summary>A token has been chosen.</summary>
     /// <param name="rows">The sequences that were computed with its own, itself among them.</param>

@@ -59,6 +59,9 @@ internal sealed record ServingOptions
     /// <summary>How many calls for vectors, scores and classes are computed at a time, beside the answers, 1 to 64. Default 1; they take their share of the processor.</summary>
     public int ConcurrentCalls { get; init; } = 1;
 
+    /// <summary>The most connections at a time, 1 or more. Default 1,000. One more closes the one that has been idle longest, without a request that has come whole.</summary>
+    public int MaxConnections { get; init; } = 1_000;
+
     /// <summary>The most seconds from a request's arrival to its last token, above 0. Default 120. Beyond that: 408, or an error event in a stream.</summary>
     public double RequestSeconds { get; init; } = 120;
 
@@ -109,6 +112,7 @@ internal sealed record ServingOptions
         Require(PrefillTokens >= 1, nameof(PrefillTokens), PrefillTokens, "1 or more");
         Require(PrefixCacheTokens >= 0, nameof(PrefixCacheTokens), PrefixCacheTokens, "0 or more");
         Require(ConcurrentCalls is >= 1 and <= 64, nameof(ConcurrentCalls), ConcurrentCalls, "1 to 64");
+        Require(MaxConnections >= 1, nameof(MaxConnections), MaxConnections, "1 or more");
         Require(RequestSeconds is > 0 and <= 86_400, nameof(RequestSeconds), RequestSeconds, "above 0 and at most 86400");
         Require(ShutdownSeconds is >= 0 and <= 86_400, nameof(ShutdownSeconds), ShutdownSeconds, "0 to 86400");
         return this;

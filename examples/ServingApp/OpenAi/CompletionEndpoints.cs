@@ -16,6 +16,7 @@ internal static class CompletionEndpoints
         using RequestTime time = serving.Begin(context);
         serving.Models.RequireAll();
         using JsonDocument body = await Json.ReadAsync(context.Request, serving.Options, time.Token);
+        using IDisposable? work = serving.Connections.Work(context);
         GenerationRequest request = chat ? GenerationRequest.ReadChat(body.RootElement, serving.Models, serving.Options, time.Token) : GenerationRequest.ReadText(body.RootElement, serving.Models, serving.Options);
         Generation generation = Generation.Start(request, serving.Metrics, time.Token);
         var answer = new GenerationAnswer(context, request, generation);

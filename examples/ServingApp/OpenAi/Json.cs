@@ -9,10 +9,10 @@ namespace ServingApp.OpenAi;
 /// <summary>JSON in and out.</summary>
 internal static class Json
 {
-    /// <summary>How deep the arguments of a call may be nested, which a model writes as deep as the tool's schema lets it.</summary>
-    public const int MostNesting = 1_000;
+    private const int MaxDepth = 64; // System.Text.Json's
 
-    public static JsonSerializerOptions Options { get; } = new() { MaxDepth = MostNesting, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    // The arguments of a call, which have that many levels at most, are a value in others.
+    public static JsonSerializerOptions Options { get; } = new() { MaxDepth = 2 * MaxDepth, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     public static string Write(object value) => JsonSerializer.Serialize(value, Options);
 
@@ -35,12 +35,18 @@ internal static class Json
             body.Write(buffer, 0, count);
         }
 
+        ReadOnlyMemory<byte> json = body.GetBuffer().AsMemory(0, (int)body.Length);
+        if (json.Span.StartsWith(Encoding.UTF8.Preamble)) json = json[Encoding.UTF8.Preamble.Length..]; // some clients write a byte order mark
         JsonDocument? document = null;
         try
         {
-            document = JsonDocument.Parse(body.GetBuffer().AsMemory(0, (int)body.Length));
+            document = JsonDocument.Parse(json);
             ReadTexts(document.RootElement);
             return document;
+        }
+        catch (JsonException) when (DepthOf(json.Span) is > MaxDepth and int depth)
+        {
+            throw TooDeep(null, "The body", depth);
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
@@ -49,8 +55,49 @@ internal static class Json
         }
     }
 
+    /// <summary>Reads JSON that stands in a member's text.</summary>
+    /// <exception cref="JsonException">It is none.</exception>
+    /// <exception cref="InvalidOperationException">A text in it is none.</exception>
+    /// <exception cref="OpenAiException">It is nested too deep.</exception>
+    public static JsonElement Parse(string json, string parameter)
+    {
+        try
+        {
+            JsonElement element = JsonElement.Parse(json);
+            ReadTexts(element);
+            return element;
+        }
+        catch (JsonException) when (DepthOf(Encoding.UTF8.GetBytes(json)) is > MaxDepth and int depth)
+        {
+            throw TooDeep(parameter, $"'{parameter}'", depth);
+        }
+    }
+
+    private static OpenAiException TooDeep(string? parameter, string what, int depth) =>
+        OpenAiException.Invalid(parameter, $"{what} is nested {depth} deep; at most {MaxDepth} objects and lists within each other are read.", "nested_too_deep");
+
+    // As far as it is JSON.
+    private static int DepthOf(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = int.MaxValue });
+        int most = 0;
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray) most = Math.Max(most, reader.CurrentDepth + 1);
+            }
+        }
+        catch (JsonException)
+        {
+            // What comes behind is another fault.
+        }
+
+        return most;
+    }
+
     // That a text is none (half of a surrogate pair, bytes that are no UTF-8) shows only when it is read.
-    private static void ReadTexts(JsonElement element)
+    public static void ReadTexts(JsonElement element)
     {
         switch (element.ValueKind)
         {

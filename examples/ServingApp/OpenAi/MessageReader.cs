@@ -6,8 +6,6 @@ namespace ServingApp.OpenAi;
 /// <summary>Reads <c>messages</c>: what the system, the user and the assistant said, the assistant's calls of tools, and their results.</summary>
 internal static class MessageReader
 {
-    private static readonly JsonDocumentOptions Nested = new() { MaxDepth = Json.MostNesting };
-
     private const string Roles = "'system', 'developer', 'user', 'assistant' or 'tool'";
 
     /// <exception cref="OpenAiException">A message is wrong, or has content that the model can't read.</exception>
@@ -66,7 +64,7 @@ internal static class MessageReader
         calls.Add(id);
         try
         {
-            return new(id, name, JsonElement.Parse(arguments, Nested).EnumerateObject().ToDictionary(static member => member.Name, static member => (object?)member.Value));
+            return new(id, name, Json.Parse(arguments, path + "function.arguments").EnumerateObject().ToDictionary(static member => member.Name, static member => (object?)member.Value));
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or ArgumentException)
         {
@@ -86,9 +84,11 @@ internal static class MessageReader
     {
         try
         {
-            return JsonElement.Parse(text, Nested);
+            JsonElement element = JsonElement.Parse(text);
+            Json.ReadTexts(element);
+            return element;
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             return text;
         }

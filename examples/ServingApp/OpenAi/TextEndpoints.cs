@@ -92,6 +92,7 @@ internal static class TextEndpoints
         using RequestTime time = serving.Begin(context);
         serving.Models.RequireAll();
         using JsonDocument body = await Json.ReadAsync(context.Request, serving.Options, time.Token);
+        using IDisposable? atWork = serving.Connections.Work(context);
         var request = new RequestReader(body.RootElement);
         ServedModel served = serving.Models.Require(request.String("model"));
         Func<CancellationToken, object> call = read(request, served);

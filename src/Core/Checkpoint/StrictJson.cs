@@ -6,14 +6,46 @@ namespace MLNet.Gpt;
 /// <summary>Reads all JSON of this library, so that every string of it can be read. <see cref="JsonDocument"/> alone finds invalid UTF-8 and halves of surrogate pairs only when a string is asked for.</summary>
 internal static class StrictJson
 {
-    private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false };
+    /// <summary>The most objects and lists within each other that are read.</summary>
+    public const int MaxDepth = 64;
+
+    private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false, MaxDepth = MaxDepth };
 
     /// <summary>Reads a file's bytes; a byte order mark, which some editors write, is passed over.</summary>
+    /// <exception cref="JsonDepthException">It is nested more than <see cref="MaxDepth"/> deep.</exception>
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, or a string is no Unicode text.</exception>
-    public static JsonDocument Parse(ReadOnlyMemory<byte> json) => Parse(json, maxDepth: 0);
+    public static JsonDocument Parse(ReadOnlyMemory<byte> json) => Parse(json, MaxDepth);
 
+    /// <exception cref="JsonDepthException">It is nested more than <see cref="MaxDepth"/> deep.</exception>
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, or a string is no Unicode text.</exception>
-    public static JsonDocument Parse(string json) => Checked(() => JsonDocument.Parse(json, Options));
+    public static JsonDocument Parse(string json) => Checked(() => JsonDocument.Parse(json, Options), () => DepthOf(Encoding.UTF8.GetBytes(json)));
+
+    /// <summary>How many objects and lists stand within each other at most, as far as their brackets tell.</summary>
+    public static int DepthOf(ReadOnlySpan<byte> json)
+    {
+        int depth = 0, most = 0;
+        bool inString = false;
+        for (int i = 0; i < json.Length; i++)
+        {
+            switch (json[i])
+            {
+                case (byte)'\\' when inString:
+                    i++; // what it escapes ends no string
+                    break;
+                case (byte)'"':
+                    inString = !inString;
+                    break;
+                case (byte)'{' or (byte)'[' when !inString:
+                    most = Math.Max(most, ++depth);
+                    break;
+                case (byte)'}' or (byte)']' when !inString:
+                    depth--;
+                    break;
+            }
+        }
+
+        return most;
+    }
 
     /// <summary>A file's bytes behind its byte order mark, if it has one: <see cref="System.Text.Json"/> takes none.</summary>
     public static ReadOnlyMemory<byte> WithoutMark(ReadOnlyMemory<byte> file) => file.Span.StartsWith(Encoding.UTF8.Preamble) ? file[Encoding.UTF8.Preamble.Length..] : file;
@@ -22,7 +54,7 @@ internal static class StrictJson
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, a string is no Unicode text, or the JSON is no such value (null neither).</exception>
     public static T Deserialize<T>(ReadOnlyMemory<byte> json, JsonSerializerOptions options)
     {
-        using JsonDocument document = Parse(json, options.MaxDepth);
+        using JsonDocument document = Parse(json, options.MaxDepth > 0 ? options.MaxDepth : MaxDepth); // 0 stands for .NET's own depth, 64
         return Deserialize<T>(document, options);
     }
 
@@ -33,8 +65,7 @@ internal static class StrictJson
         return Deserialize<T>(document, options);
     }
 
-    // 0 stands for .NET's own depth, 64.
-    private static JsonDocument Parse(ReadOnlyMemory<byte> json, int maxDepth) => Checked(() => JsonDocument.Parse(WithoutMark(json), Options with { MaxDepth = maxDepth }));
+    private static JsonDocument Parse(ReadOnlyMemory<byte> json, int maxDepth) => Checked(() => JsonDocument.Parse(WithoutMark(json), Options with { MaxDepth = maxDepth }), () => DepthOf(json.Span), maxDepth);
 
     private static T Deserialize<T>(JsonDocument document, JsonSerializerOptions options)
     {
@@ -48,7 +79,7 @@ internal static class StrictJson
         }
     }
 
-    private static JsonDocument Checked(Func<JsonDocument> parse)
+    private static JsonDocument Checked(Func<JsonDocument> parse, Func<int> depth, int maxDepth = MaxDepth)
     {
         JsonDocument? document = null;
         try
@@ -56,6 +87,10 @@ internal static class StrictJson
             document = parse();
             ReadStrings(document.RootElement);
             return document;
+        }
+        catch (JsonException exception) when (depth() is var found && found > maxDepth)
+        {
+            throw new JsonDepthException(found, maxDepth, exception);
         }
         catch (Exception exception) when (exception is InvalidOperationException or ArgumentException)
         {

@@ -84,13 +84,20 @@ internal static class OnnxPackageLayout
     /// <summary>In ML.NET's model file, beside a package of several heads over one trunk: the name of the head that the transformer uses.</summary>
     public const string UsedHeadFile = "mlnet_gpt_head.txt";
 
+    /// <summary>In ML.NET's model file, beside the model of RetrieveText: its passages and their vectors.</summary>
+    public const string PassagesFile = "mlnet_gpt_passages.bin";
+
+    /// <summary>Whether a file in ML.NET's model file is a transformer's own, and no part of its model.</summary>
+    /// <param name="name">The file's name, without its folder.</param>
+    public static bool IsOfTransformer(string name) => name is UsedHeadFile or PassagesFile;
+
     /// <summary>The output of a head over the package's trunk, float32; its shape is the kind's (<see cref="OnnxHeadKind"/>).</summary>
     /// <param name="head">The head's name.</param>
     public static string HeadOutput(string head) => $"heads.{head}";
 
     /// <summary>Whether a file of this name is part of a package.</summary>
     /// <param name="name">The file's name, without its folder.</param>
-    public static bool Belongs(string name) => name is ModelFile or DataFile or OptimumDataFile or ConfigFile or GenAiConfigFile or UsedHeadFile || CompanionFiles.Contains(name) || AdapterOf(name) is not null;
+    public static bool Belongs(string name) => name is ModelFile or DataFile or OptimumDataFile or ConfigFile or GenAiConfigFile || IsOfTransformer(name) || CompanionFiles.Contains(name) || AdapterOf(name) is not null;
 
     /// <summary>What the names of an adapter's two files begin with in a package.</summary>
     /// <param name="adapter">The adapter's name.</param>

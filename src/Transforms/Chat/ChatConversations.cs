@@ -13,7 +13,7 @@ internal sealed class ChatConversations(int most, string? folder)
     private const int Version = 1;
 
     // The arguments of a call stand some levels below the file's own.
-    private static readonly JsonSerializerOptions Json = new(AIJsonUtilities.DefaultOptions) { WriteIndented = false, MaxDepth = ChatForm.MostNesting + 64 };
+    private static readonly JsonSerializerOptions Json = new(AIJsonUtilities.DefaultOptions) { WriteIndented = false, MaxDepth = 2 * StrictJson.MaxDepth };
 
     private readonly Lock _gate = new();
     private readonly LinkedList<Kept> _kept = new(); // the one used last is first

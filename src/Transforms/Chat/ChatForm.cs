@@ -7,9 +7,6 @@ namespace MLNet.Gpt;
 /// <summary>What the answer to a call must be: free text, JSON, calls of tools; how the model is told, and how what it wrote is read.</summary>
 internal sealed class ChatForm
 {
-    /// <summary>How deep the JSON that a model writes may be nested: a schema that refers to itself, or is open, sets no end, and readers of JSON take 64 unless told otherwise.</summary>
-    public const int MostNesting = 1_000;
-
     private readonly ChatToolFormat _format;
     private readonly IReadOnlyList<AIFunctionDeclaration> _told; // in the prompt
     private readonly IReadOnlyList<AIFunctionDeclaration> _callable;
@@ -19,8 +16,8 @@ internal sealed class ChatForm
     private ChatForm(ChatToolFormat format, IReadOnlyList<AIFunctionDeclaration> told, IReadOnlyList<AIFunctionDeclaration> callable, JsonElement? schema, bool mustCall, bool several) =>
         (_format, _told, _callable, _schema, _mustCall, _several) = (format, told, callable, schema, mustCall, several);
 
-    /// <summary>How the JSON that a model writes is read.</summary>
-    public static JsonDocumentOptions JsonOptions => new() { MaxDepth = MostNesting };
+    /// <summary>How the JSON that a model writes is read: the arguments of a call may have as many levels as other JSON, and stand within the call.</summary>
+    public static JsonDocumentOptions JsonOptions => new() { MaxDepth = StrictJson.MaxDepth + 1 };
 
     /// <summary>Whether the answer may be calls.</summary>
     public bool MayCall => _callable.Count > 0;
@@ -82,7 +79,7 @@ internal sealed class ChatForm
 
     /// <summary>What the model wrote, as contents.</summary>
     /// <param name="text">The answer.</param>
-    /// <param name="isWhole">Whether the model ended it itself. What was cut off is text, whatever it began to be, and so is what is nested more than <see cref="MostNesting"/> deep.</param>
+    /// <param name="isWhole">Whether the model ended it itself. What was cut off is text, whatever it began to be, and so is what is nested more than <see cref="StrictJson.MaxDepth"/> deep, as only what the largest grammars write is.</param>
     public IList<AIContent> Read(string text, bool isWhole)
     {
         if (MayCall && isWhole && text.StartsWith(_format.CallStart, StringComparison.Ordinal) && ReadCalls(text) is { } calls) return calls;

@@ -41,6 +41,13 @@ public sealed record OnnxEngineOptions
     public bool AllowTf32 { get; init; }
 
     /// <summary>
+    /// The most bytes of a CUDA GPU's memory that the arena of a session may take, in which a model computes and its key/value cache lies; 1 or more. Null (the default): as much as there is. The weights, which lie beside the arena, and CUDA's
+    /// own libraries come on top; so do the small sessions that rearrange a cache, each with an arena of its own under the same limit. A call that needs more is an <see cref="InferenceFailedException"/>. On the CPU, which takes none of a GPU's memory,
+    /// it changes nothing.
+    /// </summary>
+    public long? CudaMemoryLimitBytes { get; init; }
+
+    /// <summary>
     /// Whether the memory that a call computes in stays with the model for the next one. False (the default): on the CPU a call of more than 1,024 tokens, those of all its rows together, gives it back when it is over, for 2 to 6 % of its
     /// time; smaller ones keep it. True: the model keeps the most that a call has taken, 165 KB a token of GPT-2 124M in float32. A GPU's memory stays with the model either way.
     /// </summary>
@@ -51,5 +58,6 @@ public sealed record OnnxEngineOptions
     internal void Validate()
     {
         if (ThreadCount is < 1) throw new ArgumentOutOfRangeException(nameof(ThreadCount), ThreadCount, $"{nameof(ThreadCount)} is {ThreadCount}; it must be 1 or more, or null for one for each physical core.");
+        if (CudaMemoryLimitBytes is < 1) throw new ArgumentOutOfRangeException(nameof(CudaMemoryLimitBytes), CudaMemoryLimitBytes, $"{nameof(CudaMemoryLimitBytes)} is {CudaMemoryLimitBytes}; it must be 1 or more, or null for no limit.");
     }
 }

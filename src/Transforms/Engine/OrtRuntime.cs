@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
@@ -143,15 +144,25 @@ internal static class OrtRuntime
         }
     }
 
+    /// <summary>What ONNX Runtime's CUDA provider is told, by its own names.</summary>
+    /// <param name="index">The GPU.</param>
+    /// <param name="options">The engine's settings.</param>
+    internal static Dictionary<string, string> CudaSettings(int index, OnnxEngineOptions options)
+    {
+        var settings = new Dictionary<string, string>
+        {
+            ["device_id"] = index.ToString(CultureInfo.InvariantCulture),
+            ["arena_extend_strategy"] = "kSameAsRequested",   // a GPU's memory is shared with other models
+            ["use_tf32"] = options.AllowTf32 ? "1" : "0",
+        };
+        if (options.CudaMemoryLimitBytes is { } limit) settings["gpu_mem_limit"] = limit.ToString(CultureInfo.InvariantCulture);
+        return settings;
+    }
+
     private static void AddCuda(SessionOptions settings, int index, OnnxEngineOptions options)
     {
         using var cuda = new OrtCUDAProviderOptions();
-        cuda.UpdateOptions(new Dictionary<string, string>
-        {
-            ["device_id"] = index.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            ["arena_extend_strategy"] = "kSameAsRequested",   // a GPU's memory is shared with other models
-            ["use_tf32"] = options.AllowTf32 ? "1" : "0",
-        });
+        cuda.UpdateOptions(CudaSettings(index, options));
         settings.AppendExecutionProvider_CUDA(cuda);
     }
 
@@ -162,7 +173,7 @@ internal static class OrtRuntime
             return ("the ONNX Runtime in use was built without CUDA.", null);
         try
         {
-            OpenHelper(CacheGather.Build(TensorElementType.Float, CacheGather.Rows), GptDevice.Cuda(index), options).Dispose();
+            OpenHelper(CacheGather.Build(TensorElementType.Float, CacheGather.Rows), GptDevice.Cuda(index), options with { CudaMemoryLimitBytes = null }).Dispose();
             return null;
         }
         catch (OnnxRuntimeException exception)

@@ -53,7 +53,7 @@ internal sealed class HnswIndex(HnswOptions options, VectorSimilarity similarity
         for (int l = Math.Min(top, layer); l >= 0; l--)
         {
             near = SearchLayer(vector.Span, near, options.ConstructionCandidates, l);
-            List<int> chosen = Select(near, options.MaxNeighbors);
+            List<int> chosen = Select(near, options.MaxNeighbors, Between);
             _neighbors[id][l].AddRange(chosen);
             int most = l == 0 ? 2 * options.MaxNeighbors : options.MaxNeighbors;
             foreach (int neighbor in chosen)
@@ -62,7 +62,7 @@ internal sealed class HnswIndex(HnswOptions options, VectorSimilarity similarity
                 theirs.Add(id);
                 if (theirs.Count <= most) continue;
                 ReadOnlyMemory<float> own = _vectors[neighbor];
-                List<int> kept = Select([.. theirs.Select(other => (Nearness(own.Span, other), other)).OrderByDescending(static item => item.Item1)], most);
+                List<int> kept = Select([.. theirs.Select(other => (Nearness(own.Span, other), other)).OrderByDescending(static item => item.Item1)], most, Between);
                 theirs.Clear();
                 theirs.AddRange(kept);
             }
@@ -75,7 +75,7 @@ internal sealed class HnswIndex(HnswOptions options, VectorSimilarity similarity
     /// <summary>Takes a vector out of the results.</summary>
     public void Remove(int id) => _removed[id] = true;
 
-    /// <summary>Algorithm 5: the nearest vectors, the nearest first.</summary>
+    /// <summary>Algorithm 5: the nearest vectors, the nearest first; of equally near ones, those that were added first.</summary>
     /// <param name="query">The query.</param>
     /// <param name="count">How many.</param>
     /// <param name="allowed">Which may be results; null for all.</param>
@@ -85,12 +85,15 @@ internal sealed class HnswIndex(HnswOptions options, VectorSimilarity similarity
         List<(float Nearness, int Id)> near = [(Nearness(query, _entry), _entry)];
         for (int l = _neighbors[_entry].Length - 1; l > 0; l--) near = SearchLayer(query, near, 1, l);
 
-        // Where many are no results, more candidates are kept until enough are, or all have been seen.
-        for (int candidates = Math.Max(options.SearchCandidates, count); ; candidates *= 4)
+        // Where many are no results, more candidates are kept until enough are, or all have been seen; and where the last result is as near as the last candidate, until all that are equally near are there to be put in order.
+        for (int candidates = Math.Max(options.SearchCandidates, count); ; candidates = candidates > int.MaxValue / 4 ? int.MaxValue : candidates * 4)
         {
             List<(float Nearness, int Id)> found = SearchLayer(query, near, candidates, 0);
-            List<(float Nearness, int Id)> results = [.. found.SelectMany(item => _numbers[item.Id].Where(number => !_removed[number] && allowed?.Invoke(number) != false).Select(number => (item.Nearness, number))).Take(count)];
-            if (results.Count == count || candidates >= _vectors.Count) return results;
+            (float Nearness, int Id)[] results = [.. found
+                .SelectMany(item => _numbers[item.Id].Where(number => !_removed[number] && allowed?.Invoke(number) != false).Select(number => (item.Nearness, Number: number)))
+                .OrderByDescending(static item => item.Nearness).ThenBy(static item => item.Number).Take(count)];
+            bool all = candidates >= _vectors.Count || found.Count < candidates;
+            if (all || (results.Length == count && found[^1].Nearness < results[^1].Nearness)) return [.. results];
         }
     }
 
@@ -127,19 +130,24 @@ internal sealed class HnswIndex(HnswOptions options, VectorSimilarity similarity
     }
 
     /// <summary>Algorithm 4: of candidates, the nearest first, those that are nearer to the vector than to one that was chosen; then the discarded, as far as there is room.</summary>
-    private List<int> Select(List<(float Nearness, int Id)> candidates, int most)
+    /// <param name="candidates">Numbers, and how near each is to the vector.</param>
+    /// <param name="most">How many.</param>
+    /// <param name="between">How near two of them are to each other.</param>
+    internal static List<int> Select(IReadOnlyList<(float Nearness, int Id)> candidates, int most, Func<int, int, float> between)
     {
         List<int> chosen = [], discarded = [];
         foreach ((float nearness, int id) in candidates)
         {
             if (chosen.Count == most) return chosen;
-            if (chosen.All(other => Nearness(_vectors[id].Span, other) < nearness)) chosen.Add(id);
+            if (chosen.All(other => between(id, other) < nearness)) chosen.Add(id);
             else discarded.Add(id);
         }
 
         chosen.AddRange(discarded.Take(most - chosen.Count));
         return chosen;
     }
+
+    private float Between(int a, int b) => Nearness(_vectors[a].Span, b);
 
     private float Nearness(ReadOnlySpan<float> a, int id) => similarity.Nearness(a, _vectors[id].Span);
 

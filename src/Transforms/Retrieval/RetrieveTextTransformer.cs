@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Microsoft.ML.Data;
 
 namespace MLNet.Gpt;
@@ -10,16 +9,23 @@ public sealed class RetrieveTextTransformer : GptTextTransformer
     internal const string Kind = "RetrieveText";
 
     private readonly Settings _settings;
+    private readonly IReadOnlyList<ReadOnlyMemory<float>> _vectors; // (N, C)
 
     internal RetrieveTextTransformer(string outputColumnName, string? inputColumnName, GptModel model, IReadOnlyList<string> passages, RetrieveTextOptions options)
-        : this(new Settings(outputColumnName, TextOperation.InputOrOutput(inputColumnName, outputColumnName), options, [.. passages], Embed(model, passages, options)), model, owned: null)
+        : this(new Settings(outputColumnName, TextOperation.InputOrOutput(inputColumnName, outputColumnName), options), [.. passages.Select(static (passage, index) => GptTokenizer.WellFormed(passage ?? throw new ArgumentException($"Passage {index} is null; leave it out.", nameof(passages))))], model)
     {
     }
 
-    private RetrieveTextTransformer(Settings settings, GptModel model, IDisposable? owned)
-        : base(new RetrieveOperation(settings, model), owned)
+    private RetrieveTextTransformer(Settings settings, string[] passages, GptModel model)
+        : this(settings, passages, Embed(model, passages, settings.Options), model, owned: null)
     {
-        _settings = settings;
+    }
+
+    private RetrieveTextTransformer(Settings settings, IReadOnlyList<string> passages, IReadOnlyList<ReadOnlyMemory<float>> vectors, GptModel model, IDisposable? owned)
+        : base(new RetrieveOperation(settings, passages, vectors, model), owned)
+    {
+        (_settings, _vectors) = (settings, vectors);
+        Passages = passages;
         Model = model;
     }
 
@@ -29,28 +35,38 @@ public sealed class RetrieveTextTransformer : GptTextTransformer
     /// <summary>The options.</summary>
     public RetrieveTextOptions Options => _settings.Options;
 
-    /// <summary>The passages.</summary>
-    public IReadOnlyList<string> Passages => _settings.Passages;
+    /// <summary>The passages; where one held half of a surrogate pair, U+FFFD stands in its place.</summary>
+    public IReadOnlyList<string> Passages { get; }
 
     internal static RetrieveTextTransformer Load(ModelFileContents contents)
     {
         var settings = contents.ReadSettings<Settings>();
-        return contents.OpenModel((model, owned) => new RetrieveTextTransformer(settings, model, owned));
+        (string[] passages, float[][] vectors) = contents.TakeFile(OnnxPackageLayout.PassagesFile, PassageFile.Read);
+        return contents.OpenModel((model, owned) => new RetrieveTextTransformer(settings, passages, [.. vectors], model, owned));
     }
 
-    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, Model.WriteToSave);
+    private protected override SavedTransformer ToSaved() => SavedTransformer.Create(Kind, _settings, folder =>
+    {
+        PassageFile.Write(Path.Combine(folder, OnnxPackageLayout.PassagesFile), Passages, _vectors);
+        return Model.WriteToSave(folder);
+    });
 
-    private static byte[] Embed(GptModel model, IReadOnlyList<string> passages, RetrieveTextOptions options)
+    private static ReadOnlyMemory<float>[] Embed(GptModel model, IReadOnlyList<string> passages, RetrieveTextOptions options)
     {
         options.Validate();
         if (passages.Count == 0) throw new ArgumentException("There is no passage to find; give one or more.", nameof(passages));
-        var vectors = new float[passages.Count * model.Config.EmbeddingSize]; // (N, C)
-        IReadOnlyList<SequenceEmbedding> embeddings = model.Embed(passages, options.Embedding, options.Embedding.CancellationToken);
-        for (int i = 0; i < embeddings.Count; i++) embeddings[i].Vector.CopyTo(vectors, i * model.Config.EmbeddingSize);
-        return MemoryMarshal.AsBytes(vectors.AsSpan()).ToArray();
+        ReadOnlyMemory<float>[] vectors = [.. model.Embed(passages, options.Embedding, options.Embedding.CancellationToken).Select(static embedding => embedding.Vector)];
+        for (int i = 0; i < vectors.Length; i++)
+        {
+            int broken = vectors[i].Span.IndexOfAnyExceptInRange(-float.MaxValue, float.MaxValue);
+            if (broken >= 0)
+                throw new ArgumentException(FormattableString.Invariant($"Number {broken} of the vector of passage {i} is {vectors[i].Span[broken]}, which is near nothing. The model's weights are damaged or training diverged: load an earlier checkpoint, or export the model again."), nameof(model));
+        }
+
+        return vectors;
     }
 
-    private sealed record Settings(string OutputColumnName, string InputColumnName, RetrieveTextOptions Options, IReadOnlyList<string> Passages, byte[] Vectors);
+    private sealed record Settings(string OutputColumnName, string InputColumnName, RetrieveTextOptions Options);
 
     private sealed record Found(string Context, float[] Similarities);
 
@@ -58,18 +74,17 @@ public sealed class RetrieveTextTransformer : GptTextTransformer
     {
         private readonly Settings _settings;
         private readonly GptModel _model;
+        private readonly IReadOnlyList<string> _texts;
         private readonly VectorSet _passages;
 
-        public RetrieveOperation(Settings settings, GptModel model)
+        public RetrieveOperation(Settings settings, IReadOnlyList<string> passages, IReadOnlyList<ReadOnlyMemory<float>> vectors, GptModel model)
             : base(settings.InputColumnName, settings.Options?.Embedding?.BatchSize ?? 0, Columns(settings))
         {
-            int width = model.Config.EmbeddingSize;
-            if (settings.Vectors.Length != (long)settings.Passages.Count * width * sizeof(float))
-                throw new ArgumentException($"There are {settings.Vectors.Length} bytes of vectors for {settings.Passages.Count} passages of {width} numbers each.", nameof(settings));
-            (_settings, _model) = (settings, model);
+            if (vectors[0].Length != model.Config.EmbeddingSize)
+                throw new ArgumentException($"The passages' vectors have {vectors[0].Length} numbers; the model's have {model.Config.EmbeddingSize}.", nameof(vectors));
+            (_settings, _model, _texts) = (settings, model, passages);
             _passages = new VectorSet(VectorSimilarity.Of(null), settings.Options!.Hnsw);
-            float[] vectors = MemoryMarshal.Cast<byte, float>(settings.Vectors).ToArray();
-            for (int i = 0; i < settings.Passages.Count; i++) _passages.Add(vectors.AsMemory(i * width, width));
+            foreach (ReadOnlyMemory<float> vector in vectors) _passages.Add(vector);
         }
 
         public override IReadOnlyList<object> Run(IReadOnlyList<TextRow> rows)
@@ -79,7 +94,7 @@ public sealed class RetrieveTextTransformer : GptTextTransformer
             {
                 (float Nearness, int Id)[] near = [.. _passages.Search(question.Vector, options.Top).Where(item => item.Nearness >= options.MinSimilarity)];
                 (string text, IReadOnlyList<int> taken) = ContextBudget.Fill(
-                    [.. near.Select(item => _settings.Passages[item.Id])], options.Separator, options.MaxTokens, text => _model.Tokenizer.Encode(text, SpecialTokenHandling.AsText).Length);
+                    [.. near.Select(item => _texts[item.Id])], options.Separator, options.MaxTokens, text => _model.Tokenizer.Encode(text, SpecialTokenHandling.AsText).Length);
                 return (object)new Found(text, [.. taken.Select(i => near[i].Nearness)]);
             })];
         }

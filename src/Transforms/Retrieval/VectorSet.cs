@@ -44,7 +44,7 @@ internal sealed class VectorSet
         return compact;
     }
 
-    /// <summary>The nearest vectors, the nearest first; of equally near ones, those that were added first.</summary>
+    /// <summary>The nearest vectors, the nearest first; of equally near ones, those that were added first. A graph keeps that order too, and misses no equally near one that it reaches.</summary>
     public List<(float Nearness, int Id)> Search(ReadOnlySpan<float> query, int count, Func<int, bool>? allowed = null)
     {
         if (_graph is not null) return _graph.Search(query, count, allowed);

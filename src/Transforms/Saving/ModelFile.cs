@@ -168,7 +168,7 @@ namespace MLNet.Gpt
         private static string HashOf(IEnumerable<Entry> entries)
         {
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            foreach (Entry entry in entries.Where(static entry => entry.FileName != OnnxPackageLayout.UsedHeadFile)) // the same model, whichever of its heads is used
+            foreach (Entry entry in entries.Where(static entry => !OnnxPackageLayout.IsOfTransformer(entry.FileName))) // the same model, whatever a transformer does with it
             {
                 hash.AppendData(Encoding.UTF8.GetBytes(entry.FileName));
                 hash.AppendData(entry.Hash);

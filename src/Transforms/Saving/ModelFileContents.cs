@@ -46,6 +46,15 @@ internal sealed class ModelFileContents(string kind, string settings, PrivateFol
         }
     }
 
+    /// <summary>Reads a file that is the transformer's own and deletes it: the folder stays as long as the model is open.</summary>
+    public T TakeFile<T>(string name, Func<string, T> read)
+    {
+        string path = Path.Combine(_folder!.Path, name);
+        T value = read(path);
+        File.Delete(path);
+        return value;
+    }
+
     /// <summary>Gives the folder away; the taker disposes it.</summary>
     public PrivateFolder TakeFolder() => Interlocked.Exchange(ref _folder, null) ?? throw new InvalidOperationException("The folder has been taken.");
 

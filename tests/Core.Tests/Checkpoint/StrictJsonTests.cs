@@ -8,6 +8,29 @@ public sealed class StrictJsonTests
 {
     private static readonly JsonSerializerOptions Options = new();
 
+    // Brackets within strings, behind escapes and before a fault are what they are.
+    [TestMethod]
+    [DataRow("", 0)]
+    [DataRow("1", 0)]
+    [DataRow("[]", 1)]
+    [DataRow("[[],{\"a\":[1]},[]]", 3)]
+    [DataRow("\"[[[[\"", 0)]
+    [DataRow("{\"\\\"[\":\"\\\\\",\"b\":[\"{[\"]}", 2)]
+    [DataRow("[[[", 3)]
+    public void The_depth_of_JSON_is_that_of_its_brackets(string json, int depth) => Assert.AreEqual(depth, StrictJson.DepthOf(Encoding.UTF8.GetBytes(json)));
+
+    [TestMethod]
+    public void What_is_nested_too_deep_says_how_deep()
+    {
+        string Lists(int count) => new string('[', count) + new string(']', count);
+        StrictJson.Parse(Lists(64)).Dispose();
+        foreach (Action parse in new Action[] { () => StrictJson.Parse(Lists(65)), () => StrictJson.Parse(Encoding.UTF8.GetBytes(Lists(65))) })
+        {
+            var error = Assert.ThrowsExactly<JsonDepthException>(parse);
+            Assert.AreEqual((65, "It is nested 65 deep; at most 64 objects and lists within each other are read."), (error.Depth, error.Message));
+        }
+    }
+
     [TestMethod]
     [DataRow("{\"a\":1,\"a\":2}")]
     [DataRow("[{\"b\":{\"a\":1,\"a\":2}}]")]

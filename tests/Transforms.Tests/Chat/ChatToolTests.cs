@@ -191,6 +191,17 @@ public sealed class ChatToolTests
         }
     }
 
+    // 64 levels are those of the arguments, their object included; the call stands around them.
+    [TestMethod]
+    public async Task Arguments_are_read_as_deep_as_other_JSON()
+    {
+        string lists = new string('[', 63) + new string(']', 63);
+        using IChatClient client = Scripted(_ => $"<tool_call>{{\"name\":\"any\",\"arguments\":{{\"a\":{lists}}}}}</tool_call>");
+        AITool any = AIFunctionFactory.CreateDeclaration("any", null, JsonElement.Parse("""{"type":"object","properties":{"a":{}},"required":["a"],"additionalProperties":false}"""));
+        ChatResponse response = await client.GetResponseAsync("go", new() { Tools = [any], ToolMode = ChatToolMode.RequireAny, MaxOutputTokens = 400 });
+        Assert.AreEqual(lists, ((JsonElement)response.Messages[0].Contents.OfType<FunctionCallContent>().Single().Arguments!["a"]!).GetRawText());
+    }
+
     // A form is compiled once for a tokenizer: what differs in any part is another form.
     [TestMethod]
     public async Task Forms_that_differ_in_a_part_are_told_apart()

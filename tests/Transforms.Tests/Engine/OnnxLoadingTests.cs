@@ -310,6 +310,25 @@ public sealed class OnnxLoadingTests
     }
 
     [TestMethod]
+    public void ONNX_Runtimes_CUDA_is_told_the_limit_of_memory()
+    {
+        OnnxEngineOptions limited = new() { CudaMemoryLimitBytes = 6L << 30, AllowTf32 = true };
+        CollectionAssert.AreEquivalent(
+            new Dictionary<string, string> { ["device_id"] = "2", ["arena_extend_strategy"] = "kSameAsRequested", ["use_tf32"] = "1", ["gpu_mem_limit"] = "6442450944" }.ToArray(), OrtRuntime.CudaSettings(2, limited).ToArray());
+        CollectionAssert.AreEquivalent(
+            new Dictionary<string, string> { ["device_id"] = "0", ["arena_extend_strategy"] = "kSameAsRequested", ["use_tf32"] = "0" }.ToArray(), OrtRuntime.CudaSettings(0, new()).ToArray());
+        using TestPackage package = TestPackage.Of(Tiny);
+        foreach (long wrong in new[] { 0, -1L })
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => OnnxCausalModel.Load(package.Folder, GptDevice.Cpu, limited with { CudaMemoryLimitBytes = wrong })).Message, $"CudaMemoryLimitBytes is {wrong}; it must be 1 or more");
+
+        // On the CPU, none of which is a GPU's memory, it changes nothing.
+        ReferenceCase reference = ReferenceCase.Named("pre-norm");
+        using TestPackage known = TestPackage.Of(reference.Config);
+        using OnnxCausalModel model = OnnxCausalModel.Load(known.Folder, GptDevice.Cpu, new() { CudaMemoryLimitBytes = 1 });
+        Logits.AreClose(reference.Rows[0].Logits, Logits.OfSequence(model, reference.Rows[0].Ids));
+    }
+
+    [TestMethod]
     public void A_model_opened_without_options_takes_the_processs_own()
     {
         using TestPackage package = TestPackage.Of(Tiny);

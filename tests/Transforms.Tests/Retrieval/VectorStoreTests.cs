@@ -118,6 +118,75 @@ public sealed class VectorStoreTests
         Assert.AreEqual(100, graph.Search(heading, 100).Count(item => item.Id >= at && item.Id < at + 400));
     }
 
+    // Ten vectors of one direction, three times over, and some between them that are farther: all of the direction are equally near, however long, and stand in many places of the graph.
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void Of_equally_near_vectors_those_that_were_added_first_come_first(bool graph)
+    {
+        var set = new VectorSet(VectorSimilarity.Of(DistanceFunction.DotProductSimilarity), graph ? new HnswOptions { MaxNeighbors = 4, SearchCandidates = 4 } : null);
+        var random = new Random(2);
+        List<int> near = [];
+        for (int round = 0; round < 3; round++)
+        {
+            foreach (int i in Enumerable.Range(0, 10).OrderBy(_ => random.Next()))
+            {
+                near.Add(set.Add(new float[] { 8, i, 0 })); // 8 from (1, 0, 0), whatever i is
+                set.Add(new float[] { 4, i, random.Next(9) });
+            }
+        }
+
+        foreach (int count in new[] { 1, 2, 7, 30 })
+            CollectionAssert.AreEqual(near.Take(count).ToArray(), set.Search([1, 0, 0], count).Select(static item => item.Id).ToArray(), $"the first {count}");
+
+        // Without some of them, and without those that are not allowed.
+        set.Remove(near[0]);
+        CollectionAssert.AreEqual(near[2..5], set.Search([1, 0, 0], 3, id => id != near[1]).Select(static item => item.Id).ToArray());
+        List<(float Nearness, int Id)> all = set.Search([1, 0, 0], 59);
+        Assert.IsGreaterThan(graph ? 50 : 58, all.Count, "a graph of few neighbours may miss some");
+        CollectionAssert.AreEqual(all.OrderByDescending(static item => item.Nearness).ThenBy(static item => item.Id).ToArray(), all);
+    }
+
+    // On a line, the vector at 0, candidates at 1, 1.5, -2 and 2: 1 is chosen; 1.5 is 0.5 from it and 1.5 from 0, so it is not; -2 is 3 from 1 and 2 from 0, so it is; 2 is 1 from 1. Then the discarded, the nearest first.
+    [TestMethod]
+    [DataRow(1, "0")]
+    [DataRow(2, "0 2")]
+    [DataRow(3, "0 2 1")]
+    [DataRow(4, "0 2 1 3")]
+    [DataRow(9, "0 2 1 3")]
+    public void Neighbours_are_chosen_in_all_directions(int most, string expected)
+    {
+        float[] at = [1, 1.5f, -2, 2];
+        (float, int)[] candidates = [.. at.Select(static (x, id) => (-Math.Abs(x), id))];
+        Assert.AreEqual(expected, string.Join(' ', HnswIndex.Select(candidates, most, (a, b) => -Math.Abs(at[a] - at[b]))));
+    }
+
+    // The vector at 0, candidates at 2, 4 and -5, of which the second is said to be 2 from it, as it is from the first.
+    [TestMethod]
+    public void A_candidate_that_is_as_near_to_a_chosen_one_as_to_the_vector_is_discarded()
+    {
+        float[] at = [2, 4, -5]; // -5 is 7 from 2 and 5 from 0
+        (float, int)[] candidates = [(-2, 0), (-2, 1), (-5, 2)];
+        CollectionAssert.AreEqual(new[] { 0, 2 }, HnswIndex.Select(candidates, 2, (a, b) => -Math.Abs(at[a] - at[b])));
+    }
+
+    // Two heaps on a line, far from each other. The nearest of each vector all lie in its own heap; the way between the heaps is the neighbour in another direction.
+    [TestMethod]
+    public void Heaps_of_vectors_stay_connected()
+    {
+        for (int seed = 0; seed < 20; seed++)
+        {
+            var set = new VectorSet(VectorSimilarity.Of(DistanceFunction.EuclideanDistance), new HnswOptions { MaxNeighbors = 2, ConstructionCandidates = 10, SearchCandidates = 1, Seed = seed });
+            for (int i = 0; i < 40; i++) set.Add(new float[] { i });
+            for (int i = 0; i < 40; i++) set.Add(new float[] { 1_000 + i });
+            for (int i = 0; i < 40; i++)
+            {
+                Assert.AreEqual(i, set.Search([i], 1)[0].Id, $"seed {seed}");
+                Assert.AreEqual(40 + i, set.Search([1_000 + i], 1)[0].Id, $"seed {seed}");
+            }
+        }
+    }
+
     [TestMethod]
     [DataRow(IndexKind.Flat)]
     [DataRow(IndexKind.Hnsw)]

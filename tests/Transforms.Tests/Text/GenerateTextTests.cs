@@ -33,6 +33,26 @@ public sealed class GenerateTextTests
     private string[] Read(IDataView data) => [.. _ml.Data.CreateEnumerable<AnsweredRow>(data, reuseRowObject: false).Select(row => row.ToString())];
 
     [TestMethod]
+    public void A_most_below_the_models_own_least_is_meant_by_the_flat_overload()
+    {
+        using var folder = new TemporaryFolder();
+        string package = TestModels.WritePackage(folder);
+        File.WriteAllText(Path.Combine(package, "generation_config.json"), """{"min_new_tokens":6,"max_new_tokens":9,"do_sample":false}""");
+        using GptModel model = GptModel.FromOnnx(package);
+        var ml = new MLContext();
+        IDataView data = ml.Data.LoadFromEnumerable(Row.Make(["abc"]));
+        foreach ((int? asked, int least, int most) in new (int?, int, int)[] { (2, 2, 2), (7, 6, 7), (null, 6, 9) })
+        {
+            GenerateTextTransformer transformer = ml.Gpt().Transforms.GenerateText("Reply", "Text", model, maxNewTokens: asked).Fit(data);
+            Assert.AreEqual((least, most), (transformer.Options.MinNewTokens, transformer.Options.MaxNewTokens));
+            Assert.IsLessThanOrEqualTo(most, transformer.Transform(data).GetColumn<string>("Reply").Single().Length, "a letter is a token");
+        }
+
+        // Options that are given as a whole mean what they say.
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ml.Gpt().Transforms.GenerateText("Reply", "Text", model, model.Generation with { MaxNewTokens = 2 }));
+    }
+
+    [TestMethod]
     public void Special_tokens_in_the_new_text_are_written_unless_they_are_to_be_skipped()
     {
         // a, end-of-text as a token like any other, b, and so on.

@@ -56,6 +56,9 @@ internal abstract record Expression
     /// <summary>What a rule stands for.</summary>
     public sealed record Call(int Rule) : Expression;
 
+    /// <summary>What stands between brackets, with them: one more level of a JSON document.</summary>
+    public sealed record Nested(Expression Inner) : Expression;
+
     /// <summary>What a machine over characters accepts: for each of its states whether the text may end there, and what is written on the way to which other.</summary>
     public sealed record Accepted(IReadOnlyList<(bool IsEnd, IReadOnlyList<(Expression Written, int To)> Edges)> States) : Expression;
 

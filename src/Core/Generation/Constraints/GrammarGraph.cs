@@ -121,6 +121,9 @@ internal sealed class GrammarGraph
                 }
 
                 break;
+            case Expression.Nested nested:
+                Connect(nested.Inner, from, to);
+                break;
             case Expression.Choice choice:
                 foreach (Expression alternative in choice.Alternatives) Connect(alternative, from, to);
                 break;

@@ -68,8 +68,11 @@ internal sealed class JsonRules
     public static string Quote(string text) => $"\"{string.Concat(text.Select(static c => NeedEscape.Contains(c) ? Escape(c) : c.ToString()))}\"";
 
     /// <summary>Any number of items between brackets.</summary>
-    public Expression List(string open, Expression item, string close) => Expression.Then(
-        Expression.Of(open), Space, Expression.Optional(Expression.Then(item, Expression.Times(Expression.Then(Comma, item), 0, null), Space)), Expression.Of(close));
+    public Expression List(string open, Expression item, string close) =>
+        Between(open, Expression.Optional(Expression.Then(item, Expression.Times(Expression.Then(Comma, item), 0, null), Space)), close);
+
+    /// <summary>Something between brackets.</summary>
+    public Expression Between(string open, Expression inner, string close) => new Expression.Nested(Expression.Then(Expression.Of(open), Space, inner, Expression.Of(close)));
 
     /// <summary>A free text of min to max characters.</summary>
     public Expression StringOf(int min, int? max) => (min, max) == (0, null) ? String : Quoted(Expression.Times(Written(CodePointSet.All.Except(Rare)), min, max));

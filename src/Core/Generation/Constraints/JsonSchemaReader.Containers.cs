@@ -60,7 +60,7 @@ internal sealed partial class JsonSchemaReader
         var undefined = new Queue<(int Member, int Count)>(); // there may be more members than the stack is deep
         Expression first = From(0, 0);
         while (undefined.TryDequeue(out (int Member, int Count) next)) _grammar.Define(rules[next], WaysFrom(next.Member, next.Count));
-        return Expression.Then(Expression.Of("{"), _json.Space, first, Expression.Of("}"));
+        return _json.Between("{", first, "}");
 
         Expression From(int member, int count)
         {
@@ -123,7 +123,7 @@ internal sealed partial class JsonSchemaReader
         }
 
         if (max < min) return Contradiction(all[0].Pointer, $"At least {min} items are asked for, and at most {max}.");
-        if (max == 0) return Expression.Then(Expression.Of("["), _json.Space, Expression.Of("]"));
+        if (max == 0) return _json.Between("[", Expression.Empty, "]");
 
         // Behind its own items the prefix ends in a repetition. Made from its end: a rule for what follows each item, since there may be more items than the stack is deep.
         Expression rest = Expression.Never;
@@ -134,7 +134,7 @@ internal sealed partial class JsonSchemaReader
             rest = new Expression.Call(rule);
         }
 
-        return Expression.Then(Expression.Of("["), _json.Space, From(0, rest), Expression.Of("]"));
+        return _json.Between("[", From(0, rest), "]");
 
         Expression From(int count, Expression next)
         {

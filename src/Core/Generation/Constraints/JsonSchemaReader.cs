@@ -52,21 +52,27 @@ internal sealed partial class JsonSchemaReader
 
     public static Grammar Read(string schema, JsonWhitespace whitespace)
     {
-        JsonDocument document;
+        var grammar = new Grammar();
+        grammar.Root = AddTo(grammar, Parse(schema), whitespace).Rule;
+        return grammar;
+    }
+
+    /// <summary>A schema's text as JSON.</summary>
+    /// <exception cref="ConstraintException">It is none, or is nested too deep.</exception>
+    public static JsonElement Parse(string schema)
+    {
         try
         {
-            document = StrictJson.Parse(schema);
+            using JsonDocument document = StrictJson.Parse(schema);
+            return document.RootElement.Clone();
+        }
+        catch (JsonDepthException exception)
+        {
+            throw new ConstraintException(ConstraintProblem.TooLarge, "the schema", $"{exception.Message} Put the inner schemas into '$defs' and refer to them.", innerException: exception);
         }
         catch (JsonException exception)
         {
             throw new ConstraintException(ConstraintProblem.Syntax, "the schema", $"It is not JSON: {exception.Message}", innerException: exception);
-        }
-
-        using (document)
-        {
-            var grammar = new Grammar();
-            grammar.Root = AddTo(grammar, document.RootElement, whitespace).Rule;
-            return grammar;
         }
     }
 
@@ -80,9 +86,10 @@ internal sealed partial class JsonSchemaReader
 
     private Expression.Call Add(IReadOnlyList<Place> places)
     {
+        int first = _grammar.Rules.Count;
         Expression.Call root = RuleOf(places);
         while (_undefined.TryDequeue(out (int Rule, Place[] Places, string Key) next)) _grammar.Define(next.Rule, Body(next.Places, next.Key));
-        return root;
+        return new Expression.Call(JsonNesting.Limit(_grammar, first, root.Rule, StrictJson.MaxDepth));
     }
 
     /// <summary>The rule of schemas that apply together.</summary>

@@ -89,6 +89,11 @@ internal static class TypeSchema
             schema.TryAdd("minimum", JsonValue.Create(range.Min));
             schema.TryAdd("maximum", JsonValue.Create(range.Max));
         }
+        else if (type == typeof(Half) && Names(schema).Contains("number"))
+        {
+            schema.TryAdd("minimum", JsonValue.Create(-65504)); // its readers refuse what is beyond
+            schema.TryAdd("maximum", JsonValue.Create(65504));
+        }
         else if (Patterns.TryGetValue(type, out string? pattern) && IsString(schema))
         {
             foreach (string keyword in new[] { "format", "minLength", "maxLength" }) schema.Remove(keyword);

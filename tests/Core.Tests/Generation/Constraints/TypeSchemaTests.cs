@@ -11,6 +11,8 @@ public sealed class TypeSchemaTests
 
     [TestMethod]
     [DataRow(typeof(sbyte), """{"type":"integer","minimum":-128,"maximum":127}""")]
+    [DataRow(typeof(Half), """{"type":"number","minimum":-65504,"maximum":65504}""")]
+    [DataRow(typeof(Half?), """{"type":["number","null"],"minimum":-65504,"maximum":65504}""")]
     [DataRow(typeof(byte), """{"type":"integer","minimum":0,"maximum":255}""")]
     [DataRow(typeof(short), """{"type":"integer","minimum":-32768,"maximum":32767}""")]
     [DataRow(typeof(ushort), """{"type":"integer","minimum":0,"maximum":65535}""")]

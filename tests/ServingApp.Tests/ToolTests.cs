@@ -115,12 +115,12 @@ public sealed class ToolTests
         StringAssert.EndsWith(prompts[1], $"<|endoftext|>a{Call}<|endoftext|>u<tool_response>{{\"name\":\"weather\",\"content\":\"rain in Bonn\"}}</tool_response><|endoftext|>a");
     }
 
-    // A tool's open schema lets a model nest as deep as it likes; readers of JSON take 64 unless told otherwise.
+    // A tool's open schema lets a model nest as deep as JSON is read, 64 levels; what holds a call has some more.
     [TestMethod]
     public async Task Arguments_that_are_nested_deep_are_given_and_taken_back()
     {
         const string Open = """{"type":"function","function":{"name":"open","parameters":{"type":"object"}}}""";
-        string arguments = $$"""{"a":{{new string('[', 100)}}{{new string(']', 100)}}}""", called = $$"""<tool_call>{"name":"open","arguments":{{arguments}}}</tool_call>""";
+        string arguments = $$"""{"a":{{new string('[', 63)}}{{new string(']', 63)}}}""", called = $$"""<tool_call>{"name":"open","arguments":{{arguments}}}</tool_call>""";
         List<string> prompts = [];
         using TestServing server = Server(prompt =>
         {

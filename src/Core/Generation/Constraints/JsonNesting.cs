@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 internal static class JsonNesting
 {
     // Of copies; each is some places of the automaton. Beyond them, rules stay as they are.
-    private const int MostCopies = 60_000;
+    private const int MostCopies = 10_000;
 
     private const int Endless = int.MaxValue;
 
@@ -31,15 +31,17 @@ internal static class JsonNesting
         int[] depths = Depths(calls, own, first);
         if (depths[root - first] <= most || CountCopies() > MostCopies) return root;
 
-        Check(grammar, root, static exception => exception); // what can't be at all is told as such, and not as nested too deep
-
         // 2. Copies of those that nest too deep, level by level: a call that can't go too deep any more is one of the rule itself.
         var copies = new Dictionary<(int Rule, int Level), int>();
         var undefined = new Queue<(int Rule, int Level)>(); // there may be more than the stack is deep
         var parts = new Dictionary<Expression, Expression>(ReferenceEqualityComparer.Instance);
         int copy = CopyOf(root, 0);
         while (undefined.TryDequeue(out (int Rule, int Level) next)) grammar.Define(copies[next], Rewrite(grammar.Rules[next.Rule].Body, next.Level, grammar.Rules[next.Rule].Name));
-        Check(grammar, copy, exception => new ConstraintException(ConstraintProblem.TooLarge, grammar.Rules[root].Name, $"Whatever satisfies it is nested more than {most} deep, which is not read. Make it flatter.", innerException: exception));
+        Check(grammar, copy, exception =>
+        {
+            Check(grammar, root, static own => own); // what can't be at all is told as such, and not as nested too deep
+            return new ConstraintException(ConstraintProblem.TooLarge, grammar.Rules[root].Name, $"Whatever satisfies it is nested more than {most} deep, which is not read. Make it flatter.", innerException: exception);
+        });
         return copy;
 
         int CopyOf(int rule, int level)

@@ -113,27 +113,30 @@ public static class OnnxExporter
         options ??= new OnnxExportOptions();
         options.Validate();
         using var target = new AtomicFolder(packageFolder, OnnxPackageLayout.Belongs, Contents);
-        Write(new CancellableWeights(weights, cancellationToken), target.WorkPath, options with
+        target.Fill(work =>
         {
-            TokenizerHash = options.TokenizerHash ?? checkpoint.Tokenizer?.Hash,
-            EndOfTextId = options.EndOfTextId ?? checkpoint.Tokenizer?.EndOfTextId,
+            Write(new CancellableWeights(weights, cancellationToken), work, options with
+            {
+                TokenizerHash = options.TokenizerHash ?? checkpoint.Tokenizer?.Hash,
+                EndOfTextId = options.EndOfTextId ?? checkpoint.Tokenizer?.EndOfTextId,
+            });
+            foreach (string name in OnnxPackageLayout.CompanionFiles)
+            {
+                string source = Path.Combine(checkpoint.Folder, name);
+                if (File.Exists(source)) Copy(source, Path.Combine(work, name));
+            }
+
+            // The package's config.json is written anew: begin and end tokens that the checkpoint's alone names go into generation_config.json.
+            if (checkpoint.Tokenizer is { } tokenizer)
+            {
+                ModelCompanions companions = ModelCompanions.Load(checkpoint.Folder, tokenizer);
+                companions.Save(work);
+                GenAiConfigJson.WriteCompanions(work, companions, tokenizer);
+                GenAiConfigJson.WriteTokenizerConfig(work, tokenizer, checkpoint.Config.ContextLength);
+            }
+
+            addFiles?.Invoke(work);
         });
-        foreach (string name in OnnxPackageLayout.CompanionFiles)
-        {
-            string source = Path.Combine(checkpoint.Folder, name);
-            if (File.Exists(source)) Copy(source, Path.Combine(target.WorkPath, name));
-        }
-
-        // The package's config.json is written anew: begin and end tokens that the checkpoint's alone names go into generation_config.json.
-        if (checkpoint.Tokenizer is { } tokenizer)
-        {
-            ModelCompanions companions = ModelCompanions.Load(checkpoint.Folder, tokenizer);
-            companions.Save(target.WorkPath);
-            GenAiConfigJson.WriteCompanions(target.WorkPath, companions, tokenizer);
-            GenAiConfigJson.WriteTokenizerConfig(target.WorkPath, tokenizer, checkpoint.Config.ContextLength);
-        }
-
-        addFiles?.Invoke(target.WorkPath);
         target.Publish();
     }
 

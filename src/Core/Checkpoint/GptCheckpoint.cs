@@ -135,20 +135,15 @@ public sealed class GptCheckpoint : IGptWeights, IDisposable
         }
 
         using var target = new AtomicFolder(folder, CheckpointNames.Belongs, CheckpointNames.Contents);
-        try
+        target.Fill(work =>
         {
-            WriteWeights(Path.Combine(target.WorkPath, CheckpointNames.Weights), weights);
-            AtomicFile.Write(Path.Combine(target.WorkPath, CheckpointNames.Config), stream => CheckpointConfig.Write(stream, config, tokenizer?.EndOfTextId));
-            AtomicFile.Write(Path.Combine(target.WorkPath, CheckpointNames.GenerationConfig), stream => CheckpointGeneration.Write(stream, generation, tokenizer?.EndOfTextId));
-            tokenizer?.Save(target.WorkPath);
-            chatTemplate?.Save(target.WorkPath);
-            addFiles?.Invoke(target.WorkPath);
-        }
-        catch (Exception exception) when (IOErrors.IsDiskFull(exception))
-        {
-            throw new DiskFullException(target.Path, exception);
-        }
-
+            WriteWeights(Path.Combine(work, CheckpointNames.Weights), weights);
+            AtomicFile.Write(Path.Combine(work, CheckpointNames.Config), stream => CheckpointConfig.Write(stream, config, tokenizer?.EndOfTextId));
+            AtomicFile.Write(Path.Combine(work, CheckpointNames.GenerationConfig), stream => CheckpointGeneration.Write(stream, generation, tokenizer?.EndOfTextId));
+            tokenizer?.Save(work);
+            chatTemplate?.Save(work);
+            addFiles?.Invoke(work);
+        });
         target.Publish();
     }
 

@@ -119,16 +119,11 @@ internal sealed class LoraCheckpoint : IDisposable
     {
         ArgumentNullException.ThrowIfNull(read);
         using var target = new AtomicFolder(folder, Belongs, Contents);
-        try
+        target.Fill(work =>
         {
-            WriteFiles(target.WorkPath, "", config, options, read, baseModel);
-            addFiles?.Invoke(target.WorkPath);
-        }
-        catch (Exception exception) when (IOErrors.IsDiskFull(exception))
-        {
-            throw new DiskFullException(target.Path, exception);
-        }
-
+            WriteFiles(work, "", config, options, read, baseModel);
+            addFiles?.Invoke(work);
+        });
         target.Publish();
     }
 

@@ -61,12 +61,12 @@ public sealed class Corpus : IDisposable
         ArgumentNullException.ThrowIfNull(tokenizer);
         options = (options ?? new()).Validate();
         using var target = new AtomicFolder(folder, static name => name is TrainFileName or ValidationFileName or ReportFileName, "a corpus");
-        using (var writer = new CorpusWriter(target.WorkPath, tokenizer, options))
+        target.Fill(work =>
         {
+            using var writer = new CorpusWriter(work, tokenizer, options);
             CorpusReport report = Write(documents, tokenizer, writer, options, progress, cancellationToken);
-            AtomicFile.Write(Path.Combine(target.WorkPath, ReportFileName), stream => JsonSerializer.Serialize(stream, report, Json));
-        }
-
+            AtomicFile.Write(Path.Combine(work, ReportFileName), stream => JsonSerializer.Serialize(stream, report, Json));
+        });
         target.Publish();
         return Open(target.Path);
     }

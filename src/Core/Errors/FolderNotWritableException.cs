@@ -7,7 +7,7 @@ public sealed class FolderNotWritableException : GptException
     /// <param name="path">The folder.</param>
     /// <param name="innerException">The file system's own exception.</param>
     public FolderNotWritableException(string path, Exception innerException)
-        : base($"Folder '{path}' can't be written: {innerException.Message} Choose another folder, or grant this user write permission.", innerException) => Path = path;
+        : base($"Folder '{path}' can't be written: {innerException.Message.TrimEnd('.')}. Choose another folder, or grant this user write permission.", innerException) => Path = path;
 
     /// <summary>The folder.</summary>
     public string Path { get; }

@@ -73,6 +73,33 @@ internal sealed class AtomicFolder : IDisposable
     /// <summary>For tests: do as on a system that can't exchange two folders in one call.</summary>
     internal bool WithoutExchange { get; set; }
 
+    /// <summary>Writes the folder's contents. What the disk refuses is told of the folder that was to appear, which the caller knows, and not of the hidden one.</summary>
+    /// <param name="write">Is given <see cref="WorkPath"/>.</param>
+    /// <exception cref="DiskFullException">There is no room; the old folder is still there.</exception>
+    /// <exception cref="FolderNotWritableException">A file can't be written; the old folder is still there.</exception>
+    /// <exception cref="ObjectDisposedException">The folder has been published or given up.</exception>
+    public void Fill(Action<string> write)
+    {
+        ArgumentNullException.ThrowIfNull(write);
+        ObjectDisposedException.ThrowIf(_closed, this);
+        try
+        {
+            write(WorkPath);
+        }
+        catch (DiskFullException exception) when (IsHidden(exception.Path))
+        {
+            throw new DiskFullException(Path, exception.InnerException ?? exception);
+        }
+        catch (FolderNotWritableException exception) when (IsHidden(exception.Path))
+        {
+            throw new FolderNotWritableException(Path, exception.InnerException ?? exception);
+        }
+        catch (Exception exception) when (IOErrors.IsDiskFull(exception))
+        {
+            throw new DiskFullException(Path, exception);
+        }
+    }
+
     /// <summary>Flushes everything to the disk and puts the folder in its place. Call it once, last.</summary>
     /// <exception cref="InvalidOperationException">Something in <see cref="WorkPath"/> does not belong to such a folder.</exception>
     /// <exception cref="FolderNotReplaceableException">Something that does not belong has appeared in the existing folder.</exception>
@@ -200,6 +227,8 @@ internal sealed class AtomicFolder : IDisposable
         string link = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path)), target = SiblingPath.Resolve(path);
         return (Directory.GetCreationTimeUtc(link), Directory.GetLastWriteTimeUtc(link), Directory.GetCreationTimeUtc(target), Directory.GetLastWriteTimeUtc(target));
     }
+
+    private bool IsHidden(string path) => path == WorkPath || path.StartsWith(WorkPath + System.IO.Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
     private static bool IsCurrent(string path)
     {

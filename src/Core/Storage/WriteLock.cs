@@ -12,8 +12,9 @@ internal sealed class WriteLock : IDisposable
 
     /// <summary>Takes the lock.</summary>
     /// <param name="target">The full path of the file or folder to be written; its parent must exist.</param>
+    /// <param name="known">What the caller's user knows it by; null (the default) for <paramref name="target"/> itself.</param>
     /// <exception cref="ConcurrentWriteException">Another writer holds it.</exception>
-    public static WriteLock Take(string target)
+    public static WriteLock Take(string target, string? known = null)
     {
         string path = SiblingPath.Of(target, "lock");
         try
@@ -22,7 +23,7 @@ internal sealed class WriteLock : IDisposable
         }
         catch (IOException exception) when (IOErrors.IsHeldByAnother(exception))
         {
-            throw new ConcurrentWriteException(target, exception);
+            throw new ConcurrentWriteException(known ?? target, exception);
         }
     }
 

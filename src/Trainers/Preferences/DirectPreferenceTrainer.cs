@@ -96,9 +96,9 @@ public sealed class DirectPreferenceTrainer : IEstimator<GptDirectPreferenceTran
             trained.Network.ActivationCheckpointing = _options.Run.ActivationCheckpointing;
             var model = new FineTuningModel(trained, pretrained.Tokenizer, template, pretrained.Folder);
             int? atOnce = _options.MicroBatchSize.Resolve(space.Resumed, () => DirectPreferenceMicroBatch.Find(model, training, _options, Log));
+            RunFolder? folder = space.FolderOf(seed, DirectPreferenceFingerprint.Of(_options, atOnce, model, pretrained, training, seed));   // before the reference is computed
             training = Referenced(training);
             validation = Referenced(validation);
-            RunFolder? folder = space.FolderOf(seed, DirectPreferenceFingerprint.Of(_options, atOnce, model, pretrained, training, seed));
             var loop = new DirectPreferenceLoop(model, training, validation, _options, atOnce, seed, folder, Log);
             _options.OptimizerInUse.WarnOfWarmup(channel, loop.MaxSteps);
             long parameters = trained.Sets.Sum(static set => set.Layout.Sum(static info => info.ElementCount));

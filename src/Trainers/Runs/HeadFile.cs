@@ -27,15 +27,7 @@ internal static class HeadFile
     public static void WriteAlone(string folder, Action<string> addFiles)
     {
         using var target = new AtomicFolder(folder, static name => name == GptCheckpoint.TrainingStateFolder, "the checkpoint of a head");
-        try
-        {
-            addFiles(target.WorkPath);
-        }
-        catch (Exception exception) when (IOErrors.IsDiskFull(exception))
-        {
-            throw new DiskFullException(target.Path, exception);
-        }
-
+        target.Fill(addFiles);
         target.Publish();
     }
 

@@ -51,7 +51,7 @@ internal sealed class RunSpace : IDisposable
         try
         {
             Directory.CreateDirectory(folder);
-            WriteLock held = WriteLock.Take(Path.Combine(folder, "run"));   // a file: it shows that the folder can be written, too
+            WriteLock held = WriteLock.Take(Path.Combine(folder, "run"), known: folder);   // a file in the folder: it shows that the folder can be written, too
             try
             {
                 // Only once the lock is held: what another run is writing is no run to continue or delete.

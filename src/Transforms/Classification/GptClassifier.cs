@@ -102,7 +102,7 @@ public sealed class GptClassifier : IDisposable
     {
         using NativeLease lease = _lifetime.Acquire();
         using var target = new AtomicFolder(folder, OnnxPackageLayout.Belongs, "an ONNX package");
-        WriteTo(target.WorkPath, options ?? ExportOptions);
+        target.Fill(work => WriteTo(work, options ?? ExportOptions));
         target.Publish();
     }
 

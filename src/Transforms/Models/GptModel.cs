@@ -126,7 +126,7 @@ public sealed partial class GptModel : IDisposable
     {
         using NativeLease lease = _lifetime.Acquire();
         using var target = new AtomicFolder(folder, OnnxPackageLayout.Belongs, "an ONNX package");
-        WriteTo(target.WorkPath, options ?? ExportOptions);
+        target.Fill(work => WriteTo(work, options ?? ExportOptions));
         target.Publish();
     }
 

@@ -497,7 +497,8 @@ public sealed class GptCheckpointTests
         using var disk = new TinyDisk(kilobytes: 128);
         var old = new RandomWeights(CheckpointFixtures.Gpt2, 1);
         GptCheckpoint.Write(disk["model"], old);
-        Assert.ThrowsExactly<DiskFullException>(() => GptCheckpoint.Write(disk["model"], new RandomWeights(CheckpointFixtures.Gpt2 with { VocabularySize = 20_000 })));
+        var error = Assert.ThrowsExactly<DiskFullException>(() => GptCheckpoint.Write(disk["model"], new RandomWeights(CheckpointFixtures.Gpt2 with { VocabularySize = 20_000 })));
+        Assert.AreEqual(disk["model"], error.Path); // not the hidden folder that is written
         Assert.ThrowsExactly<DiskFullException>(() => GptCheckpoint.Write(disk["model"], new RandomWeights(CheckpointFixtures.Gpt2), addFiles: static work =>
         {
             Directory.CreateDirectory(Path.Combine(work, GptCheckpoint.TrainingStateFolder));

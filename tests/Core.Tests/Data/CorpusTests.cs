@@ -238,7 +238,8 @@ public sealed class CorpusTests
     {
         using var disk = new TinyDisk(kilobytes: 256);
         using (Corpus.Build(["old one", "old two"], Tokenizer, disk["corpus"])) { }
-        Assert.ThrowsExactly<DiskFullException>(() => Corpus.Build(Documents(100_000), Tokenizer, disk["corpus"]));
+        var error = Assert.ThrowsExactly<DiskFullException>(() => Corpus.Build(Documents(100_000), Tokenizer, disk["corpus"]));
+        Assert.AreEqual(disk["corpus"], error.Path); // not the hidden folder that is written
         using Corpus corpus = Corpus.Open(disk["corpus"]);
         Assert.AreEqual(2L, corpus.Report.DocumentsRead);
         CollectionAssert.AreEqual(new[] { "corpus" }, TemporaryFolder.NamesIn(disk.Path));

@@ -194,6 +194,32 @@ public sealed class AtomicFolderTests
     }
 
     [TestMethod]
+    public void What_the_disk_refuses_is_told_of_the_folder_that_was_to_appear()
+    {
+        using var root = new TemporaryFolder();
+        var cause = new IOException("full", OperatingSystem.IsWindows() ? unchecked((int)0x80070070) : 28); // ERROR_DISK_FULL, ENOSPC
+        using AtomicFolder folder = Begin(root["model"]);
+        Action<string>[] refusals =
+        [
+            _ => throw cause,
+            work => throw new DiskFullException(Path.Combine(work, "weights"), cause),
+            work => AtomicFile.Write(Path.Combine(work, "weights"), _ => throw cause),
+        ];
+        foreach (Action<string> refusal in refusals)
+        {
+            var full = Assert.ThrowsExactly<DiskFullException>(() => folder.Fill(refusal));
+            Assert.AreEqual((root["model"], cause), (full.Path, full.InnerException));
+        }
+
+        var refused = Assert.ThrowsExactly<FolderNotWritableException>(() => folder.Fill(work => throw new FolderNotWritableException(work, cause)));
+        Assert.AreEqual((root["model"], cause), (refused.Path, refused.InnerException));
+
+        // Another place than the folder keeps its name.
+        var elsewhere = Assert.ThrowsExactly<DiskFullException>(() => folder.Fill(_ => throw new DiskFullException(root["other"], cause)));
+        Assert.AreEqual(root["other"], elsewhere.Path);
+    }
+
+    [TestMethod]
     public void A_folder_killed_before_its_first_appearance_is_missing_and_can_be_written_again()
     {
         using var root = new TemporaryFolder();

@@ -127,7 +127,7 @@ public sealed class EveryTrainerTests
             Progress = p =>
             {
                 // Before the first checkpoint, which is step 3's, and after it.
-                Assert.ThrowsExactly<ConcurrentWriteException>(() => EveryTrainer.Fit(kind, options with { Resume = true }));
+                Assert.AreEqual(Folder, Assert.ThrowsExactly<ConcurrentWriteException>(() => EveryTrainer.Fit(kind, options with { Resume = true })).Path);
                 Assert.ThrowsExactly<ConcurrentWriteException>(() => EveryTrainer.Fit(kind, options));
                 if (p.Step < 4) return;
                 Assert.IsNotNull(RunCheckpoints.FindLast(Folder));
@@ -190,7 +190,8 @@ public sealed class EveryTrainerTests
         string copy = Path.Combine(_folder, "copy");
         using (new SmallDisk(Folder, size + (long)(0.7 * SizeOf(whole.LastCheckpoint!)) + SizeOf(Path.Combine(_folder, "whole", "corpus"))))
         {
-            Assert.ThrowsExactly<DiskFullException>(() => EveryTrainer.Fit(kind, EveryTrainer.Run with { Folder = Folder }));
+            var error = Assert.ThrowsExactly<DiskFullException>(() => EveryTrainer.Fit(kind, EveryTrainer.Run with { Folder = Folder }));
+            Assert.IsFalse(error.Path.Contains(".writing", StringComparison.Ordinal), error.Path); // the checkpoint, not the hidden folder that is written
             Assert.IsNotNull(RunCheckpoints.FindLast(Folder));
             foreach (string file in Directory.EnumerateFiles(Folder, "*", SearchOption.AllDirectories))
             {

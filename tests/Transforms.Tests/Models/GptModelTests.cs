@@ -1,4 +1,6 @@
 using MLNet.Gpt.Core.Tests;
+using MLNet.Gpt.Core.Tests.Storage;
+using MLNet.Gpt.Tests.Reference;
 
 namespace MLNet.Gpt.Transforms.Tests.Models;
 
@@ -182,6 +184,18 @@ public sealed class GptModelTests
         var engine = new HistoryModel(vocabulary, 32, _ => [.. Enumerable.Range(0, vocabulary).Select(i => (float)i)]);
         using var model = new GptModel(engine, TestModels.Letters);
         Assert.AreEqual("", model.Generate("a", new() { Temperature = 0 })); // the last token that the tokenizer has is end-of-text
+    }
+
+    [TestMethod]
+    public void A_full_disk_is_told_of_the_package_and_not_of_the_hidden_folder_that_is_written()
+    {
+        using var folder = new TemporaryFolder();
+        using var disk = new TinyDisk(kilobytes: 8);
+        using GptModel model = GptModel.FromOnnx(TestModels.WritePackage(folder));
+        Assert.AreEqual(disk["copy"], Assert.ThrowsExactly<DiskFullException>(() => model.ExportOnnx(disk["copy"])).Path);
+        GptCheckpoint.Write(folder["checkpoint"], new FormulaWeights(model.Config));
+        Assert.AreEqual(disk["exported"], Assert.ThrowsExactly<DiskFullException>(() => OnnxExporter.Export(folder["checkpoint"], disk["exported"])).Path);
+        Assert.IsEmpty(TemporaryFolder.NamesIn(disk.Path));
     }
 
     [TestMethod]

@@ -110,7 +110,8 @@ public sealed class HostingTests
     public async Task What_can_not_be_a_limit_is_an_error(string argument, string says)
     {
         using var error = new StringWriter();
-        Assert.AreEqual(2, await ServingProgram.RunAsync(["--demo", argument], error));
+        using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(20)); // where it is none, the program would run
+        Assert.AreEqual(2, await ServingProgram.RunAsync(["--demo", "--urls", "http://127.0.0.1:0", argument], error, stop.Token));
         StringAssert.Contains(error.ToString(), says);
     }
 

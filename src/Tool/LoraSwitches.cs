@@ -24,14 +24,4 @@ internal sealed class LoraSwitches
         if (alpha is { } scale) TrainingSwitches.Require(scale > 0 && double.IsFinite(scale), _alpha, scale, "above 0 and finite");
         return new() { Rank = rank, Alpha = alpha ?? rank, Projections = LoraProjections.All };
     }
-
-    /// <summary>Writes what was trained: an adapter in the folder 'adapter', and the model, an adapter merged into it, in the folder 'model'.</summary>
-    public static void Save(GptModel trained, string run, LoraOptions? lora, string checkpoint, ToolConsole console)
-    {
-        string model = Path.Combine(run, "model"), adapter = Path.Combine(run, "adapter");
-        if (lora is not null) trained.SaveAdapter(adapter, checkpoint);
-        trained.SaveCheckpoint(model);
-        if (lora is not null) console.Out.WriteLine($"{adapter}: an adapter for {checkpoint}");
-        console.Out.WriteLine($"{model}: {trained.Config.ParameterCount:N0} parameters{(lora is null ? "" : ", the adapter merged")}");
-    }
 }

@@ -96,4 +96,14 @@ internal sealed class TrainingSwitches
         console.Out.WriteLine($"stopped after {steps:N0} updates; {_resume.Name} with the same options goes on from there");
         throw new OperationCanceledException(cancellationToken);
     }
+
+    /// <summary>Writes what was trained: an adapter in the folder 'adapter', and the model, an adapter merged into it, in the folder 'model'.</summary>
+    public static void Save(GptModel trained, string run, LoraOptions? lora, string checkpoint, ToolConsole console)
+    {
+        string model = Path.Combine(run, "model"), adapter = Path.Combine(run, "adapter");
+        if (lora is not null) trained.SaveAdapter(adapter, checkpoint);
+        trained.SaveCheckpoint(model);
+        if (lora is not null) console.Out.WriteLine($"{adapter}: an adapter for {checkpoint}");
+        console.Out.WriteLine($"{model}: {trained.Config.ParameterCount:N0} parameters{(lora is null ? "" : ", the adapter merged")}");
+    }
 }

@@ -20,28 +20,21 @@ internal static class StrictJson
     /// <exception cref="JsonException">The text is no JSON, a member stands twice in an object, or a string is no Unicode text.</exception>
     public static JsonDocument Parse(string json) => Checked(() => JsonDocument.Parse(json, Options), () => DepthOf(Encoding.UTF8.GetBytes(json)));
 
-    /// <summary>How many objects and lists stand within each other at most, as far as their brackets tell.</summary>
+    /// <summary>How many objects and lists stand within each other at most, as far as it is JSON.</summary>
     public static int DepthOf(ReadOnlySpan<byte> json)
     {
-        int depth = 0, most = 0;
-        bool inString = false;
-        for (int i = 0; i < json.Length; i++)
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = int.MaxValue });
+        int most = 0;
+        try
         {
-            switch (json[i])
+            while (reader.Read())
             {
-                case (byte)'\\' when inString:
-                    i++; // what it escapes ends no string
-                    break;
-                case (byte)'"':
-                    inString = !inString;
-                    break;
-                case (byte)'{' or (byte)'[' when !inString:
-                    most = Math.Max(most, ++depth);
-                    break;
-                case (byte)'}' or (byte)']' when !inString:
-                    depth--;
-                    break;
+                if (reader.TokenType is JsonTokenType.StartObject or JsonTokenType.StartArray) most = Math.Max(most, reader.CurrentDepth + 1);
             }
+        }
+        catch (JsonException)
+        {
+            // What comes behind is another fault.
         }
 
         return most;
@@ -65,7 +58,7 @@ internal static class StrictJson
         return Deserialize<T>(document, options);
     }
 
-    private static JsonDocument Parse(ReadOnlyMemory<byte> json, int maxDepth) => Checked(() => JsonDocument.Parse(WithoutMark(json), Options with { MaxDepth = maxDepth }), () => DepthOf(json.Span), maxDepth);
+    private static JsonDocument Parse(ReadOnlyMemory<byte> json, int maxDepth) => Checked(() => JsonDocument.Parse(WithoutMark(json), Options with { MaxDepth = maxDepth }), () => DepthOf(WithoutMark(json).Span), maxDepth);
 
     private static T Deserialize<T>(JsonDocument document, JsonSerializerOptions options)
     {

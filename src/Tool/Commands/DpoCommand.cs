@@ -53,7 +53,7 @@ internal static class DpoCommand
                 ml.Gpt().Trainers.DirectPreference("written", "prompt", "chosen", "rejected", options).Fit(ml.Data.LoadFromEnumerable(rows))));
             DirectPreferenceResult result = trained.Training;
             training.RequireWhole(result.Cancelled, result.Steps, console, cancellationToken);
-            LoraSwitches.Save(trained.Model, choices.Folder, adapter, pretrained, console);
+            TrainingSwitches.Save(trained.Model, choices.Folder, adapter, pretrained, console);
         });
         return command;
     }

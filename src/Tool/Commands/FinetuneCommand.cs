@@ -64,7 +64,7 @@ internal static class FinetuneCommand
                 .Fit(ml.Data.LoadFromEnumerable(rows))));
             FineTuningResult result = trained.Training;
             training.RequireWhole(result.Cancelled, result.Steps, console, cancellationToken);
-            LoraSwitches.Save(trained.Model, choices.Folder, adapter, pretrained, console);
+            TrainingSwitches.Save(trained.Model, choices.Folder, adapter, pretrained, console);
         });
         return command;
     }

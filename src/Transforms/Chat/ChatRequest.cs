@@ -7,7 +7,7 @@ namespace MLNet.Gpt;
 internal static class ChatRequest
 {
     /// <summary>A property of a message that says what an action gave: it belongs to the question before it, as a tool's result does.</summary>
-    public const string IsObservation = "mlnet_gpt_observation";
+    public const string ObservationMark = "mlnet_gpt_observation";
 
     private const string LeaveOut = "Leave it out.";
 
@@ -29,7 +29,7 @@ internal static class ChatRequest
             // Results stand in the user's turn, also where the user goes on behind them; a free answer and calls in one of the assistant's.
             bool isResult = message is { Role: { } role } && (role == ChatRole.Tool || message.Contents.Any(static content => content is FunctionResultContent));
             bool isCall = turn.Role == ConversationRole.Assistant && message.Contents is [FunctionCallContent, ..];
-            if (turns.Count == 0 || turns[^1] is not { } before || before.Role != turn.Role) turns.Add(turn with { IsToolResult = isResult || message.AdditionalProperties?.ContainsKey(IsObservation) == true });
+            if (turns.Count == 0 || turns[^1] is not { } before || before.Role != turn.Role) turns.Add(turn with { IsToolResult = isResult || message.AdditionalProperties?.ContainsKey(ObservationMark) == true });
             else if (isResult || (turn.Role == ConversationRole.User && before.Content.EndsWith(format.ResultEnd, StringComparison.Ordinal))) Join("\n");
             else if (template.RequiresAlternation) Join(isCall ? "\n" : "\n\n");
             else turns.Add(turn);

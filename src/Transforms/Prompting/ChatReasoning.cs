@@ -160,7 +160,7 @@ public static class ChatReasoning
             string observation = tool is null ? $"Error: there is no tool '{action}'." : await Invoke(tool, arguments, cancellationToken).ConfigureAwait(false);
             steps.Add(new(thought, action, arguments.GetRawText(), observation));
             messages.Add(new(ChatRole.Assistant, text));
-            messages.Add(new(ChatRole.User, $"Observation: {observation}") { AdditionalProperties = new() { [ChatRequest.IsObservation] = true } }); // so that a context that is full does not lose the question
+            messages.Add(new(ChatRole.User, $"Observation: {observation}") { AdditionalProperties = new() { [ChatRequest.ObservationMark] = true } }); // so that a context that is full does not lose the question
         }
 
         return new(null, steps);

@@ -234,6 +234,28 @@ public sealed class DirectPreferenceTests
         Assert.ThrowsExactly<TokenOutOfRangeException>(() => Trainer(Options with { Generation = new() { StopTokenIds = [99] } }).Fit(Rows(10, seed: 1)));
     }
 
+    // The reference's likelihoods take a pass over all pairs. Cancelled when the last row has been read, that pass would end as cancelled.
+    [TestMethod]
+    public void A_run_of_other_options_is_refused_before_the_reference_is_computed()
+    {
+        string folder = Directory.CreateTempSubdirectory("mlnet-gpt-preference-").FullName;
+        DirectPreferenceOptions options = Options with { Epochs = 1, Run = Options.Run with { Folder = Path.Combine(folder, "run") } };
+        Pair[] pairs = [.. Ml.Data.CreateEnumerable<Pair>(Rows(32, seed: 1), reuseRowObject: false)];
+        Trainer(options).Fit(Ml.Data.LoadFromEnumerable(pairs)).Dispose();
+        using var stop = new CancellationTokenSource();
+        DirectPreferenceTrainer resumed = Trainer(options with { Beta = 0.2, Run = options.Run with { Resume = true, CancellationToken = stop.Token } });
+        ResumeMismatchException error = Assert.ThrowsExactly<ResumeMismatchException>(() => resumed.Fit(Ml.Data.LoadFromEnumerable(AndStop())));
+        CollectionAssert.AreEqual(new[] { "Beta" }, error.Differences.ToArray());
+        Assert.IsTrue(stop.IsCancellationRequested);
+        Directory.Delete(folder, recursive: true);
+
+        IEnumerable<Pair> AndStop()
+        {
+            foreach (Pair pair in pairs) yield return pair;
+            stop.Cancel();
+        }
+    }
+
     private static DirectPreferenceTrainer Trainer(DirectPreferenceOptions options) => Ml.Gpt().Trainers.DirectPreference("Response", "Prompt", "Chosen", "Rejected", options);
 
     private static PreferencePair Read(Pair row, DirectPreferenceOptions options, out int truncated)

@@ -11,8 +11,7 @@ internal static class Json
 {
     private const int MaxDepth = 64; // System.Text.Json's
 
-    // The arguments of a call, which have that many levels at most, are a value in others.
-    public static JsonSerializerOptions Options { get; } = new() { MaxDepth = 2 * MaxDepth, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    public static JsonSerializerOptions Options { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
     public static string Write(object value) => JsonSerializer.Serialize(value, Options);
 
